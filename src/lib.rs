@@ -1,0 +1,66 @@
+//! Limpid: a self-hosted denoising service built on denoising autoencoders.
+//!
+//! An autoencoder has two halves: the encoder `h = f(x)` compresses a sample into a latent of fewer
+//! numbers, the decoder `r = g(h)` rebuilds the sample from the latent and nothing else. Every
+//! endpoint is a view of that idea: `/encode` is `f`, `/decode` is `g`, `/denoise` is `g(f(x))`
+//! followed by a small refiner, `/train` learns both from the user's samples.
+//!
+//! # The two flows
+//!
+//! ```text
+//! bytes -codec::read-> Sample -infer-> tiles -nn-> Tensor (B,C,H,W) -nn-> tiles -> Sample -codec::write-> bytes
+//!
+//! dataset -> split -> crop -> augment -> corrupt -> (noisy, clean) -> forward -> loss -> step
+//!         -> validate (through infer) -> checkpoint -> registry.publish -> engine swaps the model
+//! ```
+//!
+//! # The floors
+//!
+//! A module imports only from lower floors; `tests/it/architecture.rs` keeps it so.
+//!
+//! | floor | modules | may do |
+//! |---|---|---|
+//! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`] | hold values |
+//! | 1 pure | [`codec`], [`corruption`], [`quality`], [`kernel`] | compute on slices |
+//! | 2 substrate | [`nn`] | tensors |
+//! | 3 data | [`dataset`], [`registry`] | turn stored bytes into samples and models |
+//! | 4 inference | [`infer`] | one model, one sample, synchronous |
+//! | 5 work | [`train`], [`engine`] | long computing; scheduling |
+//! | 6 jobs | [`job`] | life cycle of training |
+//! | 7 face | [`api`] | speak HTTP |
+//! | 8 door | [`cli`] | read flags and environment, build the parts, start and stop them |
+
+// floor 0: ground
+pub mod limits;
+pub mod name;
+pub mod rng;
+pub mod sample;
+
+// floor 1: pure
+pub mod codec;
+pub mod corruption;
+pub mod kernel;
+pub mod quality;
+
+// floor 2: substrate
+pub mod nn;
+
+// floor 3: data
+pub mod dataset;
+pub mod registry;
+
+// floor 4: inference
+pub mod infer;
+
+// floor 5: work
+pub mod engine;
+pub mod train;
+
+// floor 6: jobs
+pub mod job;
+
+// floor 7: face
+pub mod api;
+
+// floor 8: door
+pub mod cli;

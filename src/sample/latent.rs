@@ -1,0 +1,58 @@
+//! The latent of a sample: what the encoder keeps and all the decoder sees.
+
+use super::Shape;
+
+/// Mean and standard deviation of a sample, taken out before the network and put back after it, so
+/// that scale and offset of the input do not matter.
+///
+/// # Source
+/// "Normalization equivariance for arbitrary backbones", arXiv 2605.08193.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Stats {
+    /// Mean of all numbers.
+    pub mean: f32,
+    /// Standard deviation of all numbers; 1 for a constant sample, so that dividing is safe.
+    pub std: f32,
+}
+
+impl Stats {
+    /// The statistics of `data`, summed in `f64` in order.
+    pub fn of(data: &[f32]) -> Self {
+        let n = data.len().max(1) as f64;
+        let mean = data.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+        let variance = data.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
+        let std = variance.sqrt() as f32;
+        // Below this the differences are rounding of the mean, not content.
+        let floor = (mean.abs() as f32) * 1e-6 + f32::MIN_POSITIVE;
+        Self { mean: mean as f32, std: if std > floor { std } else { 1.0 } }
+    }
+}
+
+/// One map or vector of a latent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plane {
+    /// Extents, channels first: `(Z, H, W)`, `(Z, L)` or `(Z)`.
+    pub dims: Vec<usize>,
+    /// The numbers, in the order of `dims`.
+    pub data: Vec<f32>,
+}
+
+/// Everything the decoder needs to rebuild a sample, and nothing else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Latent {
+    /// The shape of the sample it decodes to.
+    pub shape: Shape,
+    /// The sample's statistics, where the model takes them per sample.
+    pub stats: Option<Stats>,
+    /// The maps, coarsest first: dropping maps or channels from the end leaves a smaller, valid
+    /// latent (nested latents).
+    pub planes: Vec<Plane>,
+}
+
+impl Latent {
+    /// How many numbers the latent holds, statistics included.
+    pub fn numbers(&self) -> usize {
+        let planes: usize = self.planes.iter().map(|p| p.data.len()).sum();
+        planes + if self.stats.is_some() { 2 } else { 0 }
+    }
+}

@@ -1,0 +1,105 @@
+//! The shape of a sample: which kind it is, with its extents.
+
+use std::fmt;
+
+/// The kinds of sample, one per layout of axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// `(C, H, W)`
+    Image,
+    /// `(C, L)`
+    Signal,
+    /// `(D)`
+    Vector,
+}
+
+/// The extents of one sample, channels first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shape {
+    /// An image `(C, H, W)`.
+    Image {
+        /// 1 gray, 3 colour (red, green, blue).
+        channels: usize,
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// A signal `(C, L)`.
+    Signal {
+        /// Leads, axes, sensors.
+        channels: usize,
+        /// Steps in time.
+        length: usize,
+    },
+    /// A vector `(D)`.
+    Vector {
+        /// Numbers.
+        features: usize,
+    },
+}
+
+impl Shape {
+    /// An image shape `(C, H, W)`.
+    pub fn image(channels: usize, height: usize, width: usize) -> Self {
+        Shape::Image { channels, height, width }
+    }
+
+    /// Which kind of sample this is.
+    pub fn kind(self) -> Kind {
+        match self {
+            Shape::Image { .. } => Kind::Image,
+            Shape::Signal { .. } => Kind::Signal,
+            Shape::Vector { .. } => Kind::Vector,
+        }
+    }
+
+    /// Extents in order, channels first.
+    pub fn dims(self) -> Vec<usize> {
+        match self {
+            Shape::Image { channels, height, width } => vec![channels, height, width],
+            Shape::Signal { channels, length } => vec![channels, length],
+            Shape::Vector { features } => vec![features],
+        }
+    }
+
+    /// Channels; a vector has one.
+    pub fn channels(self) -> usize {
+        match self {
+            Shape::Image { channels, .. } | Shape::Signal { channels, .. } => channels,
+            Shape::Vector { .. } => 1,
+        }
+    }
+
+    /// How many numbers a sample of this shape holds; saturates instead of overflowing, so that an
+    /// absurd shape fails a limit check rather than passing it.
+    pub fn numbers(self) -> usize {
+        self.dims().into_iter().fold(1, usize::saturating_mul)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shape::Image { channels, height, width } => {
+                write!(f, "image {width}x{height} with {channels} channel(s)")
+            }
+            Shape::Signal { channels, length } => {
+                write!(f, "signal of length {length} with {channels} channel(s)")
+            }
+            Shape::Vector { features } => write!(f, "vector of {features} numbers"),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Image => "image",
+            Kind::Signal => "signal",
+            Kind::Vector => "vector",
+        })
+    }
+}

@@ -7,6 +7,11 @@
 //! composes layers into the families of autoencoders.
 
 pub mod layer;
+pub mod model;
 pub mod op;
+pub mod optim;
+pub mod schedule;
+mod weights;
 
-pub use candle_core::{Error, Result};
+pub use candle_core::{Device, Error, Result, Tensor};
+pub use weights::Weights;

@@ -1,0 +1,58 @@
+//! The residual block: two 3x3 convolutions whose result is added to the input.
+
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+
+use super::Conv2d;
+use crate::nn::op::Activation;
+
+/// `x + conv(relu(conv(x)))`, without normalisation or an activation behind the sum.
+///
+/// # Source
+/// B. Lim et al., "Enhanced deep residual networks for single image super-resolution", CVPRW 2017,
+/// section 3.1.
+#[derive(Debug, Clone)]
+pub struct Residual {
+    first: Conv2d,
+    second: Conv2d,
+}
+
+impl Residual {
+    /// A block of `width` channels.
+    ///
+    /// # Errors
+    /// The stored weights have another shape.
+    pub fn new(width: usize, vb: VarBuilder) -> Result<Self> {
+        Ok(Self {
+            first: Conv2d::new(width, width, 3, 2f64.sqrt(), vb.pp("first"))?,
+            // Small, so that a deep stack of new blocks begins near the identity.
+            second: Conv2d::new(width, width, 3, 0.3, vb.pp("second"))?,
+        })
+    }
+
+    /// `count` blocks, one behind the other.
+    ///
+    /// # Errors
+    /// The stored weights have another shape.
+    pub fn stack(count: usize, width: usize, vb: VarBuilder) -> Result<Vec<Self>> {
+        (0..count).map(|i| Self::new(width, vb.pp(i))).collect()
+    }
+
+    /// # Shape
+    /// `x: (B, C, H, W)` -> `(B, C, H, W)`.
+    ///
+    /// # Errors
+    /// The shapes do not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let inner = self.first.forward(x, Activation::Relu, None)?;
+        self.second.forward(&inner, Activation::None, Some(x))
+    }
+
+    /// Runs `x` through `blocks` in order.
+    ///
+    /// # Errors
+    /// The shapes do not fit.
+    pub fn run(blocks: &[Self], x: Tensor) -> Result<Tensor> {
+        blocks.iter().try_fold(x, |x, block| block.forward(&x))
+    }
+}

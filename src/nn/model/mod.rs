@@ -1,0 +1,260 @@
+//! Models: the families of autoencoders, one file each.
+//!
+//! Every family is the same three maps: `encode` (a sample to the maps of its latent), `decode` (the
+//! latent alone to the sample) and, where the family has one, `refine` (which also sees what the
+//! latent leaves out). A model sees normalised tensors and knows neither files nor statistics.
+//!
+//! To add a family: a file with its `Config` and its maps, a variant of [`Family`] and of [`Model`].
+
+mod compact;
+mod dense;
+mod pyramid;
+
+use candle_core::{Result, Tensor};
+use candle_nn::VarBuilder;
+use serde::{Deserialize, Serialize};
+
+pub use compact::Compact;
+pub use dense::Dense;
+pub use pyramid::Pyramid;
+
+use crate::sample::{Kind, Shape, Stats};
+
+/// What a model is built from; part of an artifact's `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The family with its sizes.
+    pub family: Family,
+    /// What is taken out of a sample before the network.
+    #[serde(default)]
+    pub normalize: Normalize,
+}
+
+/// The families of autoencoders.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// Images of any size.
+    Pyramid(pyramid::Config),
+    /// Images of one small size.
+    Compact(compact::Config),
+    /// Vectors.
+    Dense(dense::Config),
+}
+
+/// What is taken out of a sample before the network and put back after it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Normalize {
+    /// Mean and deviation of the sample itself; they become part of the latent.
+    #[default]
+    Sample,
+    /// Fixed numbers, those of the training data; the latent holds the network's numbers alone.
+    Fixed(Stats),
+}
+
+/// What the encoder gives.
+#[derive(Debug, Clone)]
+pub struct Code {
+    /// The maps of the latent, coarsest first.
+    pub planes: Vec<Tensor>,
+    /// What the latent leaves out, for [`Model::refine`] only.
+    pub detail: Option<Tensor>,
+}
+
+/// What the decoder gives.
+#[derive(Debug, Clone)]
+pub struct Rebuilt {
+    /// The sample.
+    pub strict: Tensor,
+    /// The decoder's last features, for [`Model::refine`] only.
+    pub features: Option<Tensor>,
+}
+
+/// A network with its weights.
+#[derive(Debug, Clone)]
+pub enum Model {
+    /// Images of any size.
+    Pyramid(Pyramid),
+    /// Images of one small size.
+    Compact(Compact),
+    /// Vectors.
+    Dense(Dense),
+}
+
+impl Config {
+    /// Checks that every size is usable and that the latent is smaller than the sample.
+    ///
+    /// # Errors
+    /// A line that names the member, its range and the value seen.
+    pub fn validate(&self) -> std::result::Result<(), String> {
+        match &self.family {
+            Family::Pyramid(c) => c.validate(),
+            Family::Compact(c) => c.validate(self.normalize == Normalize::Sample),
+            Family::Dense(c) => c.validate(self.normalize == Normalize::Sample),
+        }
+    }
+
+    /// The kind of sample, its channels, and the one shape taken where there is but one.
+    pub fn input(&self) -> (Kind, usize, Option<Shape>) {
+        match &self.family {
+            Family::Pyramid(c) => (Kind::Image, c.channels, None),
+            Family::Compact(c) => (Kind::Image, c.channels, Some(c.shape())),
+            Family::Dense(c) => (Kind::Vector, 1, Some(Shape::Vector { features: c.features })),
+        }
+    }
+
+    /// Height and width must be multiples of this inside the network.
+    pub fn stride(&self) -> usize {
+        match &self.family {
+            Family::Pyramid(_) => pyramid::STRIDE,
+            Family::Compact(_) => compact::STRIDE,
+            Family::Dense(_) => 1,
+        }
+    }
+
+    /// Channels of all maps of a whole latent.
+    pub fn latent_channels(&self) -> usize {
+        match &self.family {
+            Family::Pyramid(c) => c.latent.iter().sum(),
+            Family::Compact(c) => c.latent,
+            Family::Dense(c) => c.latent,
+        }
+    }
+
+    /// The channel counts that are valid prefixes of the latent, ascending; the last is the whole.
+    pub fn prefixes(&self) -> Vec<usize> {
+        match &self.family {
+            Family::Pyramid(_) => (1..=self.latent_channels()).collect(),
+            Family::Compact(_) | Family::Dense(_) => vec![self.latent_channels()],
+        }
+    }
+
+    /// Extents of the maps a latent of `keep` channels has for a sample of `shape`, coarsest first;
+    /// maps without channels are left out.
+    ///
+    /// # Shape
+    /// A map at scale `s` covers `ceil(H / s) x ceil(W / s)`.
+    pub fn latent_dims(&self, shape: Shape, keep: usize) -> Vec<Vec<usize>> {
+        let (Family::Pyramid(c), Shape::Image { height, width, .. }) = (&self.family, shape) else {
+            return vec![vec![self.latent_channels()]];
+        };
+        let mut left = keep;
+        let mut dims = Vec::new();
+        for (channels, scale) in c.planes() {
+            let kept = channels.min(left);
+            left -= kept;
+            if kept > 0 {
+                dims.push(vec![kept, height.div_ceil(scale), width.div_ceil(scale)]);
+            }
+        }
+        dims
+    }
+
+    /// How many numbers a latent of `keep` channels holds for a sample of `shape`.
+    pub fn latent_numbers(&self, shape: Shape, keep: usize) -> usize {
+        let stats = if self.normalize == Normalize::Sample { 2 } else { 0 };
+        self.latent_dims(shape, keep).iter().map(|d| d.iter().product::<usize>()).sum::<usize>() + stats
+    }
+
+    /// How far, in pixels, an input pixel can reach into the latent, and a latent pixel into the
+    /// output: `(encoder, decoder with refiner)`.
+    pub fn reach(&self) -> (usize, usize) {
+        match &self.family {
+            Family::Pyramid(c) => c.reach(),
+            Family::Compact(_) | Family::Dense(_) => (0, 0),
+        }
+    }
+
+    /// Multiply-accumulate operations of a full denoising pass over a sample of `shape`.
+    pub fn macs(&self, shape: Shape) -> usize {
+        match &self.family {
+            Family::Pyramid(c) => c.macs_per_64_pixels() * shape.numbers() / (64 * c.channels),
+            Family::Compact(c) => c.macs(),
+            Family::Dense(c) => c.macs(),
+        }
+    }
+}
+
+impl Model {
+    /// Builds the network over the weights of `vb`, creating those that are not there yet.
+    ///
+    /// # Errors
+    /// A weight is missing or has another shape.
+    pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
+        Ok(match &config.family {
+            Family::Pyramid(c) => Model::Pyramid(Pyramid::new(c, vb)?),
+            Family::Compact(c) => Model::Compact(Compact::new(c, vb)?),
+            Family::Dense(c) => Model::Dense(Dense::new(c, vb)?),
+        })
+    }
+
+    /// `f`: a normalised batch to the maps of its latents.
+    ///
+    /// # Shape
+    /// Images `(B, C, H, W)` with `H` and `W` multiples of the stride -> maps `(B, Z, H/s, W/s)`, or
+    /// one map `(B, Z)`; vectors `(B, D)` -> one map `(B, Z)`.
+    ///
+    /// # Errors
+    /// The shape does not fit.
+    pub fn encode(&self, x: &Tensor) -> Result<Code> {
+        match self {
+            Model::Pyramid(m) => m.encode(x),
+            Model::Compact(m) => Ok(Code { planes: vec![m.encode(x)?], detail: None }),
+            Model::Dense(m) => Ok(Code { planes: vec![m.encode(x)?], detail: None }),
+        }
+    }
+
+    /// `g`: the maps of latents to a normalised batch.
+    ///
+    /// # Errors
+    /// The shapes do not fit.
+    pub fn decode(&self, planes: &[Tensor]) -> Result<Rebuilt> {
+        match (self, planes) {
+            (Model::Pyramid(m), planes) => m.decode(planes),
+            (Model::Compact(m), [z]) => Ok(Rebuilt { strict: m.decode(z)?, features: None }),
+            (Model::Dense(m), [z]) => Ok(Rebuilt { strict: m.decode(z)?, features: None }),
+            _ => candle_core::bail!("expected 1 map of the latent, got {}", planes.len()),
+        }
+    }
+
+    /// The final sample: the decoder's result, corrected by what the latent leaves out. A family
+    /// without a refiner gives the decoder's result back.
+    ///
+    /// # Errors
+    /// The shapes do not fit.
+    pub fn refine(&self, rebuilt: &Rebuilt, detail: Option<&Tensor>) -> Result<Tensor> {
+        match (self, &rebuilt.features, detail) {
+            (Model::Pyramid(m), Some(features), Some(detail)) => m.refine(&rebuilt.strict, features, detail),
+            _ => Ok(rebuilt.strict.clone()),
+        }
+    }
+
+    /// Whether [`Model::refine`] changes anything.
+    pub fn has_refiner(&self) -> bool {
+        matches!(self, Model::Pyramid(_))
+    }
+}
+
+/// Sets all channels behind the first `keep` (counted over all maps, coarsest first) to zero: what a
+/// decoder sees of a shorter latent.
+///
+/// # Errors
+/// A map has no channel axis.
+pub fn mask(planes: &[Tensor], keep: usize) -> Result<Vec<Tensor>> {
+    let mut left = keep;
+    let mask_one = |plane: &Tensor| {
+        let channels = plane.dim(1)?;
+        let kept = channels.min(left);
+        left -= kept;
+        if kept == channels {
+            return Ok(plane.clone());
+        }
+        let ones: Vec<f32> = (0..channels).map(|c| if c < kept { 1.0 } else { 0.0 }).collect();
+        let mut dims = vec![1; plane.rank()];
+        dims[1] = channels;
+        plane.broadcast_mul(&Tensor::from_vec(ones, dims, plane.device())?)
+    };
+    planes.iter().map(mask_one).collect()
+}

@@ -26,6 +26,16 @@ impl Stats {
         let floor = (mean.abs() as f32) * 1e-6 + f32::MIN_POSITIVE;
         Self { mean: mean as f32, std: if std > floor { std } else { 1.0 } }
     }
+
+    /// Takes the statistics out of `data`.
+    pub fn normalize(&self, data: &mut [f32]) {
+        data.iter_mut().for_each(|v| *v = (*v - self.mean) / self.std);
+    }
+
+    /// Puts them back.
+    pub fn restore(&self, data: &mut [f32]) {
+        data.iter_mut().for_each(|v| *v = *v * self.std + self.mean);
+    }
 }
 
 /// One map or vector of a latent.

@@ -1,0 +1,92 @@
+//! Familiarity: how like the training data a sample is, as far as its latent tells.
+//!
+//! The features of a sample are the logarithms of the energy of each latent channel and of what the
+//! decoder leaves over. Their distance to the training data's typical features is compared with the
+//! distances of held-out samples: a familiarity of 0.5 is an ordinary sample, one near 0 is unlike
+//! all of them.
+//!
+//! Reconstruction error alone misses odd samples that still rebuild well, therefore the latent takes
+//! part (T. Denouden et al., "Improving reconstruction autoencoder out-of-distribution detection with
+//! Mahalanobis distance", arXiv 1812.02765; here with a diagonal covariance).
+
+use crate::registry::Familiarity;
+use crate::sample::{Latent, Stats};
+
+/// The features of one sample: `residual` is the sample less its strict reconstruction, both on the
+/// normalised scale.
+pub fn features(latent: &Latent, residual: &[f32]) -> Vec<f32> {
+    let energy = |values: &[f32]| {
+        let mean_square = values.iter().map(|v| f64::from(v * v)).sum::<f64>() / values.len().max(1) as f64;
+        ((mean_square + 1e-8).ln() * 0.5) as f32
+    };
+    let of_plane = |plane: &crate::sample::Plane| {
+        let positions = plane.dims[1..].iter().product::<usize>();
+        plane.data.chunks(positions).map(energy).collect::<Vec<_>>()
+    };
+    let mut all: Vec<f32> = latent.planes.iter().flat_map(of_plane).collect();
+    all.push(energy(residual));
+    all
+}
+
+/// Learns what is typical from the features of samples like the training data. Half of them set the
+/// scale, the other half the distances, so that these are not too small. `None` below 8 samples.
+pub fn calibrate(features: &[Vec<f32>]) -> Option<Familiarity> {
+    if features.len() < 8 {
+        return None;
+    }
+    let (scale, held_out): (Vec<_>, Vec<_>) = features.iter().enumerate().partition(|(i, _)| i % 2 == 0);
+    let column = |j: usize| Stats::of(&scale.iter().map(|(_, f)| f[j]).collect::<Vec<_>>());
+    let columns: Vec<Stats> = (0..features[0].len()).map(column).collect();
+    let mut typical = Familiarity {
+        mean: columns.iter().map(|s| s.mean).collect(),
+        std: columns.iter().map(|s| s.std.max(1e-3)).collect(),
+        distances: Vec::new(),
+    };
+    typical.distances = held_out.iter().map(|(_, f)| distance(&typical, f)).collect();
+    typical.distances.sort_by(f32::total_cmp);
+    Some(typical)
+}
+
+/// The share of held-out samples that lie farther out than this one, 0..1; beyond the farthest it
+/// falls with the square of the distance instead of staying at one step.
+pub fn score(typical: &Familiarity, features: &[f32]) -> Option<f32> {
+    let farthest = *typical.distances.last()?;
+    if features.len() != typical.mean.len() {
+        return None;
+    }
+    let distance = distance(typical, features);
+    let beyond = typical.distances.iter().filter(|d| **d >= distance).count();
+    let step = 1.0 / (typical.distances.len() + 1) as f32;
+    if beyond > 0 {
+        Some((beyond as f32 + 0.5) * step)
+    } else {
+        Some(0.5 * step * (farthest / distance).powi(2))
+    }
+}
+
+fn distance(typical: &Familiarity, features: &[f32]) -> f32 {
+    let terms = features.iter().zip(&typical.mean).zip(&typical.std).map(|((f, m), s)| ((f - m) / s).powi(2));
+    (terms.sum::<f32>() / features.len().max(1) as f32).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Rng};
+
+    #[test]
+    fn ordinary_samples_score_in_the_middle_and_strange_ones_near_zero() {
+        let mut rng = Rng::new(1, Purpose::Evaluate, 0);
+        let usual: Vec<Vec<f32>> = (0..200).map(|_| (0..5).map(|_| 3.0 + rng.normal()).collect()).collect();
+        let typical = calibrate(&usual).unwrap();
+        let mean = usual.iter().map(|f| score(&typical, f).unwrap()).sum::<f32>() / 200.0;
+        assert!((0.4..0.65).contains(&mean), "{mean}");
+        assert!(score(&typical, &[3.0, 3.0, 9.0, 3.0, 3.0]).unwrap() < 0.02);
+        assert!(score(&typical, &[1000.0; 5]).unwrap() < 1e-4);
+    }
+
+    #[test]
+    fn too_few_samples_calibrate_nothing() {
+        assert!(calibrate(&vec![vec![0.0]; 7]).is_none());
+    }
+}

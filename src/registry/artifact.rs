@@ -1,0 +1,109 @@
+//! An artifact on disk: `config.json`, `model.safetensors` and the model card `README.md`.
+//!
+//! A version is either whole or absent: it is written beside its place, made durable and renamed.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::manifest::Manifest;
+use super::{Error, Result};
+use crate::name::{ModelId, Name};
+
+const MANIFEST: &str = "config.json";
+const WEIGHTS: &str = "model.safetensors";
+const CARD: &str = "README.md";
+
+/// No manifest or card is longer; a longer file is not one of ours.
+const MOST_TEXT: u64 = 16 << 20;
+
+/// One version, read whole and checked against its digest.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    /// Name, version and digest.
+    pub id: ModelId,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// The bytes of the safetensors file.
+    pub weights: Vec<u8>,
+    /// The model card, Markdown.
+    pub card: String,
+}
+
+impl Artifact {
+    /// Reads the manifest of the version in `folder`, and checks that its weights are there.
+    pub(super) fn manifest(folder: &Path, name: &Name, version: u32) -> Result<Manifest, String> {
+        let text = read_bounded(&folder.join(MANIFEST), MOST_TEXT)?;
+        let manifest = Manifest::parse(&text, name, version)?;
+        let size = fs::metadata(folder.join(WEIGHTS)).map_err(|e| format!("{WEIGHTS}: {e}"))?.len();
+        if size != manifest.weights.bytes {
+            return Err(format!("{WEIGHTS} has {size} bytes, config.json says {}", manifest.weights.bytes));
+        }
+        Ok(manifest)
+    }
+
+    /// Reads the version in `folder` whole.
+    pub(super) fn read(folder: &Path, name: &Name, version: u32) -> Result<Self, String> {
+        let manifest = Self::manifest(folder, name, version)?;
+        let weights = read_bounded(&folder.join(WEIGHTS), manifest.weights.bytes)?;
+        let digest: [u8; 32] = Sha256::digest(&weights).into();
+        let seen = hex(&digest);
+        if seen != manifest.weights.sha256 {
+            return Err(format!(
+                "{WEIGHTS} has SHA-256 {seen}, config.json says {}",
+                manifest.weights.sha256
+            ));
+        }
+        let id = ModelId { name: name.clone(), version, digest };
+        Ok(Self { id, manifest, weights, card: Self::card(folder) })
+    }
+
+    /// The model card of the version in `folder`; empty where there is none.
+    pub(super) fn card(folder: &Path) -> String {
+        let text = read_bounded(&folder.join(CARD), MOST_TEXT).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Writes the three files into `folder`, which must not exist yet.
+    pub(super) fn write(folder: &Path, manifest: &Manifest, weights: &[u8], card: &str) -> Result<()> {
+        let version = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let beside = folder.with_file_name(format!(".{version}.{}", std::process::id()));
+        let io = |source| Error::Io { path: beside.clone(), source };
+
+        let _ = fs::remove_dir_all(&beside);
+        fs::create_dir_all(&beside).map_err(io)?;
+        let json = serde_json::to_vec_pretty(manifest).map_err(|e| io(e.into()))?;
+        for (file, bytes) in [(MANIFEST, json.as_slice()), (WEIGHTS, weights), (CARD, card.as_bytes())] {
+            let mut file = File::create_new(beside.join(file)).map_err(io)?;
+            file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)?;
+        }
+        sync_folder(&beside).map_err(io)?;
+        fs::rename(&beside, folder).map_err(|source| Error::Io { path: folder.to_owned(), source })?;
+        folder.parent().map_or(Ok(()), sync_folder).map_err(io)
+    }
+}
+
+/// SHA-256 of weights, as [`Manifest`] keeps it.
+pub(super) fn digest(weights: &[u8]) -> String {
+    hex(&Sha256::digest(weights))
+}
+
+/// Makes the entries of a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let size = fs::metadata(path).map_err(|e| format!("{name}: {e}"))?.len();
+    if size > most {
+        return Err(format!("{name} has {size} bytes, at most {most} are expected"));
+    }
+    fs::read(path).map_err(|e| format!("{name}: {e}"))
+}

@@ -1,0 +1,87 @@
+//! The manifest of an artifact, `config.json`: what a version of a model says of itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::Input;
+use crate::name::Name;
+use crate::nn::model;
+
+/// The format this program writes; it reads this and older ones.
+pub const FORMAT: u32 = 1;
+
+/// The content of `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The manifest's own format.
+    pub format: u32,
+    /// The model's name.
+    pub name: Name,
+    /// The version, from 1 up.
+    pub version: u32,
+    /// What the network is built from.
+    pub model: model::Config,
+    /// The weights file beside the manifest.
+    pub weights: Weights,
+    /// How the version was made: the training config, the data, the number of steps.
+    #[serde(default)]
+    pub training: serde_json::Value,
+    /// Scores on held-out samples.
+    #[serde(default)]
+    pub scores: serde_json::Value,
+    /// What is typical of the training data, for the familiarity of a sample.
+    #[serde(default)]
+    pub familiarity: Option<Familiarity>,
+}
+
+/// Size and digest of `model.safetensors`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weights {
+    /// Bytes.
+    pub bytes: u64,
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+}
+
+/// Statistics of the features of samples like the training data, see `infer::familiarity`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Familiarity {
+    /// Mean of each feature.
+    pub mean: Vec<f32>,
+    /// Deviation of each feature.
+    pub std: Vec<f32>,
+    /// Distances of held-out samples, ascending.
+    pub distances: Vec<f32>,
+}
+
+impl Manifest {
+    /// Reads `config.json` and checks that it can be built and is the version its folder says.
+    ///
+    /// # Errors
+    /// A line that names what is wrong.
+    pub fn parse(text: &[u8], name: &Name, version: u32) -> Result<Self, String> {
+        let manifest: Self = serde_json::from_slice(text).map_err(|e| format!("config.json: {e}"))?;
+        if manifest.format > FORMAT {
+            return Err(format!(
+                "config.json has format {}, this program knows up to {FORMAT}: use a newer one",
+                manifest.format
+            ));
+        }
+        if (&manifest.name, manifest.version) != (name, version) {
+            return Err(format!(
+                "config.json says {}@{}, the folder says {name}@{version}",
+                manifest.name, manifest.version
+            ));
+        }
+        manifest.model.validate().map_err(|e| format!("config.json: model: {e}"))?;
+        Ok(manifest)
+    }
+
+    /// What the model takes in.
+    pub fn input(&self) -> Input {
+        let (kind, channels, fixed) = self.model.input();
+        Input { kind, channels, fixed }
+    }
+}

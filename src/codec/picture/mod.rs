@@ -1,5 +1,6 @@
 //! Pictures: image files as samples, with what must be put back on writing.
 
+mod jpeg;
 mod plane;
 mod read;
 mod tiff;

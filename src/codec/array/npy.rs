@@ -7,7 +7,7 @@
 use npyz::{Endianness, NpyHeader, Order, TypeChar, WriteOptions, WriterBuilder};
 
 use super::super::{Error, Result};
-use super::{Array, DType, MAX_RANK, count};
+use super::{Array, DType, count};
 use crate::limits::Limits;
 
 /// Longest header that is parsed, in bytes; numpy's own limit.
@@ -22,7 +22,7 @@ const MAX_NESTING: usize = 4;
 /// [`Error::TooLarge`] over `array_numbers`; [`Error::Malformed`] where the header is broken or the payload is
 /// not exactly as long as the header says; [`Error::NonFinite`].
 pub fn read_npy(bytes: &[u8], limits: &Limits) -> Result<Array> {
-    let payload_start = check_header(bytes)?;
+    let payload_start = check_header(bytes, limits)?;
     let mut cursor = bytes;
     let header = NpyHeader::from_reader(&mut cursor).map_err(|e| Error::malformed("npy header", e))?;
     let (dtype, big_endian) = number_type(&header.dtype())?;
@@ -66,7 +66,7 @@ pub fn write_npy(array: &Array, dtype: DType) -> Result<Vec<u8>> {
 
 /// Where the payload starts. Refuses headers that are cut, long or deeply nested: the parser behind is
 /// recursive and would allocate what the length field says.
-fn check_header(bytes: &[u8]) -> Result<usize> {
+fn check_header(bytes: &[u8], limits: &Limits) -> Result<usize> {
     let malformed = |reason: &str| Error::malformed("npy header", reason);
     let (text_start, length) = match *bytes {
         [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => (10, usize::from(u16::from_le_bytes([a, b]))),
@@ -91,18 +91,30 @@ fn check_header(bytes: &[u8]) -> Result<usize> {
             return Err(malformed("brackets nested too deeply"));
         }
     }
-    // The parser multiplies the extents without looking; more axes than an array may have, or huge extents,
-    // are stopped by the check of the product behind it, which saturates.
-    if text.iter().filter(|&&b| b == b',').count() > MAX_NESTING * MAX_RANK * 8 {
-        return Err(malformed("too many entries"));
-    }
+    check_digits(text, limits)?;
     Ok(text_start + length)
+}
+
+/// Refuses extents that could overflow: the parser multiplies them without looking. Fewer than 20 decimal
+/// digits in the whole header cannot make a product beyond 64 bits.
+fn check_digits(text: &[u8], limits: &Limits) -> Result<()> {
+    let prefixed = |w: &[u8]| w[0] == b'0' && matches!(w[1], b'x' | b'X' | b'o' | b'O' | b'b' | b'B');
+    if text.windows(2).any(prefixed) {
+        return Err(Error::malformed("npy header", "numbers must be decimal"));
+    }
+    if text.iter().filter(|b| b.is_ascii_digit()).count() < 20 {
+        return Ok(());
+    }
+    if text.windows(2).any(|w| w == b"[(") {
+        return Err(structured());
+    }
+    Err(Error::TooLarge { what: "array numbers", limit: limits.array_numbers as u64, actual: u64::MAX })
 }
 
 /// The number type of a dtype and whether it is big-endian, or its refusal by name.
 fn number_type(dtype: &npyz::DType) -> Result<(DType, bool)> {
     let npyz::DType::Plain(plain) = dtype else {
-        return Err(refused("structured", "save one field at a time: numpy.save(path, array['field'])"));
+        return Err(structured());
     };
     let number = match (plain.type_char(), plain.size_field()) {
         (TypeChar::Float, 2) => DType::F16,
@@ -122,6 +134,10 @@ fn number_type(dtype: &npyz::DType) -> Result<(DType, bool)> {
         _ => return Err(refused(&plain.to_string(), "convert it: array.astype('float32')")),
     };
     Ok((number, plain.endianness() == Endianness::Big))
+}
+
+fn structured() -> Error {
+    refused("structured", "save one field at a time: numpy.save(path, array['field'])")
 }
 
 fn refused(name: &str, hint: &str) -> Error {

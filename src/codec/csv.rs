@@ -42,7 +42,10 @@ fn read_row(line: &str, separator: Option<char>, number: usize, seen: usize) -> 
     for field in fields(line, separator) {
         let value: f32 = field.parse().map_err(|_| {
             let shown: String = field.chars().take(40).collect();
-            Error::malformed("csv", format!("line {number}, field {}: {shown:?} is not a number", row.len() + 1))
+            Error::malformed(
+                "csv",
+                format!("line {number}, field {}: {shown:?} is not a number", row.len() + 1),
+            )
         })?;
         if !value.is_finite() {
             return Err(Error::NonFinite { index: seen + row.len(), value });
@@ -69,7 +72,13 @@ mod tests {
 
     #[test]
     fn rows_are_read_with_every_separator() {
-        for text in ["1,2.5\n-3,4e2\n", "1;2.5\r\n-3;4e2", "1\t2.5\n-3\t4e2", "1 2.5\n -3   4e2", "\u{feff}1, \"2.5\"\n\n-3,4e2"] {
+        for text in [
+            "1,2.5\n-3,4e2\n",
+            "1;2.5\r\n-3;4e2",
+            "1\t2.5\n-3\t4e2",
+            "1 2.5\n -3   4e2",
+            "\u{feff}1, \"2.5\"\n\n-3,4e2",
+        ] {
             assert_eq!(read(text), Ok(vec![vec![1.0, 2.5], vec![-3.0, 400.0]]), "{text:?}");
         }
     }

@@ -111,7 +111,9 @@ impl Format {
             [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::WebP),
-            [b'P', b'1'..=b'7', space, ..] if space.is_ascii_whitespace() || *space == b'#' => Some(Format::Pnm),
+            [b'P', b'1'..=b'7', space, ..] if space.is_ascii_whitespace() || *space == b'#' => {
+                Some(Format::Pnm)
+            }
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
             _ if bytes.starts_with(&super::latent::MAGIC) => Some(Format::Latent),
             _ => {

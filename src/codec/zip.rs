@@ -167,7 +167,10 @@ mod tests {
 
     fn says(bytes: &[u8], text: &str) {
         let error = read(bytes).unwrap_err();
-        assert!(matches!(error, Error::Malformed { .. }) && error.to_string().contains(text), "{text}: {error}");
+        assert!(
+            matches!(error, Error::Malformed { .. }) && error.to_string().contains(text),
+            "{text}: {error}"
+        );
     }
 
     #[test]

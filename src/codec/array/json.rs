@@ -62,7 +62,10 @@ fn collect(
         return wrong(path, format!("{} where a list of {extent} belongs (ragged array)", name(value)));
     };
     if items.len() != extent {
-        return wrong(path, format!("a list of {} where one of {extent} belongs (ragged array)", items.len()));
+        return wrong(
+            path,
+            format!("a list of {} where one of {extent} belongs (ragged array)", items.len()),
+        );
     }
     for (index, item) in items.iter().enumerate() {
         path.push(index);
@@ -114,7 +117,8 @@ fn shortest(v: f32) -> Value {
 /// # Errors
 /// [`Error::Json`] for a missing or wrong member; else as [`read_raw`].
 pub fn tensor_from_json(value: &Value, limits: &Limits) -> Result<Array> {
-    let wrong = |pointer: &str, reason: &str| Error::Json { pointer: pointer.to_owned(), reason: reason.to_owned() };
+    let wrong =
+        |pointer: &str, reason: &str| Error::Json { pointer: pointer.to_owned(), reason: reason.to_owned() };
     let object = value.as_object().ok_or_else(|| wrong("", "not an object with shape, dtype and base64"))?;
     let shape = object.get("shape").and_then(Value::as_array);
     let shape = shape.ok_or_else(|| wrong("/shape", "missing, or not a list of whole numbers"))?;

@@ -74,9 +74,9 @@ impl Axes {
             (Axes::Hw, Shape::Image { channels: 1, height, width }) => vec![height, width],
             (Axes::Hwc, Shape::Image { channels, height, width }) => vec![height, width, channels],
             (Axes::L, Shape::Signal { channels: 1, length }) => vec![length],
-            (Axes::Chw, Shape::Image { .. }) | (Axes::Cl, Shape::Signal { .. }) | (Axes::D, Shape::Vector { .. }) => {
-                shape.dims()
-            }
+            (Axes::Chw, Shape::Image { .. })
+            | (Axes::Cl, Shape::Signal { .. })
+            | (Axes::D, Shape::Vector { .. }) => shape.dims(),
             _ => return None,
         })
     }
@@ -118,23 +118,24 @@ impl SampleSpec {
             (Kind::Image, _) => {
                 &[(false, Axes::Hwc), (false, Axes::Chw), (true, Axes::Hwc), (true, Axes::Chw)]
             }
-            (Kind::Signal, 1) => {
-                &[(false, Axes::L), (false, Axes::Cl), (true, Axes::L), (true, Axes::Cl)]
-            }
+            (Kind::Signal, 1) => &[(false, Axes::L), (false, Axes::Cl), (true, Axes::L), (true, Axes::Cl)],
             (Kind::Signal, _) => &[(false, Axes::Cl), (true, Axes::Cl)],
             (Kind::Vector, _) => &[(false, Axes::D), (true, Axes::D)],
         }
     }
 
     fn accepts(&self, shape: Shape) -> bool {
-        self.fixed.map_or(self.kind == Kind::Vector || shape.channels() == self.channels, |fixed| fixed == shape)
+        self.fixed
+            .map_or(self.kind == Kind::Vector || shape.channels() == self.channels, |fixed| fixed == shape)
     }
 
     /// What is accepted, as an error states it.
     fn expected(&self) -> String {
         let c = self.channels;
         let orders = match (self.kind, c) {
-            (Kind::Image, 1) => "(H,W), (H,W,1), (1,H,W), or a batch (B,H,W), (B,H,W,1), (B,1,H,W)".to_owned(),
+            (Kind::Image, 1) => {
+                "(H,W), (H,W,1), (1,H,W), or a batch (B,H,W), (B,H,W,1), (B,1,H,W)".to_owned()
+            }
             (Kind::Image, _) => format!("(H,W,{c}), ({c},H,W), or a batch (B,H,W,{c}), (B,{c},H,W)"),
             (Kind::Signal, 1) => "(L), (1,L), or a batch (B,L), (B,1,L)".to_owned(),
             (Kind::Signal, _) => format!("({c},L), or a batch (B,{c},L)"),
@@ -210,7 +211,10 @@ impl Array {
         }
         let own = layout.axes.dims(shape);
         let mut dims = own.ok_or_else(|| {
-            Error::shape(format!("a sample with the axes {:?} (rank {})", layout.axes, layout.axes.rank()), shape)
+            Error::shape(
+                format!("a sample with the axes {:?} (rank {})", layout.axes, layout.axes.rank()),
+                shape,
+            )
         })?;
         if layout.batched {
             dims.insert(0, samples.len());
@@ -289,7 +293,11 @@ mod tests {
             (&[3, 2, 7], 2, 3, Axes::Cl),
         ] {
             let (n, shape, layout) = read(dims, &spec(Kind::Signal, channels)).unwrap();
-            assert_eq!((n, shape, layout.axes), (count, Shape::Signal { channels, length: 7 }, axes), "{dims:?}");
+            assert_eq!(
+                (n, shape, layout.axes),
+                (count, Shape::Signal { channels, length: 7 }, axes),
+                "{dims:?}"
+            );
         }
         assert_eq!(read(&[9], &spec(Kind::Vector, 1)).unwrap().1, Shape::Vector { features: 9 });
         assert_eq!(read(&[4, 9], &spec(Kind::Vector, 1)).unwrap().0, 4);
@@ -328,7 +336,9 @@ mod tests {
 
     #[test]
     fn samples_go_back_to_the_array_they_came_from() {
-        for (dims, channels) in [(&[2, 3, 4, 3][..], 3), (&[3, 3, 4], 3), (&[3, 4, 3], 3), (&[5, 4, 2], 1), (&[4, 2], 1)] {
+        for (dims, channels) in
+            [(&[2, 3, 4, 3][..], 3), (&[3, 3, 4], 3), (&[3, 4, 3], 3), (&[5, 4, 2], 1), (&[4, 2], 1)]
+        {
             for dtype in [DType::F32, DType::U8, DType::U16, DType::I16] {
                 let array = array(dims, dtype);
                 let (samples, layout) = array.clone().into_samples(&spec(Kind::Image, channels)).unwrap();
@@ -358,7 +368,8 @@ mod tests {
     #[test]
     fn a_number_that_is_not_finite_is_named_by_its_index() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let array = Array { dims: vec![1, 2, 3], data: vec![0.0, 0.0, 0.0, 0.0, bad, bad], dtype: DType::F32 };
+            let array =
+                Array { dims: vec![1, 2, 3], data: vec![0.0, 0.0, 0.0, 0.0, bad, bad], dtype: DType::F32 };
             let error = array.into_samples(&spec(Kind::Image, 3)).unwrap_err();
             assert!(matches!(error, Error::NonFinite { index: 4, .. }), "{error}");
         }

@@ -73,7 +73,9 @@ fn check_header(bytes: &[u8], limits: &Limits) -> Result<usize> {
         [0x93, b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d, ..] => {
             (12, u32::from_le_bytes([a, b, c, d]) as usize)
         }
-        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => return Err(malformed("cut short, or of an unknown version")),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => {
+            return Err(malformed("cut short, or of an unknown version"));
+        }
         _ => return Err(malformed("does not begin with \\x93NUMPY")),
     };
     if length > MAX_HEADER {
@@ -128,7 +130,9 @@ fn number_type(dtype: &npyz::DType) -> Result<(DType, bool)> {
         (TypeChar::Int, 2) => DType::I16,
         (TypeChar::Int, 4) => DType::I32,
         (TypeChar::Int, 8) => DType::I64,
-        (TypeChar::Complex, _) => return Err(refused("complex", "send real and imaginary part as two arrays")),
+        (TypeChar::Complex, _) => {
+            return Err(refused("complex", "send real and imaginary part as two arrays"));
+        }
         (TypeChar::Object, _) => return Err(refused("object", "pickled objects are never loaded")),
         (TypeChar::Bool, _) => return Err(refused("boolean", "convert it: array.astype('float32')")),
         _ => return Err(refused(&plain.to_string(), "convert it: array.astype('float32')")),
@@ -216,7 +220,8 @@ mod tests {
 
     #[test]
     fn fortran_order_is_put_right() {
-        let columns: Vec<u8> = [0.0f32, 3.0, 1.0, 4.0, 2.0, 5.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let columns: Vec<u8> =
+            [0.0f32, 3.0, 1.0, 4.0, 2.0, 5.0].iter().flat_map(|v| v.to_le_bytes()).collect();
         assert_eq!(read(&file("'<f4'", "True", "(2, 3)", &columns)).unwrap(), sample());
         let cube: Vec<f32> = (0..24).map(|i| i as f32).collect();
         let rows = column_to_row_major(&cube, &[2, 3, 4]);

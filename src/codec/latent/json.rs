@@ -42,13 +42,16 @@ pub fn latent_from_json(value: &Value, limits: &Limits) -> Result<(ModelId, Late
     let shape = serde_json::from_value(shape.clone()).map_err(|e| wrong("/shape", &e.to_string()))?;
     let stats = match value.get("stats") {
         None | Some(Value::Null) => None,
-        Some(stats) => Some(serde_json::from_value(stats.clone()).map_err(|e| wrong("/stats", &e.to_string()))?),
+        Some(stats) => {
+            Some(serde_json::from_value(stats.clone()).map_err(|e| wrong("/stats", &e.to_string()))?)
+        }
     };
     let planes = member(value, "planes")?.as_array().ok_or_else(|| wrong("/planes", "not a list"))?;
     if planes.len() > MAX_PLANES {
         return Err(wrong("/planes", &format!("{} planes, more than {MAX_PLANES}", planes.len())));
     }
-    let planes = planes.iter().enumerate().map(|(at, plane)| read_plane(plane, at, limits)).collect::<Result<_>>()?;
+    let planes =
+        planes.iter().enumerate().map(|(at, plane)| read_plane(plane, at, limits)).collect::<Result<_>>()?;
     Ok((id, check(Latent { shape, stats, planes }, limits)?))
 }
 
@@ -78,7 +81,8 @@ fn read_plane(plane: &Value, at: usize, limits: &Limits) -> Result<Plane> {
     let numbers = plane_numbers(&dims, limits)?;
     let data = match plane.get("data") {
         Some(Value::String(text)) => {
-            let bytes = STANDARD.decode(text).map_err(|e| wrong(&here("/data"), &format!("not base64: {e}")))?;
+            let bytes =
+                STANDARD.decode(text).map_err(|e| wrong(&here("/data"), &format!("not base64: {e}")))?;
             read_raw(&bytes, &dims, DType::F32, limits)?.data
         }
         Some(nested @ Value::Array(_)) => {
@@ -87,7 +91,10 @@ fn read_plane(plane: &Value, at: usize, limits: &Limits) -> Result<Plane> {
                 other => other,
             })?;
             if array.dims != dims && array.dims != [numbers] {
-                return Err(wrong(&here("/data"), &format!("has extents {:?}, dims are {dims:?}", array.dims)));
+                return Err(wrong(
+                    &here("/data"),
+                    &format!("has extents {:?}, dims are {dims:?}", array.dims),
+                ));
             }
             array.data
         }

@@ -1,7 +1,7 @@
 //! Reading latent files.
 
-use super::{FORMAT_VERSION, MAGIC, MAX_PLANE_RANK, MAX_PLANES, check, plane_numbers};
 use super::{Error, Result};
+use super::{FORMAT_VERSION, MAGIC, MAX_PLANE_RANK, MAX_PLANES, check, plane_numbers};
 use crate::limits::Limits;
 use crate::name::{ModelId, Name};
 use crate::sample::{Latent, Plane, Shape, Stats};
@@ -54,7 +54,8 @@ fn check_frame(bytes: &[u8]) -> Result<&[u8]> {
     let mut head = Reader { rest };
     let version = head.u16()?;
     if version != FORMAT_VERSION {
-        let what = format!("latent format version {version} is not known; this service reads {FORMAT_VERSION}");
+        let what =
+            format!("latent format version {version} is not known; this service reads {FORMAT_VERSION}");
         return Err(Error::unsupported(what));
     }
     let length = head.u64()?;
@@ -212,7 +213,8 @@ mod tests {
                 let mut bytes = whole.clone();
                 bytes[position] = value;
                 if let Ok((_, latent)) = read(&forged(bytes)) {
-                    let numbers = latent.planes.iter().map(|p| p.dims.iter().product::<usize>()).sum::<usize>();
+                    let numbers =
+                        latent.planes.iter().map(|p| p.dims.iter().product::<usize>()).sum::<usize>();
                     assert_eq!(numbers, latent.numbers() - 2 * usize::from(latent.stats.is_some()));
                 }
             }

@@ -32,3 +32,27 @@ pub(super) fn check_complete(bytes: &[u8]) -> Result<()> {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::write_image;
+    use super::super::{Carrier, Depth, testing::example};
+    use super::*;
+
+    #[test]
+    fn a_whole_file_is_whole_and_every_cut_is_noticed() {
+        let carrier = Carrier::plain(Format::Jpeg, Depth::U8);
+        let whole = write_image(&example(3, 21, 17), &carrier, Format::Jpeg, None).unwrap();
+        assert_eq!(check_complete(&whole), Ok(()));
+        for end in 0..whole.len() {
+            assert!(check_complete(&whole[..end]).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn an_end_marker_inside_a_segment_is_not_the_end() {
+        let thumbnail = [0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd9, 0, 0];
+        assert!(check_complete(&thumbnail).is_err());
+        assert!(check_complete(&[&thumbnail[..], &[0xff, 0xff, 0xd9]].concat()).is_ok());
+    }
+}

@@ -54,3 +54,23 @@ impl Carrier {
         Self { format, depth, alpha: None, icc: None }
     }
 }
+
+#[cfg(test)]
+mod testing {
+    use super::*;
+    use crate::sample::Shape;
+
+    /// An image of `channels`, with values that differ from pixel to pixel and lie on the 8-bit grid.
+    pub(super) fn example(channels: usize, height: usize, width: usize) -> Sample {
+        let numbers = channels * height * width;
+        let data = (0..numbers).map(|i| ((i * 37 + 11) % 256) as f32 / 255.0).collect();
+        Sample::new(Shape::image(channels, height, width), data).unwrap()
+    }
+
+    /// A profile that is none but for its colour space.
+    pub(super) fn profile(space: &[u8; 4]) -> Vec<u8> {
+        let mut profile = vec![0; 128];
+        profile[16..20].copy_from_slice(space);
+        profile
+    }
+}

@@ -27,7 +27,8 @@ impl Planes {
         for channel in 0..channels {
             color.extend(pixels.iter().skip(channel).step_by(stride).map(|&v| to_f32(v)));
         }
-        let alpha = has_alpha.then(|| pixels.iter().skip(channels).step_by(stride).map(|&v| to_f32(v)).collect());
+        let alpha =
+            has_alpha.then(|| pixels.iter().skip(channels).step_by(stride).map(|&v| to_f32(v)).collect());
         Self { channels, height, width, color, alpha }
     }
 
@@ -35,7 +36,8 @@ impl Planes {
     pub(super) fn upright(mut self, orientation: u8) -> Self {
         let (w, h) = (self.width, self.height);
         if (2..=8).contains(&orientation) {
-            let turn = |data: &[f32]| data.chunks_exact(w * h).flat_map(|p| turned(p, w, h, orientation)).collect();
+            let turn =
+                |data: &[f32]| data.chunks_exact(w * h).flat_map(|p| turned(p, w, h, orientation)).collect();
             self.color = turn(&self.color);
             self.alpha = self.alpha.as_deref().map(turn);
         }
@@ -122,7 +124,8 @@ mod tests {
             image.apply_orientation(image::metadata::Orientation::from_exif(exif).unwrap());
             let planes = Planes::split(&pixels, (3, true), (5, 3), f32::from).upright(exif);
             assert_eq!((planes.width as u32, planes.height as u32), (image.width(), image.height()));
-            let expected = Planes::split(image.as_bytes(), (3, true), (planes.width, planes.height), f32::from);
+            let expected =
+                Planes::split(image.as_bytes(), (3, true), (planes.width, planes.height), f32::from);
             assert_eq!((planes.color, planes.alpha), (expected.color, expected.alpha), "{exif}");
         }
     }

@@ -100,7 +100,9 @@ fn decode(mut decoder: impl ImageDecoder, format: Format, limits: &Limits) -> Re
             (Planes::split(flat, layout, size, |v| v), Depth::F32)
         }
         _ => match (image.as_flat_samples_u8(), image.as_flat_samples_u16()) {
-            (Some(flat), _) => (Planes::split(flat.samples, layout, size, |v| f32::from(v) / 255.0), Depth::U8),
+            (Some(flat), _) => {
+                (Planes::split(flat.samples, layout, size, |v| f32::from(v) / 255.0), Depth::U8)
+            }
             (_, Some(flat)) => {
                 (Planes::split(flat.samples, layout, size, |v| f32::from(v) / 65535.0), Depth::U16)
             }
@@ -142,5 +144,141 @@ pub(super) fn profile_fits(profile: &[u8], channels: usize) -> bool {
         Some(b"GRAY") => channels == 1,
         Some(b"RGB ") => channels == 3,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::write_image;
+    use super::super::testing::example;
+    use super::*;
+
+    const IMAGES: [Format; 5] = [Format::Png, Format::Jpeg, Format::Tiff, Format::WebP, Format::Pnm];
+
+    fn read(bytes: &[u8]) -> Result<Picture> {
+        read_image(bytes, None, &Limits::default())
+    }
+
+    fn file(format: Format, channels: usize) -> Vec<u8> {
+        write_image(&example(channels, 9, 11), &Carrier::plain(format, Depth::U8), format, None).unwrap()
+    }
+
+    /// A PNG header that claims a size, with nothing behind it.
+    fn png_header(width: u32, height: u32) -> Vec<u8> {
+        let mut chunk = b"IHDR".to_vec();
+        chunk.extend(width.to_be_bytes());
+        chunk.extend(height.to_be_bytes());
+        chunk.extend([8, 2, 0, 0, 0]);
+        let checksum = crc32fast::hash(&chunk);
+        let mut file = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+        file.extend(chunk);
+        file.extend(checksum.to_be_bytes());
+        // The decoder looks for the first data chunk before it tells the size.
+        file.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
+        file
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_never_panics() {
+        for format in IMAGES {
+            for channels in [1, 3] {
+                let whole = file(format, channels);
+                assert!(read(&whole).is_ok(), "{format}");
+                for end in 0..whole.len() {
+                    let _ = read_image(&whole[..end], Some(format), &Limits::default());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_cut_within_its_pixels_is_an_error() {
+        for format in IMAGES {
+            let whole = file(format, 3);
+            for part in [4, 3, 2] {
+                let end = whole.len() / part;
+                let result = read_image(&whole[..end], Some(format), &Limits::default());
+                assert!(matches!(result, Err(Error::Malformed { .. })), "{format} cut at {end}: {result:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_byte_never_panics() {
+        for format in IMAGES {
+            let whole = file(format, 3);
+            for position in 0..whole.len() {
+                for flip in [1, 0x40, 0xff] {
+                    let mut bytes = whole.clone();
+                    bytes[position] ^= flip;
+                    let _ = read_image(&bytes, Some(format), &Limits::default());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_over_the_limits_is_refused_before_decoding() {
+        let error = read(&png_header(100_000, 100_000)).unwrap_err();
+        assert_eq!(error, Error::TooLarge { what: "image side", limit: 16_384, actual: 100_000 });
+        let error = read(&png_header(10_000, 10_000)).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { what: "image pixels", .. }), "{error}");
+        let error = read(b"P5\n100000 100000\n255\n").unwrap_err();
+        assert!(matches!(error, Error::TooLarge { what: "image side", .. }), "{error}");
+    }
+
+    #[test]
+    fn the_limits_of_the_service_hold_in_every_format() {
+        let limits = Limits { image_pixels: 98, ..Limits::default() };
+        for format in IMAGES {
+            let result = read_image(&file(format, 1), None, &limits);
+            let expected = Error::TooLarge { what: "image pixels", limit: 98, actual: 99 };
+            assert_eq!(result.unwrap_err(), expected, "{format}");
+        }
+    }
+
+    #[test]
+    fn what_is_stated_must_be_what_is_sent() {
+        let png = file(Format::Png, 1);
+        let limits = Limits::default();
+        assert!(read_image(&png, Some(Format::Png), &limits).is_ok());
+        let error = read_image(&png, Some(Format::Jpeg), &limits).unwrap_err();
+        assert!(error.to_string().contains("the bytes are a PNG"), "{error}");
+        assert!(matches!(read_image(&[], Some(Format::Png), &limits), Err(Error::Malformed { .. })));
+        assert!(matches!(read_image(b"hello", Some(Format::Png), &limits), Err(Error::Malformed { .. })));
+        assert!(matches!(read_image(&png, Some(Format::Npy), &limits), Err(Error::Unsupported { .. })));
+        assert!(matches!(read(b"GIF89a"), Err(Error::Unsupported { .. })));
+        assert!(matches!(read(b"[1]"), Err(Error::Unsupported { .. })));
+    }
+
+    #[test]
+    fn exif_orientation_is_applied_once() {
+        let mut exif = b"II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+        exif.resize(32, 0);
+        let mut file = Vec::new();
+        let mut encoder = image::codecs::png::PngEncoder::new(&mut file);
+        image::ImageEncoder::set_exif_metadata(&mut encoder, exif).unwrap();
+        image::ImageEncoder::write_image(encoder, &[10, 20], 2, 1, image::ExtendedColorType::L8).unwrap();
+        let picture = read(&file).unwrap();
+        assert_eq!(picture.sample.shape(), Shape::image(1, 2, 1));
+        assert_eq!(picture.sample.data(), [10.0 / 255.0, 20.0 / 255.0]);
+        let again = write_image(&picture.sample, &picture.carrier, Format::Png, None).unwrap();
+        assert_eq!(read(&again).unwrap().sample, picture.sample);
+    }
+
+    #[test]
+    fn few_bits_and_other_ranges_of_pnm_fill_zero_to_one() {
+        let bits = read(b"P1\n2 1\n1 0\n").unwrap();
+        assert_eq!(bits.sample.data(), [0.0, 1.0]);
+        let plain = read(b"P2\n3 1\n100\n0 50 100\n").unwrap();
+        assert_eq!(plain.sample.data()[2], 1.0);
+        assert!((plain.sample.data()[1] - 0.5).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_is_no_profile_of_the_channels_is_dropped() {
+        assert!(!profile_fits(&[], 1));
+        assert!(!profile_fits(&[0; 19], 3));
+        assert!(!profile_fits(&super::super::testing::profile(b"CMYK"), 3));
     }
 }

@@ -131,9 +131,10 @@ fn refused(what: &str) -> Error {
 fn failed(error: TiffError) -> Error {
     match error {
         TiffError::UnsupportedError(e) => refused(&one_line(&e.to_string())),
-        TiffError::LimitsExceeded => {
-            Error::malformed(Format::Tiff.media_type(), "needs more memory to decode than an image of its size may")
-        }
+        TiffError::LimitsExceeded => Error::malformed(
+            Format::Tiff.media_type(),
+            "needs more memory to decode than an image of its size may",
+        ),
         other => Error::malformed(Format::Tiff.media_type(), one_line(&other.to_string())),
     }
 }
@@ -157,7 +158,8 @@ pub(super) fn write(
         (Depth::F32, 1) => page.encode::<Gray32Float>(&join(sample, alpha, |v| v)),
         (Depth::F32, _) => page.encode::<RGB32Float>(&join(sample, alpha, |v| v)),
     };
-    written.map_err(|e| Error::unsupported(format!("TIFF cannot hold this image: {}", one_line(&e.to_string()))))
+    written
+        .map_err(|e| Error::unsupported(format!("TIFF cannot hold this image: {}", one_line(&e.to_string()))))
 }
 
 /// What is told of a page beside its pixels.
@@ -184,5 +186,89 @@ impl Page<'_> {
         }
         image.write_data(pixels)?;
         Ok(file.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::example;
+    use super::*;
+
+    fn pages<C: colortype::ColorType>(pages: &[&[C::Inner]], width: u32, thumbnails: bool) -> Vec<u8>
+    where
+        [C::Inner]: TiffValue,
+    {
+        let mut file = Cursor::new(Vec::new());
+        let mut encoder = TiffEncoder::new(&mut file).unwrap();
+        for (number, page) in pages.iter().enumerate() {
+            let mut image = encoder.new_image::<C>(width, 1).unwrap();
+            if number > 0 && thumbnails {
+                image.encoder().write_tag(Tag::NewSubfileType, 1u32).unwrap();
+            }
+            image.write_data(page).unwrap();
+        }
+        file.into_inner()
+    }
+
+    fn read_one(bytes: &[u8]) -> Result<(Planes, Depth, Option<Vec<u8>>)> {
+        read(bytes, &Limits::default())
+    }
+
+    #[test]
+    fn stacks_are_refused_and_thumbnails_are_not() {
+        let page: &[u8] = &[1, 2];
+        let error = read_one(&pages::<colortype::Gray8>(&[page, page], 2, false)).err().unwrap();
+        assert!(matches!(error, Error::Unsupported { .. }) && error.to_string().contains("pages"), "{error}");
+        assert!(read_one(&pages::<colortype::Gray8>(&[page, page], 2, true)).is_ok());
+    }
+
+    #[test]
+    fn number_types_without_a_range_are_refused_by_name() {
+        for (file, name) in [
+            (pages::<colortype::GrayI16>(&[&[1, 2]], 2, false), "16 bits of signed"),
+            (pages::<colortype::Gray32>(&[&[1, 2]], 2, false), "32 bits of unsigned"),
+            (pages::<colortype::CMYK8>(&[&[1, 2, 3, 4]], 1, false), "CMYK"),
+        ] {
+            let error = read_one(&file).err().unwrap();
+            assert!(
+                matches!(error, Error::Unsupported { .. }) && error.to_string().contains(name),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn double_precision_is_read() {
+        let (planes, depth, _) =
+            read_one(&pages::<colortype::Gray64Float>(&[&[0.5, -2.0]], 2, false)).ok().unwrap();
+        assert_eq!((planes.color, depth), (vec![0.5, -2.0], Depth::F32));
+    }
+
+    #[test]
+    fn a_float_that_is_not_finite_is_refused() {
+        let file = pages::<colortype::Gray32Float>(&[&[0.5, f32::NAN]], 2, false);
+        let result = super::super::read_image(&file, None, &Limits::default());
+        assert!(matches!(result, Err(Error::NonFinite { index: 1, .. })), "{result:?}");
+    }
+
+    #[test]
+    fn gray_float_with_opacity_survives() {
+        let file = write(&example(1, 1, 2), Some(&[0.25, 1.5]), None, Depth::F32).unwrap();
+        let (planes, depth, _) = read_one(&file).ok().unwrap();
+        assert_eq!((planes.alpha, depth), (Some(vec![0.25, 1.5]), Depth::F32));
+    }
+
+    #[test]
+    fn rows_of_bits_are_padded_to_bytes() {
+        let planes = bits(&[0b1010_0000, 0b0100_0000], (3, 2));
+        assert_eq!(planes.color, [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn planes_after_each_other_are_no_pixels_after_each_other() {
+        let planes =
+            arrange(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], true, (3, false), (2, 1), |v| v).ok().unwrap();
+        assert_eq!(planes.color, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert!(arrange(&[1.0f32], true, (3, false), (2, 1), |v| v).is_err());
     }
 }

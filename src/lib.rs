@@ -54,7 +54,7 @@ pub mod infer;
 
 // floor 5: work
 pub mod engine;
-//pub mod train;
+pub mod train;
 
 // floor 6: jobs
 pub mod job;

@@ -30,6 +30,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The samples do not go together with the config.
+    #[error(transparent)]
+    Dataset(#[from] crate::dataset::Error),
     /// The base model, or the place for the result.
     #[error(transparent)]
     Registry(#[from] crate::registry::Error),

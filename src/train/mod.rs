@@ -21,7 +21,7 @@ pub use error::Error;
 pub use validate::Scores;
 use validate::HeldOut;
 
-use crate::dataset::{Batch, Dataset, Item, Loader};
+use crate::dataset::{Batch, Dataset, Loader, Plan};
 use crate::infer::Session;
 use crate::name::{ModelId, ModelRef, Name};
 use crate::nn::model::{self, Family, Model, Normalize};
@@ -114,7 +114,8 @@ pub(crate) struct Facts<'a> {
 struct Setup<'a> {
     model: model::Config,
     initial: HashMap<String, Tensor>,
-    train: Vec<&'a Item>,
+    /// How many samples are trained on.
+    samples: usize,
     held_out: HeldOut,
     loader: Loader<'a>,
     scheme: (Scheme, String),
@@ -196,13 +197,21 @@ impl Run<'_> {
             Family::Pyramid(_) => Some(config.crop.unwrap_or(64)),
             Family::Compact(_) | Family::Dense(_) => None,
         };
-        let batch = config.batch.unwrap_or(if crop.is_some() { 16 } else { 64 });
         let held_out = HeldOut::new(&split.held_out, &corruption, config.seed);
-        let loader = Loader { items: train.clone(), crop: crop.map(|c| (c, c)), batch, corruption, seed: config.seed };
+        let plan = Plan {
+            crop: crop.map(|side| (side, side)),
+            batch: config.batch.unwrap_or(if crop.is_some() { 16 } else { 64 }),
+            corruption: Some(corruption),
+            // Small images of one kind (digits, parts) have an upside.
+            augment: crop.is_some(),
+            seed: config.seed,
+        };
+        let samples = split.train.len();
+        let loader = Loader::new(split.train, plan)?;
         // Weights that are already good are moved less.
         let peak = if initial.is_empty() { 1e-3 } else { 3e-4 };
         let rate = config.learning_rate.unwrap_or(peak);
-        Ok(Setup { model, initial, train, held_out, loader, scheme, rate })
+        Ok(Setup { model, initial, samples, held_out, loader, scheme, rate })
     }
 
     fn read_base(&self, base: &str) -> Result<(Manifest, HashMap<String, Tensor>), Error> {
@@ -236,7 +245,7 @@ impl Run<'_> {
         let (scheme, reason) = &setup.scheme;
         let scheme = (if *scheme == Scheme::Pairs { "pairs" } else { "clean" }, reason.clone());
         let training = serde_json::json!({
-            "config": self.config, "data": self.data, "samples": setup.train.len(), "steps": steps,
+            "config": self.config, "data": self.data, "samples": setup.samples, "steps": steps,
             "scheme": {"name": scheme.0, "reason": scheme.1}, "recipe": self.recipe,
         });
         let facts = Facts {

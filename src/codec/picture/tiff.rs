@@ -104,7 +104,11 @@ fn arrange<T: Copy>(
 /// Rows of bits, each padded to a whole byte, highest bit first.
 fn bits(bytes: &[u8], (width, height): (usize, usize)) -> Planes {
     let rows = bytes.chunks(width.div_ceil(8)).take(height);
-    let color = rows.flat_map(|row| (0..width).map(|x| f32::from(row[x / 8] >> (7 - x % 8) & 1))).collect();
+    let color = rows
+        .flat_map(|row| {
+            (0..width).map(|x| f32::from(row.get(x / 8).map_or(0, |byte| byte >> (7 - x % 8) & 1)))
+        })
+        .collect();
     Planes { channels: 1, height, width, color, alpha: None }
 }
 

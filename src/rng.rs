@@ -3,6 +3,8 @@
 //! A draw is named by `(seed, purpose, index)`, for example crop number 7 of step 120. No state has to
 //! be saved to resume a run, and a draw added in one place moves no draw in another.
 
+use std::sync::LazyLock;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
@@ -58,6 +60,77 @@ impl Rng {
         let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
         radius * (std::f32::consts::TAU * self.uniform()).cos()
     }
+
+    /// Fills `out` with standard normals, several times faster than [`Rng::normal`] one by one: noise
+    /// on a training batch asks for a million of them per step.
+    ///
+    /// # Source
+    /// The ziggurat of G. Marsaglia and W. W. Tsang (2000) with 256 layers; layer and abscissa come
+    /// from different bits of the word (J. A. Doornik, 2005).
+    pub fn fill_normal(&mut self, out: &mut [f32]) {
+        let layers = &*LAYERS;
+        for slot in out {
+            *slot = self.ziggurat(layers);
+        }
+    }
+
+    fn ziggurat(&mut self, layers: &Layers) -> f32 {
+        loop {
+            let bits = self.0.next_u32();
+            let layer = (bits & 0xff) as usize;
+            // The upper 24 bits, signed: uniform in [-1, 1).
+            let x = ((bits as i32) >> 8) as f32 * (1.0 / (1 << 23) as f32) * layers.x[layer];
+            if x.abs() < layers.x[layer + 1] {
+                return x;
+            }
+            if layer == 0 {
+                return self.normal_tail().copysign(x);
+            }
+            let (low, high) = (layers.density[layer], layers.density[layer + 1]);
+            if low + (high - low) * self.uniform() < (-0.5 * x * x).exp() {
+                return x;
+            }
+        }
+    }
+
+    /// A normal known to lie beyond the base layer (G. Marsaglia, 1964).
+    fn normal_tail(&mut self) -> f32 {
+        let edge = LAYER_EDGE as f32;
+        loop {
+            let x = -(1.0 - self.uniform()).ln() / edge;
+            let y = -(1.0 - self.uniform()).ln();
+            if 2.0 * y > x * x {
+                return edge + x;
+            }
+        }
+    }
+}
+
+/// Where the ziggurat's base layer ends and the tail begins, for 256 layers of equal area.
+const LAYER_EDGE: f64 = 3.654_152_885_361_009;
+/// The area of each layer.
+const LAYER_AREA: f64 = 0.004_928_673_233_99;
+
+static LAYERS: LazyLock<Layers> = LazyLock::new(Layers::new);
+
+/// The ziggurat: right edges of the layers from the base up, and the density there.
+struct Layers {
+    x: [f32; 257],
+    density: [f32; 257],
+}
+
+impl Layers {
+    fn new() -> Self {
+        let density = |x: f64| (-0.5 * x * x).exp();
+        let mut x = [0.0f64; 257];
+        // The base layer has the tail's area too, so its box is wider than its edge.
+        x[0] = LAYER_AREA / density(LAYER_EDGE);
+        x[1] = LAYER_EDGE;
+        for i in 1..255 {
+            x[i + 1] = (-2.0 * (LAYER_AREA / x[i] + density(x[i])).ln()).sqrt();
+        }
+        Self { x: x.map(|v| v as f32), density: x.map(|v| density(v) as f32) }
+    }
 }
 
 #[cfg(test)]
@@ -79,5 +152,35 @@ mod tests {
         let draws: Vec<f32> = (0..100_000).map(|_| rng.normal()).collect();
         let stats = crate::sample::Stats::of(&draws);
         assert!(stats.mean.abs() < 0.01 && (stats.std - 1.0).abs() < 0.01, "{stats:?}");
+    }
+
+    #[test]
+    fn filled_normals_have_the_moments_and_tails_of_a_normal() {
+        let mut draws = vec![0.0; 2_000_000];
+        Rng::new(5, Purpose::Corrupt, 0).fill_normal(&mut draws);
+        let n = draws.len() as f64;
+        let moment = |p: i32| draws.iter().map(|&v| f64::from(v).powi(p)).sum::<f64>() / n;
+        assert!(moment(1).abs() < 0.003, "{}", moment(1));
+        assert!((moment(2) - 1.0).abs() < 0.004, "{}", moment(2));
+        assert!(moment(3).abs() < 0.01, "{}", moment(3));
+        assert!((moment(4) - 3.0).abs() < 0.03, "{}", moment(4));
+        // Beyond 1, 2, 3 and 4: 0.317311, 0.045500, 0.002700 and 0.0000633 of a normal.
+        for (edge, share, slack) in
+            [(1.0, 0.317_311, 0.002), (2.0, 0.045_5, 0.001), (3.0, 0.0027, 0.0002), (4.0, 6.33e-5, 2.5e-5)]
+        {
+            let seen = draws.iter().filter(|v| v.abs() > edge).count() as f64 / n;
+            assert!((seen - share).abs() < slack, "beyond {edge}: {seen}");
+        }
+    }
+
+    #[test]
+    fn filled_normals_go_on_where_the_last_fill_ended() {
+        let mut whole = [0.0; 100];
+        Rng::new(5, Purpose::Corrupt, 0).fill_normal(&mut whole);
+        let mut rng = Rng::new(5, Purpose::Corrupt, 0);
+        let mut parts = [0.0; 100];
+        rng.fill_normal(&mut parts[..33]);
+        rng.fill_normal(&mut parts[33..]);
+        assert_eq!(whole, parts);
     }
 }

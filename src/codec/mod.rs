@@ -1,1 +1,137 @@
-//! (being built)
+//! Codec: bytes to samples, arrays and latents, and back. Pure: no files, no HTTP, no tensors, no logs.
+//!
+//! Everything that comes in is an attacker's until proven otherwise: sizes stated by a header are checked
+//! against [`Limits`] and against the bytes that are really there before anything is allocated.
+
+use crate::limits::Limits;
+use crate::sample::{self, Shape};
+
+mod array;
+mod csv;
+mod format;
+mod latent;
+mod picture;
+mod zip;
+
+pub use array::{
+    Array, Axes, DType, Layout, SampleSpec, array_from_json, array_to_json, read_npy, read_raw,
+    tensor_from_json, tensor_to_json, write_npy, write_raw,
+};
+pub use csv::read_csv;
+pub use format::Format;
+pub use latent::{latent_from_json, latent_to_json, read_latent, write_latent};
+pub use picture::{Carrier, Depth, Picture, read_image, write_image};
+pub use zip::{read_zip, walk_zip, write_zip};
+
+/// What codec calls return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why bytes cannot be read or written. The HTTP face maps each variant to one code of the contract.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A format, or a feature of one, that is not spoken here (`unsupported_media_type`).
+    #[error("{what}")]
+    Unsupported {
+        /// What it is, and what to send instead.
+        what: String,
+    },
+    /// The bytes are not what they claim to be (`invalid_input`).
+    #[error("{what}: {reason}")]
+    Malformed {
+        /// The format or the field.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A place in a JSON body does not hold what it should (`invalid_input`, with the pointer).
+    #[error("at {pointer:?}: {reason}")]
+    Json {
+        /// RFC 6901 pointer, relative to the value that was read; empty for the value itself.
+        pointer: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A stated or real size is over a limit (`image_too_large` for images, else `payload_too_large`).
+    #[error("{what}: {actual} is over the limit of {limit}; send less, or raise the limit (GET /limits)")]
+    TooLarge {
+        /// What was measured, such as `image pixels`.
+        what: &'static str,
+        /// The most there may be.
+        limit: u64,
+        /// What there is; saturates at the type's end.
+        actual: u64,
+    },
+    /// The extents do not make the samples that are asked for (`shape_mismatch`).
+    #[error("shape mismatch: expected {expected}, got {got}")]
+    Shape {
+        /// What would be accepted.
+        expected: String,
+        /// What came.
+        got: String,
+    },
+    /// A number is NaN or infinite, or beyond the range of `f32` (`non_finite_input`).
+    #[error("number {index} is {value}; only finite numbers within the range of float32 are accepted")]
+    NonFinite {
+        /// Its position, counted in the order of the input.
+        index: usize,
+        /// The value seen.
+        value: f32,
+    },
+}
+
+impl Error {
+    fn malformed(what: impl Into<String>, reason: impl ToString) -> Self {
+        Error::Malformed { what: what.into(), reason: reason.to_string() }
+    }
+
+    fn unsupported(what: impl Into<String>) -> Self {
+        Error::Unsupported { what: what.into() }
+    }
+
+    fn shape(expected: impl ToString, got: impl ToString) -> Self {
+        Error::Shape { expected: expected.to_string(), got: got.to_string() }
+    }
+}
+
+impl From<sample::Error> for Error {
+    fn from(error: sample::Error) -> Self {
+        match error {
+            sample::Error::NonFinite { index, value } => Error::NonFinite { index, value },
+            sample::Error::Length { shape, expected, got } => {
+                Error::shape(format!("{expected} numbers for {shape}"), format!("{got} numbers"))
+            }
+            sample::Error::Empty { shape } => Error::shape("axes of extent 1 or more", shape),
+        }
+    }
+}
+
+/// Whether a sample of `shape` may be held: an image within `image_side` and `image_pixels`, anything else
+/// within `array_numbers`.
+///
+/// # Errors
+/// [`Error::TooLarge`] with the limit that is hit.
+pub fn check_shape(shape: Shape, limits: &Limits) -> Result<()> {
+    match shape {
+        Shape::Image { height, width, .. } => {
+            within("image side", width.max(height), limits.image_side)?;
+            within("image pixels", width.saturating_mul(height), limits.image_pixels)
+        }
+        _ => within("array numbers", shape.numbers(), limits.array_numbers),
+    }
+}
+
+/// `actual` against `limit`.
+fn within(what: &'static str, actual: usize, limit: usize) -> Result<()> {
+    if actual <= limit {
+        return Ok(());
+    }
+    Err(Error::TooLarge { what, limit: limit as u64, actual: actual as u64 })
+}
+
+/// The index and value of the first number that is not finite.
+fn check_finite(data: &[f32]) -> Result<()> {
+    match data.iter().position(|v| !v.is_finite()) {
+        Some(index) => Err(Error::NonFinite { index, value: data[index] }),
+        None => Ok(()),
+    }
+}

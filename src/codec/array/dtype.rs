@@ -1,0 +1,207 @@
+//! Number types of arrays: their names, sizes and bytes.
+
+use super::super::{Error, Result};
+
+/// A number type of an array file. All become `f32` inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DType {
+    /// IEEE half precision.
+    F16,
+    /// IEEE single precision.
+    F32,
+    /// IEEE double precision.
+    F64,
+    /// Unsigned, 8 bits.
+    U8,
+    /// Unsigned, 16 bits.
+    U16,
+    /// Unsigned, 32 bits.
+    U32,
+    /// Unsigned, 64 bits.
+    U64,
+    /// Signed, 8 bits.
+    I8,
+    /// Signed, 16 bits.
+    I16,
+    /// Signed, 32 bits.
+    I32,
+    /// Signed, 64 bits.
+    I64,
+}
+
+impl DType {
+    /// Every type.
+    pub const ALL: [DType; 11] = [
+        DType::F16,
+        DType::F32,
+        DType::F64,
+        DType::U8,
+        DType::U16,
+        DType::U32,
+        DType::U64,
+        DType::I8,
+        DType::I16,
+        DType::I32,
+        DType::I64,
+    ];
+
+    /// Its name as in numpy and in `X-Tensor-Dtype`: `float32`, `uint8`, ...
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::F16 => "float16",
+            DType::F32 => "float32",
+            DType::F64 => "float64",
+            DType::U8 => "uint8",
+            DType::U16 => "uint16",
+            DType::U32 => "uint32",
+            DType::U64 => "uint64",
+            DType::I8 => "int8",
+            DType::I16 => "int16",
+            DType::I32 => "int32",
+            DType::I64 => "int64",
+        }
+    }
+
+    /// The type of a name: numpy's (`float32`), the Open Inference Protocol's (`FP32`) or the short one (`f32`).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] with the names there are.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let lower = name.trim().to_ascii_lowercase();
+        let (stem, bits) = lower.split_at(lower.find(|c: char| c.is_ascii_digit()).unwrap_or(lower.len()));
+        let long = match stem {
+            "f" | "fp" | "float" => format!("float{bits}"),
+            "u" | "uint" => format!("uint{bits}"),
+            "i" | "int" => format!("int{bits}"),
+            _ => lower.clone(),
+        };
+        DType::ALL.into_iter().find(|d| d.name() == long).ok_or_else(|| {
+            let shown: String = name.chars().take(40).collect();
+            let known: Vec<_> = DType::ALL.iter().map(|d| d.name()).collect();
+            Error::unsupported(format!("dtype {shown:?} is not known; use one of {}", known.join(", ")))
+        })
+    }
+
+    /// Bytes of one number.
+    pub fn bytes(self) -> usize {
+        match self {
+            DType::U8 | DType::I8 => 1,
+            DType::F16 | DType::U16 | DType::I16 => 2,
+            DType::F32 | DType::U32 | DType::I32 => 4,
+            DType::F64 | DType::U64 | DType::I64 => 8,
+        }
+    }
+
+    /// What the value 1.0 of an image is in this type, for the types whose images are scaled: 255 and 65535.
+    pub fn image_scale(self) -> Option<f32> {
+        match self {
+            DType::U8 => Some(255.0),
+            DType::U16 => Some(65535.0),
+            _ => None,
+        }
+    }
+
+    /// The numbers in `bytes`, a multiple of [`DType::bytes`] long.
+    pub(super) fn decode(self, bytes: &[u8], big_endian: bool) -> Vec<f32> {
+        macro_rules! numbers {
+            ($number:ty, $to_f32:expr) => {{
+                let (words, _) = bytes.as_chunks::<{ size_of::<$number>() }>();
+                let from = if big_endian { <$number>::from_be_bytes } else { <$number>::from_le_bytes };
+                words.iter().map(|word| $to_f32(from(*word))).collect()
+            }};
+        }
+        match self {
+            DType::F16 => numbers!(half::f16, half::f16::to_f32),
+            DType::F32 => numbers!(f32, |v| v),
+            DType::F64 => numbers!(f64, |v| v as f32),
+            DType::U8 => numbers!(u8, f32::from),
+            DType::U16 => numbers!(u16, f32::from),
+            DType::U32 => numbers!(u32, |v| v as f32),
+            DType::U64 => numbers!(u64, |v| v as f32),
+            DType::I8 => numbers!(i8, f32::from),
+            DType::I16 => numbers!(i16, f32::from),
+            DType::I32 => numbers!(i32, |v| v as f32),
+            DType::I64 => numbers!(i64, |v| v as f32),
+        }
+    }
+
+    /// `data` as little-endian bytes. Integer types round half away from zero and saturate at their ends;
+    /// half precision saturates too, so that a finite number never becomes infinite.
+    pub(super) fn encode(self, data: &[f32]) -> Vec<u8> {
+        macro_rules! bytes {
+            ($from_f32:expr) => {
+                data.iter().flat_map(|&v| $from_f32(v).to_le_bytes()).collect()
+            };
+        }
+        match self {
+            DType::F16 => {
+                let end = half::f16::MAX.to_f32();
+                bytes!(|v: f32| half::f16::from_f32(v.clamp(-end, end)))
+            }
+            DType::F32 => bytes!(|v: f32| v),
+            DType::F64 => bytes!(f64::from),
+            // `as` saturates, which is the clamp.
+            DType::U8 => bytes!(|v: f32| v.round() as u8),
+            DType::U16 => bytes!(|v: f32| v.round() as u16),
+            DType::U32 => bytes!(|v: f32| v.round() as u32),
+            DType::U64 => bytes!(|v: f32| v.round() as u64),
+            DType::I8 => bytes!(|v: f32| v.round() as i8),
+            DType::I16 => bytes!(|v: f32| v.round() as i16),
+            DType::I32 => bytes!(|v: f32| v.round() as i32),
+            DType::I64 => bytes!(|v: f32| v.round() as i64),
+        }
+    }
+}
+
+impl std::fmt::Display for DType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_keeps_small_whole_numbers() {
+        for dtype in DType::ALL {
+            let bytes = dtype.encode(&[0.0, 1.0, 100.0]);
+            assert_eq!(bytes.len(), 3 * dtype.bytes(), "{dtype}");
+            assert_eq!(dtype.decode(&bytes, false), [0.0, 1.0, 100.0], "{dtype}");
+        }
+    }
+
+    #[test]
+    fn big_endian_is_the_same_bytes_turned_round() {
+        for dtype in DType::ALL {
+            let mut bytes = dtype.encode(&[77.0]);
+            bytes.reverse();
+            assert_eq!(dtype.decode(&bytes, true), [77.0], "{dtype}");
+        }
+    }
+
+    #[test]
+    fn integers_round_half_away_from_zero_and_saturate() {
+        let bytes = DType::I8.encode(&[0.5, -0.5, 1.4, 1e9, -1e9]);
+        assert_eq!(DType::I8.decode(&bytes, false), [1.0, -1.0, 1.0, 127.0, -128.0]);
+        assert_eq!(DType::U8.encode(&[-3.0, 254.5, 300.0]), [0, 255, 255]);
+    }
+
+    #[test]
+    fn half_precision_saturates_instead_of_becoming_infinite() {
+        let bytes = DType::F16.encode(&[1e9, -1e9]);
+        assert_eq!(DType::F16.decode(&bytes, false), [65504.0, -65504.0]);
+    }
+
+    #[test]
+    fn names_come_in_three_spellings() {
+        for name in ["float32", "FP32", "f32", " Float32 "] {
+            assert_eq!(DType::from_name(name), Ok(DType::F32), "{name}");
+        }
+        assert_eq!(DType::from_name("UINT8"), Ok(DType::U8));
+        for name in ["", "complex64", "float128", "bool", "object", "f", "int"] {
+            assert!(matches!(DType::from_name(name), Err(Error::Unsupported { .. })), "{name}");
+        }
+    }
+}

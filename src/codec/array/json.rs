@@ -1,0 +1,243 @@
+//! Arrays in JSON: nested numbers, and the tensor object `{"shape", "dtype", "base64"}`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::super::{Error, Result, within};
+use super::{Array, DType, MAX_RANK, read_raw, write_raw};
+use crate::limits::Limits;
+
+/// The array of nested lists of numbers, or of one bare number.
+///
+/// # Errors
+/// [`Error::Json`] with the pointer of the first place that is ragged, empty, deeper than 8, or not a number;
+/// [`Error::TooLarge`] over `array_numbers`; [`Error::NonFinite`] beyond the range of `f32`.
+pub fn array_from_json(value: &Value, limits: &Limits) -> Result<Array> {
+    let mut dims = Vec::new();
+    let mut inner = value;
+    while let Value::Array(items) = inner {
+        if dims.len() == MAX_RANK {
+            let reason = format!("lists nested deeper than {MAX_RANK}");
+            return Err(Error::Json { pointer: "/0".repeat(MAX_RANK), reason });
+        }
+        dims.push(items.len());
+        let Some(first) = items.first() else {
+            let reason = "an empty list; every axis needs an extent of 1 or more".to_owned();
+            return Err(Error::Json { pointer: "/0".repeat(dims.len() - 1), reason });
+        };
+        inner = first;
+    }
+    let mut data = Vec::new();
+    let mut path = Vec::with_capacity(dims.len());
+    collect(value, &dims, &mut path, &mut data, limits)?;
+    Ok(Array { dims, data, dtype: DType::F32 })
+}
+
+/// Appends the numbers of `value`, whose extents must be `dims`; `path` leads to it.
+fn collect(
+    value: &Value,
+    dims: &[usize],
+    path: &mut Vec<usize>,
+    data: &mut Vec<f32>,
+    limits: &Limits,
+) -> Result<()> {
+    let wrong = |path: &[usize], reason: String| {
+        let pointer = path.iter().map(|i| format!("/{i}")).collect();
+        Err(Error::Json { pointer, reason })
+    };
+    let Some((&extent, rest)) = dims.split_first() else {
+        let Some(number) = value.as_f64() else {
+            return wrong(path, format!("{} where a number belongs", name(value)));
+        };
+        let number = number as f32;
+        if !number.is_finite() {
+            return Err(Error::NonFinite { index: data.len(), value: number });
+        }
+        within("array numbers", data.len() + 1, limits.array_numbers)?;
+        data.push(number);
+        return Ok(());
+    };
+    let Value::Array(items) = value else {
+        return wrong(path, format!("{} where a list of {extent} belongs (ragged array)", name(value)));
+    };
+    if items.len() != extent {
+        return wrong(
+            path,
+            format!("a list of {} where one of {extent} belongs (ragged array)", items.len()),
+        );
+    }
+    for (index, item) in items.iter().enumerate() {
+        path.push(index);
+        collect(item, rest, path, data, limits)?;
+        path.pop();
+    }
+    Ok(())
+}
+
+fn name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// `array` as nested lists of numbers. Integer dtypes come as whole numbers, rounded half away from zero and
+/// saturated.
+pub fn array_to_json(array: &Array) -> Value {
+    let number = |v: f32| match array.dtype {
+        DType::F16 | DType::F32 | DType::F64 => shortest(v),
+        // The bytes already say how an integer type rounds and where it ends.
+        dtype => json!(dtype.decode(&dtype.encode(&[v]), false)[0] as i64),
+    };
+    let mut level: Vec<Value> = array.data.iter().map(|&v| number(v)).collect();
+    for &extent in array.dims.iter().rev() {
+        let mut items = level.into_iter();
+        let mut next = Vec::new();
+        while items.len() > 0 {
+            next.push(Value::Array(items.by_ref().take(extent.max(1)).collect()));
+        }
+        level = next;
+    }
+    level.pop().unwrap_or(Value::Null)
+}
+
+/// The shortest decimal that reads back as the same `f32`: 0.1, not 0.10000000149011612.
+fn shortest(v: f32) -> Value {
+    v.to_string().parse::<f64>().map_or(Value::Null, |v| json!(v))
+}
+
+/// The array of a tensor object: `{"shape": [1, 28, 28], "dtype": "float32", "base64": "..."}`, numbers
+/// little-endian and row-major. `dtype` may be left out and is `float32` then.
+///
+/// # Errors
+/// [`Error::Json`] for a missing or wrong member; else as [`read_raw`].
+pub fn tensor_from_json(value: &Value, limits: &Limits) -> Result<Array> {
+    let wrong =
+        |pointer: &str, reason: &str| Error::Json { pointer: pointer.to_owned(), reason: reason.to_owned() };
+    let object = value.as_object().ok_or_else(|| wrong("", "not an object with shape, dtype and base64"))?;
+    let shape = object.get("shape").and_then(Value::as_array);
+    let shape = shape.ok_or_else(|| wrong("/shape", "missing, or not a list of whole numbers"))?;
+    if shape.len() > MAX_RANK {
+        return Err(Error::shape(format!("at most {MAX_RANK} axes"), format!("{} axes", shape.len())));
+    }
+    let extent = |(axis, extent): (usize, &Value)| {
+        let extent = extent.as_u64().and_then(|d| usize::try_from(d).ok());
+        extent.ok_or_else(|| wrong(&format!("/shape/{axis}"), "not a whole number from 1 up"))
+    };
+    let dims = shape.iter().enumerate().map(extent).collect::<Result<Vec<_>>>()?;
+    let dtype = match object.get("dtype") {
+        None => DType::F32,
+        Some(Value::String(name)) => DType::from_name(name)?,
+        Some(_) => return Err(wrong("/dtype", "not a string such as \"float32\"")),
+    };
+    let text = object.get("base64").and_then(Value::as_str);
+    let text = text.ok_or_else(|| wrong("/base64", "missing, or not a string"))?;
+    let bytes = STANDARD.decode(text).map_err(|e| wrong("/base64", &format!("not base64: {e}")))?;
+    read_raw(&bytes, &dims, dtype, limits)
+}
+
+/// `array` as a tensor object of `dtype`.
+pub fn tensor_to_json(array: &Array, dtype: DType) -> Value {
+    json!({
+        "shape": array.dims,
+        "dtype": dtype.name(),
+        "base64": STANDARD.encode(write_raw(array, dtype)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Array> {
+        array_from_json(&serde_json::from_str(text).unwrap(), &Limits::default())
+    }
+
+    #[test]
+    fn nested_numbers_survive_a_round_trip() {
+        for text in ["7.5", "[1.0]", "[[0.1,0.2,0.3],[1.0,-2.0,3e-7]]", "[[[1.0],[2.0]]]"] {
+            let array = read(text).unwrap();
+            assert_eq!(array_from_json(&array_to_json(&array), &Limits::default()), Ok(array), "{text}");
+        }
+        assert_eq!(read("[[1, 2, 3], [4, 5, 6]]").unwrap().dims, [2, 3]);
+    }
+
+    #[test]
+    fn floats_are_written_short_and_integers_whole() {
+        let float = Array { dims: vec![2], data: vec![0.1, 2.0], dtype: DType::F32 };
+        assert_eq!(array_to_json(&float).to_string(), "[0.1,2.0]");
+        let whole = Array { dims: vec![3], data: vec![0.5, 254.4, 300.0], dtype: DType::U8 };
+        assert_eq!(array_to_json(&whole).to_string(), "[1,254,255]");
+    }
+
+    #[test]
+    fn the_first_place_that_is_wrong_is_pointed_at() {
+        for (text, at) in [
+            ("[[1, 2], [3]]", "/1"),
+            ("[[1, 2], [3, 4, 5]]", "/1"),
+            ("[[1, 2], 3]", "/1"),
+            ("[1, [2]]", "/1"),
+            ("[[1, 2], [3, null]]", "/1/1"),
+            ("[[1, \"NaN\"]]", "/0/1"),
+            ("[[[1], [2]], [[3], [4, 5]]]", "/1/1"),
+            ("null", ""),
+            ("{}", ""),
+            ("[]", ""),
+            ("[[]]", "/0"),
+            ("[[[[[[[[[1]]]]]]]]]", "/0/0/0/0/0/0/0/0"),
+        ] {
+            let error = read(text).unwrap_err();
+            let Error::Json { pointer, .. } = error else { panic!("{text}: {error}") };
+            assert_eq!(pointer, at, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_single_precision_are_not_finite() {
+        assert!(matches!(read("[1, -1e39]"), Err(Error::NonFinite { index: 1, .. })));
+    }
+
+    #[test]
+    fn numbers_are_counted_against_the_limit() {
+        let limits = Limits { array_numbers: 5, ..Limits::default() };
+        let error = array_from_json(&json!([[1, 2, 3], [4, 5, 6]]), &limits).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { what: "array numbers", limit: 5, .. }), "{error}");
+    }
+
+    #[test]
+    fn tensors_survive_a_round_trip() {
+        let array = Array { dims: vec![1, 2, 2], data: vec![0.0, 1.0, 2.0, 255.0], dtype: DType::U8 };
+        for dtype in [DType::U8, DType::F32, DType::I16] {
+            let back = tensor_from_json(&tensor_to_json(&array, dtype), &Limits::default()).unwrap();
+            assert_eq!(back, Array { dtype, ..array.clone() });
+        }
+    }
+
+    #[test]
+    fn a_wrong_member_of_a_tensor_is_pointed_at() {
+        for (value, at) in [
+            (json!([]), ""),
+            (json!({"dtype": "float32", "base64": ""}), "/shape"),
+            (json!({"shape": [1, -2], "base64": ""}), "/shape/1"),
+            (json!({"shape": [1, 2.5], "base64": ""}), "/shape/1"),
+            (json!({"shape": [1], "dtype": 4, "base64": ""}), "/dtype"),
+            (json!({"shape": [1]}), "/base64"),
+            (json!({"shape": [1], "base64": "*"}), "/base64"),
+        ] {
+            let error = tensor_from_json(&value, &Limits::default()).unwrap_err();
+            let Error::Json { pointer, .. } = error else { panic!("{value}: {error}") };
+            assert_eq!(pointer, at, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_tensor_of_another_length_is_refused() {
+        let value = json!({"shape": [3], "dtype": "float32", "base64": "AAAAAAAAAAA="});
+        assert!(matches!(tensor_from_json(&value, &Limits::default()), Err(Error::Malformed { .. })));
+    }
+}

@@ -1,0 +1,399 @@
+//! Layouts: which axis of an array is which, so that a reply has the axes of its request.
+
+use super::super::{Error, Result};
+use super::{Array, DType, dims_text};
+use crate::sample::{Kind, Sample, Shape};
+
+/// What a model takes in, as far as reading an array needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleSpec {
+    /// Image, signal or vector.
+    pub kind: Kind,
+    /// Channels of an image or signal; 1 for vectors.
+    pub channels: usize,
+    /// The one shape that is taken, for models of fixed shape; it also decides between orders of axes.
+    pub fixed: Option<Shape>,
+}
+
+/// The order of axes of one sample in an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Axes {
+    /// `(H, W)`: an image of one channel.
+    Hw,
+    /// `(H, W, C)`: an image, channels last.
+    Hwc,
+    /// `(C, H, W)`: an image, channels first.
+    Chw,
+    /// `(L)`: a signal of one channel.
+    L,
+    /// `(C, L)`: a signal.
+    Cl,
+    /// `(D)`: a vector.
+    D,
+}
+
+/// How samples stand in an array: with or without a leading batch axis, in which order of axes, as which dtype.
+///
+/// Images of dtype `u8` or `u16` lie in 0..255 or 0..65535 in the array and in 0..1 in samples; all other
+/// numbers are the same in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Layout {
+    /// Whether the first axis counts samples.
+    pub batched: bool,
+    /// The axes of one sample.
+    pub axes: Axes,
+    /// The dtype of the array.
+    pub dtype: DType,
+}
+
+impl Axes {
+    fn rank(self) -> usize {
+        match self {
+            Axes::L | Axes::D => 1,
+            Axes::Hw | Axes::Cl => 2,
+            Axes::Hwc | Axes::Chw => 3,
+        }
+    }
+
+    /// The shape of a sample whose extents in this order are `dims`.
+    fn shape(self, dims: &[usize]) -> Option<Shape> {
+        Some(match (self, dims) {
+            (Axes::Hw, &[height, width]) => Shape::image(1, height, width),
+            (Axes::Hwc, &[height, width, channels]) => Shape::image(channels, height, width),
+            (Axes::Chw, &[channels, height, width]) => Shape::image(channels, height, width),
+            (Axes::L, &[length]) => Shape::Signal { channels: 1, length },
+            (Axes::Cl, &[channels, length]) => Shape::Signal { channels, length },
+            (Axes::D, &[features]) => Shape::Vector { features },
+            _ => return None,
+        })
+    }
+
+    /// The extents in this order of a sample of `shape`.
+    fn dims(self, shape: Shape) -> Option<Vec<usize>> {
+        Some(match (self, shape) {
+            (Axes::Hw, Shape::Image { channels: 1, height, width }) => vec![height, width],
+            (Axes::Hwc, Shape::Image { channels, height, width }) => vec![height, width, channels],
+            (Axes::L, Shape::Signal { channels: 1, length }) => vec![length],
+            (Axes::Chw, Shape::Image { .. })
+            | (Axes::Cl, Shape::Signal { .. })
+            | (Axes::D, Shape::Vector { .. }) => shape.dims(),
+            _ => return None,
+        })
+    }
+}
+
+impl Layout {
+    /// The layout of a reply to a request that had none: no batch axis, `(H,W)` or `(H,W,C)`, `(C,L)`, `(D)`, `f32`.
+    pub fn default_for(shape: Shape) -> Self {
+        let axes = match shape {
+            Shape::Image { channels: 1, .. } => Axes::Hw,
+            Shape::Image { .. } => Axes::Hwc,
+            Shape::Signal { .. } => Axes::Cl,
+            Shape::Vector { .. } => Axes::D,
+        };
+        Self { batched: false, axes, dtype: DType::F32 }
+    }
+
+    /// The factor between the numbers of a sample and those of the array.
+    fn scale(&self) -> Option<f32> {
+        match self.axes {
+            Axes::Hw | Axes::Hwc | Axes::Chw => self.dtype.image_scale(),
+            Axes::L | Axes::Cl | Axes::D => None,
+        }
+    }
+}
+
+impl SampleSpec {
+    /// Layouts to try, the first that fits wins.
+    fn candidates(&self) -> &'static [(bool, Axes)] {
+        match (self.kind, self.channels) {
+            (Kind::Image, 1) => &[
+                (false, Axes::Hw),
+                (false, Axes::Hwc),
+                (true, Axes::Hw),
+                (false, Axes::Chw),
+                (true, Axes::Hwc),
+                (true, Axes::Chw),
+            ],
+            (Kind::Image, _) => {
+                &[(false, Axes::Hwc), (false, Axes::Chw), (true, Axes::Hwc), (true, Axes::Chw)]
+            }
+            (Kind::Signal, 1) => &[(false, Axes::L), (false, Axes::Cl), (true, Axes::L), (true, Axes::Cl)],
+            (Kind::Signal, _) => &[(false, Axes::Cl), (true, Axes::Cl)],
+            (Kind::Vector, _) => &[(false, Axes::D), (true, Axes::D)],
+        }
+    }
+
+    fn accepts(&self, shape: Shape) -> bool {
+        self.fixed
+            .map_or(self.kind == Kind::Vector || shape.channels() == self.channels, |fixed| fixed == shape)
+    }
+
+    /// What is accepted, as an error states it.
+    fn expected(&self) -> String {
+        let c = self.channels;
+        let orders = match (self.kind, c) {
+            (Kind::Image, 1) => {
+                "(H,W), (H,W,1), (1,H,W), or a batch (B,H,W), (B,H,W,1), (B,1,H,W)".to_owned()
+            }
+            (Kind::Image, _) => format!("(H,W,{c}), ({c},H,W), or a batch (B,H,W,{c}), (B,{c},H,W)"),
+            (Kind::Signal, 1) => "(L), (1,L), or a batch (B,L), (B,1,L)".to_owned(),
+            (Kind::Signal, _) => format!("({c},L), or a batch (B,{c},L)"),
+            (Kind::Vector, _) => "(D), or a batch (B,D)".to_owned(),
+        };
+        match self.fixed {
+            Some(fixed) => format!("one {fixed} as {orders}"),
+            None => orders,
+        }
+    }
+
+    /// The layout that `dims` have, with the shape of one sample.
+    fn layout(&self, dims: &[usize], dtype: DType) -> Result<(Layout, Shape)> {
+        let fits = |&(batched, axes): &(bool, Axes)| {
+            let own = if batched { dims.get(1..)? } else { dims };
+            let shape = axes.shape(own).filter(|&shape| self.accepts(shape))?;
+            Some((Layout { batched, axes, dtype }, shape))
+        };
+        let found = if dims.contains(&0) { None } else { self.candidates().iter().find_map(fits) };
+        found.ok_or_else(|| Error::shape(self.expected(), dims_text(dims)))
+    }
+}
+
+impl Array {
+    /// How many samples [`Array::into_samples`] would make, to be held against a limit before it does.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] with the accepted orders.
+    pub fn sample_count(&self, input: &SampleSpec) -> Result<usize> {
+        let (layout, _) = input.layout(&self.dims, self.dtype)?;
+        Ok(if layout.batched { self.dims[0] } else { 1 })
+    }
+
+    /// The samples in an array, for a model that takes `input`.
+    ///
+    /// # Shapes
+    /// Images `(H,W)`, `(H,W,C)`, `(C,H,W)`; signals `(C,L)`, or `(L)` for one channel; vectors `(D)`; each
+    /// with an optional leading batch axis. Where axes could be read in two ways, a fixed shape of the model
+    /// decides; else a rank-3 array is `(H,W,C)` if its last axis is the channels, then `(B,H,W)` for models of
+    /// one channel, then `(C,H,W)`.
+    ///
+    /// # Range
+    /// `u8` and `u16` images become 0..1 (divided by 255 and 65535); all else is kept.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] with the accepted orders; [`Error::NonFinite`] with the index in the array.
+    pub fn into_samples(mut self, input: &SampleSpec) -> Result<(Vec<Sample>, Layout)> {
+        let (layout, shape) = input.layout(&self.dims, self.dtype)?;
+        super::super::check_finite(&self.data)?;
+        if let Some(scale) = layout.scale() {
+            self.data.iter_mut().for_each(|v| *v /= scale);
+        }
+        if layout.axes != Axes::Hwc && self.data.len() == shape.numbers() {
+            return Ok((vec![Sample::new(shape, self.data)?], layout));
+        }
+        let one = |numbers: &[f32]| {
+            let data = match layout.axes {
+                Axes::Hwc => interleaved_to_planar(numbers, shape.channels()),
+                _ => numbers.to_vec(),
+            };
+            Ok(Sample::new(shape, data)?)
+        };
+        let samples = self.data.chunks_exact(shape.numbers()).map(one).collect::<Result<_>>()?;
+        Ok((samples, layout))
+    }
+
+    /// The array of `samples` in `layout`, with numbers of image dtypes scaled back.
+    ///
+    /// # Errors
+    /// [`Error::Shape`]: the samples differ in shape, there are none, several without a batch axis, or their
+    /// shape has no such order of axes.
+    pub fn from_samples(samples: &[Sample], layout: &Layout) -> Result<Self> {
+        let Some(first) = samples.first() else {
+            return Err(Error::shape("1 or more samples for an array", "none"));
+        };
+        let shape = first.shape();
+        if let Some(other) = samples.iter().find(|s| s.shape() != shape) {
+            return Err(Error::shape(format!("samples of one shape ({shape}) for one array"), other.shape()));
+        }
+        if samples.len() > 1 && !layout.batched {
+            return Err(Error::shape("1 sample for an array without a batch axis", samples.len()));
+        }
+        let own = layout.axes.dims(shape);
+        let mut dims = own.ok_or_else(|| {
+            Error::shape(
+                format!("a sample with the axes {:?} (rank {})", layout.axes, layout.axes.rank()),
+                shape,
+            )
+        })?;
+        if layout.batched {
+            dims.insert(0, samples.len());
+        }
+        let mut data = Vec::with_capacity(shape.numbers() * samples.len());
+        for sample in samples {
+            match layout.axes {
+                Axes::Hwc => data.extend(planar_to_interleaved(sample.data(), shape.channels())),
+                _ => data.extend_from_slice(sample.data()),
+            }
+        }
+        if let Some(scale) = layout.scale() {
+            data.iter_mut().for_each(|v| *v *= scale);
+        }
+        Ok(Array { dims, data, dtype: layout.dtype })
+    }
+}
+
+/// `(H,W,C)` to `(C,H,W)`.
+pub(in crate::codec) fn interleaved_to_planar(data: &[f32], channels: usize) -> Vec<f32> {
+    (0..channels).flat_map(|c| data.iter().skip(c).step_by(channels).copied()).collect()
+}
+
+/// `(C,H,W)` to `(H,W,C)`.
+pub(in crate::codec) fn planar_to_interleaved(data: &[f32], channels: usize) -> Vec<f32> {
+    let pixels = data.len() / channels;
+    (0..pixels).flat_map(|p| (0..channels).map(move |c| data[c * pixels + p])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array(dims: &[usize], dtype: DType) -> Array {
+        let numbers: usize = dims.iter().product();
+        Array { dims: dims.to_vec(), data: (0..numbers).map(|i| i as f32).collect(), dtype }
+    }
+
+    fn spec(kind: Kind, channels: usize) -> SampleSpec {
+        SampleSpec { kind, channels, fixed: None }
+    }
+
+    fn read(dims: &[usize], spec: &SampleSpec) -> Result<(usize, Shape, Layout)> {
+        let (samples, layout) = array(dims, DType::F32).into_samples(spec)?;
+        Ok((samples.len(), samples[0].shape(), layout))
+    }
+
+    #[test]
+    fn images_come_in_every_order_with_and_without_a_batch() {
+        let gray = spec(Kind::Image, 1);
+        let color = spec(Kind::Image, 3);
+        for (dims, spec, count, batched, axes) in [
+            (&[4, 5][..], &gray, 1, false, Axes::Hw),
+            (&[4, 5, 1], &gray, 1, false, Axes::Hwc),
+            (&[2, 4, 5], &gray, 2, true, Axes::Hw),
+            (&[2, 4, 5, 1], &gray, 2, true, Axes::Hwc),
+            (&[2, 1, 4, 5], &gray, 2, true, Axes::Chw),
+            (&[4, 5, 3], &color, 1, false, Axes::Hwc),
+            (&[3, 4, 5], &color, 1, false, Axes::Chw),
+            (&[2, 4, 5, 3], &color, 2, true, Axes::Hwc),
+            (&[2, 3, 4, 5], &color, 2, true, Axes::Chw),
+        ] {
+            let (n, shape, layout) = read(dims, spec).unwrap();
+            assert_eq!((n, shape), (count, Shape::image(spec.channels, 4, 5)), "{dims:?}");
+            assert_eq!((layout.batched, layout.axes), (batched, axes), "{dims:?}");
+            assert_eq!(array(dims, DType::F32).sample_count(spec), Ok(count), "{dims:?}");
+        }
+    }
+
+    #[test]
+    fn signals_and_vectors_come_with_and_without_a_batch() {
+        for (dims, channels, count, axes) in [
+            (&[7][..], 1, 1, Axes::L),
+            (&[1, 7], 1, 1, Axes::Cl),
+            (&[2, 7], 1, 2, Axes::L),
+            (&[2, 7], 2, 1, Axes::Cl),
+            (&[3, 2, 7], 2, 3, Axes::Cl),
+        ] {
+            let (n, shape, layout) = read(dims, &spec(Kind::Signal, channels)).unwrap();
+            assert_eq!(
+                (n, shape, layout.axes),
+                (count, Shape::Signal { channels, length: 7 }, axes),
+                "{dims:?}"
+            );
+        }
+        assert_eq!(read(&[9], &spec(Kind::Vector, 1)).unwrap().1, Shape::Vector { features: 9 });
+        assert_eq!(read(&[4, 9], &spec(Kind::Vector, 1)).unwrap().0, 4);
+    }
+
+    #[test]
+    fn a_fixed_shape_decides_between_orders() {
+        let fixed = |h, w| SampleSpec { kind: Kind::Image, channels: 1, fixed: Some(Shape::image(1, h, w)) };
+        // Read without help, a last axis of 1 means one image of 28x28.
+        assert_eq!(read(&[28, 28, 1], &spec(Kind::Image, 1)).unwrap().0, 1);
+        assert_eq!(read(&[28, 28, 1], &fixed(28, 1)).unwrap().0, 28);
+        assert_eq!(read(&[1, 28, 28], &fixed(28, 28)).unwrap().1, Shape::image(1, 28, 28));
+        assert!(matches!(read(&[28, 29], &fixed(28, 28)), Err(Error::Shape { .. })));
+    }
+
+    #[test]
+    fn wrong_ranks_and_channels_are_told_what_is_accepted() {
+        for (dims, spec) in [
+            (&[][..], spec(Kind::Image, 1)),
+            (&[7], spec(Kind::Image, 1)),
+            (&[4, 5], spec(Kind::Image, 3)),
+            (&[4, 5, 5], spec(Kind::Image, 3)),
+            (&[5, 4, 5], spec(Kind::Image, 3)),
+            (&[4, 5, 0], spec(Kind::Image, 3)),
+            (&[0, 4, 5], spec(Kind::Image, 1)),
+            (&[1, 2, 3, 4, 5], spec(Kind::Image, 3)),
+            (&[5, 7], spec(Kind::Signal, 2)),
+            (&[2, 2, 2], spec(Kind::Vector, 1)),
+        ] {
+            let error = read(dims, &spec).unwrap_err();
+            let Error::Shape { expected, got } = error else { panic!("{dims:?}: {error}") };
+            assert!(expected.contains('('), "{expected}");
+            assert_eq!(got, dims_text(dims));
+        }
+    }
+
+    #[test]
+    fn samples_go_back_to_the_array_they_came_from() {
+        for (dims, channels) in
+            [(&[2, 3, 4, 3][..], 3), (&[3, 3, 4], 3), (&[3, 4, 3], 3), (&[5, 4, 2], 1), (&[4, 2], 1)]
+        {
+            for dtype in [DType::F32, DType::U8, DType::U16, DType::I16] {
+                let array = array(dims, dtype);
+                let (samples, layout) = array.clone().into_samples(&spec(Kind::Image, channels)).unwrap();
+                let back = Array::from_samples(&samples, &layout).unwrap();
+                assert_eq!((&back.dims, back.dtype), (&array.dims, dtype));
+                let near = back.data.iter().zip(&array.data).all(|(a, b)| (a - b).abs() < 1e-3);
+                assert!(near, "{dims:?} {dtype}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_images_of_unsigned_bytes_are_scaled() {
+        let one = Array { dims: vec![1, 2], data: vec![0.0, 255.0], dtype: DType::U8 };
+        let image = one.clone().into_samples(&spec(Kind::Image, 1)).unwrap().0;
+        assert_eq!(image[0].data(), [0.0, 1.0]);
+        let signal = one.into_samples(&spec(Kind::Signal, 1)).unwrap().0;
+        assert_eq!(signal[0].data(), [0.0, 255.0]);
+    }
+
+    #[test]
+    fn channels_last_becomes_channels_first() {
+        let (samples, _) = array(&[1, 2, 3], DType::F32).into_samples(&spec(Kind::Image, 3)).unwrap();
+        assert_eq!(samples[0].data(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+    }
+
+    #[test]
+    fn a_number_that_is_not_finite_is_named_by_its_index() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let array =
+                Array { dims: vec![1, 2, 3], data: vec![0.0, 0.0, 0.0, 0.0, bad, bad], dtype: DType::F32 };
+            let error = array.into_samples(&spec(Kind::Image, 3)).unwrap_err();
+            assert!(matches!(error, Error::NonFinite { index: 4, .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn samples_that_do_not_fit_one_array_are_refused() {
+        let a = Sample::new(Shape::image(1, 1, 2), vec![0.0; 2]).unwrap();
+        let b = Sample::new(Shape::image(1, 2, 1), vec![0.0; 2]).unwrap();
+        let flat = Layout::default_for(a.shape());
+        let batched = Layout { batched: true, ..flat };
+        assert!(Array::from_samples(&[], &batched).is_err());
+        assert!(Array::from_samples(&[a.clone(), b], &batched).is_err());
+        assert!(Array::from_samples(&[a.clone(), a.clone()], &flat).is_err());
+        assert!(Array::from_samples(&[a], &Layout { axes: Axes::Cl, ..flat }).is_err());
+    }
+}

@@ -1,0 +1,95 @@
+//! Latent files (`application/vnd.limpid.latent`): a latent, the shape it decodes to, and the model it belongs to.
+//!
+//! # Layout
+//! All numbers little-endian.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 8 | magic `\x89LIMPID\n` |
+//! | 2 | format version, 1 |
+//! | 8 | length of the whole file |
+//! | 1 + n | model name: its length, then its text |
+//! | 4, 32 | model version, SHA-256 of its weights |
+//! | 1, then 4 each | kind (1 image, 2 signal, 3 vector), extents of the sample, channels first |
+//! | 1, then 4 + 4 | 1 and mean and standard deviation, or 0 |
+//! | 2 | count of planes |
+//! | 1, then 4 each | per plane: rank, extents |
+//! | 4 each | the numbers of all planes, `f32`, in order |
+//! | 4 | CRC-32 of all bytes before it |
+
+mod json;
+mod read;
+mod write;
+
+pub use json::{latent_from_json, latent_to_json};
+pub use read::read_latent;
+pub use write::write_latent;
+
+use super::{Error, Result, check_finite, check_shape, within};
+use crate::limits::Limits;
+use crate::sample::{Latent, Plane, Stats};
+
+/// The first bytes of a latent file. The first is no text, the last is a line end, so that a transfer in text
+/// mode is noticed.
+pub(super) const MAGIC: [u8; 8] = *b"\x89LIMPID\n";
+/// The version that is written and the only one read.
+const FORMAT_VERSION: u16 = 1;
+/// Most axes of a plane: `(Z,H,W)`.
+const MAX_PLANE_RANK: usize = 3;
+/// Most planes of a latent.
+const MAX_PLANES: usize = 64;
+
+/// What must hold of a latent from outside, whatever form it came in.
+fn check(latent: Latent, limits: &Limits) -> Result<Latent> {
+    check_shape(latent.shape, limits)?;
+    if latent.shape.numbers() == 0 {
+        return Err(Error::shape("axes of extent 1 or more", latent.shape));
+    }
+    if latent.planes.is_empty() || latent.planes.len() > MAX_PLANES {
+        return Err(Error::shape(format!("1 to {MAX_PLANES} planes"), latent.planes.len()));
+    }
+    if let Some(Stats { mean, std }) = latent.stats {
+        check_finite(&[mean, std])?;
+        if std <= 0.0 {
+            return Err(Error::malformed("latent stats", format!("std is {std}, must be above 0")));
+        }
+    }
+    let mut before = 0;
+    for Plane { data, .. } in &latent.planes {
+        if let Some(index) = data.iter().position(|v| !v.is_finite()) {
+            return Err(Error::NonFinite { index: before + index, value: data[index] });
+        }
+        before += data.len();
+    }
+    Ok(latent)
+}
+
+/// How many numbers a plane of `dims` holds, checked against the limit.
+fn plane_numbers(dims: &[usize], limits: &Limits) -> Result<usize> {
+    if dims.is_empty() || dims.len() > MAX_PLANE_RANK || dims.contains(&0) {
+        let expected = format!("1 to {MAX_PLANE_RANK} axes of extent 1 or more for a plane of a latent");
+        return Err(Error::shape(expected, format!("{dims:?}")));
+    }
+    let numbers = dims.iter().fold(1, |n: usize, &d| n.saturating_mul(d));
+    // A latent holds fewer numbers than its sample; both images and arrays bound it.
+    within("latent numbers", numbers, limits.array_numbers.max(limits.image_pixels.saturating_mul(3)))?;
+    Ok(numbers)
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use crate::name::ModelId;
+    use crate::sample::Shape;
+
+    /// A small latent with all parts, of a model that is not there.
+    pub(in crate::codec) fn example() -> (ModelId, Latent) {
+        let id = ModelId { name: "photo-gray".parse().unwrap(), version: 3, digest: [7; 32] };
+        let planes = vec![
+            Plane { dims: vec![2, 1, 2], data: vec![0.5, -1.25, 3.0, 1e-7] },
+            Plane { dims: vec![1, 2, 3], data: vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6] },
+        ];
+        let stats = Some(Stats { mean: 0.4, std: 0.2 });
+        (id, Latent { shape: Shape::image(1, 7, 9), stats, planes })
+    }
+}

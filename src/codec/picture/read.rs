@@ -1,0 +1,324 @@
+//! Reading image files.
+
+use std::io::Cursor;
+
+use image::codecs::{jpeg::JpegDecoder, png::PngDecoder, pnm::PnmDecoder, webp::WebPDecoder};
+use image::{DynamicImage, ImageDecoder, ImageError};
+
+use super::super::{Error, Format, Result, check_shape};
+use super::plane::Planes;
+use super::{Carrier, Depth, Picture, jpeg, tiff};
+use crate::limits::Limits;
+use crate::sample::Shape;
+
+/// The image in a file: of `format`, or of what its first bytes say.
+///
+/// Gray stays gray and 16 bits stay 16 bits; palettes and 1, 2 and 4 bits are expanded to 8; WebP has no gray.
+/// Opacity and ICC profile go to the carrier, EXIF orientation is applied, other metadata is dropped.
+///
+/// # Errors
+/// [`Error::TooLarge`] by the header alone, before anything is decoded; [`Error::Malformed`] where the file is
+/// empty, cut, damaged or of another format than stated; [`Error::Unsupported`] for animations, stacks of
+/// pages and colour models other than gray and RGB, by name; [`Error::NonFinite`] in float images.
+pub fn read_image(bytes: &[u8], format: Option<Format>, limits: &Limits) -> Result<Picture> {
+    let format = settle_format(bytes, format)?;
+    let (planes, depth, icc) = match format {
+        Format::Tiff => tiff::read(bytes, limits)?,
+        _ => read_by_crate(bytes, format, limits)?,
+    };
+    let icc = icc.filter(|profile| profile_fits(profile, planes.channels));
+    let (sample, alpha) = planes.into_sample()?;
+    Ok(Picture { sample, carrier: Carrier { format, depth, alpha, icc } })
+}
+
+/// The format the bytes are read as, when what is stated and what is seen agree.
+fn settle_format(bytes: &[u8], stated: Option<Format>) -> Result<Format> {
+    let seen = Format::sniff(bytes);
+    let names = "PNG, JPEG, TIFF, WebP and PNM";
+    match (stated, seen) {
+        (Some(stated), _) if !stated.is_image() => {
+            Err(Error::unsupported(format!("{stated} is not an image format; use {names}")))
+        }
+        _ if bytes.is_empty() => Err(Error::malformed("image", "the body is empty")),
+        (Some(stated), Some(seen)) if stated == seen => Ok(seen),
+        (Some(stated), Some(seen)) => {
+            Err(Error::malformed(stated.media_type(), format!("the bytes are a {seen}, not a {stated}")))
+        }
+        (Some(stated), None) => {
+            Err(Error::malformed(stated.media_type(), format!("the bytes do not begin as a {stated} does")))
+        }
+        (None, Some(seen)) if seen.is_image() => Ok(seen),
+        (None, _) => Err(Error::unsupported(format!("this is no image format known here; use {names}"))),
+    }
+}
+
+type Read = (Planes, Depth, Option<Vec<u8>>);
+
+fn read_by_crate(bytes: &[u8], format: Format, limits: &Limits) -> Result<Read> {
+    let failed = |error| from_crate(format, error);
+    let reader = Cursor::new(bytes);
+    match format {
+        Format::Png => {
+            let decoder = PngDecoder::with_limits(reader, memory_limit(limits)).map_err(failed)?;
+            if decoder.is_apng().map_err(failed)? {
+                return Err(animated(format));
+            }
+            decode(decoder, format, limits)
+        }
+        Format::Jpeg => {
+            jpeg::check_complete(bytes)?;
+            decode(JpegDecoder::new(reader).map_err(failed)?, format, limits)
+        }
+        Format::WebP => {
+            check_riff_length(bytes)?;
+            let decoder = WebPDecoder::new(reader).map_err(failed)?;
+            if decoder.has_animation() {
+                return Err(animated(format));
+            }
+            decode(decoder, format, limits)
+        }
+        _ => decode(PnmDecoder::new(reader).map_err(failed)?, format, limits),
+    }
+}
+
+/// A RIFF file states its length, less 8, in its second word; a lossy decoder may not miss what was cut off.
+fn check_riff_length(bytes: &[u8]) -> Result<()> {
+    let stated =
+        bytes.get(4..8).map_or(u64::MAX, |b| u64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+    if stated.saturating_add(8) <= bytes.len() as u64 {
+        return Ok(());
+    }
+    Err(Error::malformed(Format::WebP.media_type(), "the file ends before the image does"))
+}
+
+fn animated(format: Format) -> Error {
+    Error::unsupported(format!("animated {format} is not accepted; send one frame"))
+}
+
+fn decode(mut decoder: impl ImageDecoder, format: Format, limits: &Limits) -> Result<Read> {
+    let failed = |error| from_crate(format, error);
+    let (width, height) = decoder.dimensions();
+    let size = (width as usize, height as usize);
+    check_shape(Shape::image(1, size.1, size.0), limits)?;
+    decoder.set_limits(memory_limit(limits)).map_err(failed)?;
+    let icc = decoder.icc_profile().map_err(failed)?;
+    let orientation = decoder.orientation().map_err(failed)?.to_exif();
+    let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
+    let layout = (if image.color().has_color() { 3 } else { 1 }, image.color().has_alpha());
+    let (planes, depth) = match &image {
+        DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_) => {
+            let flat = image.as_flat_samples_f32().map(|f| f.samples).unwrap_or_default();
+            (Planes::split(flat, layout, size, |v| v), Depth::F32)
+        }
+        _ => match (image.as_flat_samples_u8(), image.as_flat_samples_u16()) {
+            (Some(flat), _) => {
+                (Planes::split(flat.samples, layout, size, |v| f32::from(v) / 255.0), Depth::U8)
+            }
+            (_, Some(flat)) => {
+                (Planes::split(flat.samples, layout, size, |v| f32::from(v) / 65535.0), Depth::U16)
+            }
+            _ => return Err(Error::unsupported(format!("{format} with pixels of {:?}", image.color()))),
+        },
+    };
+    Ok((planes.upright(orientation), depth, icc))
+}
+
+/// What a decoder may allocate: the largest image there may be, at 8 bytes a pixel, twice for its own use.
+fn memory_limit(limits: &Limits) -> image::Limits {
+    let mut memory = image::Limits::no_limits();
+    memory.max_alloc = Some((limits.image_pixels as u64).saturating_mul(16).saturating_add(16 << 20));
+    memory
+}
+
+fn from_crate(format: Format, error: ImageError) -> Error {
+    match error {
+        ImageError::Unsupported(e) => Error::unsupported(one_line(&e.to_string())),
+        ImageError::Limits(_) => {
+            Error::malformed(format.media_type(), "needs more memory to decode than an image of its size may")
+        }
+        ImageError::Decoding(e) => Error::malformed(format.media_type(), one_line(&e.to_string())),
+        other => Error::malformed(format.media_type(), one_line(&other.to_string())),
+    }
+}
+
+/// What a library says, fit for one line of a reply.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
+}
+
+/// Whether an ICC profile describes the channels there are: its data colour space, at byte 16, is the same kind.
+///
+/// # Source
+/// ICC.1:2022, table 17 and 19.
+pub(super) fn profile_fits(profile: &[u8], channels: usize) -> bool {
+    match profile.get(16..20) {
+        Some(b"GRAY") => channels == 1,
+        Some(b"RGB ") => channels == 3,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::write_image;
+    use super::super::testing::example;
+    use super::*;
+
+    const IMAGES: [Format; 5] = [Format::Png, Format::Jpeg, Format::Tiff, Format::WebP, Format::Pnm];
+
+    fn read(bytes: &[u8]) -> Result<Picture> {
+        read_image(bytes, None, &Limits::default())
+    }
+
+    fn file(format: Format, channels: usize) -> Vec<u8> {
+        write_image(&example(channels, 9, 11), &Carrier::plain(format, Depth::U8), format, None).unwrap()
+    }
+
+    /// A PNG header that claims a size, with nothing behind it.
+    fn png_header(width: u32, height: u32) -> Vec<u8> {
+        let mut chunk = b"IHDR".to_vec();
+        chunk.extend(width.to_be_bytes());
+        chunk.extend(height.to_be_bytes());
+        chunk.extend([8, 2, 0, 0, 0]);
+        let checksum = crc32fast::hash(&chunk);
+        let mut file = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+        file.extend(chunk);
+        file.extend(checksum.to_be_bytes());
+        // The decoder looks for the first data chunk before it tells the size.
+        file.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
+        file
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_never_panics() {
+        for format in IMAGES {
+            for channels in [1, 3] {
+                let whole = file(format, channels);
+                assert!(read(&whole).is_ok(), "{format}");
+                for end in 0..whole.len() {
+                    let _ = read_image(&whole[..end], Some(format), &Limits::default());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_cut_within_its_pixels_is_an_error() {
+        for format in IMAGES {
+            let whole = file(format, 3);
+            for part in [4, 3, 2] {
+                let end = whole.len() / part;
+                let result = read_image(&whole[..end], Some(format), &Limits::default());
+                assert!(matches!(result, Err(Error::Malformed { .. })), "{format} cut at {end}: {result:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_byte_never_panics() {
+        for format in IMAGES {
+            let whole = file(format, 3);
+            for position in 0..whole.len() {
+                for flip in [1, 0x40, 0xff] {
+                    let mut bytes = whole.clone();
+                    bytes[position] ^= flip;
+                    let _ = read_image(&bytes, Some(format), &Limits::default());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_over_the_limits_is_refused_before_decoding() {
+        let error = read(&png_header(100_000, 100_000)).unwrap_err();
+        assert_eq!(error, Error::TooLarge { what: "image side", limit: 16_384, actual: 100_000 });
+        let error = read(&png_header(10_000, 10_000)).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { what: "image pixels", .. }), "{error}");
+        let error = read(b"P5\n100000 100000\n255\n").unwrap_err();
+        assert!(matches!(error, Error::TooLarge { what: "image side", .. }), "{error}");
+    }
+
+    #[test]
+    fn the_limits_of_the_service_hold_in_every_format() {
+        let limits = Limits { image_pixels: 98, ..Limits::default() };
+        for format in IMAGES {
+            let result = read_image(&file(format, 1), None, &limits);
+            let expected = Error::TooLarge { what: "image pixels", limit: 98, actual: 99 };
+            assert_eq!(result.unwrap_err(), expected, "{format}");
+        }
+    }
+
+    #[test]
+    fn what_is_stated_must_be_what_is_sent() {
+        let png = file(Format::Png, 1);
+        let limits = Limits::default();
+        assert!(read_image(&png, Some(Format::Png), &limits).is_ok());
+        let error = read_image(&png, Some(Format::Jpeg), &limits).unwrap_err();
+        assert!(error.to_string().contains("the bytes are a PNG"), "{error}");
+        assert!(matches!(read_image(&[], Some(Format::Png), &limits), Err(Error::Malformed { .. })));
+        assert!(matches!(read_image(b"hello", Some(Format::Png), &limits), Err(Error::Malformed { .. })));
+        assert!(matches!(read_image(&png, Some(Format::Npy), &limits), Err(Error::Unsupported { .. })));
+        assert!(matches!(read(b"GIF89a"), Err(Error::Unsupported { .. })));
+        assert!(matches!(read(b"[1]"), Err(Error::Unsupported { .. })));
+    }
+
+    #[test]
+    fn exif_orientation_is_applied_once() {
+        let mut exif = b"II\x2a\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+        exif.resize(32, 0);
+        let mut file = Vec::new();
+        let mut encoder = image::codecs::png::PngEncoder::new(&mut file);
+        image::ImageEncoder::set_exif_metadata(&mut encoder, exif).unwrap();
+        image::ImageEncoder::write_image(encoder, &[10, 20], 2, 1, image::ExtendedColorType::L8).unwrap();
+        let picture = read(&file).unwrap();
+        assert_eq!(picture.sample.shape(), Shape::image(1, 2, 1));
+        assert_eq!(picture.sample.data(), [10.0 / 255.0, 20.0 / 255.0]);
+        let again = write_image(&picture.sample, &picture.carrier, Format::Png, None).unwrap();
+        assert_eq!(read(&again).unwrap().sample, picture.sample);
+    }
+
+    #[test]
+    fn animations_are_refused_by_name() {
+        let mut png = file(Format::Png, 1);
+        let data = png.windows(4).position(|w| w == b"IDAT").unwrap() - 4;
+        let chunk = b"acTL\0\0\0\x02\0\0\0\0";
+        let control = [&8u32.to_be_bytes()[..], chunk, &crc32fast::hash(chunk).to_be_bytes()].concat();
+        png.splice(data..data, control);
+        let mut webp = b"RIFF\x2a\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\0\0\0\0\0\0".to_vec();
+        webp.extend(b"ANIM\x06\0\0\0\0\0\0\0\0\0ANMF\x18\0\0\0");
+        webp.extend([0; 16]);
+        webp.extend(b"VP8L\0\0\0\0");
+        webp[4] = (webp.len() - 8) as u8;
+        for file in [png, webp] {
+            let error = read(&file).unwrap_err();
+            assert!(matches!(&error, Error::Unsupported { what } if what.contains("animated")), "{error}");
+        }
+    }
+
+    #[test]
+    fn any_cut_of_a_jpeg_or_webp_is_an_error() {
+        for format in [Format::Jpeg, Format::WebP] {
+            let whole = file(format, 3);
+            for end in 0..whole.len() {
+                let result = read_image(&whole[..end], Some(format), &Limits::default());
+                assert!(matches!(result, Err(Error::Malformed { .. })), "{format} cut at {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn few_bits_and_other_ranges_of_pnm_fill_zero_to_one() {
+        let bits = read(b"P1\n2 1\n1 0\n").unwrap();
+        assert_eq!(bits.sample.data(), [0.0, 1.0]);
+        let plain = read(b"P2\n3 1\n100\n0 50 100\n").unwrap();
+        assert_eq!(plain.sample.data()[2], 1.0);
+        assert!((plain.sample.data()[1] - 0.5).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_is_no_profile_of_the_channels_is_dropped() {
+        assert!(!profile_fits(&[], 1));
+        assert!(!profile_fits(&[0; 19], 3));
+        assert!(!profile_fits(&super::super::testing::profile(b"CMYK"), 3));
+    }
+}

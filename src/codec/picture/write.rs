@@ -1,0 +1,260 @@
+//! Writing image files.
+
+use std::io::Cursor;
+
+use image::codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder};
+use image::{ExtendedColorType, ImageEncoder, ImageError, ImageResult};
+
+use super::super::{Error, Format, Result};
+use super::plane::{extents, join, to_u8, to_u16};
+use super::read::{one_line, profile_fits};
+use super::{Carrier, Depth, pnm, tiff};
+use crate::sample::Sample;
+
+/// JPEG quality, of 1..=100: high enough that its blocks are not taken for the model's work.
+const JPEG_QUALITY: u8 = 90;
+
+/// `sample` as a file of `format`, with the opacity and the profile of `carrier` put back.
+///
+/// # Depth
+/// `depth`, or the carrier's, as far as the format goes: PNG and PNM hold 8 and 16 bits (float becomes 16),
+/// TIFF all three, JPEG and lossless WebP 8. Integer depths clamp to [0, 1] and round half away from zero.
+///
+/// # What is lost
+/// JPEG (quality 90) has no opacity; PNM has no profile; WebP writes gray as colour. A profile of another
+/// colour model than the sample's is left out. With opacity, PNM is written as PAM.
+///
+/// # Errors
+/// [`Error::Shape`] for anything but images of 1 or 3 channels, or opacity of another size;
+/// [`Error::Unsupported`] where the format cannot hold such an image (WebP beyond 16383 pixels a side).
+pub fn write_image(
+    sample: &Sample,
+    carrier: &Carrier,
+    format: Format,
+    depth: Option<Depth>,
+) -> Result<Vec<u8>> {
+    let (channels, height, width) = extents(sample)?;
+    let alpha = carrier.alpha.as_deref().filter(|_| format != Format::Jpeg);
+    if let Some(alpha) = alpha.filter(|alpha| alpha.len() != width * height) {
+        let expected = format!("opacity of {width}x{height} pixels");
+        return Err(Error::shape(expected, format!("{} numbers", alpha.len())));
+    }
+    let icc = carrier.icc.as_ref().filter(|profile| profile_fits(profile, channels));
+    let depth = held_depth(format, depth.unwrap_or(carrier.depth));
+    match format {
+        Format::Tiff => return tiff::write(sample, alpha, icc.map(Vec::as_slice), depth),
+        Format::Pnm => return pnm::write(sample, alpha, depth),
+        _ => {}
+    }
+    let pixels = Pixels::new(sample, alpha, depth)?;
+    let icc_color = icc.filter(|profile| profile_fits(profile, 3));
+    let mut file = Vec::new();
+    let out = Cursor::new(&mut file);
+    let written = match format {
+        Format::Png => pixels.encode(PngEncoder::new(out), icc),
+        Format::Jpeg => pixels.encode(JpegEncoder::new_with_quality(out, JPEG_QUALITY), icc),
+        // The file is colour, whatever the sample is.
+        Format::WebP => pixels.encode(WebPEncoder::new_lossless(out), icc_color),
+        other => return Err(Error::unsupported(format!("{other} is not an image format"))),
+    };
+    written.map_err(|error| {
+        Error::unsupported(format!("{format} cannot hold this image: {}", one_line(&error.to_string())))
+    })?;
+    Ok(file)
+}
+
+/// The finest depth of `format` that is not finer than asked for, except that float falls to 16 bits.
+fn held_depth(format: Format, depth: Depth) -> Depth {
+    match (format, depth) {
+        (Format::Jpeg | Format::WebP, _) => Depth::U8,
+        (Format::Png | Format::Pnm, Depth::F32) => Depth::U16,
+        (_, depth) => depth,
+    }
+}
+
+/// Integer pixels in the byte order that encoders take: the machine's.
+struct Pixels {
+    bytes: Vec<u8>,
+    width: u32,
+    height: u32,
+    color: ExtendedColorType,
+}
+
+impl Pixels {
+    fn new(sample: &Sample, alpha: Option<&[f32]>, depth: Depth) -> Result<Self> {
+        use ExtendedColorType::{L8, L16, La8, La16, Rgb8, Rgb16, Rgba8, Rgba16};
+        let (channels, height, width) = extents(sample)?;
+        let (bytes, wide) = match depth {
+            Depth::U8 => (join(sample, alpha, to_u8), false),
+            _ => (join(sample, alpha, to_u16).into_iter().flat_map(u16::to_ne_bytes).collect(), true),
+        };
+        let color = match (channels, alpha.is_some(), wide) {
+            (1, false, false) => L8,
+            (1, false, true) => L16,
+            (1, true, false) => La8,
+            (1, true, true) => La16,
+            (_, false, false) => Rgb8,
+            (_, false, true) => Rgb16,
+            (_, true, false) => Rgba8,
+            (_, true, true) => Rgba16,
+        };
+        let side = |n| u32::try_from(n).map_err(|_| Error::shape("sides below 2^32", n));
+        Ok(Self { bytes, width: side(width)?, height: side(height)?, color })
+    }
+
+    fn encode(&self, mut encoder: impl ImageEncoder, icc: Option<&Vec<u8>>) -> ImageResult<()> {
+        if let Some(profile) = icc {
+            encoder.set_icc_profile(profile.clone()).map_err(ImageError::Unsupported)?;
+        }
+        encoder.write_image(&self.bytes, self.width, self.height, self.color)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::read_image;
+    use super::super::testing::{example, profile};
+    use super::*;
+    use crate::limits::Limits;
+    use crate::sample::Shape;
+
+    const IMAGES: [Format; 5] = [Format::Png, Format::Jpeg, Format::Tiff, Format::WebP, Format::Pnm];
+    const DEPTHS: [Depth; 3] = [Depth::U8, Depth::U16, Depth::F32];
+
+    fn read(bytes: &[u8]) -> super::super::Picture {
+        read_image(bytes, None, &Limits::default()).unwrap()
+    }
+
+    /// The values of a sample as they come back from a file of `depth`.
+    fn on_grid(sample: &Sample, depth: Depth) -> Vec<f32> {
+        let round = |&v: &f32| match depth {
+            Depth::U8 => f32::from(to_u8(v)) / 255.0,
+            Depth::U16 => f32::from(to_u16(v)) / 65535.0,
+            Depth::F32 => v,
+        };
+        sample.data().iter().map(round).collect()
+    }
+
+    #[test]
+    fn lossless_formats_keep_every_value_at_every_depth() {
+        for format in [Format::Png, Format::Tiff, Format::Pnm, Format::WebP] {
+            for depth in DEPTHS {
+                for channels in [1, 3] {
+                    let sample = example(channels, 5, 7);
+                    let carrier = Carrier::plain(format, depth);
+                    let picture = read(&write_image(&sample, &carrier, format, None).unwrap());
+                    let held = held_depth(format, depth);
+                    let expected = on_grid(&sample, held);
+                    let seen = &picture.sample.data()[..expected.len()];
+                    assert_eq!(
+                        (seen, picture.carrier.depth),
+                        (&expected[..], held),
+                        "{format} {depth:?} {channels}"
+                    );
+                    let kept = if format == Format::WebP { 3 } else { channels };
+                    assert_eq!(picture.sample.shape(), Shape::image(kept, 5, 7), "{format}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn jpeg_keeps_gray_gray_and_comes_near() {
+        for channels in [1, 3] {
+            let data = (0..channels * 32 * 32).map(|i| (i % 32) as f32 / 64.0 + 0.2).collect();
+            let sample = Sample::new(Shape::image(channels, 32, 32), data).unwrap();
+            let carrier = Carrier::plain(Format::Png, Depth::U16);
+            let picture = read(&write_image(&sample, &carrier, Format::Jpeg, None).unwrap());
+            assert_eq!((picture.sample.shape(), picture.carrier.depth), (sample.shape(), Depth::U8));
+            let error =
+                sample.data().iter().zip(picture.sample.data()).map(|(a, b)| (a - b).abs()).sum::<f32>();
+            assert!(error / (sample.data().len() as f32) < 0.02, "{error}");
+        }
+    }
+
+    #[test]
+    fn opacity_is_put_back_where_the_format_holds_it() {
+        let alpha: Vec<f32> = (0..6u8).map(|i| f32::from(i * 51) / 255.0).collect();
+        for format in [Format::Png, Format::Tiff, Format::WebP, Format::Pnm] {
+            for channels in [1, 3] {
+                for depth in [Depth::U8, Depth::U16] {
+                    let carrier = Carrier { alpha: Some(alpha.clone()), ..Carrier::plain(format, depth) };
+                    let picture =
+                        read(&write_image(&example(channels, 2, 3), &carrier, format, None).unwrap());
+                    assert_eq!(picture.carrier.alpha.as_ref(), Some(&alpha), "{format} {channels} {depth:?}");
+                }
+            }
+        }
+        let carrier = Carrier { alpha: Some(alpha), ..Carrier::plain(Format::Jpeg, Depth::U8) };
+        let opaque = read(&write_image(&example(3, 2, 3), &carrier, Format::Jpeg, None).unwrap());
+        assert_eq!(opaque.carrier.alpha, None);
+    }
+
+    #[test]
+    fn opacity_of_another_size_is_refused() {
+        let carrier = Carrier { alpha: Some(vec![1.0; 5]), ..Carrier::plain(Format::Png, Depth::U8) };
+        let result = write_image(&example(1, 2, 3), &carrier, Format::Png, None);
+        assert!(matches!(result, Err(Error::Shape { .. })));
+    }
+
+    #[test]
+    fn profiles_of_the_same_colour_model_are_carried_over() {
+        for format in [Format::Png, Format::Jpeg, Format::Tiff, Format::WebP] {
+            for (space, channels) in [(b"RGB ", 3), (b"GRAY", 1)] {
+                let icc = Some(profile(space));
+                let carrier = Carrier { icc: icc.clone(), ..Carrier::plain(format, Depth::U8) };
+                let kept = read(&write_image(&example(channels, 3, 3), &carrier, format, None).unwrap());
+                let expected = icc.filter(|_| (format, channels) != (Format::WebP, 1));
+                assert_eq!(kept.carrier.icc, expected, "{format} {channels}");
+                let other = read(&write_image(&example(4 - channels, 3, 3), &carrier, format, None).unwrap());
+                assert_eq!(other.carrier.icc, None, "{format} {channels}");
+            }
+        }
+    }
+
+    #[test]
+    fn small_long_and_odd_images_work_in_every_format() {
+        for format in IMAGES {
+            for (height, width) in [(1, 1), (1, 5000), (5000, 1), (3, 5), (17, 9)] {
+                for channels in [1, 3] {
+                    let carrier = Carrier::plain(format, Depth::U8);
+                    let file =
+                        write_image(&example(channels, height, width), &carrier, format, None).unwrap();
+                    let shape = read(&file).sample.shape();
+                    let kept = if format == Format::WebP { 3 } else { channels };
+                    assert_eq!(shape, Shape::image(kept, height, width), "{format}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn float_is_kept_as_it_is_in_tiff_and_clamped_elsewhere() {
+        let data = vec![-3.5, 0.25, 1e6, 0.5];
+        let sample = Sample::new(Shape::image(1, 2, 2), data.clone()).unwrap();
+        let carrier = Carrier::plain(Format::Tiff, Depth::F32);
+        let tiff = read(&write_image(&sample, &carrier, Format::Tiff, None).unwrap());
+        assert_eq!((tiff.sample.data(), tiff.carrier.depth), (&data[..], Depth::F32));
+        let png = read(&write_image(&sample, &carrier, Format::Png, Some(Depth::U8)).unwrap());
+        assert_eq!(png.sample.data(), [0.0, 64.0 / 255.0, 1.0, 128.0 / 255.0]);
+    }
+
+    #[test]
+    fn only_gray_and_colour_images_are_image_files() {
+        let carrier = Carrier::plain(Format::Png, Depth::U8);
+        let signal = Sample::new(Shape::Signal { channels: 1, length: 4 }, vec![0.0; 4]).unwrap();
+        let two = Sample::new(Shape::image(2, 1, 2), vec![0.0; 4]).unwrap();
+        for sample in [signal, two] {
+            assert!(matches!(write_image(&sample, &carrier, Format::Png, None), Err(Error::Shape { .. })));
+        }
+        let result = write_image(&example(1, 1, 1), &carrier, Format::Npy, None);
+        assert!(matches!(result, Err(Error::Unsupported { .. })));
+    }
+
+    #[test]
+    fn a_side_the_format_cannot_hold_is_refused() {
+        let carrier = Carrier::plain(Format::WebP, Depth::U8);
+        let result = write_image(&example(1, 1, 20_000), &carrier, Format::WebP, None);
+        assert!(matches!(result, Err(Error::Unsupported { .. })));
+    }
+}

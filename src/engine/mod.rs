@@ -96,7 +96,8 @@ impl Engine {
     /// # Panics
     /// The system gives no threads: nothing can be served then.
     pub fn start(config: Config, registry: Arc<Registry>) -> Self {
-        let workers = config.workers.unwrap_or_else(cores::count).max(1);
+        let cores = cores::start();
+        let workers = config.workers.unwrap_or(cores).max(1);
         let memory_bytes = config.memory_bytes.unwrap_or_else(|| config::memory() / 2);
         let queue_bytes = config.queue_bytes.unwrap_or(memory_bytes.saturating_mul(4));
         let bounds = Bounds { workers, queue: config.queue, memory_bytes, queue_bytes };

@@ -134,7 +134,8 @@ impl From<train::Outcome> for Outcome {
 
 impl From<&crate::dataset::Dataset> for Samples {
     fn from(from: &crate::dataset::Dataset) -> Self {
-        let skipped = |s: &crate::dataset::Skipped| Skipped { name: s.name.clone(), reason: s.reason.clone() };
+        let skipped =
+            |s: &crate::dataset::Skipped| Skipped { name: s.name.clone(), reason: s.reason.clone() };
         Self {
             used: from.items.len(),
             skipped: from.skipped.len(),

@@ -100,3 +100,24 @@ async fn gather(
         if is_limit { too_large(limit, limit + 1) } else { Problem::invalid(format!("the body broke off: {error}")) }
     })
 }
+
+/// Refuses a query on a route that takes none.
+pub(super) fn no_query(request: &Request) -> Result<(), Problem> {
+    match request.uri().query() {
+        None | Some("") => Ok(()),
+        Some(_) => Err(Problem::invalid("this route takes no query parameters")),
+    }
+}
+
+impl Received {
+    /// The body as a JSON value of a known form.
+    ///
+    /// # Errors
+    /// 415 for another media type, 400 with the member where the JSON is not of the form.
+    pub(super) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Problem> {
+        if !matches!(self.media_type().as_str(), "application/json" | "text/json") {
+            return Err(Problem::new(Code::UnsupportedMediaType, "this route takes Content-Type: application/json"));
+        }
+        serde_json::from_slice(&self.body).map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))
+    }
+}

@@ -166,7 +166,7 @@ pub struct Problem {
 /// A failure as it is written: RFC 9457, `application/problem+json`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct ProblemBody<'a> {
+pub struct ProblemBody {
     /// Which kind of problem, for programs.
     #[serde(rename = "type")]
     #[schema(example = "urn:limpid:problem:shape_mismatch")]
@@ -178,18 +178,18 @@ pub struct ProblemBody<'a> {
     #[schema(example = 400)]
     status: u16,
     /// What happened here and what to do.
-    detail: &'a str,
+    detail: String,
     /// This occurrence.
     #[schema(example = "urn:limpid:request:0199c1a8-6f7e-7d3a-b3f1-3f6a2f3b9d10")]
     instance: String,
     /// The code to branch on.
     code: Code,
     /// The id of the request, as in `X-Request-Id`.
-    request_id: &'a str,
+    request_id: String,
     /// The places that are wrong.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    errors: &'a [Fault],
+    errors: Vec<Fault>,
     /// The limit that was hit.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u64>,
@@ -292,11 +292,11 @@ impl Problem {
             kind: format!("urn:limpid:problem:{name}"),
             title,
             status,
-            detail: &self.detail,
+            detail: self.detail.clone(),
             instance: format!("urn:limpid:request:{request_id}"),
             code: self.code,
-            request_id,
-            errors: &self.errors,
+            request_id: request_id.to_owned(),
+            errors: self.errors.clone(),
             limit: self.limit,
             actual: self.actual,
             retry_after_ms: self.retry_after.map(|wait| wait.as_millis() as u64),

@@ -310,6 +310,14 @@ impl Output {
 }
 
 impl Payload {
+    /// How many numbers it holds.
+    pub(super) fn numbers(&self) -> usize {
+        match self {
+            Payload::Samples(_, samples) => samples.iter().map(|sample| sample.data().len()).sum(),
+            Payload::Latent(_, latent) => latent.numbers(),
+        }
+    }
+
     fn format(&self) -> Format {
         match self {
             Payload::Samples(wrap, _) => wrap.format(),

@@ -21,7 +21,7 @@ pub use csv::read_csv;
 pub use format::Format;
 pub use latent::{latent_from_json, latent_to_json, read_latent, write_latent};
 pub use picture::{Carrier, Depth, Picture, read_image, write_image};
-pub use zip::{read_zip, write_zip};
+pub use zip::{read_zip, walk_zip, write_zip};
 
 /// What codec calls return.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -8,6 +8,8 @@ mod dihedral;
 mod error;
 pub mod familiarity;
 mod map;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 use candle_core::{Device, Tensor};
@@ -224,8 +226,8 @@ impl Session {
         let full = self.rebuild(&latent, |tile| {
             let rebuilt = self.decode_tile(&maps, tile)?;
             let detail = match &detail {
-                Some(detail) => detail.clone(),
-                None => self.encode_tile(&prepared, tile)?.detail,
+                Some(detail) => Some(detail.clone()),
+                None => self.encode_tile(&prepared, &tile.outer)?.detail,
             };
             Ok(self.model.refine(&rebuilt, detail.as_ref())?)
         })?;
@@ -305,38 +307,49 @@ impl Session {
         }
     }
 
-    /// The latent, and the detail where one tile sees all.
-    fn encode_prepared(&self, prepared: &Prepared, keep: usize) -> Result<(Latent, Option<Option<Tensor>>)> {
+    /// The latent of `keep` channels, and the detail where one tile sees all.
+    fn encode_prepared(&self, prepared: &Prepared, keep: usize) -> Result<(Latent, Option<Tensor>)> {
         let config = &self.manifest.model;
-        let (height, width) = (prepared.map.height, prepared.map.width);
-        let tiles = tile::plan(height, width, config.reach().0);
         let dims = config.latent_dims(prepared.shape, keep);
-
-        let mut maps: Vec<Map> = Vec::new();
-        let mut detail = None;
-        for tile in &tiles {
-            let code = self.encode_tile(prepared, tile)?;
-            for (i, plane) in code.planes.iter().take(dims.len()).enumerate() {
-                let plane = as_map(plane)?;
-                let (_, channels, rows, _) = plane.dims4()?;
-                let scale = tile.outer.rows.len() / rows;
-                if maps.len() == i {
-                    maps.push(Map::zeros(channels, height / scale, width / scale));
-                }
-                let from = tile.core.within(&tile.outer).at(scale);
-                maps[i].paste(&plane, &from, &tile.core.at(scale))?;
+        let (planes, detail) = match &config.family {
+            Family::Pyramid(pyramid) => self.encode_tiles(prepared, &pyramid.planes(), dims)?,
+            Family::Compact(_) | Family::Dense(_) => {
+                let whole = Area::whole(prepared.map.height, prepared.map.width);
+                let code = self.encode_tile(prepared, &whole)?;
+                let vector = |(plane, dims): (&Tensor, Vec<usize>)| {
+                    Ok(Plane { dims, data: plane.flatten_all()?.to_vec1()? })
+                };
+                (code.planes.iter().zip(dims).map(vector).collect::<Result<_>>()?, code.detail)
             }
-            detail = Some(code.detail);
-        }
-
-        let planes = maps.into_iter().zip(dims).map(|(map, dims)| cut(map, dims)).collect();
+        };
         let stats = (config.normalize == Normalize::Sample).then_some(prepared.stats);
-        let latent = Latent { shape: prepared.shape, stats, planes };
-        Ok((latent, detail.filter(|_| tiles.len() == 1)))
+        Ok((Latent { shape: prepared.shape, stats, planes }, detail))
     }
 
-    fn encode_tile(&self, prepared: &Prepared, tile: &Tile) -> Result<Code> {
-        let x = prepared.map.tensor(&tile.outer)?;
+    fn encode_tiles(
+        &self,
+        prepared: &Prepared,
+        planes: &[(usize, usize)],
+        dims: Vec<Vec<usize>>,
+    ) -> Result<(Vec<Plane>, Option<Tensor>)> {
+        let (height, width) = (prepared.map.height, prepared.map.width);
+        let whole = |(channels, scale): &(usize, usize)| Map::zeros(*channels, height / scale, width / scale);
+        let mut maps: Vec<Map> = planes.iter().take(dims.len()).map(whole).collect();
+        let tiles = tile::plan(height, width, self.manifest.model.reach().0);
+        let mut detail = None;
+        for tile in &tiles {
+            let code = self.encode_tile(prepared, &tile.outer)?;
+            for ((map, plane), (_, scale)) in maps.iter_mut().zip(&code.planes).zip(planes) {
+                let from = tile.core.within(&tile.outer).at(*scale);
+                map.paste(plane, &from, &tile.core.at(*scale))?;
+            }
+            detail = code.detail;
+        }
+        Ok((maps.into_iter().zip(dims).map(cut).collect(), detail.filter(|_| tiles.len() == 1)))
+    }
+
+    fn encode_tile(&self, prepared: &Prepared, area: &Area) -> Result<Code> {
+        let x = prepared.map.tensor(area)?;
         let x = if prepared.shape.kind() == Kind::Vector { x.flatten_from(1)? } else { x };
         Ok(self.model.encode(&x)?)
     }
@@ -432,10 +445,7 @@ fn vector_map(values: &[f32]) -> Map {
 }
 
 /// The part of a whole map that a latent keeps.
-fn cut(map: Map, dims: Vec<usize>) -> Plane {
-    let data = match dims[..] {
-        [channels, height, width] => map.repeat_to(height, width).with_channels(channels).data,
-        _ => map.data,
-    };
+fn cut((map, dims): (Map, Vec<usize>)) -> Plane {
+    let data = map.repeat_to(dims[1], dims[2]).with_channels(dims[0]).data;
     Plane { dims, data }
 }

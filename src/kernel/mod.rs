@@ -1,1 +1,42 @@
-//! (being built)
+//! Kernels: convolution and pixel-shuffle on slices of `f32`, forward and backward, for CPUs.
+//!
+//! [`reference`] says what each operation is. The fast paths are `direct` (any shape), `winograd` (3x3 over
+//! planes of some size) and `weight_grad`; each is compiled for AVX-512, AVX2 and plain vectors and chosen
+//! at run time (`isa`). `parallel` owns the threads. Results are bit-identical for any number of
+//! threads, and do not depend on what else is in the batch. `NOTES.md` has the numbers.
+//!
+//! All `unsafe` of this crate is here.
+
+mod channels_last;
+mod conv;
+mod direct;
+mod epilogue;
+mod gemm;
+mod isa;
+pub mod parallel;
+mod quota;
+pub mod reference;
+mod scratch;
+mod shuffle;
+mod simd;
+mod weight_grad;
+
+pub use conv::{Activation, Conv, Packed, conv2d, grad_input, grad_sum, grad_weight};
+pub use isa::{Isa, isa, with_isa};
+pub use parallel::{threads, with_threads};
+pub use shuffle::{pixel_shuffle, pixel_unshuffle};
+
+use parallel::Shared;
+
+/// A new vector of `len` floats, all of which `write` writes.
+fn output(len: usize, write: impl FnOnce(Shared<f32>)) -> Vec<f32> {
+    let mut out = Vec::<f32>::with_capacity(len);
+    // SAFETY: the capacity is there, floats need no drop, and nothing reads them before `write`, whose
+    // contract is to write them all.
+    unsafe { out.set_len(len) };
+    write(Shared::new(&mut out));
+    out
+}
+
+#[cfg(test)]
+mod tests;

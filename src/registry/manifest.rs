@@ -79,6 +79,13 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The manifest of a model that has no version yet.
+    pub fn unpublished(name: Name, model: model::Config) -> Self {
+        let weights = Weights { bytes: 0, sha256: String::new() };
+        let (training, scores) = Default::default();
+        Self { format: FORMAT, name, version: 0, model, weights, training, scores, familiarity: None }
+    }
+
     /// What the model takes in.
     pub fn input(&self) -> Input {
         let (kind, channels, fixed) = self.model.input();

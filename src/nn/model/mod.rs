@@ -9,14 +9,16 @@
 mod compact;
 mod dense;
 mod pyramid;
+#[cfg(test)]
+mod tests;
 
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
-pub use compact::Compact;
-pub use dense::Dense;
-pub use pyramid::Pyramid;
+pub use compact::{Compact, Config as CompactConfig};
+pub use dense::{Config as DenseConfig, Dense};
+pub use pyramid::{Config as PyramidConfig, Pyramid};
 
 use crate::sample::{Kind, Shape, Stats};
 

@@ -1,0 +1,63 @@
+//! Between planes and channels-last: square transposes in registers.
+
+use super::simd::Simd;
+
+/// Copies `n` pixels of `channels <= N` planes, `plane` floats apart, to `to[pixel * pitch + channel]`; lanes
+/// of missing channels become zero.
+///
+/// # Safety
+/// `from` is readable for n floats of each plane, `to` writable for n rows of N floats.
+#[inline(always)]
+pub(super) unsafe fn gather<S: Simd>(
+    from: *const f32,
+    plane: usize,
+    channels: usize,
+    n: usize,
+    to: *mut f32,
+    pitch: usize,
+) {
+    let mut p = 0;
+    while p < n {
+        let lanes = S::N.min(n - p);
+        // SAFETY: the caller's contract: lanes never pass n, channels never pass `channels`.
+        unsafe {
+            let mut v = [S::zero(); 16];
+            if lanes == S::N && channels == S::N {
+                for c in 0..S::N {
+                    v[c] = S::load(from.add(c * plane + p));
+                }
+            } else {
+                for c in 0..S::N {
+                    if c < channels {
+                        v[c] = S::load_n(from.add(c * plane + p), lanes);
+                    }
+                }
+            }
+            S::transpose(&mut v);
+            if lanes == S::N {
+                for i in 0..S::N {
+                    S::store(to.add((p + i) * pitch), v[i]);
+                }
+            } else {
+                for i in 0..S::N {
+                    if i < lanes {
+                        S::store(to.add((p + i) * pitch), v[i]);
+                    }
+                }
+            }
+        }
+        p += lanes;
+    }
+}
+
+/// Writes zeros to `n` pixels.
+///
+/// # Safety
+/// `to` is writable for n rows of N floats.
+#[inline(always)]
+pub(super) unsafe fn zero<S: Simd>(n: usize, to: *mut f32, pitch: usize) {
+    for p in 0..n {
+        // SAFETY: the caller's contract.
+        unsafe { S::store(to.add(p * pitch), S::zero()) };
+    }
+}

@@ -1,0 +1,221 @@
+//! Convolution: the shape, the packed weights, and the choice of a path.
+
+use std::sync::OnceLock;
+
+use super::epilogue::Epilogue;
+use super::isa::{Isa, Work, dispatch};
+use super::parallel::{self, Shared};
+use super::simd::Simd;
+use super::{direct, output, weight_grad};
+
+/// What happens to a convolution's sum before it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// `max(0, x)`.
+    Relu,
+}
+
+/// The shape of a convolution of stride 1 whose zero padding keeps `h` and `w`.
+///
+/// `x: (batch, c_in, h, w)`, `weight: (c_out, c_in, kh, kw)`, result `(batch, c_out, h, w)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv {
+    /// Images.
+    pub batch: usize,
+    /// Channels of the input.
+    pub c_in: usize,
+    /// Channels of the result.
+    pub c_out: usize,
+    /// Rows.
+    pub h: usize,
+    /// Columns.
+    pub w: usize,
+    /// Rows of the kernel, odd.
+    pub kh: usize,
+    /// Columns of the kernel, odd.
+    pub kw: usize,
+}
+
+impl Conv {
+    /// Floats of the input.
+    pub fn input_len(&self) -> usize {
+        self.batch * self.c_in * self.h * self.w
+    }
+
+    /// Floats of the weight.
+    pub fn weight_len(&self) -> usize {
+        self.c_out * self.c_in * self.kh * self.kw
+    }
+
+    /// Floats of the result.
+    pub fn output_len(&self) -> usize {
+        self.batch * self.c_out * self.h * self.w
+    }
+
+    /// The convolution whose forward pass is this one's gradient of the input.
+    fn transposed(&self) -> Conv {
+        Conv { c_in: self.c_out, c_out: self.c_in, ..*self }
+    }
+
+    fn check(&self, x: usize, weight: usize, result: usize) {
+        assert!(self.kh % 2 == 1 && self.kw % 2 == 1, "a kernel's extents must be odd: {self:?}");
+        assert_eq!(x, self.input_len(), "the input must have the shape's length: {self:?}");
+        assert_eq!(weight, self.weight_len(), "the weight must have the shape's length: {self:?}");
+        assert_eq!(result, self.output_len(), "the result must have the shape's length: {self:?}");
+    }
+}
+
+/// Weights in the form that the kernels read, made on first use for each path: for serving.
+#[derive(Debug)]
+pub struct Packed {
+    isa: Isa,
+    weight: Vec<f32>,
+    direct: OnceLock<Vec<f32>>,
+}
+
+impl Packed {
+    /// Holds `weight`, `(Z, C, KH, KW)`, for the instruction set in use.
+    pub fn new(weight: Vec<f32>) -> Self {
+        Self { isa: Isa::current(), weight, direct: OnceLock::new() }
+    }
+}
+
+/// `act(conv(x, weight) + bias + residual)`.
+///
+/// # Panics
+/// A slice has not the length of its shape.
+pub fn conv2d(
+    conv: &Conv,
+    x: &[f32],
+    weight: &Packed,
+    bias: Option<&[f32]>,
+    act: Activation,
+    residual: Option<&[f32]>,
+) -> Vec<f32> {
+    conv.check(x.len(), weight.weight.len(), residual.map_or(conv.output_len(), <[f32]>::len));
+    assert!(bias.is_none_or(|bias| bias.len() == conv.c_out), "one bias a channel: {conv:?}");
+    let epilogue = Epilogue { bias, residual, relu: act == Activation::Relu };
+    output(conv.output_len(), |out| {
+        if conv.output_len() == 0 {
+            return;
+        }
+        let packed = weight.direct.get_or_init(|| {
+            direct::pack(weight.isa, &weight.weight, conv.c_out, conv.c_in * conv.kh * conv.kw)
+        });
+        direct::conv2d(weight.isa, conv, x, packed, &epilogue, out);
+    })
+}
+
+/// The gradient of the input from that of the sum.
+///
+/// # Panics
+/// A slice has not the length of its shape.
+pub fn grad_input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
+    conv.check(conv.input_len(), weight.len(), grad.len());
+    // It is a convolution of the gradient with the kernel turned by 180 degrees and its channels swapped.
+    let taps = conv.kh * conv.kw;
+    let mut turned = Vec::with_capacity(weight.len());
+    for c in 0..conv.c_in {
+        for z in 0..conv.c_out {
+            turned.extend(weight[(z * conv.c_in + c) * taps..][..taps].iter().rev());
+        }
+    }
+    conv2d(&conv.transposed(), grad, &Packed::new(turned), None, Activation::None, None)
+}
+
+/// The gradient of the weight, `(Z, C, KH, KW)`, from that of the sum.
+///
+/// # Panics
+/// A slice has not the length of its shape.
+pub fn grad_weight(conv: &Conv, x: &[f32], grad: &[f32]) -> Vec<f32> {
+    conv.check(x.len(), conv.weight_len(), grad.len());
+    let mut out = vec![0.0; conv.weight_len()];
+    if conv.output_len() > 0 {
+        weight_grad::conv2d(Isa::current(), conv, x, grad, &mut out);
+    }
+    out
+}
+
+/// The gradient of the sum from that of the result, and its total for each channel, which is the gradient
+/// of the bias. `relu_result` is the result where the activation was ReLU: its gradient is 1 where
+/// the result is positive, else 0. `plane` is `H W`.
+///
+/// Without ReLU the gradient of the sum is `grad` itself, and the first part is `None`.
+///
+/// # Panics
+/// The lengths do not fit.
+pub fn grad_sum(
+    grad: &[f32],
+    relu_result: Option<&[f32]>,
+    channels: usize,
+    plane: usize,
+) -> (Option<Vec<f32>>, Vec<f32>) {
+    let planes = if plane == 0 { 0 } else { grad.len() / plane };
+    assert!(planes * plane == grad.len() && planes % channels == 0, "whole planes, all channels");
+    assert!(relu_result.is_none_or(|y| y.len() == grad.len()), "result and gradient differ in length");
+    let isa = Isa::current();
+    let mut totals = vec![0.0; planes];
+    let totals_out = Shared::new(&mut totals);
+    let run = |out: Option<Shared<f32>>| {
+        parallel::for_each(planes, |i| {
+            let place = i * plane..(i + 1) * plane;
+            let work = Mask {
+                grad: &grad[place.clone()],
+                result: relu_result.map(|y| &y[place]),
+                // SAFETY: each task has its own plane.
+                out: out.as_ref().map(|out| unsafe { out.part(i * plane, plane) }),
+            };
+            // SAFETY: each task has its own total, and `isa` is available.
+            unsafe { totals_out.part(i, 1)[0] = dispatch(isa, work) };
+        });
+    };
+    let masked = match relu_result {
+        Some(_) => Some(output(grad.len(), |out| run(Some(out)))),
+        None => {
+            run(None);
+            None
+        }
+    };
+    let mut bias = vec![0.0; channels];
+    for (i, total) in totals.iter().enumerate() {
+        bias[i % channels] += total;
+    }
+    (masked, bias)
+}
+
+/// Masks one plane and adds it up.
+struct Mask<'a> {
+    grad: &'a [f32],
+    result: Option<&'a [f32]>,
+    out: Option<&'a mut [f32]>,
+}
+
+impl Work for Mask<'_> {
+    type Out = f32;
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> f32 {
+        let n = self.grad.len();
+        let mut lanes = [0.0; 16];
+        // SAFETY: i + lanes <= n for all buffers, which have the same length.
+        unsafe {
+            let mut sums = [S::zero(); 4];
+            let mut out = self.out;
+            for (turn, i) in (0..n).step_by(S::N).enumerate() {
+                let left = S::N.min(n - i);
+                let mut g = S::load_n(self.grad.as_ptr().add(i), left);
+                if let Some(y) = self.result {
+                    g = S::where_positive(S::load_n(y.as_ptr().add(i), left), g);
+                }
+                if let Some(out) = &mut out {
+                    S::store_n(out.as_mut_ptr().add(i), left, g);
+                }
+                sums[turn % 4] = S::add(sums[turn % 4], g);
+            }
+            let sum = S::add(S::add(sums[0], sums[1]), S::add(sums[2], sums[3]));
+            S::store_n(lanes.as_mut_ptr(), S::N, sum);
+        }
+        lanes.iter().sum()
+    }
+}

@@ -1,0 +1,94 @@
+//! The register tile: the one loop in which nearly all arithmetic happens.
+
+use super::simd::Simd;
+
+/// `c[m][n] (+)= sum over i < k of a[m a_row + i a_step] * b[i b_step + n]`, for `R` rows and `C` vectors.
+///
+/// With `TABLE`, row `i` of `b` starts at `offsets[i]` instead: shifted views of one
+/// buffer, which is how a convolution becomes a matrix product without copies.
+#[derive(Clone, Copy)]
+pub(super) struct Tile {
+    pub k: usize,
+    pub a: *const f32,
+    pub a_row: usize,
+    pub a_step: usize,
+    pub b: *const f32,
+    pub b_step: usize,
+    pub offsets: *const u32,
+    pub c: *mut f32,
+    pub c_row: usize,
+    /// Add to `c` rather than replace it.
+    pub add: bool,
+}
+
+impl Tile {
+    /// # Safety
+    /// Every place named by the formula is readable (`a`, `b`, `offsets`) or writable (`c`).
+    #[inline(always)]
+    pub(super) unsafe fn run<S: Simd, const R: usize, const C: usize, const TABLE: bool>(&self) {
+        // SAFETY: all accesses are those of the formula, which the caller vouches for.
+        unsafe {
+            let mut sum = [[S::zero(); C]; R];
+            if self.add {
+                for m in 0..R {
+                    for n in 0..C {
+                        sum[m][n] = S::load(self.c.add(m * self.c_row + n * S::N));
+                    }
+                }
+            }
+            for i in 0..self.k {
+                let start = if TABLE { *self.offsets.add(i) as usize } else { i * self.b_step };
+                let mut b = [S::zero(); C];
+                for n in 0..C {
+                    b[n] = S::load(self.b.add(start + n * S::N));
+                }
+                for m in 0..R {
+                    let a = S::splat(*self.a.add(m * self.a_row + i * self.a_step));
+                    for n in 0..C {
+                        sum[m][n] = S::fma(a, b[n], sum[m][n]);
+                    }
+                }
+            }
+            for m in 0..R {
+                for n in 0..C {
+                    S::store(self.c.add(m * self.c_row + n * S::N), sum[m][n]);
+                }
+            }
+        }
+    }
+
+    /// The tile of `S::ROWS` rows (or 4) and `vectors <= S::COLS` vectors.
+    ///
+    /// # Safety
+    /// As for [`Tile::run`].
+    #[inline(always)]
+    pub(super) unsafe fn run_rows<S: Simd, const TABLE: bool>(&self, rows: usize, vectors: usize) {
+        // SAFETY: the caller's contract; the sizes are those asked for.
+        unsafe {
+            match (rows, vectors) {
+                (4, 1) => self.run::<S, 4, 1, TABLE>(),
+                (4, 2) => self.run::<S, 4, 2, TABLE>(),
+                (4, 3) => self.run::<S, 4, 3, TABLE>(),
+                (6, 1) => self.run::<S, 6, 1, TABLE>(),
+                (6, 2) => self.run::<S, 6, 2, TABLE>(),
+                (8, 1) => self.run::<S, 8, 1, TABLE>(),
+                (8, 2) => self.run::<S, 8, 2, TABLE>(),
+                (8, 3) => self.run::<S, 8, 3, TABLE>(),
+                _ => unreachable!("no register tile of {rows} x {vectors}"),
+            }
+        }
+    }
+}
+
+/// Rows of a register tile for `rows` rows in all: the full height, or 4 where that is enough.
+#[inline(always)]
+pub(super) fn tile_rows<S: Simd>(rows: usize) -> usize {
+    if rows <= 4 { 4 } else { S::ROWS }
+}
+
+/// The number of vectors of the next register tile when `left` are left: full tiles, but 2 + 2 rather
+/// than 3 + 1.
+#[inline(always)]
+pub(super) fn next_vectors<S: Simd>(left: usize) -> usize {
+    if left == 4 { 2 } else { left.min(S::COLS) }
+}

@@ -1,0 +1,117 @@
+//! The instruction set: found at run time, and how a kernel is compiled once for each.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+
+use super::simd::{Portable, Simd};
+
+/// An instruction set the kernels are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// 16 lanes, 32 registers.
+    Avx512,
+    /// 8 lanes, 16 registers, fused multiply-add.
+    Avx2,
+    /// Plain Rust on arrays of 4, which compilers turn into SSE2 or NEON.
+    Portable,
+}
+
+impl Isa {
+    /// Its name, for logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Avx512 => "avx512",
+            Isa::Avx2 => "avx2+fma",
+            Isa::Portable if cfg!(target_arch = "aarch64") => "neon",
+            Isa::Portable => "portable",
+        }
+    }
+
+    /// Whether this machine has it.
+    pub fn available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => is_x86_feature_detected!("avx512f"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx512 | Isa::Avx2 => false,
+            Isa::Portable => true,
+        }
+    }
+
+    /// Every instruction set this machine has, the best first.
+    pub fn all() -> Vec<Isa> {
+        [Isa::Avx512, Isa::Avx2, Isa::Portable].into_iter().filter(|isa| isa.available()).collect()
+    }
+
+    /// The one that kernels called on this thread use: the best, unless inside [`with_isa`].
+    pub fn current() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        FORCED.get().unwrap_or_else(|| *BEST.get_or_init(|| Isa::all()[0]))
+    }
+}
+
+thread_local! {
+    static FORCED: Cell<Option<Isa>> = const { Cell::new(None) };
+}
+
+/// Runs `f` with the kernels it calls on this thread held to `isa`; for tests and benchmarks.
+///
+/// # Panics
+/// This machine lacks it.
+pub fn with_isa<R>(isa: Isa, f: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Isa>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            FORCED.set(self.0);
+        }
+    }
+    assert!(isa.available(), "this machine has no {}", isa.name());
+    let _restore = Restore(FORCED.replace(Some(isa)));
+    f()
+}
+
+/// The name of the instruction set in use.
+pub fn isa() -> &'static str {
+    Isa::current().name()
+}
+
+/// Work that is compiled once for each instruction set. `run` and all it calls must be
+/// `#[inline(always)]`, or it is compiled for the oldest machine.
+pub(super) trait Work {
+    type Out;
+    /// # Safety
+    /// The machine has the instructions of `S`; the rest is the implementor's contract.
+    unsafe fn run<S: Simd>(self) -> Self::Out;
+}
+
+/// Runs `work` with the instructions of `isa`.
+///
+/// # Safety
+/// `isa` is available on this machine, and the contract of `work` holds.
+pub(super) unsafe fn dispatch<W: Work>(isa: Isa, work: W) -> W::Out {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f")]
+        unsafe fn avx512<W: Work>(work: W) -> W::Out {
+            // SAFETY: the caller's contract, passed on.
+            unsafe { work.run::<super::simd::Avx512>() }
+        }
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2<W: Work>(work: W) -> W::Out {
+            // SAFETY: the caller's contract, passed on.
+            unsafe { work.run::<super::simd::Avx2>() }
+        }
+        match isa {
+            // SAFETY: the caller says that the machine has it.
+            Isa::Avx512 => return unsafe { avx512(work) },
+            // SAFETY: the caller says that the machine has it.
+            Isa::Avx2 => return unsafe { avx2(work) },
+            Isa::Portable => {}
+        }
+    }
+    let _ = isa;
+    // SAFETY: the portable path needs no instructions beyond the target's own.
+    unsafe { work.run::<Portable>() }
+}

@@ -1,0 +1,304 @@
+//! Threads: one pool for all kernels, sized from the machine and the cgroup's quota.
+//!
+//! [`for_each`] splits work into numbered tasks that write to disjoint places, so results do not depend
+//! on who ran which. The caller works too. A second caller that finds the pool busy runs its tasks
+//! itself: with several requests at work each already has a core, and nothing queues.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::quota;
+
+/// Turns that an idle worker looks for new work before it sleeps: about 30 microseconds, more than
+/// the time between two layers and less than a scheduler's time slice.
+const SPINS: usize = 2_000;
+
+/// Threads that kernels may use: the cores of this machine, capped by the cgroup's quota. Computed once.
+pub fn threads() -> usize {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(quota::cores)
+}
+
+thread_local! {
+    static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Runs `f` with the kernels it calls on this thread limited to `n` threads; with 1 they run right
+/// here. More than [`threads`] is allowed, for tests.
+pub fn with_threads<R>(n: usize, f: impl FnOnce() -> R) -> R {
+    struct Restore(usize);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LIMIT.set(self.0);
+        }
+    }
+    let _restore = Restore(LIMIT.replace(n.max(1)));
+    f()
+}
+
+/// Threads that a kernel called here and now would use.
+pub(super) fn limit() -> usize {
+    match LIMIT.get() {
+        usize::MAX => threads(),
+        n => n,
+    }
+}
+
+/// Calls `task(0)`, ..., `task(count - 1)`, each once, in any order, on any thread, and returns when all
+/// are done.
+pub(super) fn for_each(count: usize, task: impl Fn(usize) + Sync) {
+    let helpers = limit().min(count).saturating_sub(1);
+    let pool = (helpers > 0).then(|| pool(helpers)).flatten();
+    match pool {
+        Some(pool) => pool.run(count, helpers, &task),
+        None => (0..count).for_each(task),
+    }
+}
+
+/// Starts the pool's threads now. They inherit the priority of the thread that starts them, which must
+/// not be one that was lowered.
+pub fn start() {
+    drop(pool(threads().saturating_sub(1)));
+}
+
+/// The pool, with at least `helpers` workers, unless someone else uses it.
+fn pool(helpers: usize) -> Option<Turn> {
+    static POOL: OnceLock<&'static Pool> = OnceLock::new();
+    let pool = *POOL.get_or_init(|| Box::leak(Box::default()));
+    let mut workers = pool.turn.try_lock().ok()?;
+    while *workers < helpers {
+        let spawned =
+            std::thread::Builder::new().name(format!("limpid-kernel-{workers}")).spawn(move || pool.work());
+        if spawned.is_err() {
+            break; // fewer helpers: slower, not wrong
+        }
+        *workers += 1;
+    }
+    Some(Turn { pool, _workers: workers })
+}
+
+/// What one caller asks of the workers.
+struct Job {
+    task: *const (dyn Fn(usize) + Sync),
+    count: usize,
+    next: AtomicUsize,
+    panicked: AtomicBool,
+}
+
+impl Job {
+    /// Takes tasks until none is left.
+    fn help(&self) {
+        loop {
+            let i = self.next.fetch_add(1, Ordering::Relaxed);
+            if i >= self.count {
+                return;
+            }
+            // SAFETY: the caller of `run` keeps the task alive until every helper has left.
+            let task = unsafe { &*self.task };
+            if catch_unwind(AssertUnwindSafe(|| task(i))).is_err() {
+                self.panicked.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// A pointer to the job on its caller's stack.
+#[derive(Clone, Copy)]
+struct JobPtr(*const Job);
+
+// SAFETY: all of a Job's fields may be shared (its task is Sync), and it outlives its helpers.
+unsafe impl Send for JobPtr {}
+
+#[derive(Default)]
+struct State {
+    job: Option<JobPtr>,
+    /// Helpers still wanted.
+    wanted: usize,
+    /// Helpers inside.
+    inside: usize,
+}
+
+#[derive(Default)]
+struct Pool {
+    /// Held by the caller whose job it is; counts the workers.
+    turn: Mutex<usize>,
+    state: Mutex<State>,
+    /// Grows with each job: what idle workers watch.
+    posted: AtomicUsize,
+    wake: Condvar,
+    left: Condvar,
+    sleepers: AtomicUsize,
+}
+
+/// The right to use the pool.
+struct Turn {
+    pool: &'static Pool,
+    _workers: MutexGuard<'static, usize>,
+}
+
+impl Turn {
+    fn run(self, count: usize, helpers: usize, task: &(dyn Fn(usize) + Sync)) {
+        // SAFETY: only the lifetime changes; `Leave` below waits for every helper to leave
+        // before the borrow ends, also when this thread unwinds.
+        let task = unsafe {
+            std::mem::transmute::<*const (dyn Fn(usize) + Sync), *const (dyn Fn(usize) + Sync + 'static)>(
+                task,
+            )
+        };
+        let job = Job { task, count, next: AtomicUsize::new(0), panicked: AtomicBool::new(false) };
+        self.pool.post(&job, helpers);
+        {
+            let _leave = Leave(self.pool);
+            job.help();
+        }
+        assert!(!job.panicked.load(Ordering::Relaxed), "a kernel task panicked");
+    }
+}
+
+/// Withdraws the job and waits for its helpers, whatever happens.
+struct Leave(&'static Pool);
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.job = None;
+        state.wanted = 0;
+        // Helpers are within their last task now: look a while before sleeping.
+        for _ in 0..SPINS {
+            if state.inside == 0 {
+                return;
+            }
+            drop(state);
+            std::hint::spin_loop();
+            state = self.0.lock();
+        }
+        while state.inside > 0 {
+            state = self.0.left.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while the state is locked, so it is whole even if poisoned.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn post(&self, job: &Job, helpers: usize) {
+        let mut state = self.lock();
+        state.job = Some(JobPtr(job));
+        state.wanted = helpers;
+        self.posted.fetch_add(1, Ordering::Release);
+        drop(state);
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            self.wake.notify_all();
+        }
+    }
+
+    /// A worker's life.
+    fn work(&self) {
+        let mut seen = 0;
+        loop {
+            for _ in 0..SPINS {
+                if self.posted.load(Ordering::Acquire) != seen {
+                    break;
+                }
+                std::hint::spin_loop();
+            }
+            let mut state = self.lock();
+            while self.posted.load(Ordering::Acquire) == seen {
+                self.sleepers.fetch_add(1, Ordering::SeqCst);
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                self.sleepers.fetch_sub(1, Ordering::SeqCst);
+            }
+            seen = self.posted.load(Ordering::Acquire);
+            let Some(JobPtr(job)) = state.job.filter(|_| state.wanted > 0) else { continue };
+            state.wanted -= 1;
+            state.inside += 1;
+            drop(state);
+            // SAFETY: the job lives until its caller has seen `inside` fall to 0.
+            unsafe { &*job }.help();
+            let mut state = self.lock();
+            state.inside -= 1;
+            if state.inside == 0 {
+                self.left.notify_all();
+            }
+        }
+    }
+}
+
+/// A mutable slice that tasks write disjoint parts of.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<T> {
+    start: *mut T,
+    len: usize,
+}
+
+// SAFETY: whoever takes parts of it promises that they are disjoint.
+unsafe impl<T: Send> Sync for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for Shared<T> {}
+
+impl<T> Shared<T> {
+    pub(super) fn new(slice: &mut [T]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len() }
+    }
+
+    /// `len` places from `start`.
+    ///
+    /// # Safety
+    /// No one else uses these places until the part is dropped, and the slice outlives it.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)]
+    pub(super) unsafe fn part(&self, start: usize, len: usize) -> &mut [T] {
+        assert!(start + len <= self.len, "a part must lie inside its slice");
+        // SAFETY: inside the slice, by the check; exclusive, by the caller's contract.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once_for_any_number_of_threads() {
+        for threads in [1, 2, 3, 5] {
+            let runs: Vec<AtomicUsize> = (0..1000).map(|_| AtomicUsize::new(0)).collect();
+            with_threads(threads, || for_each(1000, |i| _ = runs[i].fetch_add(1, Ordering::Relaxed)));
+            assert!(runs.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+        }
+    }
+
+    #[test]
+    fn callers_at_the_same_time_each_get_their_work_done() {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let sum = AtomicUsize::new(0);
+                        with_threads(3, || for_each(50, |i| _ = sum.fetch_add(i, Ordering::Relaxed)));
+                        assert_eq!(sum.into_inner(), 49 * 50 / 2);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_in_a_task_reaches_the_caller_and_the_pool_works_on() {
+        let result = catch_unwind(|| with_threads(2, || for_each(8, |i| assert!(i != 5))));
+        assert!(result.is_err());
+        let sum = AtomicUsize::new(0);
+        with_threads(2, || for_each(8, |i| _ = sum.fetch_add(i, Ordering::Relaxed)));
+        assert_eq!(sum.into_inner(), 28);
+    }
+
+    #[test]
+    fn a_limit_ends_with_its_scope() {
+        assert_eq!(with_threads(1, || (limit(), with_threads(3, limit), limit())), (1, 3, 1));
+        assert_eq!(limit(), threads());
+    }
+}

@@ -1,0 +1,98 @@
+//! What every family of models must hold.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::*;
+use crate::nn::Weights;
+use crate::rng::{Purpose, Rng};
+
+fn small(family: Family) -> Config {
+    Config { family, normalize: Normalize::Sample }
+}
+
+fn families() -> Vec<(Config, Vec<usize>)> {
+    let pyramid = PyramidConfig { widths: [8, 8, 8], ..PyramidConfig::for_channels(3) };
+    let compact = CompactConfig { widths: [8, 8], ..CompactConfig::new(1, 12, 8, 5) };
+    let dense = DenseConfig { hidden: vec![9, 7], ..DenseConfig::new(20, 4) };
+    vec![
+        (small(Family::Pyramid(pyramid)), vec![2, 3, 16, 24]),
+        (small(Family::Compact(compact)), vec![2, 1, 12, 8]),
+        (small(Family::Dense(dense)), vec![2, 20]),
+    ]
+}
+
+fn noise(dims: &[usize]) -> Tensor {
+    let mut rng = Rng::new(5, Purpose::Evaluate, 0);
+    let values: Vec<f32> = (0..dims.iter().product()).map(|_| rng.normal()).collect();
+    Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
+}
+
+#[test]
+fn decoding_gives_the_shape_of_the_input_and_the_maps_are_those_announced() {
+    for (config, dims) in families() {
+        config.validate().unwrap();
+        let weights = Weights::to_train(Default::default(), 1);
+        let model = Model::new(&config, weights.builder(&Device::Cpu)).unwrap();
+        let code = model.encode(&noise(&dims)).unwrap();
+        let rebuilt = model.decode(&code.planes).unwrap();
+        assert_eq!(rebuilt.strict.dims(), dims, "{config:?}");
+        assert_eq!(model.refine(&rebuilt, code.detail.as_ref()).unwrap().dims(), dims);
+
+        let shape = match dims[..] {
+            [_, channels, height, width] => Shape::image(channels, height, width),
+            _ => Shape::Vector { features: dims[1] },
+        };
+        let seen: Vec<Vec<usize>> = code.planes.iter().map(|p| p.dims()[1..].to_vec()).collect();
+        assert_eq!(seen, config.latent_dims(shape, config.latent_channels()), "{config:?}");
+    }
+}
+
+#[test]
+fn every_weight_gets_a_gradient() {
+    for (config, dims) in families() {
+        let weights = Weights::to_train(Default::default(), 1);
+        let model = Model::new(&config, weights.builder(&Device::Cpu)).unwrap();
+        let code = model.encode(&noise(&dims)).unwrap();
+        let rebuilt = model.decode(&code.planes).unwrap();
+        let full = model.refine(&rebuilt, code.detail.as_ref()).unwrap();
+        let grads = full.sqr().unwrap().mean_all().unwrap().backward().unwrap();
+        for (name, var) in weights.vars() {
+            let grad = grads.get(var.as_tensor()).unwrap_or_else(|| panic!("{name} has no gradient"));
+            let size = grad.abs().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(size > 0.0, "the gradient of {name} is zero");
+        }
+    }
+}
+
+/// From 16x16 up, at every size, odd ones included; a smaller prefix never holds more.
+#[test]
+fn the_latent_of_an_image_has_fewer_numbers_than_the_image() {
+    for channels in [1, 3] {
+        let config = small(Family::Pyramid(PyramidConfig::for_channels(channels)));
+        for (height, width) in (16..=48).flat_map(|h| (16..=48).map(move |w| (h, w))) {
+            let shape = Shape::image(channels, height, width);
+            let numbers: Vec<_> =
+                config.prefixes().iter().map(|k| config.latent_numbers(shape, *k)).collect();
+            assert!(numbers.is_sorted());
+            assert!(numbers.last().unwrap() < &shape.numbers(), "{shape}: {numbers:?}");
+        }
+    }
+}
+
+#[test]
+fn a_shorter_latent_is_the_longer_one_with_zeros() {
+    let ones = |c| Tensor::ones((1, c, 1, 1), DType::F32, &Device::Cpu).unwrap();
+    let masked = mask(&[ones(3), ones(2), ones(1)], 4).unwrap();
+    let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert_eq!(masked.iter().map(values).collect::<Vec<_>>(), [vec![1.0; 3], vec![1.0, 0.0], vec![0.0]]);
+}
+
+#[test]
+fn a_latent_that_is_not_smaller_is_refused() {
+    let pyramid = |latent| PyramidConfig { latent, ..PyramidConfig::default() }.validate();
+    assert!(pyramid([4, 0, 0]).is_err());
+    assert!(pyramid([0, 0, 0]).is_err());
+    assert!(pyramid([3, 3, 1]).is_ok());
+    assert!(small(Family::Dense(DenseConfig::new(10, 8))).validate().is_err());
+    assert!(small(Family::Dense(DenseConfig::new(10, 7))).validate().is_ok());
+}

@@ -1,0 +1,93 @@
+//! A checkpoint: everything a run needs to go on as if it had never stopped.
+//!
+//! Chance is a function of the seed and the step (`crate::rng`), so weights, moments, averages and two
+//! counters are all there is. One safetensors file, written beside its place, made durable, renamed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use safetensors::SafeTensors;
+
+use super::Error;
+use super::config::Config;
+use crate::nn::optim::AdamW;
+use crate::nn::{Device, Tensor};
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counters {
+    /// Steps done.
+    pub(super) step: u64,
+    /// Steps planned.
+    pub(super) total: u64,
+}
+
+/// Where a run keeps its checkpoint.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether to go on from it where it is there; otherwise it is overwritten.
+    pub resume: bool,
+}
+
+impl Checkpoint {
+    pub(super) fn save(&self, config: &Config, counters: Counters, optimizer: &AdamW) -> Result<(), Error> {
+        let metadata = HashMap::from([
+            ("config".to_owned(), describe(config)),
+            ("step".to_owned(), counters.step.to_string()),
+            ("total".to_owned(), counters.total.to_string()),
+        ]);
+        let bytes = safetensors::serialize(optimizer.save()?, Some(metadata))
+            .map_err(|e| self.fault(&e.to_string()))?;
+        let beside = self.path.with_extension("part");
+        let write = || {
+            if let Some(folder) = self.path.parent().filter(|f| !f.as_os_str().is_empty()) {
+                fs::create_dir_all(folder)?;
+            }
+            let mut file = File::create(&beside)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            fs::rename(&beside, &self.path)
+        };
+        write().map_err(|e: std::io::Error| self.fault(&e.to_string()))
+    }
+
+    /// Puts `optimizer` where the saved run stood. `None` where there is nothing to go on from.
+    pub(super) fn load(&self, config: &Config, optimizer: &mut AdamW) -> Result<Option<Counters>, Error> {
+        if !self.resume || !self.path.exists() {
+            return Ok(None);
+        }
+        let bytes = fs::read(&self.path).map_err(|e| self.fault(&e.to_string()))?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| self.fault(&e.to_string()))?;
+        let texts = header.metadata().clone().unwrap_or_default();
+        let text = |key: &str| texts.get(key).map(String::as_str).unwrap_or_default();
+        if text("config") != describe(config) {
+            return Err(self.fault("it belongs to a run with another config; remove it or train without --resume"));
+        }
+        let number = |key: &str| text(key).parse().map_err(|_| self.fault(&format!("{key} is missing")));
+        let counters = Counters { step: number("step")?, total: number("total")? };
+
+        let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
+        let saved: BTreeMap<String, Tensor> = tensors.into_iter().collect();
+        optimizer.restore(&saved, counters.step)?;
+        Ok(Some(counters))
+    }
+
+    /// Removes the file once the run has published its result.
+    pub(super) fn discard(&self) {
+        // A file that stays behind is overwritten or refused by the next run: no reason to fail this one.
+        let _ = fs::remove_file(&self.path);
+    }
+
+    fn fault(&self, reason: &str) -> Error {
+        Error::Checkpoint { path: self.path.display().to_string(), reason: reason.to_owned() }
+    }
+}
+
+/// The part of a config that must not change between a run and its continuation.
+fn describe(config: &Config) -> String {
+    serde_json::to_string(config).unwrap_or_default()
+}

@@ -1,0 +1,276 @@
+//! What to train: the `config` of `POST /train` and of `limpid train`, with a default for everything
+//! but the name.
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::corruption::Corruption;
+use crate::dataset::Dataset;
+use crate::name::Name;
+use crate::nn::model::{self, CompactConfig, DenseConfig, Family, Normalize, PyramidConfig};
+use crate::sample::{Kind, Sample, Shape, Stats};
+
+/// Steps where neither `steps` nor `minutes` is given.
+const DEFAULT_STEPS: u64 = 2_000;
+
+/// A training config.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The model the result becomes a version of.
+    pub name: Name,
+    /// Weights to start from, as `name` or `name@version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// What the samples are; `auto` looks.
+    #[serde(default)]
+    pub scheme: Scheme,
+    /// How clean samples are made noisy; without it, Gaussian noise of every strength up to what the
+    /// family is meant for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corruption: Option<Corruption>,
+    /// Optimiser steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Wall-clock budget, instead of steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<f64>,
+    /// Where all chance comes from.
+    #[serde(default)]
+    pub seed: u64,
+    /// The family, by name or with its sizes; without it, the base's or the one that suits the samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<FamilyChoice>,
+    /// The size of the latent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latent: Option<LatentChoice>,
+    /// Whether the result serves when no version is named.
+    #[serde(default)]
+    pub promote: Promote,
+    /// Samples or crops a step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+    /// Side of the square crops a pyramid learns from, a multiple of 8 pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<usize>,
+    /// Peak of the learning rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f32>,
+}
+
+/// What the samples are, and so what is learnt from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// Look at the samples.
+    #[default]
+    Auto,
+    /// Clean samples, made noisy by a corruption.
+    Clean,
+    /// Noisy samples with their clean twins.
+    Pairs,
+}
+
+/// Whether the result serves when no version is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Promote {
+    /// If it beats the version that serves now, and the noisy input, on the held-out samples.
+    #[default]
+    IfBetter,
+    /// Not unless it is the first of its name.
+    Never,
+    /// In any case.
+    Always,
+}
+
+/// A family by name, or with all its sizes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FamilyChoice {
+    /// With the default sizes.
+    Name(FamilyName),
+    /// With stated sizes.
+    Sizes(Family),
+}
+
+/// The names of the families.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FamilyName {
+    /// Images of any size.
+    Pyramid,
+    /// Images of one small size.
+    Compact,
+    /// Vectors.
+    Dense,
+}
+
+/// The size of a latent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LatentChoice {
+    /// Numbers of a latent vector (compact, dense).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<usize>,
+    /// Channels of the latent maps at 1/2, 1/4 and 1/8 (pyramid).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<[usize; 3]>,
+}
+
+/// How long to train.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Length {
+    /// So many steps.
+    Steps(u64),
+    /// So many seconds; turned into steps once the speed is known.
+    Seconds(f64),
+}
+
+impl Config {
+    /// A config with nothing but a name.
+    pub fn new(name: Name) -> Self {
+        Self {
+            name,
+            base: None,
+            scheme: Scheme::default(),
+            corruption: None,
+            steps: None,
+            minutes: None,
+            seed: 0,
+            family: None,
+            latent: None,
+            promote: Promote::default(),
+            batch: None,
+            crop: None,
+            learning_rate: None,
+        }
+    }
+
+    /// Checks what can be checked without samples.
+    ///
+    /// # Errors
+    /// The member, its range and the value seen.
+    pub fn validate(&self) -> Result<(), Error> {
+        let range = |field: &str, holds: bool, range: &str, seen: String| {
+            if holds { Ok(()) } else { Err(invalid(field, format!("expected {range}, got {seen}"))) }
+        };
+        range("steps", self.steps.is_none_or(|n| (1..=10_000_000).contains(&n)), "1..=10000000", show(self.steps))?;
+        let minutes_fit = self.minutes.is_none_or(|m| m > 0.0 && m <= 10_080.0);
+        range("minutes", minutes_fit, "more than 0 and at most 10080 (a week)", show(self.minutes))?;
+        let one = self.steps.is_none() || self.minutes.is_none();
+        range("minutes", one, "either steps or minutes", "both".into())?;
+        range("batch", self.batch.is_none_or(|b| (1..=1024).contains(&b)), "1..=1024", show(self.batch))?;
+        let crop_fits = self.crop.is_none_or(|c| (16..=512).contains(&c) && c % 8 == 0);
+        range("crop", crop_fits, "a multiple of 8 in 16..=512", show(self.crop))?;
+        let rate_fits = self.learning_rate.is_none_or(|r| r > 0.0 && r <= 1.0);
+        range("learning_rate", rate_fits, "more than 0 and at most 1", show(self.learning_rate))?;
+        Ok(())
+    }
+
+    /// How long to train.
+    pub fn length(&self) -> Length {
+        match (self.steps, self.minutes) {
+            (Some(steps), _) => Length::Steps(steps),
+            (None, Some(minutes)) => Length::Seconds(minutes * 60.0),
+            (None, None) => Length::Steps(DEFAULT_STEPS),
+        }
+    }
+
+    /// The scheme for these samples, and why.
+    ///
+    /// # Errors
+    /// The stated scheme does not fit the samples.
+    pub fn choose_scheme(&self, dataset: &Dataset) -> Result<(Scheme, String), Error> {
+        let (all, pairs) = (dataset.items.len(), dataset.items.iter().filter(|i| i.noisy.is_some()).count());
+        match self.scheme {
+            Scheme::Auto if pairs == all => Ok((Scheme::Pairs, format!("every one of {all} samples is a pair"))),
+            Scheme::Auto if pairs == 0 => {
+                Ok((Scheme::Clean, format!("{all} samples without a noisy twin are taken as clean")))
+            }
+            Scheme::Pairs if pairs == all => Ok((Scheme::Pairs, "as asked".into())),
+            Scheme::Clean => Ok((Scheme::Clean, "as asked".into())),
+            Scheme::Auto | Scheme::Pairs => Err(invalid(
+                "samples",
+                format!("{pairs} of {all} samples have a noisy twin; pairs need noisy/NAME and clean/NAME for each"),
+            )),
+        }
+    }
+
+    /// The model for these samples where there is no base.
+    ///
+    /// # Errors
+    /// The family or the latent does not fit the samples.
+    pub fn choose_model(&self, items: &[&Sample]) -> Result<model::Config, Error> {
+        let shape = items[0].shape();
+        let same = items.iter().all(|s| s.shape() == shape);
+        let name = match &self.family {
+            Some(FamilyChoice::Sizes(family)) => return self.finish(family.clone(), items),
+            Some(FamilyChoice::Name(name)) => *name,
+            None if shape.kind() == Kind::Image => FamilyName::Pyramid,
+            None => FamilyName::Dense,
+        };
+        let numbers = self.latent.as_ref().and_then(|l| l.numbers);
+        let family = match (name, shape) {
+            (FamilyName::Pyramid, Shape::Image { channels, .. }) => {
+                let sizes = PyramidConfig::for_channels(channels);
+                let latent = self.latent.as_ref().and_then(|l| l.channels).unwrap_or(sizes.latent);
+                Family::Pyramid(PyramidConfig { latent, ..sizes })
+            }
+            (FamilyName::Compact, Shape::Image { channels, height, width }) if same => {
+                let latent = numbers.unwrap_or((shape.numbers() / 8).clamp(1, 32));
+                Family::Compact(CompactConfig::new(channels, height, width, latent))
+            }
+            (FamilyName::Dense, Shape::Vector { features }) if same => {
+                Family::Dense(DenseConfig::new(features, numbers.unwrap_or((features / 4).clamp(1, 64))))
+            }
+            (FamilyName::Compact | FamilyName::Dense, _) if !same => {
+                let other = items.iter().find(|s| s.shape() != shape).map_or(shape, |s| s.shape());
+                let reason = format!("this family takes samples of one shape, got {shape} and {other}");
+                return Err(invalid("family", reason));
+            }
+            (name, _) => return Err(invalid("family", format!("{name:?} does not take a {}", shape.kind()))),
+        };
+        self.finish(family, items)
+    }
+
+    fn finish(&self, family: Family, items: &[&Sample]) -> Result<model::Config, Error> {
+        let normalize = match &family {
+            Family::Pyramid(_) => Normalize::Sample,
+            // Small samples of one kind share one scale; the latent then holds the network's numbers alone.
+            Family::Compact(_) | Family::Dense(_) => Normalize::Fixed(pooled(items)),
+        };
+        let config = model::Config { family, normalize };
+        config.validate().map_err(|e| invalid("family", e))?;
+        Ok(config)
+    }
+
+    /// How clean samples are made noisy for this model.
+    ///
+    /// # Errors
+    /// The stated corruption does not fit the samples.
+    pub fn choose_corruption(&self, model: &model::Config, kind: Kind) -> Result<Corruption, Error> {
+        let corruption = match (&self.corruption, &model.family) {
+            (Some(corruption), _) => corruption.clone(),
+            // Small images are seen whole, so far more noise can be taken out of them.
+            (None, Family::Compact(_)) => Corruption::white_up_to(128.0),
+            (None, _) => Corruption::default_for(kind),
+        };
+        corruption.check(kind).map_err(|e| invalid("corruption", e.to_string()))?;
+        Ok(corruption)
+    }
+}
+
+/// The statistics of all samples together.
+fn pooled(items: &[&Sample]) -> Stats {
+    let all: Vec<f32> = items.iter().flat_map(|s| s.data().iter().copied()).collect();
+    Stats::of(&all)
+}
+
+pub(super) fn invalid(field: &str, reason: String) -> Error {
+    Error::Invalid { field: field.to_owned(), reason }
+}
+
+fn show<T: std::fmt::Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "none".into(), |v| v.to_string())
+}

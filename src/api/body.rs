@@ -38,8 +38,7 @@ impl Received {
 
     /// The media type without parameters, in lower case; empty where none is stated.
     pub(super) fn media_type(&self) -> String {
-        let stated = self.head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        stated.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+        media_type(&self.head.headers)
     }
 
     /// The body as parts of a form.
@@ -47,6 +46,12 @@ impl Received {
         let request = Request::from_parts(self.head, Body::from(self.body));
         form(request).await
     }
+}
+
+/// The media type without parameters, in lower case; empty where none is stated.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
+    let stated = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    stated.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }
 
 /// The query of a request as pairs, in order.

@@ -1,7 +1,7 @@
 //! The one table from the errors of lower floors to problems.
 
 use super::error::{Code, Problem};
-use crate::{codec, engine, infer, registry};
+use crate::{codec, engine, infer, job, registry, train};
 
 impl From<codec::Error> for Problem {
     fn from(error: codec::Error) -> Self {
@@ -65,6 +65,38 @@ impl From<engine::Error> for Problem {
             engine::Error::Draining => Problem::new(Code::Draining, detail),
             engine::Error::Registry(error) => error.into(),
             engine::Error::Infer(error) => error.into(),
+        }
+    }
+}
+
+impl From<job::Error> for Problem {
+    fn from(error: job::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            job::Error::NotFound(_) => Problem::new(Code::JobNotFound, detail),
+            job::Error::QueueFull { retry_after } => {
+                Problem::new(Code::QueueFull, detail).retry_after(retry_after)
+            }
+            job::Error::TooLarge { limit, actual } => {
+                Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, actual as u64)
+            }
+            job::Error::Draining => Problem::new(Code::Draining, detail),
+            job::Error::Train(error) => error.into(),
+        }
+    }
+}
+
+impl From<train::Error> for Problem {
+    fn from(error: train::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            train::Error::Invalid { field, reason } if field == "samples" => {
+                Problem::invalid_at("/samples", reason)
+            }
+            train::Error::Invalid { field, reason } => Problem::invalid_at(format!("/config/{field}"), reason),
+            train::Error::Registry(error) => error.into(),
+            train::Error::Infer(error) => error.into(),
+            _ => Problem::internal(detail),
         }
     }
 }

@@ -134,6 +134,11 @@ impl Code {
         self.row().0
     }
 
+    /// What it is called for people.
+    pub fn title(self) -> &'static str {
+        self.row().2
+    }
+
     /// The status it is sent with.
     pub fn status(self) -> StatusCode {
         StatusCode::from_u16(self.row().1).expect("the table holds valid statuses")

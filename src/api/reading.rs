@@ -139,7 +139,8 @@ fn latent_value(value: &Value, limits: &Limits) -> Result<(ModelId, Latent), Pro
     }
 }
 
-fn from_base64(text: &Value) -> Result<Vec<u8>, Problem> {
+/// The bytes of a base64 text; a data URL will do.
+pub(super) fn from_base64(text: &Value) -> Result<Vec<u8>, Problem> {
     let text = text.as_str().ok_or_else(|| Problem::invalid("expected base64 of a file, as a string"))?;
     // Pages often send a data URL; what stands before the comma is of no use here.
     let text = text.strip_prefix("data:").and_then(|url| url.split_once(',')).map_or(text, |(_, data)| data);

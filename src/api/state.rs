@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use super::config::Config;
 use super::error::{Code, Problem};
 use super::keys::Keys;
@@ -14,6 +16,9 @@ use crate::limits::Limits;
 use crate::name::ModelRef;
 use crate::registry::{Input, Registry};
 use crate::sample::{Kind, Shape};
+
+/// Uploads of training samples at a time.
+const UPLOADS: usize = 4;
 
 /// The parts of a service; clones share them.
 #[derive(Debug, Clone)]
@@ -27,13 +32,14 @@ struct Parts {
     jobs: Jobs,
     keys: Keys,
     is_draining: AtomicBool,
+    uploads: Semaphore,
 }
 
 impl App {
     /// Puts the parts together.
     pub fn new(config: Config, limits: Limits, engine: Engine, jobs: Jobs, keys: Keys) -> Self {
-        let is_draining = AtomicBool::new(false);
-        Self(Arc::new(Parts { config, limits, engine, jobs, keys, is_draining }))
+        let (is_draining, uploads) = (AtomicBool::new(false), Semaphore::new(UPLOADS));
+        Self(Arc::new(Parts { config, limits, engine, jobs, keys, is_draining, uploads }))
     }
 
     /// The settings.
@@ -129,6 +135,17 @@ impl App {
                 Err(Problem::invalid_at("/model", detail))
             }
         }
+    }
+
+    /// The right to send samples to train on: they are held in memory, so few may come at a time.
+    ///
+    /// # Errors
+    /// 429 while others send theirs.
+    pub(super) fn upload(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.0.uploads.try_acquire().map_err(|_| {
+            let detail = format!("{UPLOADS} uploads are under way; try again when one is done");
+            Problem::new(Code::QueueFull, detail).retry_after(Duration::from_secs(5))
+        })
     }
 
     /// Seconds that requests in flight have once the service was told to stop.

@@ -1,11 +1,37 @@
 //! Datasets: files turned into samples for training, with what was skipped and why.
+//!
+//! # Layout
+//! A folder (or archive) is read through, subfolders included, in order of names. A file under a folder
+//! named `noisy` and the file of the same path under `clean` are a pair; any other file is a sample by
+//! itself. Images, npy arrays and stacks, CSV (a vector a row) and MNIST's idx files are read, each
+//! also gzipped; archives are zip files. What cannot be used is listed with its reason and never ends
+//! the reading: whether enough is left is for the caller to say.
 
-use crate::sample::Sample;
+mod augment;
+mod gather;
+mod idx;
+mod loader;
+mod notes;
+mod read;
+mod split;
+mod unify;
+
+pub use augment::turn;
+pub use loader::{Batch, Loader, Plan};
+pub use split::Split;
+
+use std::path::Path;
+
+use crate::corruption::Corruption;
+use crate::limits::Limits;
+use crate::rng::{Purpose, Rng};
+use crate::sample::{Kind, Sample, Shape};
 
 /// One item of training data.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// The file it came from, without its folder or ending; items split by it.
+    /// The file it came from: its path within the data, without its ending and without the `clean` or
+    /// `noisy` folder; samples of a stack have `#` and their number behind it.
     pub name: String,
     /// The clean sample, or the only one there is.
     pub clean: Sample,
@@ -22,11 +48,139 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// The samples to train on, sorted by name.
+/// The samples to train on, sorted by name. All are of one kind and one count of channels (one length,
+/// for vectors), and either all or none are pairs.
 #[derive(Debug, Default)]
 pub struct Dataset {
     /// What can be used.
     pub items: Vec<Item>,
     /// What cannot.
     pub skipped: Vec<Skipped>,
+}
+
+/// What the caller wants the samples to be; by default what most of them are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// How arrays and tables are read: as images, signals or vectors. Without it an array is taken for
+    /// images where its axes allow it, and a table for vectors.
+    pub kind: Option<Kind>,
+    /// Channels of images (1 makes colour gray; 3 leaves gray images out) and signals.
+    pub channels: Option<usize>,
+}
+
+/// Why a whole dataset cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder or file cannot be opened at all.
+    #[error("{path}: {reason}")]
+    Open {
+        /// As the caller named it.
+        path: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// Samples and crop, or samples and batch, do not go together.
+    #[error("{field}: {reason}")]
+    Plan {
+        /// The setting.
+        field: &'static str,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The corruption does not fit the samples.
+    #[error(transparent)]
+    Corruption(#[from] crate::corruption::Error),
+}
+
+impl Dataset {
+    /// The samples below `path`: a folder, an archive, or a single file of many samples.
+    ///
+    /// # Errors
+    /// `path` cannot be opened. Files in it that cannot be used are listed in `skipped` instead.
+    pub fn from_folder(path: &Path, limits: &Limits) -> Result<Self, Error> {
+        Self::from_folder_as(path, limits, Wanted::default())
+    }
+
+    /// [`Dataset::from_folder`], for a model that takes a certain kind or count of channels.
+    ///
+    /// # Errors
+    /// As [`Dataset::from_folder`].
+    pub fn from_folder_as(path: &Path, limits: &Limits, wanted: Wanted) -> Result<Self, Error> {
+        gather::folder(path, limits, wanted)
+    }
+
+    /// The samples of uploaded files `(name, bytes)`; each may be an archive.
+    pub fn from_uploads(files: Vec<(String, Vec<u8>)>, limits: &Limits) -> Self {
+        Self::from_uploads_as(files, limits, Wanted::default())
+    }
+
+    /// [`Dataset::from_uploads`], for a model that takes a certain kind or count of channels.
+    pub fn from_uploads_as(files: Vec<(String, Vec<u8>)>, limits: &Limits, wanted: Wanted) -> Self {
+        gather::uploads(files, limits, wanted)
+    }
+
+    /// The samples with `channels` channels: colour images become gray by the luma of Rec. 601; gray
+    /// ones cannot become colour and are left out with a reason. Signals and vectors stay as they are.
+    pub fn as_channels(mut self, channels: usize) -> Self {
+        let items = std::mem::take(&mut self.items);
+        for item in items {
+            match unify::item_with_channels(item, channels) {
+                Ok(item) => self.items.push(item),
+                Err(skipped) => self.skipped.push(skipped),
+            }
+        }
+        self
+    }
+
+    /// The kind of the samples; none where there are none.
+    pub fn kind(&self) -> Option<Kind> {
+        self.items.first().map(|item| item.clean.shape().kind())
+    }
+
+    /// The channels of the samples; 0 where there are none.
+    pub fn channels(&self) -> usize {
+        self.items.first().map_or(0, |item| item.clean.shape().channels())
+    }
+
+    /// The shape of the samples where all have the same, as fixed-size models need it.
+    pub fn shape(&self) -> Option<Shape> {
+        let first = self.items.first()?.clean.shape();
+        self.items.iter().all(|item| item.clean.shape() == first).then_some(first)
+    }
+
+    /// Whether the samples are (noisy, clean) pairs.
+    pub fn is_pairs(&self) -> bool {
+        self.items.first().is_some_and(|item| item.noisy.is_some())
+    }
+
+    /// What a person should know about the data: constant samples, doubles, very few samples, files
+    /// left out. One sentence each; empty where all is well.
+    pub fn notes(&self) -> Vec<String> {
+        notes::about(self)
+    }
+
+    /// Divides the items into those to train on and those to judge by, `fraction` of them held out.
+    ///
+    /// Which side an item falls on depends on its own clean numbers and `seed` alone: adding files moves
+    /// no other file, and doubles (noisy versions of one clean sample, too) fall on the same side. Each
+    /// side has at least one item when there are two different ones; a single item stands on both, and
+    /// the note says so.
+    pub fn split(&self, fraction: f32, seed: u64) -> Split<'_> {
+        split::split(&self.items, fraction, seed)
+    }
+}
+
+impl Item {
+    /// What a validation run feeds to the model: the noisy twin where there is one, else the clean
+    /// sample corrupted by draw `index` under `seed`, the same in every run.
+    pub fn noisy_or(&self, corruption: &Corruption, seed: u64, index: u64) -> Sample {
+        if let Some(noisy) = &self.noisy {
+            return noisy.clone();
+        }
+        let shape = self.clean.shape();
+        let mut data = self.clean.data().to_vec();
+        corruption.apply(&mut data, shape, &mut Rng::new(seed, Purpose::Evaluate, index));
+        // A finite sample and finite noise: only absurd units overflow, and then noise is left out.
+        Sample::new(shape, data).unwrap_or_else(|_| self.clean.clone())
+    }
 }

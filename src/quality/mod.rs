@@ -1,10 +1,29 @@
-//! Quality: how good a result is, with the classical baselines it is held against.
+//! Quality: how good a result is, with the classical methods it is held against.
+//!
+//! | question | function |
+//! |---|---|
+//! | how near is it to the clean sample? | [`psnr`], [`ssim`], [`snr`], [`rmse`] |
+//! | how is it over many samples? | [`Summary`] |
+//! | how strong is the noise? | [`estimate_sigma`] |
+//! | what would a denoiser without learning give? | [`denoise_dct`] |
+//! | what would JPEG give in as many bytes? | [`jpeg_at_bytes`] |
+//! | what would PCA give in as many numbers? | [`Pca`] |
+//!
+//! Likeness of input and output is not quality: a perfect denoiser differs from its input by all of the
+//! noise.
 
+mod dct;
+mod jpeg;
+mod noise;
+mod pca;
 mod psnr;
+mod report;
+mod ssim;
 
+pub use dct::denoise_dct;
+pub use jpeg::{JpegPoint, jpeg_at_bytes};
+pub use noise::estimate_sigma;
+pub use pca::Pca;
 pub use psnr::{mse, psnr, psnr_with_peak, rmse, snr};
-
-/// placeholder
-pub fn estimate_sigma(_: &[f32], _: crate::sample::Shape) -> f32 {
-    0.0
-}
+pub use report::Summary;
+pub use ssim::ssim;

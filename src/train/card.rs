@@ -12,7 +12,9 @@ pub(super) fn write(facts: &Facts<'_>) -> String {
     let mut card = format!("# {}, version {{version}}\n\n", config.name);
     let family = match &model.family {
         Family::Pyramid(c) => format!("`pyramid`, images of any size with {} channel(s)", c.channels),
-        Family::Compact(c) => format!("`compact`, images of {}x{} with {} channel(s)", c.width, c.height, c.channels),
+        Family::Compact(c) => {
+            format!("`compact`, images of {}x{} with {} channel(s)", c.width, c.height, c.channels)
+        }
         Family::Dense(c) => format!("`dense`, vectors of {} numbers", c.features),
     };
     let shape = match &model.family {

@@ -65,7 +65,9 @@ impl Checkpoint {
         let texts = header.metadata().clone().unwrap_or_default();
         let text = |key: &str| texts.get(key).map(String::as_str).unwrap_or_default();
         if text("config") != describe(config) {
-            return Err(self.fault("it belongs to a run with another config; remove it or train without --resume"));
+            return Err(
+                self.fault("it belongs to a run with another config; remove it or train without --resume")
+            );
         }
         let number = |key: &str| text(key).parse().map_err(|_| self.fault(&format!("{key} is missing")));
         let counters = Counters { step: number("step")?, total: number("total")? };

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::corruption::Corruption;
+use crate::corruption::{Corruption, Gaussian, Span};
 use crate::dataset::Dataset;
 use crate::name::Name;
 use crate::nn::model::{self, CompactConfig, DenseConfig, Family, Normalize, PyramidConfig};
@@ -155,7 +155,12 @@ impl Config {
         let range = |field: &str, holds: bool, range: &str, seen: String| {
             if holds { Ok(()) } else { Err(invalid(field, format!("expected {range}, got {seen}"))) }
         };
-        range("steps", self.steps.is_none_or(|n| (1..=10_000_000).contains(&n)), "1..=10000000", show(self.steps))?;
+        range(
+            "steps",
+            self.steps.is_none_or(|n| (1..=10_000_000).contains(&n)),
+            "1..=10000000",
+            show(self.steps),
+        )?;
         let minutes_fit = self.minutes.is_none_or(|m| m > 0.0 && m <= 10_080.0);
         range("minutes", minutes_fit, "more than 0 and at most 10080 (a week)", show(self.minutes))?;
         let one = self.steps.is_none() || self.minutes.is_none();
@@ -184,7 +189,9 @@ impl Config {
     pub fn choose_scheme(&self, dataset: &Dataset) -> Result<(Scheme, String), Error> {
         let (all, pairs) = (dataset.items.len(), dataset.items.iter().filter(|i| i.noisy.is_some()).count());
         match self.scheme {
-            Scheme::Auto if pairs == all => Ok((Scheme::Pairs, format!("every one of {all} samples is a pair"))),
+            Scheme::Auto if pairs == all => {
+                Ok((Scheme::Pairs, format!("every one of {all} samples is a pair")))
+            }
             Scheme::Auto if pairs == 0 => {
                 Ok((Scheme::Clean, format!("{all} samples without a noisy twin are taken as clean")))
             }
@@ -192,7 +199,9 @@ impl Config {
             Scheme::Clean => Ok((Scheme::Clean, "as asked".into())),
             Scheme::Auto | Scheme::Pairs => Err(invalid(
                 "samples",
-                format!("{pairs} of {all} samples have a noisy twin; pairs need noisy/NAME and clean/NAME for each"),
+                format!(
+                    "{pairs} of {all} samples have a noisy twin; pairs need noisy/NAME and clean/NAME for each"
+                ),
             )),
         }
     }
@@ -253,7 +262,9 @@ impl Config {
         let corruption = match (&self.corruption, &model.family) {
             (Some(corruption), _) => corruption.clone(),
             // Small images are seen whole, so far more noise can be taken out of them.
-            (None, Family::Compact(_)) => Corruption::white_up_to(128.0),
+            (None, Family::Compact(_)) => {
+                Corruption::Gaussian(Gaussian { sigma: Span::new(0.0, 128.0), blur: Span::default() })
+            }
             (None, _) => Corruption::default_for(kind),
         };
         corruption.check(kind).map_err(|e| invalid("corruption", e.to_string()))?;

@@ -18,8 +18,8 @@ pub use checkpoint::Checkpoint;
 use checkpoint::Counters;
 pub use config::{Config, FamilyChoice, FamilyName, LatentChoice, Length, Promote, Scheme};
 pub use error::Error;
-pub use validate::Scores;
 use validate::HeldOut;
+pub use validate::Scores;
 
 use crate::dataset::{Batch, Dataset, Loader, Plan};
 use crate::infer::Session;
@@ -37,6 +37,9 @@ const HELD_OUT: f32 = 0.05;
 
 /// A checkpoint is written at most this often, seconds.
 const CHECKPOINT_EVERY: f64 = 60.0;
+
+/// Loss and speed are told as means over so many steps.
+const RECENT: usize = 100;
 
 /// Steps that a run with a time budget takes before it knows its speed.
 const TIMED_STEPS: u64 = 20;
@@ -65,7 +68,7 @@ pub struct Progress {
     pub step: u64,
     /// Steps planned.
     pub total_steps: u64,
-    /// Training loss, averaged over the last 100 steps: the mean squared error on the samples' scale.
+    /// Training loss, averaged over the last steps: the mean squared error on the samples' scale.
     pub loss: f32,
     /// Score on the held-out samples at the last validation, dB: PSNR for images, SNR otherwise.
     pub psnr_db: Option<f32>,
@@ -153,10 +156,13 @@ impl Run<'_> {
                 at.total = clock.steps_within(budget).max(TIMED_STEPS);
             }
             if at.step.is_multiple_of(validate_every(at.total)) || at.step == at.total {
-                score = Some(setup.held_out.score(&self.session(&setup.model, optimizer.averaged()?)?)?.full_db);
+                score =
+                    Some(setup.held_out.score(&self.session(&setup.model, optimizer.averaged()?)?)?.full_db);
+            }
+            if losses.len() == RECENT {
+                losses.pop_front();
             }
             losses.push_back(loss);
-            losses.truncate_front(100);
             let progress = clock.progress(at, &losses, score);
             let control = listen(&progress);
             if let Some(checkpoint) = &self.checkpoint
@@ -180,7 +186,8 @@ impl Run<'_> {
         config.validate()?;
         let base = config.base.as_deref().map(|base| self.read_base(base)).transpose()?;
         if dataset.items.is_empty() {
-            let first = dataset.skipped.first().map(|s| format!("; {}: {}", s.name, s.reason)).unwrap_or_default();
+            let first =
+                dataset.skipped.first().map(|s| format!("; {}: {}", s.name, s.reason)).unwrap_or_default();
             return Err(config::invalid("samples", format!("there is none that can be used{first}")));
         }
         let scheme = config.choose_scheme(dataset)?;
@@ -228,7 +235,12 @@ impl Run<'_> {
         Ok(Session::new(id, Manifest::unpublished(self.config.name.clone(), model.clone()), network))
     }
 
-    fn publish(&self, setup: &Setup<'_>, steps: u64, weights: BTreeMap<String, Tensor>) -> Result<Outcome, Error> {
+    fn publish(
+        &self,
+        setup: &Setup<'_>,
+        steps: u64,
+        weights: BTreeMap<String, Tensor>,
+    ) -> Result<Outcome, Error> {
         let session = self.session(&setup.model, weights.clone())?;
         let scores = setup.held_out.score(&session)?;
         let familiarity = setup.held_out.calibrate(&session)?;
@@ -237,7 +249,8 @@ impl Run<'_> {
             Promote::Always => true,
             Promote::Never => false,
             Promote::IfBetter => {
-                let beats_before = reference.as_ref().is_none_or(|(_, before)| scores.full_db > before.full_db);
+                let beats_before =
+                    reference.as_ref().is_none_or(|(_, before)| scores.full_db > before.full_db);
                 beats_before && scores.full_db > scores.noisy_db
             }
         };
@@ -319,7 +332,11 @@ fn step(
     };
     let value = loss.to_scalar::<f32>()?;
     let norm = optimizer.step(&loss.backward()?, rate)?;
-    if value.is_finite() && norm.is_finite() { Ok(value) } else { Err(Error::Diverged { step: at, loss: value }) }
+    if value.is_finite() && norm.is_finite() {
+        Ok(value)
+    } else {
+        Err(Error::Diverged { step: at, loss: value })
+    }
 }
 
 /// A batch as tensors on the network's scale, and the weight that brings each sample's squared error
@@ -408,8 +425,10 @@ impl Clock {
     }
 
     fn progress(&mut self, at: Counters, losses: &VecDeque<f32>, psnr_db: Option<f32>) -> Progress {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
         self.recent.push_back((Instant::now(), at.step));
-        self.recent.truncate_front(50);
         let (then, step) = self.recent[0];
         let speed = (at.step - step) as f32 / then.elapsed().as_secs_f32().max(1e-6);
         Progress {

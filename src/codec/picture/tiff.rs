@@ -56,7 +56,7 @@ fn to_planes(
 ) -> Result<(Planes, Depth)> {
     let mut buffer = buffer;
     if buffer.as_buffer(0).as_bytes().len() < order.complete_len {
-        return Err(refused("planes too large to be decoded at once, which"));
+        return Err(refused("planes too large to be decoded at once"));
     }
     let planar = order.planes > 1;
     Ok(match buffer {
@@ -119,7 +119,8 @@ fn check_single_page(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<()> {
         decoder.next_image().map_err(failed)?;
         let subfile = decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).ok().flatten().unwrap_or(0);
         if subfile & 1 == 0 {
-            return Err(refused("several pages; send one page at a time, or an npy array (B,H,W); a stack"));
+            let what = "TIFF with several pages is not accepted; send each page alone, or all as an npy array (B,H,W)";
+            return Err(Error::unsupported(what));
         }
     }
     Ok(())

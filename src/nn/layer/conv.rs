@@ -1,15 +1,21 @@
 //! The 2-D convolution layer: stride 1, 3x3 or 1x1, bias and activation fused.
 
+use std::sync::{Arc, OnceLock};
+
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 
-use crate::nn::op::{self, Activation};
+use crate::nn::op::{self, Activation, Frozen};
 
 /// `act(conv(x, weight) + bias + residual)`.
+///
+/// Weights that cannot be trained, such as those loaded for serving, are prepared for the kernels at the first
+/// call and kept so.
 #[derive(Debug, Clone)]
 pub struct Conv2d {
     weight: Tensor,
     bias: Tensor,
+    frozen: Arc<OnceLock<Option<Frozen>>>,
 }
 
 impl Conv2d {
@@ -23,10 +29,19 @@ impl Conv2d {
     pub fn new(c_in: usize, c_out: usize, k: usize, gain: f64, vb: VarBuilder) -> Result<Self> {
         let stdev = gain / ((c_in * k * k) as f64).sqrt();
         let init = Init::Randn { mean: 0.0, stdev };
-        Ok(Self {
-            weight: vb.get_with_hints((c_out, c_in, k, k), "weight", init)?,
-            bias: vb.get_with_hints(c_out, "bias", Init::Const(0.0))?,
-        })
+        let weight = vb.get_with_hints((c_out, c_in, k, k), "weight", init)?;
+        let bias = vb.get_with_hints(c_out, "bias", Init::Const(0.0))?;
+        Ok(Self { weight, bias, frozen: Arc::default() })
+    }
+
+    /// The same layer with its weights as they are now, prepared for serving: later training of the variables it
+    /// was made from does not change it, and no gradient reaches them.
+    ///
+    /// # Errors
+    /// Out of memory on the device.
+    pub fn freeze(&self) -> Result<Self> {
+        let (weight, bias) = (self.weight.detach().copy()?, self.bias.detach().copy()?);
+        Ok(Self { weight, bias, frozen: Arc::default() })
     }
 
     /// # Shape
@@ -35,6 +50,70 @@ impl Conv2d {
     /// # Errors
     /// The shapes do not fit.
     pub fn forward(&self, x: &Tensor, act: Activation, residual: Option<&Tensor>) -> Result<Tensor> {
-        op::conv2d(x, &self.weight, &self.bias, act, residual)
+        match self.frozen() {
+            Some(frozen) if !x.track_op() && !residual.is_some_and(Tensor::track_op) => {
+                frozen.conv2d(x, act, residual)
+            }
+            _ => op::conv2d(x, &self.weight, &self.bias, act, residual),
+        }
+    }
+
+    /// The prepared weights, if these weights never change and Limpid's kernels run them.
+    fn frozen(&self) -> Option<&Frozen> {
+        if self.weight.track_op() || self.bias.track_op() {
+            return None;
+        }
+        self.frozen.get_or_init(|| Frozen::new(&self.weight, &self.bias).ok().flatten()).as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+    use candle_nn::VarMap;
+
+    use super::*;
+
+    fn layer(vars: &VarMap) -> Conv2d {
+        Conv2d::new(3, 4, 3, 1.0, VarBuilder::from_varmap(vars, DType::F32, &Device::Cpu)).unwrap()
+    }
+
+    fn run(layer: &Conv2d) -> Vec<f32> {
+        let x = Tensor::ones((1, 3, 6, 7), DType::F32, &Device::Cpu).unwrap();
+        let y = layer.forward(&x, Activation::Relu, None).unwrap();
+        y.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn a_frozen_layer_computes_the_same_and_keeps_its_weights() {
+        let vars = VarMap::new();
+        let trained = layer(&vars);
+        let frozen = trained.freeze().unwrap();
+        let before = run(&trained);
+        assert_eq!(run(&frozen), before);
+        for var in vars.all_vars() {
+            var.set(&(var.as_tensor() + 1.0).unwrap()).unwrap();
+        }
+        assert_ne!(run(&trained), before);
+        assert_eq!(run(&frozen), before);
+    }
+
+    #[test]
+    fn loaded_weights_are_prepared_and_variables_are_not() {
+        let vars = VarMap::new();
+        let trained = layer(&vars);
+        run(&trained);
+        assert!(trained.frozen.get().is_none());
+        let frozen = trained.freeze().unwrap();
+        run(&frozen);
+        assert!(frozen.frozen.get().is_some());
+    }
+
+    #[test]
+    fn a_gradient_flows_through_a_frozen_layer_to_its_input() {
+        let layer = layer(&VarMap::new()).freeze().unwrap();
+        let x = candle_core::Var::ones((1, 3, 5, 5), DType::F32, &Device::Cpu).unwrap();
+        let y = layer.forward(&x, Activation::None, None).unwrap();
+        assert!(y.sum_all().unwrap().backward().unwrap().get(&x).is_some());
     }
 }

@@ -1,68 +1,50 @@
 //! Operations: what layers are made of, differentiable, on any candle device.
 //!
-//! On the CPU they run on Limpid's own kernels (`crate::kernel`), elsewhere on candle's.
+//! On the CPU they run on Limpid's own kernels (`crate::kernel`), elsewhere, and for other types than
+//! `f32`, on candle's.
 
-use candle_core::{Result, Tensor};
+mod conv;
+mod elsewhere;
+mod shuffle;
 
-/// What happens to a convolution's sum before it is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// Nothing.
-    None,
-    /// `max(0, x)`.
-    Relu,
+use std::ops::Range;
+
+use candle_core::{CpuStorage, DType, Layout, Result, Shape, Storage, Tensor, bail};
+
+pub use crate::kernel::Activation;
+pub use conv::{Frozen, conv2d};
+pub use shuffle::{pixel_shuffle, pixel_unshuffle};
+
+/// Whether Limpid's kernels can take `x`.
+fn is_ours(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32
 }
 
-/// `act(conv(x, weight) + bias + residual)`, stride 1, zero padding that keeps `H` and `W`.
-///
-/// # Shape
-/// `x: (B, C, H, W)`, `weight: (Z, C, K, K)` with `K` 1 or 3, `bias: (Z)`, `residual: (B, Z, H, W)`
-/// -> `(B, Z, H, W)`.
-///
-/// # Errors
-/// The shapes do not fit.
-pub fn conv2d(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    act: Activation,
-    residual: Option<&Tensor>,
-) -> Result<Tensor> {
-    let (z, _, k, _) = weight.dims4()?;
-    let sum = x.conv2d(weight, k / 2, 1, 1, 1)?.broadcast_add(&bias.reshape((1, z, 1, 1))?)?;
-    let sum = match residual {
-        Some(residual) => (sum + residual)?,
-        None => sum,
-    };
-    match act {
-        Activation::None => Ok(sum),
-        Activation::Relu => sum.relu(),
+/// The numbers of an argument of a custom operation.
+fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        None => bail!("a kernel's argument must be contiguous, has {layout:?}: call contiguous() first"),
     }
 }
 
-/// Moves each 2x2 square of pixels into channels: channel `4 c + 2 i + j` holds the pixels at row `i`,
-/// column `j` of the squares of channel `c`.
-///
-/// # Shape
-/// `x: (B, C, 2H, 2W)` -> `(B, 4C, H, W)`.
-///
-/// # Errors
-/// An extent is odd.
-///
-/// # Source
-/// W. Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel
-/// convolutional neural network", CVPR 2016.
-pub fn pixel_unshuffle(x: &Tensor) -> Result<Tensor> {
-    candle_nn::ops::pixel_unshuffle(x, 2)
+/// Calls `f` with the numbers of a contiguous CPU tensor.
+fn with_floats<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+    let (storage, layout) = x.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => f(floats(storage, layout)?),
+        _ => bail!("a kernel's argument must be on the CPU, is on {:?}", x.device()),
+    }
 }
 
-/// The inverse of [`pixel_unshuffle`].
-///
-/// # Shape
-/// `x: (B, 4C, H, W)` -> `(B, C, 2H, 2W)`.
-///
-/// # Errors
-/// The channels are not a multiple of 4.
-pub fn pixel_shuffle(x: &Tensor) -> Result<Tensor> {
-    candle_nn::ops::pixel_shuffle(x, 2)
+fn stored(values: Vec<f32>, shape: impl Into<Shape>) -> (CpuStorage, Shape) {
+    (CpuStorage::F32(values), shape.into())
 }
+
+/// The part `range` of a flat tensor, as `shape`.
+fn part(flat: &Tensor, range: Range<usize>, shape: impl Into<Shape>) -> Result<Tensor> {
+    flat.narrow(0, range.start, range.len())?.reshape(shape.into())
+}
+
+#[cfg(test)]
+mod tests;

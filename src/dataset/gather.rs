@@ -1,0 +1,339 @@
+//! Gathering: folders and uploads into items, pairs matched by name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::{Dataset, Error, Item, Skipped, Wanted, read, unify};
+use crate::codec;
+use crate::limits::Limits;
+use crate::sample::Sample;
+
+/// Files read at a time: enough to keep all threads busy, few enough to stop soon at the limit.
+const FILES_AT_A_TIME: usize = 64;
+
+/// See [`Dataset::from_folder_as`].
+pub(super) fn folder(path: &Path, limits: &Limits, wanted: Wanted) -> Result<Dataset, Error> {
+    let open = |reason: String| Error::Open { path: path.display().to_string(), reason };
+    let about = fs::metadata(path).map_err(|e| open(e.to_string()))?;
+    let mut gathering = Gathering::default();
+    if !about.is_dir() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let bytes = read_file(path, limits).map_err(open)?;
+        return Ok(uploads(vec![(name, bytes)], limits, wanted));
+    }
+    // Links are followed, since data often live elsewhere; a loop of links is an error of its entry.
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
+        match entry {
+            Ok(entry) if entry.file_type().is_file() => {
+                let below = entry.path().strip_prefix(path).unwrap_or(entry.path());
+                files.push((below.to_string_lossy().replace('\\', "/"), entry.into_path()));
+            }
+            Ok(_) => {}
+            Err(error) => gathering.skip(error.path().unwrap_or(path).display(), error.to_string()),
+        }
+    }
+    files.retain(|(name, _)| !is_hidden(name));
+    for some in files.chunks(FILES_AT_A_TIME) {
+        let open = |(name, path): &(String, PathBuf)| {
+            let samples = read_file(path, limits).and_then(|bytes| read::read(name, &bytes, limits, wanted));
+            (name.clone(), samples)
+        };
+        let read: Vec<_> = some.par_iter().map(open).collect();
+        gathering.take(read, limits);
+    }
+    Ok(gathering.finish())
+}
+
+/// See [`Dataset::from_uploads_as`].
+pub(super) fn uploads(files: Vec<(String, Vec<u8>)>, limits: &Limits, wanted: Wanted) -> Dataset {
+    let mut gathering = Gathering::default();
+    let several = files.len() > 1;
+    for (name, bytes) in files {
+        let entries = if !bytes.starts_with(b"PK\x03\x04") {
+            vec![(name, bytes)]
+        } else {
+            // The archive's own name counts as a folder: `noisy.zip` beside `clean.zip` are pairs.
+            let prefix = if several { format!("{}/", stem(&name)) } else { String::new() };
+            match codec::read_zip(&bytes, limits) {
+                Ok(entries) => entries.into_iter().map(|(path, b)| (format!("{prefix}{path}"), b)).collect(),
+                Err(error) => {
+                    gathering.skip(name, error.to_string());
+                    continue;
+                }
+            }
+        };
+        for some in entries.chunks(FILES_AT_A_TIME) {
+            let open = |(name, bytes): &(String, Vec<u8>)| {
+                (!is_hidden(name)).then(|| (name.clone(), read::read(name, bytes, limits, wanted)))
+            };
+            let read: Vec<_> = some.par_iter().filter_map(open).collect();
+            gathering.take(read, limits);
+        }
+    }
+    gathering.finish()
+}
+
+fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
+    let size = fs::metadata(path).map_err(|e| e.to_string())?.len();
+    if size > limits.upload_bytes as u64 {
+        return Err(format!("has {size} bytes, over the limit of {}", limits.upload_bytes));
+    }
+    fs::read(path).map_err(|e| e.to_string())
+}
+
+/// What systems leave lying about: dot files and the Mac's resource forks.
+fn is_hidden(name: &str) -> bool {
+    name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX" || part == "Thumbs.db")
+}
+
+/// A path without its ending.
+fn stem(path: &str) -> &str {
+    let path = path.strip_suffix(".gz").unwrap_or(path);
+    let file = path.rfind('/').map_or(0, |slash| slash + 1);
+    path[file..].rfind('.').filter(|&dot| dot > 0).map_or(path, |dot| &path[..file + dot])
+}
+
+/// Which half of a pair a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Alone,
+    Clean,
+    Noisy,
+}
+
+/// The role that the folders of a path give, and the path without those folders.
+fn role(path: &str) -> (Role, String) {
+    let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut role = Role::Alone;
+    let mut kept: Vec<&str> = Vec::new();
+    for folder in folders.split('/').filter(|folder| !folder.is_empty()) {
+        match folder.to_ascii_lowercase().as_str() {
+            "clean" => role = Role::Clean,
+            "noisy" => role = Role::Noisy,
+            _ => kept.push(folder),
+        }
+    }
+    kept.push(file);
+    (role, kept.join("/"))
+}
+
+/// Samples met so far, by name.
+#[derive(Default)]
+struct Gathering {
+    alone: BTreeMap<String, Sample>,
+    clean: BTreeMap<String, Sample>,
+    noisy: BTreeMap<String, Sample>,
+    skipped: Vec<Skipped>,
+    bytes: usize,
+}
+
+impl Gathering {
+    fn skip(&mut self, name: impl ToString, reason: String) {
+        self.skipped.push(Skipped { name: name.to_string(), reason });
+    }
+
+    fn take(&mut self, files: Vec<(String, Result<Vec<Sample>, String>)>, limits: &Limits) {
+        for (path, samples) in files {
+            let samples = match samples {
+                Ok(samples) => samples,
+                Err(reason) => {
+                    self.skip(path, reason);
+                    continue;
+                }
+            };
+            self.bytes += samples.iter().map(|sample| 4 * sample.data().len()).sum::<usize>();
+            if self.bytes > limits.archive_bytes {
+                self.skip(
+                    path,
+                    format!("the samples before it fill the limit of {} bytes", limits.archive_bytes),
+                );
+                continue;
+            }
+            let (role, file) = role(&path);
+            let single = samples.len() == 1;
+            for (number, sample) in samples.into_iter().enumerate() {
+                let behind = if single { String::new() } else { format!("#{number:06}") };
+                self.insert(role, &path, &file, &behind, sample);
+            }
+        }
+    }
+
+    /// Files that differ in their endings alone keep them in their names.
+    fn insert(&mut self, role: Role, path: &str, file: &str, behind: &str, sample: Sample) {
+        let map = match role {
+            Role::Alone => &mut self.alone,
+            Role::Clean => &mut self.clean,
+            Role::Noisy => &mut self.noisy,
+        };
+        let short = format!("{}{behind}", stem(file));
+        let name = if map.contains_key(&short) { format!("{file}{behind}") } else { short };
+        if map.contains_key(&name) {
+            return self.skip(path, format!("another file is named {name}"));
+        }
+        map.insert(name, sample);
+    }
+
+    fn finish(mut self) -> Dataset {
+        let mut items = BTreeMap::new();
+        // Where nothing clean exists, what lies under `noisy` is all there is.
+        let has_clean = !self.clean.is_empty();
+        for (name, noisy) in std::mem::take(&mut self.noisy) {
+            let item = match self.clean.remove(&name) {
+                Some(clean) if clean.shape() == noisy.shape() => Item { name, clean, noisy: Some(noisy) },
+                Some(clean) => {
+                    let (clean, noisy) = (clean.shape(), noisy.shape());
+                    self.skip(name, format!("noisy is {noisy}, clean is {clean}; both must have one shape"));
+                    continue;
+                }
+                None if has_clean => {
+                    self.skip(format!("noisy/{name}"), "has no twin of this name under clean/".to_owned());
+                    continue;
+                }
+                None => Item { name, clean: noisy, noisy: None },
+            };
+            items.insert(item.name.clone(), item);
+        }
+        for (name, clean) in
+            std::mem::take(&mut self.clean).into_iter().chain(std::mem::take(&mut self.alone))
+        {
+            if items.contains_key(&name) {
+                self.skip(name, "another sample has this name".to_owned());
+                continue;
+            }
+            items.insert(name.clone(), Item { name, clean, noisy: None });
+        }
+        let items = items.into_values().collect();
+        let mut dataset = unify::keep_most_common(Dataset { items, skipped: self.skipped });
+        dataset.skipped.sort_by(|a, b| a.name.cmp(&b.name));
+        dataset
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Array, DType};
+
+    fn npy(dims: &[usize], value: f32) -> Vec<u8> {
+        let data = vec![value; dims.iter().product()];
+        codec::write_npy(&Array { dims: dims.to_vec(), data, dtype: DType::F32 }, DType::F32).unwrap()
+    }
+
+    fn gray(value: f32) -> Vec<u8> {
+        npy(&[4, 5], value)
+    }
+
+    fn upload(files: &[(&str, Vec<u8>)]) -> Dataset {
+        let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.clone())).collect();
+        uploads(files, &Limits::default(), Wanted::default())
+    }
+
+    fn names(dataset: &Dataset) -> Vec<&str> {
+        dataset.items.iter().map(|item| item.name.as_str()).collect()
+    }
+
+    #[test]
+    fn files_of_one_name_under_noisy_and_clean_are_pairs() {
+        let dataset = upload(&[
+            ("set/noisy/a.npy", gray(0.1)),
+            ("set/clean/a.npy", gray(0.2)),
+            ("set/clean/b.npy", gray(0.3)),
+            ("set/noisy/c.npy", gray(0.4)),
+        ]);
+        assert_eq!(names(&dataset), ["set/a"]);
+        assert_eq!(dataset.items[0].clean.data()[0], 0.2);
+        assert_eq!(dataset.items[0].noisy.as_ref().unwrap().data()[0], 0.1);
+        assert_eq!(dataset.skipped.len(), 2);
+        assert!(dataset.skipped.iter().any(|s| s.name == "noisy/set/c" && s.reason.contains("no twin")));
+    }
+
+    #[test]
+    fn pairs_of_different_shape_are_left_out() {
+        let dataset = upload(&[("noisy/a.npy", gray(0.1)), ("clean/a.npy", npy(&[5, 4], 0.1))]);
+        assert!(dataset.items.is_empty());
+        assert!(dataset.skipped[0].reason.contains("5x4") && dataset.skipped[0].reason.contains("4x5"));
+    }
+
+    #[test]
+    fn noisy_alone_is_all_there_is() {
+        let dataset = upload(&[("noisy/a.npy", gray(0.1)), ("noisy/b.npy", gray(0.2))]);
+        assert_eq!(names(&dataset), ["a", "b"]);
+        assert!(!dataset.is_pairs());
+    }
+
+    #[test]
+    fn archives_are_unpacked_and_their_names_count_as_folders() {
+        let zip = |value| {
+            codec::write_zip(&[("a.npy".to_owned(), gray(value)), (".hid".to_owned(), vec![])]).unwrap()
+        };
+        let dataset = upload(&[("noisy.zip", zip(0.1)), ("clean.zip", zip(0.2))]);
+        assert_eq!(names(&dataset), ["a"]);
+        assert!(dataset.is_pairs() && dataset.skipped.is_empty(), "{:?}", dataset.skipped);
+        assert_eq!(names(&upload(&[("x.zip", zip(0.1))])), ["a"]);
+    }
+
+    #[test]
+    fn stacks_become_numbered_samples() {
+        let dataset = upload(&[("s.npy", npy(&[2, 4, 5], 0.5))]);
+        assert_eq!(names(&dataset), ["s#000000", "s#000001"]);
+    }
+
+    #[test]
+    fn equal_names_of_different_formats_stay_apart() {
+        let table = b"1,2\n".to_vec();
+        let dataset = upload(&[("a.csv", table.clone()), ("a.tsv", table), ("b.csv", b"5,6".to_vec())]);
+        assert_eq!(names(&dataset), ["a", "a.tsv", "b"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_listed_and_never_fatal() {
+        let broken = codec::write_zip(&[("x.txt".to_owned(), b"no".to_vec())]).unwrap();
+        let dataset =
+            upload(&[("a.npy", gray(0.1)), ("b.png", vec![1, 2]), ("c.zip", broken[..20].to_vec())]);
+        assert_eq!(names(&dataset), ["a"]);
+        assert_eq!(dataset.skipped.len(), 2);
+        assert!(upload(&[]).items.is_empty());
+    }
+
+    #[test]
+    fn samples_beyond_the_limit_are_left_out_in_order() {
+        let limits = Limits { archive_bytes: 2 * 4 * 20, ..Limits::default() };
+        let files = ["a.npy", "b.npy", "c.npy"].map(|name| (name.to_owned(), gray(0.1))).to_vec();
+        let dataset = uploads(files, &limits, Wanted::default());
+        assert_eq!(names(&dataset), ["a", "b"]);
+        assert!(dataset.skipped[0].reason.contains("limit of 160 bytes"));
+    }
+
+    #[test]
+    fn a_folder_is_read_through_and_a_file_alone_too() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, value) in [("noisy/x/a.npy", 0.1), ("clean/x/a.npy", 0.2), (".git/a.npy", 0.3)] {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, gray(value)).unwrap();
+        }
+        let limits = Limits::default();
+        let dataset = folder(dir.path(), &limits, Wanted::default()).unwrap();
+        assert_eq!(names(&dataset), ["x/a"]);
+        assert!(dataset.is_pairs() && dataset.skipped.is_empty());
+        let alone = folder(&dir.path().join("clean/x/a.npy"), &limits, Wanted::default()).unwrap();
+        assert_eq!(names(&alone), ["a"]);
+        assert!(matches!(
+            folder(&dir.path().join("none"), &limits, Wanted::default()),
+            Err(Error::Open { .. })
+        ));
+    }
+
+    #[test]
+    fn a_path_loses_its_ending_only() {
+        for (path, expected) in
+            [("a/b.c/d.png", "a/b.c/d"), ("a/b.c/d", "a/b.c/d"), ("x.csv.gz", "x"), (".x", ".x")]
+        {
+            assert_eq!(stem(path), expected);
+        }
+    }
+}

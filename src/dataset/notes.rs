@@ -1,0 +1,87 @@
+//! What a person should know about a dataset before trusting what was learnt from it.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::{Dataset, split};
+
+/// Below this a model learns its samples by heart.
+const FEW: usize = 6;
+
+/// One sentence for each matter; none where all is well.
+pub(super) fn about(dataset: &Dataset) -> Vec<String> {
+    [left_out(dataset), few(dataset), constant(dataset), doubles(dataset)].into_iter().flatten().collect()
+}
+
+fn left_out(dataset: &Dataset) -> Option<String> {
+    let first = dataset.skipped.first()?;
+    let (out, all) = (dataset.skipped.len(), dataset.skipped.len() + dataset.items.len());
+    Some(format!(
+        "{out} of {all} files or samples are left out; the first is {}: {}",
+        first.name, first.reason
+    ))
+}
+
+fn few(dataset: &Dataset) -> Option<String> {
+    let count = dataset.items.len();
+    (count < FEW).then(|| format!("only {count} sample(s): expect a model that knows these and little else"))
+}
+
+fn constant(dataset: &Dataset) -> Option<String> {
+    let is_constant = |data: &[f32]| data.iter().all(|v| *v == data[0]);
+    let mut constant = dataset.items.iter().filter(|item| is_constant(item.clean.data()));
+    let first = constant.next()?;
+    Some(format!("{} sample(s) are constant and teach little, {} for one", 1 + constant.count(), first.name))
+}
+
+fn doubles(dataset: &Dataset) -> Option<String> {
+    let digests: Vec<[u8; 32]> =
+        dataset.items.par_iter().map(|item| split::digest(&[], &[&item.clean])).collect();
+    let mut first: HashMap<[u8; 32], usize> = HashMap::new();
+    let mut seen = None;
+    let mut count = 0;
+    for (i, digest) in digests.into_iter().enumerate() {
+        if let Some(&twin) = first.get(&digest) {
+            count += 1;
+            seen.get_or_insert((i, twin));
+        } else {
+            first.insert(digest, i);
+        }
+    }
+    let (i, twin) = seen?;
+    let name = |i: usize| &dataset.items[i].name;
+    Some(format!(
+        "{count} clean sample(s) occur more than once, {} is {} for one; doubles are never split between \
+         training and held-out samples",
+        name(i),
+        name(twin)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Item;
+    use super::*;
+    use crate::sample::{Sample, Shape};
+
+    fn dataset(numbers: &[[f32; 2]]) -> Dataset {
+        let sample = |v: &[f32; 2]| Sample::new(Shape::Vector { features: 2 }, v.to_vec()).unwrap();
+        let item = |(i, v): (usize, _)| Item { name: i.to_string(), clean: sample(v), noisy: None };
+        Dataset { items: numbers.iter().enumerate().map(item).collect(), skipped: vec![] }
+    }
+
+    #[test]
+    fn good_data_have_no_notes() {
+        let all: Vec<_> = (0..10).map(|i| [i as f32, 0.5]).collect();
+        assert_eq!(about(&dataset(&all)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn few_constant_and_double_samples_are_said() {
+        let notes = about(&dataset(&[[1.0, 2.0], [3.0, 3.0], [1.0, 2.0]])).join("\n");
+        assert!(notes.contains("only 3 sample(s)"), "{notes}");
+        assert!(notes.contains("1 sample(s) are constant and teach little, 1 for one"), "{notes}");
+        assert!(notes.contains("1 clean sample(s) occur more than once, 2 is 0 for one"), "{notes}");
+    }
+}

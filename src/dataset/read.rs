@@ -1,0 +1,207 @@
+//! Reading one file: its bytes as one sample or many, or the reason why not.
+
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
+
+use super::{Wanted, idx, unify};
+use crate::codec::{self, Array, Format, SampleSpec};
+use crate::limits::Limits;
+use crate::sample::{Kind, Sample, Shape};
+
+/// Beyond this many a short axis of an array counts samples or time, not channels.
+const MOST_CHANNELS: usize = 64;
+
+/// What a file holds, told by its first bytes and, for tables, by its ending.
+///
+/// # Errors
+/// One line that goes behind the file's name.
+pub(super) fn read(name: &str, bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let unpacked = gunzip(bytes, limits)?;
+        if unpacked.starts_with(&[0x1f, 0x8b]) {
+            return Err("is gzipped twice".to_owned());
+        }
+        return read(name.strip_suffix(".gz").unwrap_or(name), &unpacked, limits, wanted);
+    }
+    let samples = if idx::is_idx(bytes) {
+        idx::read_idx(bytes, limits)?
+    } else if Format::sniff(bytes).is_some_and(Format::is_image) {
+        vec![codec::read_image(bytes, None, limits).map_err(|e| e.to_string())?.sample]
+    } else if Format::sniff(bytes) == Some(Format::Npy) {
+        read_array(bytes, limits, wanted)?
+    } else if is_table(name) {
+        read_table(bytes, limits, wanted)?
+    } else {
+        return Err("is no image, npy array, idx or csv file".to_owned());
+    };
+    let channels = |sample| match wanted.channels {
+        Some(channels) => unify::with_channels(sample, channels),
+        None => Ok(sample),
+    };
+    samples.into_iter().map(channels).collect()
+}
+
+fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, String> {
+    let mut unpacked = Vec::new();
+    let most = limits.upload_bytes as u64;
+    let read = GzDecoder::new(bytes).take(most + 1).read_to_end(&mut unpacked);
+    read.map_err(|e| format!("gzip: {e}"))?;
+    if unpacked.len() as u64 > most {
+        return Err(format!("gzip: unpacks to more than the limit of {most} bytes"));
+    }
+    Ok(unpacked)
+}
+
+fn is_table(name: &str) -> bool {
+    let ending = name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    matches!(ending.as_str(), "csv" | "tsv" | "txt" | "dat")
+}
+
+/// A table: a vector a row, or one signal with a channel a column.
+fn read_table(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
+    let rows = codec::read_csv(bytes, limits).map_err(|e| e.to_string())?;
+    let vector = |row: Vec<f32>| {
+        let shape = Shape::Vector { features: row.len() };
+        Sample::new(shape, row).map_err(|e| e.to_string())
+    };
+    match wanted.kind {
+        None | Some(Kind::Vector) => rows.into_iter().map(vector).collect(),
+        Some(Kind::Signal) => {
+            let shape = Shape::Signal { channels: rows[0].len(), length: rows.len() };
+            let column = |c: usize| rows.iter().map(move |row| row[c]);
+            let data = (0..shape.channels()).flat_map(column).collect();
+            Ok(vec![Sample::new(shape, data).map_err(|e| e.to_string())?])
+        }
+        Some(Kind::Image) => Err("is a table, images are asked for".to_owned()),
+    }
+}
+
+fn read_array(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
+    // A stack may be as large as an upload; each of its samples is held to the usual limits below.
+    let stack = Limits { array_numbers: limits.upload_bytes / 4, ..limits.clone() };
+    let array = codec::read_npy(bytes, &stack).map_err(|e| e.to_string())?;
+    let kind = wanted.kind.unwrap_or(if array.dims.len() == 1 { Kind::Vector } else { Kind::Image });
+    let array = if kind == Kind::Signal { time_last(array) } else { array };
+    let channels = match kind {
+        Kind::Image => image_channels(&array.dims),
+        Kind::Signal => signal_channels(&array.dims, wanted.channels),
+        Kind::Vector => 1,
+    };
+    let spec = SampleSpec { kind, channels, fixed: None };
+    let (samples, _) = array.into_samples(&spec).map_err(|e| e.to_string())?;
+    let first = samples.first().ok_or("is an empty array")?;
+    codec::check_shape(first.shape(), limits).map_err(|e| e.to_string())?;
+    Ok(samples)
+}
+
+/// Colour where an axis of 3 stands where channels do, else gray.
+fn image_channels(dims: &[usize]) -> usize {
+    match dims {
+        [_, _, 3] | [_, _, _, 3] | [_, 3, _, _] => 3,
+        // Three planes first could be three gray images; such stacks are rarer than (C, H, W).
+        [3, _, _] => 3,
+        _ => 1,
+    }
+}
+
+/// `(C, L)` and `(B, C, L)` tell their channels; `(B, L)` is told by the caller's asking for 1.
+fn signal_channels(dims: &[usize], wanted: Option<usize>) -> usize {
+    match *dims {
+        [channels, _] if wanted != Some(1) && channels <= MOST_CHANNELS => channels,
+        [_, channels, _] => channels,
+        _ => 1,
+    }
+}
+
+/// Recorders write `(L, C)` as often as `(C, L)`: the longer axis of two is time where the other is
+/// short enough to be channels.
+fn time_last(array: Array) -> Array {
+    let [length, channels] = array.dims[..] else { return array };
+    if length <= channels || channels > MOST_CHANNELS {
+        return array;
+    }
+    let column = |c: usize| array.data.iter().skip(c).step_by(channels).copied();
+    let data = (0..channels).flat_map(column).collect();
+    Array { dims: vec![channels, length], data, dtype: array.dtype }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::codec::DType;
+
+    fn npy(dims: &[usize]) -> Vec<u8> {
+        let data = (0..dims.iter().product::<usize>()).map(|i| i as f32).collect();
+        codec::write_npy(&Array { dims: dims.to_vec(), data, dtype: DType::F32 }, DType::F32).unwrap()
+    }
+
+    fn shapes(name: &str, bytes: &[u8], wanted: Wanted) -> Result<Vec<Shape>, String> {
+        let samples = read(name, bytes, &Limits::default(), wanted)?;
+        Ok(samples.iter().map(Sample::shape).collect())
+    }
+
+    fn kind(kind: Kind) -> Wanted {
+        Wanted { kind: Some(kind), channels: None }
+    }
+
+    #[test]
+    fn arrays_are_images_where_their_axes_allow_it() {
+        let any = Wanted::default();
+        assert_eq!(shapes("a.npy", &npy(&[4, 5]), any), Ok(vec![Shape::image(1, 4, 5)]));
+        assert_eq!(shapes("a.npy", &npy(&[4, 5, 3]), any), Ok(vec![Shape::image(3, 4, 5)]));
+        assert_eq!(shapes("a.npy", &npy(&[7, 4, 5]), any), Ok(vec![Shape::image(1, 4, 5); 7]));
+        assert_eq!(shapes("a.npy", &npy(&[2, 3, 4, 5]), any), Ok(vec![Shape::image(3, 4, 5); 2]));
+        assert_eq!(shapes("a.npy", &npy(&[6]), any), Ok(vec![Shape::Vector { features: 6 }]));
+    }
+
+    #[test]
+    fn arrays_are_what_the_caller_says() {
+        let vectors = shapes("a.npy", &npy(&[4, 5]), kind(Kind::Vector));
+        assert_eq!(vectors, Ok(vec![Shape::Vector { features: 5 }; 4]));
+        let signal = |channels, length| Shape::Signal { channels, length };
+        assert_eq!(shapes("a.npy", &npy(&[2, 50]), kind(Kind::Signal)), Ok(vec![signal(2, 50)]));
+        assert_eq!(shapes("a.npy", &npy(&[50]), kind(Kind::Signal)), Ok(vec![signal(1, 50)]));
+        let one = Wanted { kind: Some(Kind::Signal), channels: Some(1) };
+        assert_eq!(shapes("a.npy", &npy(&[2, 50]), one), Ok(vec![signal(1, 50); 2]));
+    }
+
+    #[test]
+    fn a_signal_with_time_first_is_turned() {
+        let samples = read("a.npy", &npy(&[50, 2]), &Limits::default(), kind(Kind::Signal)).unwrap();
+        assert_eq!(samples[0].shape(), Shape::Signal { channels: 2, length: 50 });
+        assert_eq!(samples[0].data()[..3], [0.0, 2.0, 4.0]);
+        assert_eq!(samples[0].data()[50..53], [1.0, 3.0, 5.0]);
+    }
+
+    #[test]
+    fn tables_are_vectors_or_one_signal() {
+        let table = b"a,b\n1,2\n3,4\n5,6\n";
+        assert_eq!(shapes("t.csv", table, Wanted::default()), Ok(vec![Shape::Vector { features: 2 }; 3]));
+        let signal = read("t.csv", table, &Limits::default(), kind(Kind::Signal)).unwrap();
+        assert_eq!(signal[0].shape(), Shape::Signal { channels: 2, length: 3 });
+        assert_eq!(signal[0].data(), [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+        assert!(shapes("t.csv", table, kind(Kind::Image)).is_err());
+    }
+
+    #[test]
+    fn gzipped_files_are_read_as_what_is_inside() {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(b"1,2\n").unwrap();
+        let bytes = gz.finish().unwrap();
+        assert_eq!(shapes("t.csv.gz", &bytes, Wanted::default()), Ok(vec![Shape::Vector { features: 2 }]));
+        let limits = Limits { upload_bytes: 3, ..Limits::default() };
+        assert!(read("t.csv.gz", &bytes, &limits, Wanted::default()).unwrap_err().contains("limit of 3"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_so() {
+        for (name, bytes) in
+            [("a.doc", &b"hello"[..]), ("a.png", b"\x89PNG\r\n\x1a\n"), ("a", b""), ("a.csv", b"")]
+        {
+            assert!(!shapes(name, bytes, Wanted::default()).unwrap_err().is_empty(), "{name}");
+        }
+    }
+}

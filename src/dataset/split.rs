@@ -1,0 +1,138 @@
+//! Splitting: which items are trained on and which are held out to judge by.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::Item;
+
+/// A dataset in two parts, each in the order of names.
+#[derive(Debug)]
+pub struct Split<'a> {
+    /// To train on.
+    pub train: Vec<&'a Item>,
+    /// To judge by.
+    pub held_out: Vec<&'a Item>,
+    /// What a person should know about how it came out.
+    pub note: Option<String>,
+}
+
+/// See [`super::Dataset::split`].
+pub(super) fn split(items: &[Item], fraction: f32, seed: u64) -> Split<'_> {
+    let places: Vec<u64> = items.par_iter().map(|item| place(item, seed)).collect();
+    // Doubles share one place, so groups, not items, are what can be moved.
+    let mut groups: BTreeMap<u64, usize> = BTreeMap::new();
+    places.iter().for_each(|&place| *groups.entry(place).or_default() += 1);
+    let (Some((&first, _)), Some((&last, _))) = (groups.first_key_value(), groups.last_key_value()) else {
+        return Split { train: vec![], held_out: vec![], note: Some("there are no samples".to_owned()) };
+    };
+    if groups.len() == 1 {
+        let all: Vec<&Item> = items.iter().collect();
+        let note = "there is only one sample, so the scores are on the sample that was trained on; \
+                    add others to learn how well the model does on new ones";
+        return Split { train: all.clone(), held_out: all, note: Some(note.to_owned()) };
+    }
+    let edge = (f64::from(fraction.clamp(0.0, 1.0)) * u64::MAX as f64) as u64;
+    // The lowest place is always held out and the highest never.
+    let is_held_out = |place: u64| place == first || (place < edge && place != last);
+    let (mut train, mut held_out) = (Vec::new(), Vec::new());
+    for (item, &place) in items.iter().zip(&places) {
+        if is_held_out(place) { held_out.push(item) } else { train.push(item) }
+    }
+    let note = (held_out.len() < 4).then(|| {
+        format!("only {} of {} samples are held out, so the scores are rough", held_out.len(), items.len())
+    });
+    Split { train, held_out, note }
+}
+
+/// A number for what the item shows and for the seed, spread evenly over all of `u64`.
+fn place(item: &Item, seed: u64) -> u64 {
+    let digest = digest(&seed.to_le_bytes(), &[&item.clean]);
+    u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|i| digest[i]))
+}
+
+/// A digest of shapes and numbers, behind `salt`.
+pub(super) fn digest(salt: &[u8], samples: &[&crate::sample::Sample]) -> [u8; 32] {
+    let mut hasher = Sha256::new_with_prefix(salt);
+    let mut bytes = Vec::new();
+    for sample in samples {
+        hasher.update(sample.shape().to_string());
+        for part in sample.data().chunks(1 << 14) {
+            bytes.clear();
+            part.iter().for_each(|v| bytes.extend_from_slice(&v.to_le_bytes()));
+            hasher.update(&bytes);
+        }
+    }
+    hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Sample, Shape};
+
+    fn items(count: usize) -> Vec<Item> {
+        let vector = |i: usize| Sample::new(Shape::Vector { features: 2 }, vec![i as f32, 1.0]).unwrap();
+        (0..count).map(|i| Item { name: format!("{i:04}"), clean: vector(i), noisy: None }).collect()
+    }
+
+    fn names<'a>(side: &[&'a Item]) -> Vec<&'a str> {
+        side.iter().map(|item| item.name.as_str()).collect()
+    }
+
+    #[test]
+    fn about_the_stated_fraction_is_held_out() {
+        let items = items(2000);
+        let split = split(&items, 0.1, 1);
+        assert!((150..250).contains(&split.held_out.len()), "{}", split.held_out.len());
+        assert_eq!(split.train.len() + split.held_out.len(), 2000);
+        assert_eq!(split.note, None);
+    }
+
+    #[test]
+    fn adding_files_moves_no_other_file() {
+        let many = items(400);
+        let before = split(&many[..300], 0.2, 1);
+        let after = split(&many, 0.2, 1);
+        let kept: Vec<_> = names(&after.held_out).into_iter().filter(|name| *name < "0300").collect();
+        assert_eq!(names(&before.held_out), kept);
+    }
+
+    #[test]
+    fn another_seed_splits_otherwise() {
+        let items = items(100);
+        assert_eq!(names(&split(&items, 0.2, 1).held_out), names(&split(&items, 0.2, 1).held_out));
+        assert_ne!(names(&split(&items, 0.2, 1).held_out), names(&split(&items, 0.2, 2).held_out));
+    }
+
+    #[test]
+    fn doubles_fall_on_one_side() {
+        let mut many = items(50);
+        let doubles = items(50).into_iter().map(|item| Item { name: format!("x{}", item.name), ..item });
+        many.extend(doubles);
+        let split = split(&many, 0.3, 1);
+        for item in &split.held_out {
+            assert!(!split.train.iter().any(|other| other.clean == item.clean), "{}", item.name);
+        }
+    }
+
+    #[test]
+    fn two_items_stand_one_on_each_side_whatever_the_fraction() {
+        for seed in 0..20 {
+            for fraction in [0.0, 0.5, 1.0] {
+                let items = items(2);
+                let split = split(&items, fraction, seed);
+                assert_eq!((split.train.len(), split.held_out.len()), (1, 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_item_stands_on_both_sides_and_the_note_says_so() {
+        let items = items(1);
+        let split = split(&items, 0.1, 1);
+        assert_eq!((split.train.len(), split.held_out.len()), (1, 1));
+        assert!(split.note.unwrap().contains("only one sample"));
+    }
+}

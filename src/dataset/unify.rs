@@ -1,0 +1,145 @@
+//! Making samples alike: one kind, one count of channels, pairs or no pairs.
+
+use std::collections::BTreeMap;
+
+use super::{Dataset, Item, Skipped};
+use crate::sample::{Sample, Shape};
+
+/// Leaves in `items` those of the most common make, and says of the others why they are out.
+pub(super) fn keep_most_common(mut dataset: Dataset) -> Dataset {
+    let keep_pairs = dataset.items.iter().any(|item| item.noisy.is_some());
+    let mut votes: BTreeMap<Make, usize> = BTreeMap::new();
+    for item in &dataset.items {
+        *votes.entry(Make::of(item.clean.shape())).or_default() += 1;
+    }
+    // Among equals the first in order wins, so that the choice does not depend on file order.
+    let Some((&winner, &count)) =
+        votes.iter().max_by_key(|&(make, &count)| (count, std::cmp::Reverse(*make)))
+    else {
+        return dataset;
+    };
+    for item in std::mem::take(&mut dataset.items) {
+        let make = Make::of(item.clean.shape());
+        let reason = if make != winner {
+            format!("is {make}, while most samples ({count}) are {winner}; train on them apart")
+        } else if keep_pairs && item.noisy.is_none() {
+            "has no noisy twin, while other samples are pairs; put one under noisy/".to_owned()
+        } else {
+            dataset.items.push(item);
+            continue;
+        };
+        dataset.skipped.push(Skipped { name: item.name, reason });
+    }
+    dataset
+}
+
+/// What samples that are trained on together have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Make {
+    Image { channels: usize },
+    Signal { channels: usize },
+    Vector { features: usize },
+}
+
+impl Make {
+    fn of(shape: Shape) -> Self {
+        match shape {
+            Shape::Image { channels, .. } => Make::Image { channels },
+            Shape::Signal { channels, .. } => Make::Signal { channels },
+            Shape::Vector { features } => Make::Vector { features },
+        }
+    }
+}
+
+impl std::fmt::Display for Make {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Make::Image { channels: 1 } => f.write_str("a gray image"),
+            Make::Image { channels: 3 } => f.write_str("a colour image"),
+            Make::Image { channels } => write!(f, "an image of {channels} channels"),
+            Make::Signal { channels } => write!(f, "a signal of {channels} channel(s)"),
+            Make::Vector { features } => write!(f, "a vector of {features} numbers"),
+        }
+    }
+}
+
+/// The item with so many channels, or why not.
+pub(super) fn item_with_channels(item: Item, channels: usize) -> Result<Item, Skipped> {
+    let Item { name, clean, noisy } = item;
+    let convert = |sample| with_channels(sample, channels);
+    match (convert(clean), noisy.map(convert).transpose()) {
+        (Ok(clean), Ok(noisy)) => Ok(Item { name, clean, noisy }),
+        (Err(reason), _) | (_, Err(reason)) => Err(Skipped { name, reason }),
+    }
+}
+
+/// The sample with so many channels, or why not. Only images change.
+pub(super) fn with_channels(sample: Sample, channels: usize) -> Result<Sample, String> {
+    match sample.shape() {
+        Shape::Image { channels: had, .. } if had == channels => Ok(sample),
+        Shape::Image { channels: 3, height, width } if channels == 1 => Ok(luma(&sample, height, width)),
+        Shape::Image { channels: 1, .. } => {
+            Err(format!("is gray, {channels} channels are asked for; train a gray model, or leave it out"))
+        }
+        Shape::Image { channels: had, .. } => Err(format!("has {had} channels, {channels} are asked for")),
+        Shape::Signal { .. } | Shape::Vector { .. } => Ok(sample),
+    }
+}
+
+/// Gray as Rec. 601 weighs the primaries, which is how the gray test sets of the literature were made.
+/// Nothing is rounded.
+fn luma(sample: &Sample, height: usize, width: usize) -> Sample {
+    let area = height * width;
+    let (red, rest) = sample.data().split_at(area);
+    let (green, blue) = rest.split_at(area);
+    let gray = red.iter().zip(green).zip(blue).map(|((r, g), b)| 0.299 * r + 0.587 * g + 0.114 * b);
+    Sample::new(Shape::image(1, height, width), gray.collect()).expect("a mean of finite numbers is finite")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(name: &str, channels: usize, paired: bool) -> Item {
+        let clean = Sample::new(Shape::image(channels, 1, 2), vec![0.5; channels * 2]).unwrap();
+        Item { name: name.to_owned(), noisy: paired.then(|| clean.clone()), clean }
+    }
+
+    fn names(dataset: &Dataset) -> Vec<&str> {
+        dataset.items.iter().map(|item| item.name.as_str()).collect()
+    }
+
+    #[test]
+    fn the_most_common_channels_win_and_the_rest_is_listed() {
+        let items = vec![item("a", 1, false), item("b", 3, false), item("c", 3, false)];
+        let dataset = keep_most_common(Dataset { items, skipped: vec![] });
+        assert_eq!(names(&dataset), ["b", "c"]);
+        assert_eq!(dataset.skipped[0].name, "a");
+        assert!(
+            dataset.skipped[0].reason.contains("is a gray image, while most samples (2) are a colour image")
+        );
+    }
+
+    #[test]
+    fn between_equals_gray_wins() {
+        let items = vec![item("a", 3, false), item("b", 1, false)];
+        assert_eq!(names(&keep_most_common(Dataset { items, skipped: vec![] })), ["b"]);
+    }
+
+    #[test]
+    fn single_samples_beside_pairs_are_left_out() {
+        let items = vec![item("a", 1, false), item("b", 1, true)];
+        let dataset = keep_most_common(Dataset { items, skipped: vec![] });
+        assert_eq!(names(&dataset), ["b"]);
+        assert!(dataset.skipped[0].reason.contains("no noisy twin"));
+    }
+
+    #[test]
+    fn colour_becomes_gray_by_rec_601_and_gray_never_colour() {
+        let rgb = Sample::new(Shape::image(3, 1, 2), vec![1.0, 0.0, 0.0, 1.0, 0.0, 0.0]).unwrap();
+        let gray = with_channels(rgb.clone(), 1).unwrap();
+        assert_eq!(gray.data(), [0.299, 0.587]);
+        assert_eq!(with_channels(rgb.clone(), 3), Ok(rgb));
+        assert!(with_channels(gray, 3).unwrap_err().contains("is gray"));
+    }
+}

@@ -365,8 +365,8 @@ mod tests {
 
     #[tokio::test]
     async fn together_they_stay_within_the_budget() {
-        let config = Config { workers: Some(4), memory_bytes: Some(1 << 20), ..Config::default() };
-        let engine = engine(config);
+        let (workers, memory_bytes, queue_bytes) = (Some(4), Some(1 << 20), Some(64 << 20));
+        let engine = engine(Config { workers, memory_bytes, queue_bytes, ..Config::default() });
         let (now, most) = (Arc::new(std::sync::Mutex::new(0)), Arc::new(std::sync::Mutex::new(0)));
         let mut all = tokio::task::JoinSet::new();
         for _ in 0..12 {

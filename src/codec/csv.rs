@@ -8,8 +8,8 @@ use crate::limits::Limits;
 ///
 /// # Errors
 /// [`Error::Malformed`] with the line, where it is no text, a field is no number or a row is of another
-/// length; [`Error::NonFinite`]; [`Error::TooLarge`] where one row is over `array_numbers`. The table as a
-/// whole is bounded by its bytes.
+/// length; [`Error::NonFinite`]; [`Error::TooLarge`] where one row is over `array_numbers` or there are more rows
+/// than `archive_entries`, as if each were a file of its own.
 pub fn read_csv(bytes: &[u8], limits: &Limits) -> Result<Vec<Vec<f32>>> {
     let text = std::str::from_utf8(bytes).map_err(|e| Error::malformed("csv", format!("not UTF-8: {e}")))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -31,6 +31,7 @@ pub fn read_csv(bytes: &[u8], limits: &Limits) -> Result<Vec<Vec<f32>>> {
             return Err(Error::malformed("csv", reason));
         }
         within("array numbers", row.len(), limits.array_numbers)?;
+        within("csv rows", rows.len() + 1, limits.archive_entries)?;
         seen += row.len();
         rows.push(row);
     }
@@ -115,5 +116,12 @@ mod tests {
     fn a_row_over_the_limit_is_refused() {
         let limits = Limits { array_numbers: 2, ..Limits::default() };
         assert!(matches!(read_csv(b"1,2,3", &limits), Err(Error::TooLarge { .. })));
+    }
+
+    #[test]
+    fn rows_are_limited() {
+        let limits = Limits { archive_entries: 2, ..Limits::default() };
+        assert!(read_csv(b"1\n2\n", &limits).is_ok());
+        assert!(matches!(read_csv(b"1\n2\n3\n", &limits), Err(Error::TooLarge { what: "csv rows", .. })));
     }
 }

@@ -21,7 +21,7 @@ pub use csv::read_csv;
 pub use format::Format;
 pub use latent::{latent_from_json, latent_to_json, read_latent, write_latent};
 pub use picture::{Carrier, Depth, Picture, read_image, write_image};
-pub use zip::{read_zip, write_zip};
+pub use zip::{read_zip, walk_zip, write_zip};
 
 /// What codec calls return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -105,14 +105,18 @@ impl From<sample::Error> for Error {
     }
 }
 
-/// Whether a sample of `shape` may be held: an image within `image_side` and `image_pixels`, anything else
+/// Most channels of an image whose shape is stated from outside: gray or colour, with or without opacity.
+const MAX_CHANNELS: usize = 4;
+
+/// Whether a sample of `shape` may be held: an image of at most 4 channels within `image_side` and `image_pixels`, anything else
 /// within `array_numbers`.
 ///
 /// # Errors
 /// [`Error::TooLarge`] with the limit that is hit.
 pub fn check_shape(shape: Shape, limits: &Limits) -> Result<()> {
     match shape {
-        Shape::Image { height, width, .. } => {
+        Shape::Image { channels, height, width } => {
+            within("image channels", channels, MAX_CHANNELS)?;
             within("image side", width.max(height), limits.image_side)?;
             within("image pixels", width.saturating_mul(height), limits.image_pixels)
         }
@@ -133,5 +137,37 @@ fn check_finite(data: &[f32]) -> Result<()> {
     match data.iter().position(|v| !v.is_finite()) {
         Some(index) => Err(Error::NonFinite { index, value: data[index] }),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_held_against_the_limits_of_its_kind() {
+        let limits = Limits { image_pixels: 100, image_side: 50, array_numbers: 10, ..Limits::default() };
+        for (shape, over) in [
+            (Shape::image(3, 2, 50), None),
+            (Shape::image(1, 1, 51), Some("image side")),
+            (Shape::image(1, 11, 10), Some("image pixels")),
+            (Shape::image(usize::MAX, 1, 1), Some("image channels")),
+            (Shape::image(1, usize::MAX, usize::MAX), Some("image side")),
+            (Shape::Signal { channels: 2, length: 5 }, None),
+            (Shape::Signal { channels: 2, length: 6 }, Some("array numbers")),
+            (Shape::Vector { features: usize::MAX }, Some("array numbers")),
+        ] {
+            let seen = match check_shape(shape, &limits) {
+                Err(Error::TooLarge { what, .. }) => Some(what),
+                _ => None,
+            };
+            assert_eq!(seen, over, "{shape}");
+        }
+    }
+
+    #[test]
+    fn a_message_tells_limit_and_value() {
+        let error = within("image pixels", 12, 10).unwrap_err().to_string();
+        assert!(error.contains("image pixels: 12 is over the limit of 10"), "{error}");
     }
 }

@@ -17,12 +17,31 @@ const RATIO_FREE_BYTES: u64 = 1 << 20;
 const MAX_NAME: usize = 1024;
 
 /// The files in an archive, in its order, with their names (`/` between folders). Folders are left out.
+/// All are held at once; [`walk_zip`] holds one at a time.
+///
+/// # Errors
+/// Those of [`walk_zip`].
+pub fn read_zip(bytes: &[u8], limits: &Limits) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    walk_zip(bytes, limits, |name, content| {
+        files.push((name, content));
+        Ok(())
+    })?;
+    Ok(files)
+}
+
+/// Calls `visit` with the name and the bytes of each file in an archive, in its order; its first error ends
+/// the walk.
 ///
 /// # Errors
 /// [`Error::TooLarge`] over `archive_entries` or `archive_bytes`; [`Error::Malformed`] for a damaged archive,
 /// an entry that grows more than 100-fold beyond 1 MiB, and, each with its name: absolute paths, `..`,
 /// backslashes, links, archives within the archive, encrypted entries, and names that come twice.
-pub fn read_zip(bytes: &[u8], limits: &Limits) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn walk_zip(
+    bytes: &[u8],
+    limits: &Limits,
+    mut visit: impl FnMut(String, Vec<u8>) -> Result<()>,
+) -> Result<()> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(failed)?;
     within("archive entries", archive.len(), limits.archive_entries)?;
     if archive.has_duplicate_names() {
@@ -32,40 +51,47 @@ pub fn read_zip(bytes: &[u8], limits: &Limits) -> Result<Vec<(String, Vec<u8>)>>
         return Err(Error::malformed("zip archive", "entries share bytes, as they do in a zip bomb"));
     }
     let mut seen = HashSet::new();
-    let mut files = Vec::new();
     let mut unpacked = 0;
     for index in 0..archive.len() {
-        let entry = archive.by_index_raw(index).map_err(failed)?;
-        let name = entry.name().map_err(failed)?.into_owned();
-        check_name(&name)?;
-        let wrong = |reason: &str| Err(refused(&name, reason));
-        if entry.encrypted() {
-            return wrong("is encrypted");
-        }
-        if entry.is_symlink() {
-            return wrong("is a link");
-        }
-        if !seen.insert(name.trim_end_matches('/').to_owned()) {
-            return wrong("comes twice");
-        }
-        if entry.is_dir() {
-            continue;
-        }
-        let (packed, stated) = (entry.compressed_size(), entry.size());
-        let most = packed.saturating_mul(MAX_RATIO).max(RATIO_FREE_BYTES);
-        if stated > most {
-            return wrong(&format!("grows from {packed} to {stated} bytes, more than {MAX_RATIO}-fold"));
-        }
+        let Some((name, stated)) = check_entry(&mut archive, index, &mut seen)? else { continue };
         within("archive bytes", to_usize(stated).saturating_add(unpacked), limits.archive_bytes)?;
-        drop(entry);
         let content = unpack(&mut archive, index, &name, stated)?;
         unpacked += content.len();
         if is_archive(&content) {
             return Err(refused(&name, "is an archive itself; unpack it first"));
         }
-        files.push((name, content));
+        visit(name, content)?;
     }
-    Ok(files)
+    Ok(())
+}
+
+/// Name and stated size of an entry, judged by its header alone; none for a folder.
+fn check_entry(
+    archive: &mut ZipArchive<Cursor<&[u8]>>,
+    index: usize,
+    seen: &mut HashSet<String>,
+) -> Result<Option<(String, u64)>> {
+    let entry = archive.by_index_raw(index).map_err(failed)?;
+    let name = entry.name().map_err(failed)?.into_owned();
+    check_name(&name)?;
+    let wrong = |reason: &str| Err(refused(&name, reason));
+    if entry.encrypted() {
+        return wrong("is encrypted");
+    }
+    if entry.is_symlink() {
+        return wrong("is a link");
+    }
+    if !seen.insert(name.trim_end_matches('/').to_owned()) {
+        return wrong("comes twice");
+    }
+    if entry.is_dir() {
+        return Ok(None);
+    }
+    let (packed, stated) = (entry.compressed_size(), entry.size());
+    if stated > packed.saturating_mul(MAX_RATIO).max(RATIO_FREE_BYTES) {
+        return wrong(&format!("grows from {packed} to {stated} bytes, more than {MAX_RATIO}-fold"));
+    }
+    Ok(Some((name, stated)))
 }
 
 /// The bytes of one entry, never more than it states.

@@ -160,6 +160,15 @@ impl SampleSpec {
 }
 
 impl Array {
+    /// How many samples [`Array::into_samples`] would make, to be held against a limit before it does.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] with the accepted orders.
+    pub fn sample_count(&self, input: &SampleSpec) -> Result<usize> {
+        let (layout, _) = input.layout(&self.dims, self.dtype)?;
+        Ok(if layout.batched { self.dims[0] } else { 1 })
+    }
+
     /// The samples in an array, for a model that takes `input`.
     ///
     /// # Shapes
@@ -280,6 +289,7 @@ mod tests {
             let (n, shape, layout) = read(dims, spec).unwrap();
             assert_eq!((n, shape), (count, Shape::image(spec.channels, 4, 5)), "{dims:?}");
             assert_eq!((layout.batched, layout.axes), (batched, axes), "{dims:?}");
+            assert_eq!(array(dims, DType::F32).sample_count(spec), Ok(count), "{dims:?}");
         }
     }
 

@@ -73,3 +73,22 @@ fn dims_text(dims: &[usize]) -> String {
     let list: Vec<_> = dims.iter().map(usize::to_string).collect();
     format!("({})", list.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guess_is_a_vector_a_gray_image_or_a_colour_image() {
+        let guess = |dims: &[usize]| {
+            let array = Array { dims: dims.to_vec(), data: Vec::new(), dtype: DType::F32 };
+            array.guess_kind().map(|spec| (spec.kind, spec.channels))
+        };
+        assert_eq!(guess(&[9]), Ok((Kind::Vector, 1)));
+        assert_eq!(guess(&[4, 5]), Ok((Kind::Image, 1)));
+        assert_eq!(guess(&[4, 5, 3]), Ok((Kind::Image, 3)));
+        for dims in [&[][..], &[4, 5, 5], &[3, 4, 5], &[2, 4, 5, 3]] {
+            assert!(matches!(guess(dims), Err(Error::Shape { .. })), "{dims:?}");
+        }
+    }
+}

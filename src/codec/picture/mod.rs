@@ -2,6 +2,7 @@
 
 mod jpeg;
 mod plane;
+mod pnm;
 mod read;
 mod tiff;
 mod write;

@@ -39,7 +39,7 @@ impl Planes {
             let turn =
                 |data: &[f32]| data.chunks_exact(w * h).flat_map(|p| turned(p, w, h, orientation)).collect();
             self.color = turn(&self.color);
-            self.alpha = self.alpha.as_deref().map(turn);
+            self.alpha = self.alpha.map(|alpha| turn(&alpha));
         }
         if (5..=8).contains(&orientation) {
             (self.width, self.height) = (h, w);

@@ -70,6 +70,7 @@ fn read_by_crate(bytes: &[u8], format: Format, limits: &Limits) -> Result<Read> 
             decode(JpegDecoder::new(reader).map_err(failed)?, format, limits)
         }
         Format::WebP => {
+            check_riff_length(bytes)?;
             let decoder = WebPDecoder::new(reader).map_err(failed)?;
             if decoder.has_animation() {
                 return Err(animated(format));
@@ -78,6 +79,16 @@ fn read_by_crate(bytes: &[u8], format: Format, limits: &Limits) -> Result<Read> 
         }
         _ => decode(PnmDecoder::new(reader).map_err(failed)?, format, limits),
     }
+}
+
+/// A RIFF file states its length, less 8, in its second word; a lossy decoder may not miss what was cut off.
+fn check_riff_length(bytes: &[u8]) -> Result<()> {
+    let stated =
+        bytes.get(4..8).map_or(u64::MAX, |b| u64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+    if stated.saturating_add(8) <= bytes.len() as u64 {
+        return Ok(());
+    }
+    Err(Error::malformed(Format::WebP.media_type(), "the file ends before the image does"))
 }
 
 fn animated(format: Format) -> Error {
@@ -264,6 +275,35 @@ mod tests {
         assert_eq!(picture.sample.data(), [10.0 / 255.0, 20.0 / 255.0]);
         let again = write_image(&picture.sample, &picture.carrier, Format::Png, None).unwrap();
         assert_eq!(read(&again).unwrap().sample, picture.sample);
+    }
+
+    #[test]
+    fn animations_are_refused_by_name() {
+        let mut png = file(Format::Png, 1);
+        let data = png.windows(4).position(|w| w == b"IDAT").unwrap() - 4;
+        let chunk = b"acTL\0\0\0\x02\0\0\0\0";
+        let control = [&8u32.to_be_bytes()[..], chunk, &crc32fast::hash(chunk).to_be_bytes()].concat();
+        png.splice(data..data, control);
+        let mut webp = b"RIFF\x2a\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\0\0\0\0\0\0".to_vec();
+        webp.extend(b"ANIM\x06\0\0\0\0\0\0\0\0\0ANMF\x18\0\0\0");
+        webp.extend([0; 16]);
+        webp.extend(b"VP8L\0\0\0\0");
+        webp[4] = (webp.len() - 8) as u8;
+        for file in [png, webp] {
+            let error = read(&file).unwrap_err();
+            assert!(matches!(&error, Error::Unsupported { what } if what.contains("animated")), "{error}");
+        }
+    }
+
+    #[test]
+    fn any_cut_of_a_jpeg_or_webp_is_an_error() {
+        for format in [Format::Jpeg, Format::WebP] {
+            let whole = file(format, 3);
+            for end in 0..whole.len() {
+                let result = read_image(&whole[..end], Some(format), &Limits::default());
+                assert!(matches!(result, Err(Error::Malformed { .. })), "{format} cut at {end}");
+            }
+        }
     }
 
     #[test]

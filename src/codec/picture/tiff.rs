@@ -28,6 +28,8 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<(Planes, Depth, Opti
         ColorType::GrayA(_) => (1, true),
         ColorType::RGB(_) => (3, false),
         ColorType::RGBA(_) => (3, true),
+        // The crate knows gray with opacity only as two bands of something.
+        ColorType::Multiband { num_samples: 2, .. } if has_opacity(&mut decoder) => (1, true),
         other => return Err(refused(&format!("{other:?}"))),
     };
     let orientation = decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten().unwrap_or(1);
@@ -39,6 +41,12 @@ pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<(Planes, Depth, Opti
     Ok((planes.upright(orientation), depth, icc))
 }
 
+/// Whether the first extra sample is opacity, premultiplied or not.
+fn has_opacity(decoder: &mut Decoder<Cursor<&[u8]>>) -> bool {
+    let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).ok().flatten();
+    matches!(extra.as_deref(), Some([1 | 2, ..]))
+}
+
 fn to_planes(
     buffer: DecodingResult,
     color: ColorType,
@@ -48,7 +56,7 @@ fn to_planes(
 ) -> Result<(Planes, Depth)> {
     let mut buffer = buffer;
     if buffer.as_buffer(0).as_bytes().len() < order.complete_len {
-        return Err(refused("planes too large to be decoded at once, which"));
+        return Err(refused("planes too large to be decoded at once"));
     }
     let planar = order.planes > 1;
     Ok(match buffer {
@@ -96,7 +104,11 @@ fn arrange<T: Copy>(
 /// Rows of bits, each padded to a whole byte, highest bit first.
 fn bits(bytes: &[u8], (width, height): (usize, usize)) -> Planes {
     let rows = bytes.chunks(width.div_ceil(8)).take(height);
-    let color = rows.flat_map(|row| (0..width).map(|x| f32::from(row[x / 8] >> (7 - x % 8) & 1))).collect();
+    let color = rows
+        .flat_map(|row| {
+            (0..width).map(|x| f32::from(row.get(x / 8).map_or(0, |byte| byte >> (7 - x % 8) & 1)))
+        })
+        .collect();
     Planes { channels: 1, height, width, color, alpha: None }
 }
 
@@ -107,7 +119,8 @@ fn check_single_page(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<()> {
         decoder.next_image().map_err(failed)?;
         let subfile = decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).ok().flatten().unwrap_or(0);
         if subfile & 1 == 0 {
-            return Err(refused("several pages; send one page at a time, or an npy array (B,H,W); a stack"));
+            let what = "TIFF with several pages is not accepted; send each page alone, or all as an npy array (B,H,W)";
+            return Err(Error::unsupported(what));
         }
     }
     Ok(())

@@ -2,13 +2,13 @@
 
 use std::io::Cursor;
 
-use image::codecs::{jpeg::JpegEncoder, png::PngEncoder, pnm::PnmEncoder, webp::WebPEncoder};
+use image::codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder};
 use image::{ExtendedColorType, ImageEncoder, ImageError, ImageResult};
 
 use super::super::{Error, Format, Result};
 use super::plane::{extents, join, to_u8, to_u16};
 use super::read::{one_line, profile_fits};
-use super::{Carrier, Depth, tiff};
+use super::{Carrier, Depth, pnm, tiff};
 use crate::sample::Sample;
 
 /// JPEG quality, of 1..=100: high enough that its blocks are not taken for the model's work.
@@ -41,8 +41,10 @@ pub fn write_image(
     }
     let icc = carrier.icc.as_ref().filter(|profile| profile_fits(profile, channels));
     let depth = held_depth(format, depth.unwrap_or(carrier.depth));
-    if format == Format::Tiff {
-        return tiff::write(sample, alpha, icc.map(Vec::as_slice), depth);
+    match format {
+        Format::Tiff => return tiff::write(sample, alpha, icc.map(Vec::as_slice), depth),
+        Format::Pnm => return pnm::write(sample, alpha, depth),
+        _ => {}
     }
     let pixels = Pixels::new(sample, alpha, depth)?;
     let icc_color = icc.filter(|profile| profile_fits(profile, 3));
@@ -53,7 +55,6 @@ pub fn write_image(
         Format::Jpeg => pixels.encode(JpegEncoder::new_with_quality(out, JPEG_QUALITY), icc),
         // The file is colour, whatever the sample is.
         Format::WebP => pixels.encode(WebPEncoder::new_lossless(out), icc_color),
-        Format::Pnm => pixels.encode(PnmEncoder::new(out), None),
         other => return Err(Error::unsupported(format!("{other} is not an image format"))),
     };
     written.map_err(|error| {

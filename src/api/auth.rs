@@ -18,7 +18,11 @@ pub(super) struct Gate {
 }
 
 /// Lets a request through if its key may do what needs the gate's scope, or if the service has no keys.
-pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Result<Response, Problem> {
+pub(super) async fn check(
+    State(gate): State<Gate>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let Gate { app, scope } = gate;
     if !app.keys().is_open() {
         let key = presented(request.headers()).ok_or_else(|| {

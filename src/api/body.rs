@@ -102,7 +102,11 @@ async fn gather(
         use std::error::Error as _;
         // axum wraps the limit's error; any other is a body that broke off.
         let is_limit = error.source().is_some_and(|source| source.to_string().contains("length limit"));
-        if is_limit { too_large(limit, limit + 1) } else { Problem::invalid(format!("the body broke off: {error}")) }
+        if is_limit {
+            too_large(limit, limit + 1)
+        } else {
+            Problem::invalid(format!("the body broke off: {error}"))
+        }
     })
 }
 
@@ -121,7 +125,10 @@ impl Received {
     /// 415 for another media type, 400 with the member where the JSON is not of the form.
     pub(super) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Problem> {
         if !matches!(self.media_type().as_str(), "application/json" | "text/json") {
-            return Err(Problem::new(Code::UnsupportedMediaType, "this route takes Content-Type: application/json"));
+            return Err(Problem::new(
+                Code::UnsupportedMediaType,
+                "this route takes Content-Type: application/json",
+            ));
         }
         serde_json::from_slice(&self.body).map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))
     }

@@ -51,7 +51,8 @@ impl Times {
 
     /// `{"queue_ms": 0.1, ...}`.
     pub(super) fn to_json(&self) -> Value {
-        let members = self.stages.iter().map(|(name, time)| (format!("{name}_ms"), milliseconds(*time).into()));
+        let members =
+            self.stages.iter().map(|(name, time)| (format!("{name}_ms"), milliseconds(*time).into()));
         Value::Object(Map::from_iter(members))
     }
 }

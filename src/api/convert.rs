@@ -93,7 +93,9 @@ impl From<train::Error> for Problem {
             train::Error::Invalid { field, reason } if field == "samples" => {
                 Problem::invalid_at("/samples", reason)
             }
-            train::Error::Invalid { field, reason } => Problem::invalid_at(format!("/config/{field}"), reason),
+            train::Error::Invalid { field, reason } => {
+                Problem::invalid_at(format!("/config/{field}"), reason)
+            }
             train::Error::Registry(error) => error.into(),
             train::Error::Infer(error) => error.into(),
             _ => Problem::internal(detail),

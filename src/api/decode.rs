@@ -45,7 +45,8 @@ pub(super) async fn decode(
 ) -> Result<Response, Problem> {
     let mut call = Call::receive(&app, request, &["file"], DECODE).await?;
     let (parts, limits) = (std::mem::take(&mut call.parts), app.limits().clone());
-    let read = move || parts.into_iter().map(|part| read_latent(part, &limits)).collect::<Result<Vec<_>, _>>();
+    let read =
+        move || parts.into_iter().map(|part| read_latent(part, &limits)).collect::<Result<Vec<_>, _>>();
     let latents = app.compute(0, read).await?;
     call.times.lap("read");
 

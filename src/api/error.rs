@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -113,7 +113,9 @@ impl Code {
             Code::MethodNotAllowed => ("method_not_allowed", 405, "The route has no such method"),
             Code::NotAcceptable => ("not_acceptable", 406, "No accepted media type can be written"),
             Code::JobStateConflict => ("job_state_conflict", 409, "The job is not in a state for this"),
-            Code::LatentModelMismatch => ("latent_model_mismatch", 409, "The latent belongs to another model"),
+            Code::LatentModelMismatch => {
+                ("latent_model_mismatch", 409, "The latent belongs to another model")
+            }
             Code::PreconditionFailed => ("precondition_failed", 412, "The state has changed"),
             Code::PayloadTooLarge => ("payload_too_large", 413, "The request is too large"),
             Code::ImageTooLarge => ("image_too_large", 413, "The image is too large"),
@@ -235,14 +237,6 @@ impl Problem {
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "internal error");
         Self::new(Code::Internal, "the service failed; its log has the cause under this request id")
-    }
-
-    /// 405 with the methods there are.
-    pub(super) fn method_not_allowed(allow: &str) -> Self {
-        let mut problem =
-            Self::new(Code::MethodNotAllowed, format!("this route has other methods: {allow}"));
-        problem.headers.extend(HeaderValue::from_str(allow).ok().map(|value| (ALLOW, value)));
-        problem
     }
 
     /// Also names a place that is wrong.

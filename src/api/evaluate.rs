@@ -175,7 +175,8 @@ pub(super) async fn evaluate(
     }
     let (noisy, clean, alone) = by_role;
     if noisy.len() != clean.len() {
-        let detail = format!("{} noisy and {} clean samples; send one clean for each noisy", noisy.len(), clean.len());
+        let detail =
+            format!("{} noisy and {} clean samples; send one clean for each noisy", noisy.len(), clean.len());
         return Err(Problem::invalid_at("/clean", detail));
     }
     let pairs = noisy.into_iter().zip(clean.into_iter().map(Some));
@@ -265,7 +266,8 @@ fn pca(input: &Sample, latent: &Latent) -> Option<Pca> {
     if per_patch == 0 || shape.numbers() < 64 * patch {
         return None;
     }
-    let (coded, numbers) = quality::Pca::fit_patches(&[input], per_patch).code(input.data(), shape, per_patch);
+    let (coded, numbers) =
+        quality::Pca::fit_patches(&[input], per_patch).code(input.data(), shape, per_patch);
     let db = if shape.kind() == Kind::Image {
         quality::psnr(input.data(), &coded)
     } else {

@@ -89,7 +89,8 @@ impl Content {
         };
         if content.parts.len() > app.limits().samples {
             let (limit, actual) = (app.limits().samples, content.parts.len());
-            let detail = format!("{actual} samples in one request, the limit is {limit}; send them in several");
+            let detail =
+                format!("{actual} samples in one request, the limit is {limit}; send them in several");
             return Err(Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, actual as u64));
         }
         content.fields.splice(0..0, query);
@@ -134,8 +135,10 @@ fn file(media_type: &str, bytes: Bytes) -> Result<Source, Problem> {
         None => {
             let known: Vec<_> = Format::ALL.iter().map(|format| format.media_type()).collect();
             let shown: String = media_type.chars().take(80).collect();
-            let detail =
-                format!("Content-Type {shown:?} is not read here; send multipart/form-data, {}", known.join(", "));
+            let detail = format!(
+                "Content-Type {shown:?} is not read here; send multipart/form-data, {}",
+                known.join(", ")
+            );
             Err(Problem::new(Code::UnsupportedMediaType, detail))
         }
     }
@@ -169,7 +172,10 @@ async fn from_form(app: &App, received: Received, roles: &[&str]) -> Result<Cont
             let value = String::from_utf8(bytes.to_vec());
             let pointer = format!("/{}", escape(&role));
             let value = value.map_err(|_| {
-                Problem::invalid_at(pointer, format!("not text; files go into fields named {}", roles.join(", ")))
+                Problem::invalid_at(
+                    pointer,
+                    format!("not text; files go into fields named {}", roles.join(", ")),
+                )
             })?;
             content.fields.push((role, value));
             continue;
@@ -192,7 +198,10 @@ async fn from_form(app: &App, received: Received, roles: &[&str]) -> Result<Cont
         content.parts.push(Part { role, name, pointer: String::new(), source });
     }
     if content.parts.is_empty() {
-        return Err(Problem::invalid(format!("the form has no file; files go into fields named {}", roles.join(", "))));
+        return Err(Problem::invalid(format!(
+            "the form has no file; files go into fields named {}",
+            roles.join(", ")
+        )));
     }
     Ok(content)
 }
@@ -200,9 +209,13 @@ async fn from_form(app: &App, received: Received, roles: &[&str]) -> Result<Cont
 /// A JSON body: one of the forms, or a list of them as `samples`; for pairs, `pairs`. All other members are
 /// parameters.
 fn from_json(body: &[u8], roles: &[String]) -> Result<Content, Problem> {
-    let value: Value = serde_json::from_slice(body).map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
+    let value: Value =
+        serde_json::from_slice(body).map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
     let Value::Object(mut object) = value else {
-        return Err(Problem::invalid_at("", "expected a JSON object with image, data, tensor, latent or samples"));
+        return Err(Problem::invalid_at(
+            "",
+            "expected a JSON object with image, data, tensor, latent or samples",
+        ));
     };
     let mut parts = Vec::new();
     let mut form = Form::Json;
@@ -228,7 +241,9 @@ fn from_json(body: &[u8], roles: &[String]) -> Result<Content, Problem> {
         object = rest;
     }
     if parts.is_empty() {
-        return Err(Problem::invalid("no sample: send one of image, data, tensor, latent, or a list as samples"));
+        return Err(Problem::invalid(
+            "no sample: send one of image, data, tensor, latent, or a list as samples",
+        ));
     }
     let fields = object.into_iter().filter_map(|(name, value)| scalar(name, value).transpose());
     Ok(Content { form, fields: fields.collect::<Result<_, _>>()?, parts })
@@ -254,14 +269,19 @@ fn pair(item: Value, index: usize) -> Result<[Part; 2], Problem> {
     let both = [take("noisy")?, take("clean")?];
     match object.keys().next() {
         None => Ok(both),
-        Some(other) => Err(Problem::invalid_at(format!("{pointer}/{}", escape(other)), "not a member of a pair")),
+        Some(other) => {
+            Err(Problem::invalid_at(format!("{pointer}/{}", escape(other)), "not a member of a pair"))
+        }
     }
 }
 
 /// An object with exactly one of the forms.
 fn json_item(item: Value, role: &str, pointer: &str) -> Result<Part, Problem> {
     let Value::Object(object) = item else {
-        return Err(Problem::invalid_at(pointer, "expected an object with one of image, data, tensor, latent"));
+        return Err(Problem::invalid_at(
+            pointer,
+            "expected an object with one of image, data, tensor, latent",
+        ));
     };
     if object.len() != 1 {
         let detail = "expected exactly one of image, data, tensor, latent";

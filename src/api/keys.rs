@@ -105,7 +105,11 @@ pub fn list(path: &Path) -> Result<Vec<Entry>, Error> {
         let entry: Entry = serde_json::from_str(line).map_err(|e| wrong(e.to_string()))?;
         let is_digest =
             entry.sha256.len() == 64 && entry.sha256.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
-        if is_digest { Ok(entry) } else { Err(wrong("sha256 is not 64 lower-case hexadecimal digits".into())) }
+        if is_digest {
+            Ok(entry)
+        } else {
+            Err(wrong("sha256 is not 64 lower-case hexadecimal digits".into()))
+        }
     };
     text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(entry).collect()
 }
@@ -202,7 +206,8 @@ impl Keys {
     pub fn find(&self, key: &str) -> Option<Entry> {
         let digest = digest(key);
         self.current(|state| {
-            let either = |found, entry: &'_ Entry| if entry.matches(&digest) { Some(entry.clone()) } else { found };
+            let either =
+                |found, entry: &'_ Entry| if entry.matches(&digest) { Some(entry.clone()) } else { found };
             state.entries.iter().fold(None, either)
         })
     }
@@ -270,7 +275,8 @@ mod tests {
 
     #[test]
     fn admin_includes_the_other_scopes() {
-        let entry = |scopes| Entry { name: name("x"), scopes, sha256: String::new(), created_at: Timestamp::now() };
+        let entry =
+            |scopes| Entry { name: name("x"), scopes, sha256: String::new(), created_at: Timestamp::now() };
         assert!(entry(vec![Scope::Admin]).allows(Scope::Infer));
         assert!(!entry(vec![Scope::Infer]).allows(Scope::Train));
     }

@@ -177,7 +177,8 @@ fn cors(config: &Config) -> CorsLayer {
     if origins.is_empty() {
         return CorsLayer::new();
     }
-    let names = |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
+    let names =
+        |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
     let own = ["x-api-key", "x-request-id", "x-tensor-shape", "x-tensor-dtype"];
     let mut allowed = names(&own);
     allowed.extend([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, header::IF_MATCH]);

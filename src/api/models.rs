@@ -214,7 +214,8 @@ fn with_etag(model: Summary) -> Response {
 
 impl From<Summary> for Model {
     fn from(from: Summary) -> Self {
-        let quarantined = from.quarantined.into_iter().map(|(version, reason)| Quarantined { version, reason });
+        let quarantined =
+            from.quarantined.into_iter().map(|(version, reason)| Quarantined { version, reason });
         Self {
             name: from.name.to_string(),
             default: from.default,

@@ -24,11 +24,6 @@ impl Accept {
         Self(values.flat_map(|value| value.split(',')).filter_map(Range::parse).collect())
     }
 
-    /// Whether the caller leaves the choice to us.
-    pub(super) fn is_open(&self) -> bool {
-        self.0.iter().all(|range| range.kind == "*" && range.quality > 0)
-    }
-
     /// The offer the caller likes best; among equals the first.
     ///
     /// # Errors
@@ -54,7 +49,8 @@ impl Accept {
             return 1000;
         }
         let (kind, subtype) = media_type.split_once('/').unwrap_or((media_type, ""));
-        let matching = self.0.iter().filter_map(|range| Some((range.specificity(kind, subtype)?, range.quality)));
+        let matching =
+            self.0.iter().filter_map(|range| Some((range.specificity(kind, subtype)?, range.quality)));
         matching.max().map_or(0, |(_, quality)| quality)
     }
 }

@@ -82,7 +82,9 @@ impl Call {
         let count: usize = groups.iter().map(|group| group.samples.len()).sum();
         if count > most {
             let detail = format!("{count} samples in one request, the limit is {most}; send them in several");
-            return Err(Problem::new(super::error::Code::PayloadTooLarge, detail).over(most as u64, count as u64));
+            return Err(
+                Problem::new(super::error::Code::PayloadTooLarge, detail).over(most as u64, count as u64)
+            );
         }
         self.times.lap("read");
         Ok(groups)

@@ -51,7 +51,9 @@ fn read_source(
     limits: &Limits,
 ) -> Result<(Wrap, Vec<Sample>), Problem> {
     match source {
-        Source::File(Format::Npy, bytes) => spread(codec::read_npy(&bytes, limits)?, Format::Npy, spec, limits),
+        Source::File(Format::Npy, bytes) => {
+            spread(codec::read_npy(&bytes, limits)?, Format::Npy, spec, limits)
+        }
         Source::File(Format::Json, bytes) => {
             let value = serde_json::from_slice(&bytes);
             let value: Value = value.map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;

@@ -227,7 +227,6 @@ pub(super) struct SampleForm {
 /// One latent in JSON.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Latent)]
-#[expect(dead_code, reason = "describes a body; it is read by `codec`")]
 pub(super) struct LatentObject {
     /// The model that made it.
     #[schema(example = "photo-gray")]
@@ -250,7 +249,6 @@ pub(super) struct LatentObject {
 /// One map of a latent.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Plane)]
-#[expect(dead_code, reason = "describes a body; it is read by `codec`")]
 pub(super) struct PlaneObject {
     /// Extents, channels first.
     #[schema(example = json!([2, 4, 4]))]
@@ -306,7 +304,12 @@ pub(super) struct Encoded;
 pub(super) struct Decoded;
 
 /// Replies that hold files.
-fn files(description: &str, formats: &[Format], json: Value, several: Value) -> BTreeMap<String, RefOr<Response>> {
+fn files(
+    description: &str,
+    formats: &[Format],
+    json: Value,
+    several: Value,
+) -> BTreeMap<String, RefOr<Response>> {
     let binary = || ContentBuilder::new().build();
     let object = ObjectBuilder::new().schema_type(Type::Object).build();
     let examples = [("one", json), ("several", several)].map(|(name, value)| {
@@ -323,7 +326,8 @@ fn files(description: &str, formats: &[Format], json: Value, several: Value) -> 
         .content("application/zip", binary());
     for (name, what, kind) in REPLY_HEADERS {
         let schema = ObjectBuilder::new().schema_type(kind.clone()).build();
-        response = response.header(*name, HeaderBuilder::new().schema(Some(schema)).description(Some(*what)).build());
+        response = response
+            .header(*name, HeaderBuilder::new().schema(Some(schema)).description(Some(*what)).build());
     }
     BTreeMap::from([("200".to_owned(), response.build().into())])
 }
@@ -388,17 +392,16 @@ fn statuses() -> Vec<u16> {
 /// Adds what all routes share: failures, schemes of access, tags.
 pub(super) fn complete(mut spec: OpenApi) -> OpenApi {
     let components = spec.components.get_or_insert_default();
-    for (name, schema) in [
-        ("Problem", ProblemBody::schema()),
-        ("Code", Code::schema()),
-        ("Fault", Fault::schema()),
-    ] {
+    for (name, schema) in
+        [("Problem", ProblemBody::schema()), ("Code", Code::schema()), ("Fault", Fault::schema())]
+    {
         components.schemas.insert(name.to_owned(), schema);
     }
     for status in statuses() {
         components.responses.insert(format!("Problem{status}"), failure(status).into());
     }
-    let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("A key of `limpid keys add`."));
+    let bearer =
+        Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("A key of `limpid keys add`."));
     let header = ApiKey::Header(ApiKeyValue::new("X-Api-Key"));
     components.security_schemes.insert("bearer".to_owned(), SecurityScheme::Http(bearer.build()).into());
     components.security_schemes.insert("key".to_owned(), SecurityScheme::ApiKey(header).into());
@@ -425,8 +428,5 @@ fn failure(status: u16) -> Response {
         .schema(Some(Ref::from_schema_name("Problem")))
         .examples_from_iter(codes.iter().map(example))
         .build();
-    ResponseBuilder::new()
-        .description(names.join(", "))
-        .content("application/problem+json", content)
-        .build()
+    ResponseBuilder::new().description(names.join(", ")).content("application/problem+json", content).build()
 }

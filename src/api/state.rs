@@ -125,8 +125,10 @@ impl App {
         match models.as_slice() {
             [only] => Ok(ModelRef { name: only.name.clone(), version: None }),
             [] => {
-                let detail = format!("no model here takes an input like this ({shape}); train one with POST /train");
-                let code = if shape.kind() == Kind::Image { Code::ShapeMismatch } else { Code::ModelNotFound };
+                let detail =
+                    format!("no model here takes an input like this ({shape}); train one with POST /train");
+                let code =
+                    if shape.kind() == Kind::Image { Code::ShapeMismatch } else { Code::ModelNotFound };
                 Err(Problem::new(code, detail))
             }
             several => {

@@ -80,7 +80,8 @@ pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<R
         let detail = format!("the body did not arrive within {} s", time.as_secs());
         Problem::new(Code::DeadlineExceeded, detail)
     })??;
-    let job = app.block(move |app| Ok(app.jobs().submit(upload.config, Source::Uploads(upload.files))?)).await?;
+    let job =
+        app.block(move |app| Ok(app.jobs().submit(upload.config, Source::Uploads(upload.files))?)).await?;
     let location = format!("/train/{}", job.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(job)).into_response())
 }
@@ -114,7 +115,10 @@ pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Jso
 #[utoipa::path(get, path = "/train/{id}", tag = "training", params(("id" = String, Path, description = "The job.")), responses(
     (status = 200, description = "The job as it is now.", body = Job), Failures,
 ))]
-pub(super) async fn get(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Job>, Problem> {
+pub(super) async fn get(
+    State(app): State<App>,
+    Segments(id): Segments<String>,
+) -> Result<Json<Job>, Problem> {
     Ok(Json(app.jobs().get(&id)?))
 }
 
@@ -124,7 +128,10 @@ pub(super) async fn get(State(app): State<App>, Segments(id): Segments<String>) 
 #[utoipa::path(post, path = "/train/{id}/cancel", tag = "training", params(("id" = String, Path, description = "The job.")), responses(
     (status = 200, description = "The job as it is now.", body = Job), Failures,
 ))]
-pub(super) async fn cancel(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<Job>, Problem> {
+pub(super) async fn cancel(
+    State(app): State<App>,
+    Segments(id): Segments<String>,
+) -> Result<Json<Job>, Problem> {
     let job = app.jobs().cancel(&id)?;
     if job.status.is_final() && job.status != Status::Cancelled {
         let detail = format!("job {id} is over already; it cannot be cancelled");
@@ -142,7 +149,8 @@ struct Upload {
 impl Upload {
     async fn read(app: &App, request: Request) -> Result<Self, Problem> {
         let limit = app.limits().upload_bytes;
-        let stated = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let stated =
+            request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if let Some(actual) = stated.filter(|&actual: &usize| actual > limit) {
             return Err(too_large(limit, actual));
         }
@@ -175,7 +183,9 @@ impl Upload {
             match role.as_str() {
                 "config" if config.is_some() => return Err(Problem::invalid_at("/config", "given twice")),
                 "config" => config = Some(parse_config(&bytes)?),
-                "samples" => files.push((name.unwrap_or_else(|| invent(files.len(), &media_type, &bytes)), bytes)),
+                "samples" => {
+                    files.push((name.unwrap_or_else(|| invent(files.len(), &media_type, &bytes)), bytes))
+                }
                 other => {
                     let pointer = format!("/{}", super::params::escape(other));
                     return Err(Problem::invalid_at(pointer, "not a field here; there are config, samples"));
@@ -242,7 +252,8 @@ fn invent(index: usize, media_type: &str, bytes: &[u8]) -> String {
 /// A sample in JSON as a file: an image as it is, numbers as npy.
 fn to_file(index: usize, sample: &Value, limits: &Limits) -> Result<(String, Vec<u8>), Problem> {
     let at = |member: &str| format!("/samples/{index}/{member}");
-    let npy = |array: codec::Array| Ok((format!("sample-{index:05}.npy"), codec::write_npy(&array, array.dtype)?));
+    let npy =
+        |array: codec::Array| Ok((format!("sample-{index:05}.npy"), codec::write_npy(&array, array.dtype)?));
     let object = sample.as_object().filter(|object| object.len() == 1);
     let one = object.and_then(|object| object.iter().next()).map(|(name, value)| (name.as_str(), value));
     match one {

@@ -103,7 +103,8 @@ impl Style {
                 let json = Whole::Json { is_list: form == Form::JsonList };
                 let first = if is_json { json } else { Whole::Bare(own) };
                 let own = (own != Format::Json).then_some(Whole::Bare(own));
-                let all = [first].into_iter().chain(own).chain(bare).chain([json, Whole::Multipart, Whole::Zip]);
+                let all =
+                    [first].into_iter().chain(own).chain(bare).chain([json, Whole::Multipart, Whole::Zip]);
                 pick(accept, all.collect())?
             }
             _ => several(accept, form)?,
@@ -130,7 +131,12 @@ impl Style {
     ///
     /// # Errors
     /// A sample cannot be held by the format.
-    pub(super) fn write(self, outputs: Vec<Output>, request_id: &str, mut times: Times) -> Result<Response, Problem> {
+    pub(super) fn write(
+        self,
+        outputs: Vec<Output>,
+        request_id: &str,
+        mut times: Times,
+    ) -> Result<Response, Problem> {
         let mut headers = HeaderMap::new();
         let about: Vec<About> = outputs.iter().flat_map(|output| output.about.clone()).collect();
         let body = match self.shape {
@@ -431,7 +437,9 @@ fn to_array(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Arr
     };
     let layout = match depth {
         Some(depth) if is_image || depth == Depth::F32 => Layout { dtype: dtype(depth), ..layout },
-        Some(_) => return Err(Problem::invalid_at("/depth", "only images have 8 or 16 bits; use same or float")),
+        Some(_) => {
+            return Err(Problem::invalid_at("/depth", "only images have 8 or 16 bits; use same or float"));
+        }
         None => layout,
     };
     Ok(Array::from_samples(samples, &layout)?)
@@ -448,7 +456,8 @@ fn about_headers(about: &[About]) -> HeaderMap {
     let mut models: Vec<String> = about.iter().map(|about| about.model.clone()).collect();
     models.dedup();
     put("x-model", models);
-    let sigma: Vec<String> = about.iter().filter_map(|about| about.sigma).map(|v| round(v).to_string()).collect();
+    let sigma: Vec<String> =
+        about.iter().filter_map(|about| about.sigma).map(|v| round(v).to_string()).collect();
     if !sigma.is_empty() {
         put("x-noise-sigma", sigma);
     }
@@ -488,7 +497,9 @@ mod tests {
     fn group(format: Format) -> Group {
         let sample = Sample::new(Shape::image(1, 2, 2), vec![0.0, 0.25, 0.5, 1.0]).unwrap();
         let wrap = match format {
-            Format::Npy | Format::Raw | Format::Json => Wrap::Array(Layout::default_for(sample.shape()), format),
+            Format::Npy | Format::Raw | Format::Json => {
+                Wrap::Array(Layout::default_for(sample.shape()), format)
+            }
             image => Wrap::Picture(Carrier::plain(image, Depth::U8)),
         };
         Group { name: None, wrap, samples: vec![sample] }

@@ -158,7 +158,7 @@ fn an_image_over_the_pixel_limit_is_refused_by_its_head() {
     let service = Service::start();
     let problem = post(&service, "image/png", png_head(2000, 2000), "image_too_large");
     assert_eq!((&problem["limit"], &problem["actual"]), (&json!(1 << 20), &json!(4_000_000)));
-    post(&service, "image/png", png_head(u32::MAX >> 1, u32::MAX >> 1), "image_too_large");
+    post(&service, "image/png", png_head(60_000, 60_000), "image_too_large");
     post(&service, "image/x-portable-anymap", b"P5\n99999 99999\n255\n".to_vec(), "image_too_large");
 }
 

@@ -57,6 +57,12 @@ pub(super) fn for_each(count: usize, task: impl Fn(usize) + Sync) {
     }
 }
 
+/// Starts the pool's threads now. They inherit the priority of the thread that starts them, which must
+/// not be one that was lowered.
+pub fn start() {
+    drop(pool(threads().saturating_sub(1)));
+}
+
 /// The pool, with at least `helpers` workers, unless someone else uses it.
 fn pool(helpers: usize) -> Option<Turn> {
     static POOL: OnceLock<&'static Pool> = OnceLock::new();

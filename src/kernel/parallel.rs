@@ -265,6 +265,17 @@ impl<T> Shared<T> {
         // SAFETY: inside the slice, by the check; exclusive, by the caller's contract.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
     }
+
+    /// The place `at`, for writes that are not in one piece.
+    ///
+    /// # Safety
+    /// As for `part`, for every place written through it.
+    #[inline(always)]
+    pub(super) unsafe fn at(&self, at: usize) -> *mut T {
+        assert!(at < self.len, "a place must lie inside its slice");
+        // SAFETY: inside the slice, by the check.
+        unsafe { self.start.add(at) }
+    }
 }
 
 #[cfg(test)]

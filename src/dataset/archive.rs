@@ -7,11 +7,14 @@ use flate2::read::GzDecoder;
 use crate::codec;
 use crate::limits::Limits;
 
-/// The entries `(path, bytes)` of an archive; none when the bytes are no archive.
+/// Paths and bytes, in the archive's order.
+type Entries = Vec<(String, Vec<u8>)>;
+
+/// The entries of an archive; none when the bytes are no archive.
 ///
 /// # Errors
 /// One line: the archive is damaged or over `archive_entries` or `archive_bytes`.
-pub(super) fn entries(bytes: &[u8], limits: &Limits) -> Option<Result<Vec<(String, Vec<u8>)>, String>> {
+pub(super) fn entries(bytes: &[u8], limits: &Limits) -> Option<Result<Entries, String>> {
     if bytes.starts_with(b"PK\x03\x04") {
         return Some(codec::read_zip(bytes, limits).map_err(|e| e.to_string()));
     }
@@ -32,7 +35,7 @@ fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-fn read_tar(stream: impl std::io::Read, limits: &Limits) -> Result<Vec<(String, Vec<u8>)>, String> {
+fn read_tar(stream: impl std::io::Read, limits: &Limits) -> Result<Entries, String> {
     // One byte more than allowed, so that an archive at the limit is told from one beyond it.
     let most = limits.archive_bytes as u64;
     let mut archive = tar::Archive::new(stream.take(most.saturating_add(1 << 20)));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Query, Request};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
@@ -34,6 +34,12 @@ impl Received {
     pub(super) async fn read(app: &App, request: Request) -> Result<Self, Problem> {
         let limit = app.limits().body_bytes;
         let (head, body) = request.into_parts();
+        let encoding = head.headers.get(CONTENT_ENCODING).map(|value| value.as_bytes());
+        if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+            discard(body).await;
+            let detail = "Content-Encoding is not read here; send the body as it is";
+            return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        }
         let body = gather(body, &head.headers, limit, app.config().body_time(false)).await?;
         Ok(Self { head, body })
     }

@@ -40,6 +40,14 @@ fn a_wrong_content_type() {
 }
 
 #[test]
+fn a_compressed_body() {
+    let service = Service::start();
+    let request = service.request("POST", "/denoise").header("content-encoding", "gzip");
+    let request = request.header("content-type", "image/png").body(png(8, 8));
+    refused(quick(|| request.send().unwrap()), "unsupported_media_type");
+}
+
+#[test]
 fn truncated_files() {
     let service = Service::start();
     let image = gray(48, 40);

@@ -55,7 +55,9 @@ fn status(address: SocketAddr, timeout: Duration) -> std::io::Result<u16> {
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
     // One write: a server may answer and close as soon as it has seen the first line.
-    stream.write_all(format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    stream.write_all(
+        format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes(),
+    )?;
     // `HTTP/1.1 200`: what follows does not matter here.
     let mut head = [0; 12];
     stream.read_exact(&mut head)?;

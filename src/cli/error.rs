@@ -1,0 +1,63 @@
+//! Why a command came to nothing: one line for people, and an exit code.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// See the variants; the message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line does not make sense (exit code 2).
+    #[error("{0}")]
+    Usage(String),
+    /// Anything else that can be said in one line.
+    #[error("{0}")]
+    Failed(String),
+    /// Stopped by a signal (exit code 130).
+    #[error("{0}")]
+    Interrupted(String),
+    /// A file or folder.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The models.
+    #[error(transparent)]
+    Registry(#[from] crate::registry::Error),
+    /// One model.
+    #[error(transparent)]
+    Infer(#[from] crate::infer::Error),
+    /// A file's content.
+    #[error(transparent)]
+    Codec(#[from] crate::codec::Error),
+    /// Samples to learn from.
+    #[error(transparent)]
+    Dataset(#[from] crate::dataset::Error),
+    /// Training.
+    #[error(transparent)]
+    Train(#[from] crate::train::Error),
+    /// Standard output is gone: a pipe that has read enough. Not worth a word.
+    #[error("standard output is closed")]
+    ClosedPipe,
+}
+
+impl Error {
+    /// 2 where the caller must change the command line or the configuration, 1 otherwise.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Error::Usage(_) => ExitCode::from(2),
+            Error::Interrupted(_) => ExitCode::from(super::interrupt::EXIT_CODE),
+            Error::ClosedPipe => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// An error of the system about `path`.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Error::Io { path, source }
+    }
+}

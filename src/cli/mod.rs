@@ -1,6 +1,7 @@
 //! The command line: stand-in until the engine's is merged.
 
 pub mod config;
+mod content;
 mod decode;
 mod denoise;
 mod encode;
@@ -14,6 +15,7 @@ mod progress;
 mod samples;
 mod train;
 mod workers;
+mod zoo;
 
 use std::io::Write as _;
 use std::path::PathBuf;

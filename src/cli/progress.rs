@@ -50,14 +50,6 @@ impl Training {
         }
     }
 
-    /// A line between two steps.
-    pub fn say(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
-        }
-    }
-
     /// After the last step.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
@@ -95,11 +87,29 @@ fn message(at: &Progress) -> String {
 /// One line of JSON; a total that is not known yet is null.
 fn line(at: &Progress) -> String {
     let mut json = serde_json::json!(at);
+    tidy(&mut json);
     if at.total_steps == u64::MAX {
         json["total_steps"] = serde_json::Value::Null;
         json["eta_seconds"] = serde_json::Value::Null;
     }
     json.to_string()
+}
+
+/// Writes every fraction with the digits a 32-bit float has: the values come from such, and more digits
+/// are noise.
+pub fn tidy(json: &mut serde_json::Value) {
+    use serde_json::Value;
+    match json {
+        Value::Number(number) if number.is_f64() => {
+            let short = number.as_f64().and_then(|v| (v as f32).to_string().parse::<f64>().ok());
+            if let Some(short) = short.and_then(serde_json::Number::from_f64) {
+                *number = short;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Object(members) => members.values_mut().for_each(tidy),
+        _ => {}
+    }
 }
 
 fn duration(seconds: f32) -> String {
@@ -133,6 +143,13 @@ mod tests {
             (&json["step"], &json["total_steps"], &json["psnr_db"]),
             (&3.into(), &10.into(), &30.0.into())
         );
+    }
+
+    #[test]
+    fn fractions_are_written_as_short_as_they_are() {
+        let mut json = serde_json::json!({ "a": [0.1f32, 2, "x"] });
+        tidy(&mut json);
+        assert_eq!(json.to_string(), r#"{"a":[0.1,2,"x"]}"#);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::interrupt::Interrupt;
 use super::place::Place;
-use super::progress::Training;
+use super::progress::{Training, tidy};
 use super::{Config, Error, out, place, samples};
 use crate::corruption::Corruption;
 use crate::dataset::{Dataset, Wanted};
@@ -222,6 +222,7 @@ impl Args {
         if self.json {
             let mut json = serde_json::json!(outcome);
             json["folder"] = folder.display().to_string().into();
+            tidy(&mut json);
             return out(&format!("{json}\n"));
         }
         let Outcome { model, version, scores, .. } = outcome;
@@ -246,7 +247,11 @@ impl Args {
 fn verdict(outcome: &Outcome, promote: Promote) -> String {
     let Outcome { model, version, promoted, scores } = outcome;
     if *promoted {
-        return format!("promoted: {model} now means version {version}\n");
+        let db = |name: &str| scores["held_out"][name].as_f64().unwrap_or_default();
+        let is_worse = db("full_db") <= db("noisy_db");
+        let but =
+            if is_worse { ", though it does not beat the noisy input: train it for longer" } else { "" };
+        return format!("promoted: {model} now means version {version}{but}\n");
     }
     let why = match (promote, scores.pointer("/before/model").and_then(|m| m.as_str())) {
         (Promote::Never, _) => "as asked".to_owned(),

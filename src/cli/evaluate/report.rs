@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::super::progress::tidy;
 use super::beside::Beside;
 use super::score::{Nearness, Noise, Score};
 use crate::dataset::Dataset;
@@ -102,7 +103,7 @@ impl Report {
     /// For programs. All but `seconds_per_megapixel` is the same in every run.
     pub(super) fn json(&self) -> String {
         let parts: Vec<Value> = self.parts.iter().map(|part| part.json(&self.names)).collect();
-        let report = json!({
+        let mut report = json!({
             "model": self.model,
             "samples": self.names.len(),
             "unit": if self.kind == Kind::Image { "psnr_db" } else { "snr_db" },
@@ -111,6 +112,7 @@ impl Report {
             "seed": self.seed,
             "noises": parts,
         });
+        tidy(&mut report);
         format!("{report:#}\n")
     }
 

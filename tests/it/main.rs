@@ -1,0 +1,3 @@
+//! Integration tests: the program as its callers see it.
+
+mod cli;

@@ -113,7 +113,7 @@ fn mistakes_on_the_command_line_are_named() {
         ("train --name a --samples clean --crop 20", 1, "crop: expected a multiple of 8"),
         ("train --name a --samples none", 1, "none"),
         ("train --name a --samples clean --base none --models m", 1, "there is no model none"),
-        ("train --name a --samples clean --family dense --steps 1", 1, "samples"),
+        ("train --name a --samples clean --family dense --steps 1", 1, "family: "),
     ] {
         let said = desk.run(line);
         assert_eq!(said.code, code, "{line}: {}", said.err);

@@ -1,8 +1,26 @@
 //! The `limpid` binary: hands its arguments to [`limpid::cli`] and turns the result into an exit code.
 
+use std::process::ExitCode;
+
+/// Pages that were used once stay with the process: tensors of the same sizes come again with every
+/// request, and page faults would cost more than the arithmetic on small images.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> std::process::ExitCode {
+/// `mi_option_purge_delay` of mimalloc's `mi_option_t`, which the bindings do not name.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
+fn main() -> ExitCode {
+    // SAFETY: sets one number within mimalloc.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
+    // Rayon does not see the quota of a container, the standard library does. Threads of candle's own
+    // would fight with the kernels' for the same cores.
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    for (variable, threads) in [("RAYON_NUM_THREADS", cores), ("CANDLE_NUM_THREADS", 1)] {
+        if std::env::var_os(variable).is_none() {
+            // SAFETY: no other thread exists yet that could read the environment.
+            unsafe { std::env::set_var(variable, threads.to_string()) };
+        }
+    }
     limpid::cli::run()
 }

@@ -1,1 +1,202 @@
-//! (being built)
+//! HTTP: the route table and what every request passes through.
+//!
+//! A handler always reads: extract -> read -> ask the engine -> write -> respond. Failures of any kind
+//! become a [`Problem`] and leave by one door, the outermost middleware.
+
+mod about;
+mod auth;
+mod body;
+mod clock;
+mod config;
+mod convert;
+mod decode;
+mod denoise;
+mod encode;
+mod error;
+mod evaluate;
+mod extract;
+mod health;
+mod models;
+mod negotiate;
+mod observe;
+mod operation;
+mod params;
+mod path;
+mod reading;
+mod serve;
+mod spec;
+mod state;
+mod train;
+mod writing;
+
+pub mod keys;
+
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::{Router, http::header};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use config::Config;
+pub use error::{Code, Problem};
+pub use serve::{Error as ServeError, serve, serve_on};
+pub use state::App;
+
+use auth::Gate;
+use keys::Scope;
+
+/// The head of the contract.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Limpid",
+        description = "A self-hosted denoising service: trainable denoising autoencoders on a plain CPU.\n\n\
+            `Content-Type` decides how a request is read, `Accept` how the reply is written; without `Accept` \
+            the reply has the kind of the request. Every failure is `application/problem+json` (RFC 9457).",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    servers((url = "http://127.0.0.1:8080", description = "a service on this machine")),
+    security(("bearer" = []), ("key" = []), ()),
+    tags(
+        (name = "operations", description = "What models do to samples."),
+        (name = "training", description = "New versions from your own samples."),
+        (name = "models", description = "Which models there are and which version serves."),
+        (name = "about", description = "What the service says of itself."),
+        (name = "health", description = "For whoever runs it."),
+    )
+)]
+struct Contract;
+
+/// The routes that ask for no key: they say nothing about the service, its models or its users.
+fn open() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::startupz))
+        .routes(routes!(about::index))
+        .routes(routes!(about::docs))
+}
+
+/// The routes that need a key with the scope `infer`.
+fn infer() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(denoise::denoise))
+        .routes(routes!(encode::encode))
+        .routes(routes!(decode::decode))
+        .routes(routes!(evaluate::evaluate))
+        .routes(routes!(models::list))
+        .routes(routes!(models::get))
+        .routes(routes!(models::card))
+        .routes(routes!(about::limits))
+        .routes(routes!(about::version))
+        .routes(routes!(about::openapi_yaml))
+        .routes(routes!(about::openapi_json))
+}
+
+/// The routes that need a key with the scope `train`.
+fn training() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(train::list, train::submit))
+        .routes(routes!(train::get))
+        .routes(routes!(train::cancel))
+}
+
+/// The routes that need a key with the scope `admin`.
+fn admin() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(models::set_default)).routes(routes!(models::remove))
+}
+
+/// All routes with the contract that was collected from them; `guard` is laid over each group.
+fn routes(guard: impl Fn(OpenApiRouter<App>, Scope) -> OpenApiRouter<App>) -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Contract::openapi())
+        .merge(open())
+        .merge(guard(infer(), Scope::Infer))
+        .merge(guard(training(), Scope::Train))
+        .merge(guard(admin(), Scope::Admin))
+}
+
+/// The contract, as it is served and checked in.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    spec::complete(routes(|group, _| group).into_openapi())
+}
+
+/// The contract as YAML, byte for byte what `openapi.yaml` holds.
+pub fn openapi_yaml() -> String {
+    openapi().to_yaml().expect("the contract holds only text, numbers and lists")
+}
+
+/// The service: routes inside the middleware, outermost last.
+pub fn router(app: App) -> Router {
+    let guard = |group: OpenApiRouter<App>, scope| {
+        let gate = Gate { app: app.clone(), scope };
+        group.route_layer(from_fn_with_state(gate, auth::check))
+    };
+    let (router, _) = routes(guard).split_for_parts();
+    router
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(from_fn_with_state(app.clone(), deadline))
+        .layer(cors(app.config()))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(observe::observe))
+        .with_state(app)
+}
+
+async fn unknown_route(request: Request) -> Problem {
+    let path: String = request.uri().path().chars().take(200).collect();
+    Problem::new(Code::NotFound, format!("there is no route {path}; GET /openapi.yaml lists those there are"))
+}
+
+async fn unknown_method(request: Request) -> Problem {
+    let method = request.method();
+    Problem::new(Code::MethodNotAllowed, format!("this route does not take {method}; see the header Allow"))
+}
+
+/// Ends requests that take longer than `request_seconds`. An upload has its own time for its body.
+async fn deadline(State(app): State<App>, request: Request, next: Next) -> Response {
+    use axum::response::IntoResponse as _;
+    let is_upload = request.method() == Method::POST && request.uri().path() == "/train";
+    let upload = if is_upload { app.config().upload_seconds } else { 0 };
+    let time = Duration::from_secs(app.config().request_seconds.saturating_add(upload));
+    tokio::time::timeout(time, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("the request took longer than {} s; its work was given up", time.as_secs());
+        Problem::new(Code::DeadlineExceeded, detail).into_response()
+    })
+}
+
+/// Cross-origin access for the pages of the configured origins; without any, browsers keep to our own.
+fn cors(config: &Config) -> CorsLayer {
+    let origins: Vec<HeaderValue> = config.cors_origins.iter().filter_map(|o| o.parse().ok()).collect();
+    if origins.is_empty() {
+        return CorsLayer::new();
+    }
+    let names =
+        |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
+    let own = ["x-api-key", "x-request-id", "x-tensor-shape", "x-tensor-dtype"];
+    let mut allowed = names(&own);
+    allowed.extend([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, header::IF_MATCH]);
+    let mut exposed = names(&own[1..]);
+    exposed.extend(names(&["x-model", "x-noise-sigma", "x-familiarity", "server-timing"]));
+    exposed.extend([header::ETAG, header::LOCATION, header::RETRY_AFTER, header::CONTENT_DISPOSITION]);
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers(allowed)
+        .expose_headers(exposed)
+        .max_age(Duration::from_secs(600))
+}
+
+/// What a panic in a handler is answered with.
+fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
+    use axum::response::IntoResponse as _;
+    let text = cause.downcast_ref::<&str>().copied().map(str::to_owned);
+    let text = text.or_else(|| cause.downcast_ref::<String>().cloned());
+    Problem::internal(text.unwrap_or_else(|| "a panic without words".to_owned())).into_response()
+}

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::api::ServeError;
+
 /// See the variants; the message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -13,9 +15,6 @@ pub enum Error {
     /// Anything else that can be said in one line.
     #[error("{0}")]
     Failed(String),
-    /// Stopped by a signal (exit code 130).
-    #[error("{0}")]
-    Interrupted(String),
     /// A file or folder.
     #[error("{path}: {source}")]
     Io {
@@ -24,6 +23,26 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The configuration (exit code 2).
+    #[error(transparent)]
+    Config(#[from] super::config::Error),
+    /// The service (exit code 2 where it may not be served without keys).
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// Some of the files could not be used; each was named when it was met.
+    #[error("{failed} of {all} files failed, see the lines above")]
+    Some {
+        /// How many failed.
+        failed: usize,
+        /// How many there were.
+        all: usize,
+    },
+    /// Stopped by a signal (exit code 130).
+    #[error("{0}")]
+    Interrupted(String),
+    /// The API keys.
+    #[error(transparent)]
+    Keys(#[from] crate::api::keys::Error),
     /// The models.
     #[error(transparent)]
     Registry(#[from] crate::registry::Error),
@@ -48,8 +67,8 @@ impl Error {
     /// 2 where the caller must change the command line or the configuration, 1 otherwise.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::Usage(_) => ExitCode::from(2),
-            Error::Interrupted(_) => ExitCode::from(super::interrupt::EXIT_CODE),
+            Error::Usage(_) | Error::Config(_) | Error::Serve(ServeError::Exposed(_)) => ExitCode::from(2),
+            Error::Interrupted(_) => ExitCode::from(130),
             Error::ClosedPipe => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
         }

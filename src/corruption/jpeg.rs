@@ -9,7 +9,14 @@ use super::{Error, Span, planes};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
+/// Side of the blocks of colour images, whose chroma may be stored at half size: all places of the grid
+/// are covered by shifts below it.
+const GRID: usize = 16;
+
 /// Writes the image as a JPEG file in memory and reads it back. Values are clipped to [0, 1].
+///
+/// The grid of blocks lies anywhere, not always at the upper left corner: a model that has only seen
+/// grids at the corner of its crops fails on pictures that were cropped after they had been compressed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Jpeg {
@@ -25,41 +32,58 @@ impl Jpeg {
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         let quality = self.quality.draw_whole(rng).clamp(1, 100) as u8;
         let (channels, height, width) = planes(shape);
-        let (Ok(w), Ok(h)) = (u16::try_from(width), u16::try_from(height)) else {
-            return; // The format knows no larger image, and no crop is as large.
-        };
+        let frame = Frame { height, width, down: rng.below(GRID), right: rng.below(GRID) };
         let group = if channels == 3 { 3 } else { 1 };
         for planes in data.chunks_exact_mut(group * height * width) {
-            // Bytes that our own encoder wrote a moment ago do not fail to be read; if they did, an
-            // uncorrupted crop would be no harm.
-            if let Ok(bytes) = round_trip(&interleave(planes, group), w, h, group, quality) {
-                deinterleave(&bytes, planes, group);
+            // Bytes that our own encoder wrote a moment ago do not fail to be read, and no crop is
+            // larger than the format's 65535 pixels; if it were, an uncorrupted crop is no harm.
+            if let Ok(pixels) = frame.round_trip(&frame.pixels(planes, group), group, quality) {
+                frame.put_back(&pixels, planes, group);
             }
         }
     }
 }
 
-/// 8-bit pixels, channels last, through a file and back.
-fn round_trip(pixels: &[u8], width: u16, height: u16, channels: usize, quality: u8) -> ImageResult<Vec<u8>> {
-    let color: ExtendedColorType = if channels == 3 { Rgb8 } else { L8 };
-    let mut file = Vec::new();
-    JpegEncoder::new_with_quality(&mut file, quality).encode(pixels, width.into(), height.into(), color)?;
-    let decoder = JpegDecoder::new(std::io::Cursor::new(file))?;
-    let mut back = vec![0; pixels.len()];
-    decoder.read_image(&mut back)?;
-    Ok(back)
+/// An image moved down and to the right, its first row and column filling the gap.
+struct Frame {
+    height: usize,
+    width: usize,
+    down: usize,
+    right: usize,
 }
 
-fn interleave(planes: &[f32], channels: usize) -> Vec<u8> {
-    let area = planes.len() / channels;
-    let byte = |i: usize| (planes[i % channels * area + i / channels].clamp(0.0, 1.0) * 255.0).round() as u8;
-    (0..planes.len()).map(byte).collect()
-}
+impl Frame {
+    /// 8-bit pixels of the moved image, channels last.
+    fn pixels(&self, planes: &[f32], channels: usize) -> Vec<u8> {
+        let (area, columns) = (self.height * self.width, self.width + self.right);
+        let byte = |i: usize| {
+            let (pixel, channel) = (i / channels, i % channels);
+            let (y, x) = (pixel / columns, pixel % columns);
+            let from = y.saturating_sub(self.down) * self.width + x.saturating_sub(self.right);
+            (planes[channel * area + from].clamp(0.0, 1.0) * 255.0).round() as u8
+        };
+        (0..(self.height + self.down) * columns * channels).map(byte).collect()
+    }
 
-fn deinterleave(pixels: &[u8], planes: &mut [f32], channels: usize) {
-    let area = planes.len() / channels;
-    for (i, &byte) in pixels.iter().enumerate() {
-        planes[i % channels * area + i / channels] = f32::from(byte) / 255.0;
+    /// Through a file and back.
+    fn round_trip(&self, pixels: &[u8], channels: usize, quality: u8) -> ImageResult<Vec<u8>> {
+        let color: ExtendedColorType = if channels == 3 { Rgb8 } else { L8 };
+        let side = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (width, height) = (side(self.width + self.right), side(self.height + self.down));
+        let mut file = Vec::new();
+        JpegEncoder::new_with_quality(&mut file, quality).encode(pixels, width, height, color)?;
+        let mut back = vec![0; pixels.len()];
+        JpegDecoder::new(std::io::Cursor::new(file))?.read_image(&mut back)?;
+        Ok(back)
+    }
+
+    fn put_back(&self, pixels: &[u8], planes: &mut [f32], channels: usize) {
+        let (area, columns) = (self.height * self.width, self.width + self.right);
+        for (i, value) in planes.iter_mut().enumerate() {
+            let (channel, y, x) = (i / area, i % area / self.width, i % self.width);
+            let pixel = (y + self.down) * columns + x + self.right;
+            *value = f32::from(pixels[pixel * channels + channel]) / 255.0;
+        }
     }
 }
 
@@ -90,6 +114,17 @@ mod tests {
             assert!(high < middle && middle < low, "{high} {middle} {low}");
             assert!(high < 0.02 && low > 0.02, "{high} {low}");
         }
+    }
+
+    #[test]
+    fn a_moved_image_comes_back_to_its_place() {
+        let planes: Vec<f32> = (0..24).map(|i| (10 * i) as f32 / 255.0).collect();
+        let frame = Frame { height: 2, width: 4, down: 3, right: 1 };
+        let pixels = frame.pixels(&planes, 3);
+        assert_eq!(pixels.len(), 5 * 5 * 3);
+        let mut back = vec![0.0; 24];
+        frame.put_back(&pixels, &mut back, 3);
+        assert_eq!(back, planes);
     }
 
     #[test]

@@ -50,8 +50,9 @@ impl Span {
 
     /// Whether the range lies within `[low, high]`.
     pub(super) fn check(self, field: &str, low: f32, high: f32) -> Result<(), Error> {
-        // Negated, so that NaN fails too.
-        if !(self.low <= self.high) {
+        // Asked for what must hold, so that NaN fails too.
+        let is_ordered = self.low <= self.high;
+        if !is_ordered {
             return Err(Error::Order { field: field.to_owned(), seen: self });
         }
         if !(self.low >= low && self.high <= high) {

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{Dataset, Error, Item, Skipped, Wanted, read, unify};
-use crate::codec;
+use super::{Dataset, Error, Item, Skipped, Wanted, archive, read, unify};
 use crate::limits::Limits;
 use crate::sample::Sample;
 
@@ -53,17 +52,17 @@ pub(super) fn uploads(files: Vec<(String, Vec<u8>)>, limits: &Limits, wanted: Wa
     let mut gathering = Gathering::default();
     let several = files.len() > 1;
     for (name, bytes) in files {
-        let entries = if !bytes.starts_with(b"PK\x03\x04") {
-            vec![(name, bytes)]
-        } else {
+        let entries = match archive::entries(&bytes, limits) {
+            None => vec![(name, bytes)],
             // The archive's own name counts as a folder: `noisy.zip` beside `clean.zip` are pairs.
-            let prefix = if several { format!("{}/", stem(&name)) } else { String::new() };
-            match codec::read_zip(&bytes, limits) {
-                Ok(entries) => entries.into_iter().map(|(path, b)| (format!("{prefix}{path}"), b)).collect(),
-                Err(error) => {
-                    gathering.skip(name, error.to_string());
-                    continue;
-                }
+            Some(Ok(entries)) if several => {
+                let folder = stem(&name);
+                entries.into_iter().map(|(path, b)| (format!("{folder}/{path}"), b)).collect()
+            }
+            Some(Ok(entries)) => entries,
+            Some(Err(reason)) => {
+                gathering.skip(name, reason);
+                continue;
             }
         };
         for some in entries.chunks(FILES_AT_A_TIME) {
@@ -92,7 +91,7 @@ fn is_hidden(name: &str) -> bool {
 
 /// A path without its ending.
 fn stem(path: &str) -> &str {
-    let path = path.strip_suffix(".gz").unwrap_or(path);
+    let path = path.strip_suffix(".gz").or_else(|| path.strip_suffix(".tgz")).unwrap_or(path);
     let file = path.rfind('/').map_or(0, |slash| slash + 1);
     path[file..].rfind('.').filter(|&dot| dot > 0).map_or(path, |dot| &path[..file + dot])
 }
@@ -216,7 +215,7 @@ impl Gathering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Array, DType};
+    use crate::codec::{self, Array, DType};
 
     fn npy(dims: &[usize], value: f32) -> Vec<u8> {
         let data = vec![value; dims.iter().product()];

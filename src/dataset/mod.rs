@@ -3,10 +3,11 @@
 //! # Layout
 //! A folder (or archive) is read through, subfolders included, in order of names. A file under a folder
 //! named `noisy` and the file of the same path under `clean` are a pair; any other file is a sample by
-//! itself. Images, npy arrays and stacks, CSV (a vector a row) and MNIST's idx files are read, each
-//! also gzipped; archives are zip files. What cannot be used is listed with its reason and never ends
+//! itself; repeats of one scene share a folder. Images, npy arrays and stacks, CSV (a vector a row), WAV
+//! and MNIST's idx files are read, each also gzipped; archives are zip and tar files. What cannot be used is listed with its reason and never ends
 //! the reading: whether enough is left is for the caller to say.
 
+mod archive;
 mod augment;
 mod gather;
 mod idx;
@@ -14,7 +15,9 @@ mod loader;
 mod notes;
 mod read;
 mod split;
+mod table;
 mod unify;
+mod wav;
 
 pub use augment::turn;
 pub use loader::{Batch, Loader, Plan};
@@ -166,11 +169,22 @@ impl Dataset {
     /// side has at least one item when there are two different ones; a single item stands on both, and
     /// the note says so.
     pub fn split(&self, fraction: f32, seed: u64) -> Split<'_> {
-        split::split(&self.items, fraction, seed)
+        split::by_content(&self.items, fraction, seed)
+    }
+
+    /// [`Dataset::split`] for repeats: all samples of one scene ([`Item::scene`]) fall on the same side,
+    /// which depends on the scene's name and `seed` alone.
+    pub fn split_by_scene(&self, fraction: f32, seed: u64) -> Split<'_> {
+        split::by_scene(&self.items, fraction, seed)
     }
 }
 
 impl Item {
+    /// The folder it lies in, which repeats of one scene share; empty at the top.
+    pub fn scene(&self) -> &str {
+        self.name.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
     /// What a validation run feeds to the model: the noisy twin where there is one, else the clean
     /// sample corrupted by draw `index` under `seed`, the same in every run.
     pub fn noisy_or(&self, corruption: &Corruption, seed: u64, index: u64) -> Sample {

@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use flate2::read::GzDecoder;
 
-use super::{Wanted, idx, unify};
+use super::{Wanted, idx, table, unify, wav};
 use crate::codec::{self, Array, Format, SampleSpec};
 use crate::limits::Limits;
 use crate::sample::{Kind, Sample, Shape};
@@ -26,14 +26,18 @@ pub(super) fn read(name: &str, bytes: &[u8], limits: &Limits, wanted: Wanted) ->
     }
     let samples = if idx::is_idx(bytes) {
         idx::read_idx(bytes, limits)?
+    } else if wav::is_wav(bytes) {
+        vec![wav::read_wav(bytes, limits)?]
     } else if Format::sniff(bytes).is_some_and(Format::is_image) {
         vec![codec::read_image(bytes, None, limits).map_err(|e| e.to_string())?.sample]
     } else if Format::sniff(bytes) == Some(Format::Npy) {
         read_array(bytes, limits, wanted)?
     } else if is_table(name) {
-        read_table(bytes, limits, wanted)?
+        from_table(bytes, limits, wanted)?
+    } else if bytes.starts_with(b"PK\x03\x04") {
+        return Err("is an archive within a folder or an archive; unpack it first".to_owned());
     } else {
-        return Err("is no image, npy array, idx or csv file".to_owned());
+        return Err("is no image, npy array, wav, idx or csv file".to_owned());
     };
     let channels = |sample| match wanted.channels {
         Some(channels) => unify::with_channels(sample, channels),
@@ -59,8 +63,8 @@ fn is_table(name: &str) -> bool {
 }
 
 /// A table: a vector a row, or one signal with a channel a column.
-fn read_table(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
-    let rows = codec::read_csv(bytes, limits).map_err(|e| e.to_string())?;
+fn from_table(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
+    let rows = table::read_table(bytes, limits)?;
     let vector = |row: Vec<f32>| {
         let shape = Shape::Vector { features: row.len() };
         Sample::new(shape, row).map_err(|e| e.to_string())

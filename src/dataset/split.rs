@@ -19,8 +19,27 @@ pub struct Split<'a> {
 }
 
 /// See [`super::Dataset::split`].
-pub(super) fn split(items: &[Item], fraction: f32, seed: u64) -> Split<'_> {
-    let places: Vec<u64> = items.par_iter().map(|item| place(item, seed)).collect();
+pub(super) fn by_content(items: &[Item], fraction: f32, seed: u64) -> Split<'_> {
+    let place = |item: &Item| place(digest(&seed.to_le_bytes(), &[&item.clean]));
+    split(items, &items.par_iter().map(place).collect::<Vec<_>>(), fraction)
+}
+
+/// See [`super::Dataset::split_by_scene`].
+pub(super) fn by_scene(items: &[Item], fraction: f32, seed: u64) -> Split<'_> {
+    let place = |item: &Item| {
+        let hasher = Sha256::new_with_prefix(seed.to_le_bytes());
+        place(hasher.chain_update(item.scene()).finalize().into())
+    };
+    split(items, &items.iter().map(place).collect::<Vec<_>>(), fraction)
+}
+
+/// A number spread evenly over all of `u64`.
+fn place(digest: [u8; 32]) -> u64 {
+    u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|i| digest[i]))
+}
+
+/// Divides items by their places; items of one place stay together.
+fn split<'a>(items: &'a [Item], places: &[u64], fraction: f32) -> Split<'a> {
     // Doubles share one place, so groups, not items, are what can be moved.
     let mut groups: BTreeMap<u64, usize> = BTreeMap::new();
     places.iter().for_each(|&place| *groups.entry(place).or_default() += 1);
@@ -29,7 +48,7 @@ pub(super) fn split(items: &[Item], fraction: f32, seed: u64) -> Split<'_> {
     };
     if groups.len() == 1 {
         let all: Vec<&Item> = items.iter().collect();
-        let note = "there is only one sample, so the scores are on the sample that was trained on; \
+        let note = "there is only one sample or scene, so the scores are on what was trained on; \
                     add others to learn how well the model does on new ones";
         return Split { train: all.clone(), held_out: all, note: Some(note.to_owned()) };
     }
@@ -37,19 +56,13 @@ pub(super) fn split(items: &[Item], fraction: f32, seed: u64) -> Split<'_> {
     // The lowest place is always held out and the highest never.
     let is_held_out = |place: u64| place == first || (place < edge && place != last);
     let (mut train, mut held_out) = (Vec::new(), Vec::new());
-    for (item, &place) in items.iter().zip(&places) {
+    for (item, &place) in items.iter().zip(places) {
         if is_held_out(place) { held_out.push(item) } else { train.push(item) }
     }
     let note = (held_out.len() < 4).then(|| {
         format!("only {} of {} samples are held out, so the scores are rough", held_out.len(), items.len())
     });
     Split { train, held_out, note }
-}
-
-/// A number for what the item shows and for the seed, spread evenly over all of `u64`.
-fn place(item: &Item, seed: u64) -> u64 {
-    let digest = digest(&seed.to_le_bytes(), &[&item.clean]);
-    u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|i| digest[i]))
 }
 
 /// A digest of shapes and numbers, behind `salt`.
@@ -84,7 +97,7 @@ mod tests {
     #[test]
     fn about_the_stated_fraction_is_held_out() {
         let items = items(2000);
-        let split = split(&items, 0.1, 1);
+        let split = by_content(&items, 0.1, 1);
         assert!((150..250).contains(&split.held_out.len()), "{}", split.held_out.len());
         assert_eq!(split.train.len() + split.held_out.len(), 2000);
         assert_eq!(split.note, None);
@@ -93,8 +106,8 @@ mod tests {
     #[test]
     fn adding_files_moves_no_other_file() {
         let many = items(400);
-        let before = split(&many[..300], 0.2, 1);
-        let after = split(&many, 0.2, 1);
+        let before = by_content(&many[..300], 0.2, 1);
+        let after = by_content(&many, 0.2, 1);
         let kept: Vec<_> = names(&after.held_out).into_iter().filter(|name| *name < "0300").collect();
         assert_eq!(names(&before.held_out), kept);
     }
@@ -102,8 +115,8 @@ mod tests {
     #[test]
     fn another_seed_splits_otherwise() {
         let items = items(100);
-        assert_eq!(names(&split(&items, 0.2, 1).held_out), names(&split(&items, 0.2, 1).held_out));
-        assert_ne!(names(&split(&items, 0.2, 1).held_out), names(&split(&items, 0.2, 2).held_out));
+        assert_eq!(names(&by_content(&items, 0.2, 1).held_out), names(&by_content(&items, 0.2, 1).held_out));
+        assert_ne!(names(&by_content(&items, 0.2, 1).held_out), names(&by_content(&items, 0.2, 2).held_out));
     }
 
     #[test]
@@ -111,7 +124,7 @@ mod tests {
         let mut many = items(50);
         let doubles = items(50).into_iter().map(|item| Item { name: format!("x{}", item.name), ..item });
         many.extend(doubles);
-        let split = split(&many, 0.3, 1);
+        let split = by_content(&many, 0.3, 1);
         for item in &split.held_out {
             assert!(!split.train.iter().any(|other| other.clean == item.clean), "{}", item.name);
         }
@@ -122,16 +135,27 @@ mod tests {
         for seed in 0..20 {
             for fraction in [0.0, 0.5, 1.0] {
                 let items = items(2);
-                let split = split(&items, fraction, seed);
+                let split = by_content(&items, fraction, seed);
                 assert_eq!((split.train.len(), split.held_out.len()), (1, 1));
             }
         }
     }
 
     #[test]
+    fn repeats_of_a_scene_fall_on_one_side() {
+        let mut many = items(200);
+        many.iter_mut().enumerate().for_each(|(i, item)| item.name = format!("scene{}/{i}", i % 20));
+        let split = by_scene(&many, 0.3, 1);
+        assert!(!split.held_out.is_empty() && !split.train.is_empty());
+        for item in &split.held_out {
+            assert!(!split.train.iter().any(|other| other.scene() == item.scene()), "{}", item.name);
+        }
+    }
+
+    #[test]
     fn a_single_item_stands_on_both_sides_and_the_note_says_so() {
         let items = items(1);
-        let split = split(&items, 0.1, 1);
+        let split = by_content(&items, 0.1, 1);
         assert_eq!((split.train.len(), split.held_out.len()), (1, 1));
         assert!(split.note.unwrap().contains("only one sample"));
     }

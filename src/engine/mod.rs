@@ -1,1 +1,426 @@
-//! (being built)
+//! The engine: the scheduler between many requests and few cores.
+//!
+//! A request asks for [`Engine::session`] and then for one of [`Engine::denoise`], [`Engine::encode`],
+//! [`Engine::decode`] (or [`Engine::run`] for anything else). It is let in by bytes and by count, waits
+//! its turn, and is computed on the engine's own threads; async threads never compute.
+
+mod admission;
+mod config;
+mod cores;
+mod error;
+mod models;
+mod pool;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, oneshot};
+
+use admission::{Admission, Bounds};
+use models::Models;
+use pool::Pool;
+
+pub use config::Config;
+pub use error::Error;
+
+use crate::infer::{self, Denoised, Options, Session};
+use crate::name::{ModelRef, Name};
+use crate::registry::Registry;
+use crate::sample::{Latent, Sample};
+
+/// Samples of fewer numbers than this are done sooner than other threads are woken.
+const TINY: usize = 4096;
+
+/// The engine; clones share it. The last one to go stops its threads.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    registry: Arc<Registry>,
+    models: Models<Session>,
+    admission: Arc<Admission>,
+    pool: Pool,
+    /// Held by the one large sample that has all cores.
+    wide: Arc<Semaphore>,
+    is_started: AtomicBool,
+}
+
+/// A result with the time it took, for `Server-Timing`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Done<T> {
+    /// What was computed.
+    pub value: T,
+    /// From arrival to the start of the work.
+    pub queued: Duration,
+    /// The work itself.
+    pub ran: Duration,
+}
+
+/// How the engine is, for `/readyz`, `/startupz` and start-up logs.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Health {
+    /// [`Engine::preload`] has come to its end.
+    pub is_started: bool,
+    /// Takes no new work.
+    pub is_draining: bool,
+    /// Worker threads.
+    pub workers: usize,
+    /// Workers that have been at one sample for longer than `engine.stuck_after_seconds`.
+    pub stuck: usize,
+    /// Models that are loaded, as `name@version`.
+    pub models: Vec<String>,
+    /// Requests inside, waiting or at work.
+    pub requests: usize,
+    /// Bytes of working memory they need.
+    pub bytes: usize,
+    /// Bytes there are.
+    pub memory_bytes: usize,
+}
+
+impl Health {
+    /// Whether requests should be sent here. Overload alone does not make it false: it is answered
+    /// with 429, and taking an instance away would make it worse for the rest.
+    pub fn is_ready(&self) -> bool {
+        self.is_started && !self.is_draining && self.stuck < self.workers
+    }
+}
+
+impl Engine {
+    /// Starts the worker threads; models are loaded on first use or by [`Engine::preload`].
+    ///
+    /// # Panics
+    /// The system gives no threads: nothing can be served then.
+    pub fn start(config: Config, registry: Arc<Registry>) -> Self {
+        let cores = cores::start();
+        let workers = config.workers.unwrap_or(cores).max(1);
+        let memory_bytes = config.memory_bytes.unwrap_or_else(|| config::memory() / 2);
+        let queue_bytes = config.queue_bytes.unwrap_or(memory_bytes.saturating_mul(4));
+        let bounds = Bounds { workers, queue: config.queue, memory_bytes, queue_bytes };
+        Self(Arc::new(Inner {
+            registry,
+            models: Models::new(config.loaded_models),
+            admission: Arc::new(Admission::new(bounds)),
+            pool: Pool::start(workers).expect("the system gives threads to a process that starts"),
+            wide: Arc::new(Semaphore::new(1)),
+            is_started: AtomicBool::new(false),
+            config,
+        }))
+    }
+
+    /// The models there are.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.0.registry
+    }
+
+    /// The loaded model that `reference` means now; loads it on first use.
+    ///
+    /// # Errors
+    /// There is no such model or version, it is damaged, or there is no room for the work of loading.
+    pub async fn session(&self, reference: &ModelRef) -> Result<Arc<Session>, Error> {
+        let (name, version) = self.0.registry.resolve(reference)?;
+        let exact = ModelRef { name: name.clone(), version: Some(version) };
+        let load = || async {
+            let registry = Arc::clone(&self.0.registry);
+            let work = move || Ok(Session::load(registry.read(&exact)?)?);
+            self.run(0, work).await?.value
+        };
+        self.0.models.get((name, version), load).await
+    }
+
+    /// Loads these models, so that first requests need not wait, and opens the engine for `/readyz`.
+    /// Gives those that failed, with the reason; they are tried again on first use.
+    pub async fn preload(&self, models: &[ModelRef]) -> Vec<(ModelRef, Error)> {
+        let mut failed = Vec::new();
+        for model in models {
+            if let Err(error) = self.session(model).await {
+                failed.push((model.clone(), error));
+            }
+        }
+        self.0.is_started.store(true, Ordering::Release);
+        failed
+    }
+
+    /// Forgets loaded versions of `name` other than its default one, after a version came or went or the
+    /// default moved. Requests under way finish with the version they began with.
+    pub fn reload(&self, name: &Name) {
+        let default = self.0.registry.get(name).ok().map(|summary| summary.default);
+        self.0.models.forget(name, default);
+    }
+
+    /// [`Session::denoise`] in its turn.
+    ///
+    /// # Errors
+    /// Those of the session, or no room.
+    pub async fn denoise(
+        &self,
+        session: &Arc<Session>,
+        sample: Sample,
+        options: Options,
+    ) -> Result<Done<Denoised>, Error> {
+        let size = Size::of(session, sample.shape());
+        let session = Arc::clone(session);
+        flatten(self.run_sized(size, move || session.denoise(&sample, &options)).await?)
+    }
+
+    /// [`Session::encode`] in its turn.
+    ///
+    /// # Errors
+    /// Those of the session, or no room.
+    pub async fn encode(
+        &self,
+        session: &Arc<Session>,
+        sample: Sample,
+        ratio: Option<f32>,
+    ) -> Result<Done<Latent>, Error> {
+        let size = Size::of(session, sample.shape());
+        let session = Arc::clone(session);
+        flatten(self.run_sized(size, move || session.encode(&sample, ratio)).await?)
+    }
+
+    /// [`Session::decode`] in its turn.
+    ///
+    /// # Errors
+    /// Those of the session, or no room.
+    pub async fn decode(&self, session: &Arc<Session>, latent: Latent) -> Result<Done<Sample>, Error> {
+        let size = Size::of(session, latent.shape);
+        let session = Arc::clone(session);
+        flatten(self.run_sized(size, move || session.decode(&latent)).await?)
+    }
+
+    /// Computes `work`, which needs `bytes` of memory beside its captures, on one of the engine's threads.
+    ///
+    /// Dropping the future takes the work out of the queue; once begun it is finished, unheard.
+    ///
+    /// # Errors
+    /// No room, never room, a panic in `work`, or the engine is stopping.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Done<T>, Error> {
+        self.run_sized(Size { bytes, numbers: 0 }, work).await
+    }
+
+    /// How the engine is now.
+    pub fn health(&self) -> Health {
+        let load = self.0.admission.load();
+        let limit = Duration::try_from_secs_f64(self.0.config.stuck_after_seconds).unwrap_or(Duration::MAX);
+        Health {
+            is_started: self.0.is_started.load(Ordering::Acquire),
+            is_draining: self.0.admission.is_draining(),
+            workers: self.0.pool.workers(),
+            stuck: self.0.pool.stuck(limit),
+            models: self.0.models.loaded().into_iter().map(|(name, v)| format!("{name}@{v}")).collect(),
+            requests: load.requests,
+            bytes: load.bytes,
+            memory_bytes: self.0.admission.memory_bytes(),
+        }
+    }
+
+    /// Takes no new work and waits until all inside is done, at most for `deadline`; then drops what waits.
+    /// Whether all was done.
+    pub async fn shutdown(&self, deadline: Duration) -> bool {
+        let drained = tokio::time::timeout(deadline, self.0.admission.drain()).await.is_ok();
+        self.0.pool.close();
+        drained
+    }
+
+    async fn run_sized<T: Send + 'static>(
+        &self,
+        size: Size,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Done<T>, Error> {
+        let arrived = Instant::now();
+        let ticket = self.0.admission.enter(size.bytes)?;
+        let is_wide = size.numbers >= self.0.config.wide_numbers;
+        // First the right to all cores, then memory: memory must not lie idle while its owner waits.
+        let wide = if is_wide { Arc::clone(&self.0.wide).acquire_owned().await.ok() } else { None };
+        let memory = ticket.memory().await?;
+        let (reply, result) = oneshot::channel();
+        self.0.pool.submit(Box::new(move || {
+            let held = (wide, memory);
+            if reply.is_closed() {
+                return;
+            }
+            let begun = Instant::now();
+            let has_all = is_wide || (size.numbers >= TINY && ticket.is_alone());
+            let value = catch_unwind(AssertUnwindSafe(|| cores::run(has_all, work)));
+            let ran = begun.elapsed();
+            ticket.record(ran);
+            // Before the answer: who has it may count on the room.
+            drop((held, ticket));
+            let done = |value| Done { value, queued: begun - arrived, ran };
+            let _ = reply.send(value.map(done).map_err(|cause| Error::Panicked(message(cause))));
+        }));
+        // The task is dropped unanswered only where the pool was closed.
+        result.await.unwrap_or(Err(Error::Draining))
+    }
+}
+
+/// What scheduling wants to know of a piece of work.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    bytes: usize,
+    numbers: usize,
+}
+
+impl Size {
+    fn of(session: &Session, shape: crate::sample::Shape) -> Self {
+        Self { bytes: session.working_bytes(shape), numbers: shape.numbers() }
+    }
+}
+
+fn flatten<T>(done: Done<infer::Result<T>>) -> Result<Done<T>, Error> {
+    let Done { value, queued, ran } = done;
+    Ok(Done { value: value?, queued, ran })
+}
+
+/// What a panic said.
+fn message(cause: Box<dyn Any + Send>) -> String {
+    let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| cause.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn engine(config: Config) -> Engine {
+        Engine::start(config, Arc::new(Registry::open(None, None).unwrap()))
+    }
+
+    fn one_worker(queue: usize) -> Engine {
+        engine(Config { workers: Some(1), queue, memory_bytes: Some(1 << 20), ..Config::default() })
+    }
+
+    /// Work that waits until the sender is dropped, already begun on the only worker.
+    async fn occupy(engine: &Engine) -> (mpsc::Sender<()>, tokio::task::JoinHandle<()>) {
+        let (go, wait) = mpsc::channel::<()>();
+        let (begun_tx, begun) = oneshot::channel();
+        let engine = engine.clone();
+        let task = tokio::spawn(async move {
+            let work = move || {
+                begun_tx.send(()).unwrap();
+                let _ = wait.recv();
+            };
+            engine.run(0, work).await.unwrap();
+        });
+        begun.await.unwrap();
+        (go, task)
+    }
+
+    #[tokio::test]
+    async fn a_result_comes_with_its_times() {
+        let pause = Duration::from_millis(20);
+        let done = one_worker(1).run(0, move || std::thread::sleep(pause)).await.unwrap();
+        assert!(done.ran >= pause && done.queued < pause, "{done:?}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_request() {
+        let engine = one_worker(1);
+        let error = engine.run(0, || panic!("tensor {}", 7)).await.map(|d: Done<()>| d.value).unwrap_err();
+        assert!(matches!(&error, Error::Panicked(text) if text == "tensor 7"), "{error}");
+        assert_eq!(engine.run(0, || 5).await.unwrap().value, 5);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let engine = one_worker(0);
+        let (go, busy) = occupy(&engine).await;
+        assert!(matches!(engine.run(0, || ()).await, Err(Error::QueueFull { .. })));
+        drop(go);
+        busy.await.unwrap();
+        assert!(engine.run(0, || ()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn work_of_a_caller_who_left_is_not_computed() {
+        let engine = one_worker(9);
+        let (go, busy) = occupy(&engine).await;
+        let (tx, computed) = mpsc::channel::<()>();
+        let left =
+            tokio::time::timeout(Duration::from_millis(20), engine.run(0, move || tx.send(()).unwrap()));
+        assert!(left.await.is_err());
+        drop(go);
+        busy.await.unwrap();
+        engine.run(0, || ()).await.unwrap();
+        assert!(computed.try_recv().is_err());
+        assert_eq!(engine.health().requests, 0);
+    }
+
+    #[tokio::test]
+    async fn what_needs_more_than_the_budget_is_refused() {
+        let error = one_worker(9).run((1 << 20) + 1, || ()).await.unwrap_err();
+        assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn together_they_stay_within_the_budget() {
+        let (workers, memory_bytes, queue_bytes) = (Some(4), Some(1 << 20), Some(64 << 20));
+        let engine = engine(Config { workers, memory_bytes, queue_bytes, ..Config::default() });
+        let (now, most) = (Arc::new(std::sync::Mutex::new(0)), Arc::new(std::sync::Mutex::new(0)));
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..12 {
+            let (engine, now, most) = (engine.clone(), Arc::clone(&now), Arc::clone(&most));
+            all.spawn(async move {
+                let work = move || {
+                    *now.lock().unwrap() += 1;
+                    let inside: usize = *now.lock().unwrap();
+                    let mut most = most.lock().unwrap();
+                    *most = inside.max(*most);
+                    drop(most);
+                    std::thread::sleep(Duration::from_millis(3));
+                    *now.lock().unwrap() -= 1;
+                };
+                engine.run(500 << 10, work).await.unwrap();
+            });
+        }
+        all.join_all().await;
+        assert_eq!(*most.lock().unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn requests_are_done_in_order_of_arrival() {
+        let engine = one_worker(99);
+        let (go, busy) = occupy(&engine).await;
+        let (tx, order) = mpsc::channel();
+        let mut all = tokio::task::JoinSet::new();
+        for i in 0..20 {
+            let (engine, tx) = (engine.clone(), tx.clone());
+            all.spawn(async move { engine.run(1024, move || tx.send(i).unwrap()).await.unwrap() });
+        }
+        tokio::task::yield_now().await;
+        drop((go, tx));
+        busy.await.unwrap();
+        all.join_all().await;
+        assert_eq!(order.iter().collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn shutdown_finishes_what_is_inside_and_refuses_the_rest() {
+        let engine = one_worker(9);
+        let (go, busy) = occupy(&engine).await;
+        assert!(!engine.shutdown(Duration::from_millis(10)).await);
+        drop(go);
+        busy.await.unwrap();
+        assert!(matches!(engine.run(0, || ()).await, Err(Error::Draining)));
+        assert!(engine.shutdown(Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test]
+    async fn ready_only_after_preloading() {
+        let engine = one_worker(1);
+        assert!(!engine.health().is_ready());
+        let failed = engine.preload(&["no-such".parse().unwrap()]).await;
+        assert!(matches!(failed[0].1, Error::Registry(_)) && engine.health().is_ready());
+    }
+}

@@ -1,5 +1,7 @@
 //! Between planes and channels-last: square transposes in registers.
 
+use super::epilogue::Epilogue;
+use super::parallel::Shared;
 use super::simd::Simd;
 
 /// Copies `n` pixels of `channels <= N` planes, `plane` floats apart, to `to[pixel * pitch + channel]`; lanes
@@ -59,5 +61,44 @@ pub(super) unsafe fn zero<S: Simd>(n: usize, to: *mut f32, pitch: usize) {
     for p in 0..n {
         // SAFETY: the caller's contract.
         unsafe { S::store(to.add(p * pitch), S::zero()) };
+    }
+}
+
+/// The way back: `n` pixels of N channels each, one after another at `from`, to `channels <= N` planes of `out`, `plane`
+/// floats apart from `at` on, through the epilogue of channels `z` on.
+///
+/// # Safety
+/// `from` is readable for n rows of N floats, and the places of `out` are the caller's alone.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+pub(super) unsafe fn scatter<S: Simd>(
+    from: *const f32,
+    plane: usize,
+    channels: usize,
+    n: usize,
+    out: Shared<f32>,
+    at: usize,
+    z: usize,
+    epilogue: &Epilogue,
+) {
+    let mut p = 0;
+    while p < n {
+        let lanes = S::N.min(n - p);
+        // SAFETY: the caller's contract: lanes never pass n, channels never pass `channels`.
+        unsafe {
+            let mut v = [S::zero(); 16];
+            for i in 0..S::N {
+                // Rows beyond n repeat the last: they are not stored.
+                v[i] = S::load(from.add((p + i.min(lanes - 1)) * S::N));
+            }
+            S::transpose(&mut v);
+            for c in 0..S::N {
+                if c < channels {
+                    let at = at + c * plane + p;
+                    epilogue.vector::<S>(v[c], out.part(at, lanes), at, z + c);
+                }
+            }
+        }
+        p += lanes;
     }
 }

@@ -6,7 +6,7 @@ use super::epilogue::Epilogue;
 use super::isa::{Isa, Work, dispatch};
 use super::parallel::{self, Shared};
 use super::simd::Simd;
-use super::{direct, output, weight_grad};
+use super::{direct, output, weight_grad, winograd};
 
 /// What happens to a convolution's sum before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,12 +73,13 @@ pub struct Packed {
     isa: Isa,
     weight: Vec<f32>,
     direct: OnceLock<Vec<f32>>,
+    winograd: OnceLock<Vec<f32>>,
 }
 
 impl Packed {
     /// Holds `weight`, `(Z, C, KH, KW)`, for the instruction set in use.
     pub fn new(weight: Vec<f32>) -> Self {
-        Self { isa: Isa::current(), weight, direct: OnceLock::new() }
+        Self { isa: Isa::current(), weight, direct: OnceLock::new(), winograd: OnceLock::new() }
     }
 }
 
@@ -89,22 +90,27 @@ impl Packed {
 pub fn conv2d(
     conv: &Conv,
     x: &[f32],
-    weight: &Packed,
+    packed: &Packed,
     bias: Option<&[f32]>,
     act: Activation,
     residual: Option<&[f32]>,
 ) -> Vec<f32> {
-    conv.check(x.len(), weight.weight.len(), residual.map_or(conv.output_len(), <[f32]>::len));
+    conv.check(x.len(), packed.weight.len(), residual.map_or(conv.output_len(), <[f32]>::len));
     assert!(bias.is_none_or(|bias| bias.len() == conv.c_out), "one bias a channel: {conv:?}");
     let epilogue = Epilogue { bias, residual, relu: act == Activation::Relu };
     output(conv.output_len(), |out| {
         if conv.output_len() == 0 {
             return;
         }
-        let packed = weight.direct.get_or_init(|| {
-            direct::pack(weight.isa, &weight.weight, conv.c_out, conv.c_in * conv.kh * conv.kw)
-        });
-        direct::conv2d(weight.isa, conv, x, packed, &epilogue, out);
+        let Packed { isa, weight, .. } = packed;
+        if winograd::fits(conv) {
+            let packed = packed.winograd.get_or_init(|| winograd::pack(*isa, conv, weight, false));
+            winograd::conv2d(*isa, conv, x, packed, &epilogue, out);
+        } else {
+            let k = conv.c_in * conv.kh * conv.kw;
+            let packed = packed.direct.get_or_init(|| direct::pack(*isa, weight, conv.c_out, k));
+            direct::conv2d(*isa, conv, x, packed, &epilogue, out);
+        }
     })
 }
 
@@ -115,6 +121,22 @@ pub fn conv2d(
 pub fn grad_input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
     conv.check(conv.input_len(), weight.len(), grad.len());
     // It is a convolution of the gradient with the kernel turned by 180 degrees and its channels swapped.
+    let (isa, turned) = (Isa::current(), conv.transposed());
+    let epilogue = Epilogue { bias: None, residual: None, relu: false };
+    output(conv.input_len(), |out| {
+        if conv.input_len() == 0 {
+        } else if winograd::fits(conv) {
+            let packed = winograd::pack(isa, conv, weight, true);
+            winograd::conv2d(isa, &turned, grad, &packed, &epilogue, out);
+        } else {
+            let packed = direct::pack(isa, &turn(conv, weight), conv.c_in, conv.c_out * conv.kh * conv.kw);
+            direct::conv2d(isa, &turned, grad, &packed, &epilogue, out);
+        }
+    })
+}
+
+/// Weights `(Z, C, KH, KW)` as `(C, Z, KH, KW)`, taps in reverse.
+fn turn(conv: &Conv, weight: &[f32]) -> Vec<f32> {
     let taps = conv.kh * conv.kw;
     let mut turned = Vec::with_capacity(weight.len());
     for c in 0..conv.c_in {
@@ -122,7 +144,7 @@ pub fn grad_input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
             turned.extend(weight[(z * conv.c_in + c) * taps..][..taps].iter().rev());
         }
     }
-    conv2d(&conv.transposed(), grad, &Packed::new(turned), None, Activation::None, None)
+    turned
 }
 
 /// The gradient of the weight, `(Z, C, KH, KW)`, from that of the sum.
@@ -132,7 +154,9 @@ pub fn grad_input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
 pub fn grad_weight(conv: &Conv, x: &[f32], grad: &[f32]) -> Vec<f32> {
     conv.check(x.len(), conv.weight_len(), grad.len());
     let mut out = vec![0.0; conv.weight_len()];
-    if conv.output_len() > 0 {
+    if conv.output_len() > 0 && winograd::fits(conv) {
+        winograd::weight_grad(Isa::current(), conv, x, grad, &mut out);
+    } else if conv.output_len() > 0 {
         weight_grad::conv2d(Isa::current(), conv, x, grad, &mut out);
     }
     out

@@ -18,32 +18,36 @@ impl Epilogue<'_> {
     #[inline(always)]
     pub(super) unsafe fn run<S: Simd>(&self, sums: *const f32, out: &mut [f32], at: usize, channel: usize) {
         let n = out.len();
-        let residual = self.residual.map(|residual| residual[at..at + n].as_ptr());
-        let bias = self.bias.map_or(0.0, |bias| bias[channel]);
-        // SAFETY: i + lanes <= n for all three buffers.
-        unsafe {
-            let bias = S::splat(bias);
-            let mut i = 0;
-            while i < n {
-                let lanes = S::N.min(n - i);
-                let whole = lanes == S::N;
-                let sum = if whole { S::load(sums.add(i)) } else { S::load_n(sums.add(i), lanes) };
-                let mut v = S::add(sum, bias);
-                if let Some(residual) = residual {
-                    let r = residual.add(i);
-                    v = S::add(v, if whole { S::load(r) } else { S::load_n(r, lanes) });
-                }
-                if self.relu {
-                    v = S::relu(v);
-                }
-                let to = out.as_mut_ptr().add(i);
-                if whole {
-                    S::store(to, v)
-                } else {
-                    S::store_n(to, lanes, v)
-                }
-                i += lanes;
+        for i in (0..n).step_by(S::N) {
+            let lanes = S::N.min(n - i);
+            // SAFETY: i + lanes <= n.
+            unsafe {
+                let sum = if lanes == S::N { S::load(sums.add(i)) } else { S::load_n(sums.add(i), lanes) };
+                self.vector::<S>(sum, out.get_unchecked_mut(i..i + lanes), at + i, channel);
             }
+        }
+    }
+
+    /// Stores the first `out.len() <= N` lanes.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `S`.
+    #[inline(always)]
+    pub(super) unsafe fn vector<S: Simd>(&self, sum: S::V, out: &mut [f32], at: usize, channel: usize) {
+        let lanes = out.len();
+        let residual = self.residual.map(|residual| residual[at..at + lanes].as_ptr());
+        let bias = self.bias.map_or(0.0, |bias| bias[channel]);
+        // SAFETY: only `lanes` floats are touched, which both slices have.
+        unsafe {
+            let mut v = S::add(sum, S::splat(bias));
+            if let Some(r) = residual {
+                v = S::add(v, if lanes == S::N { S::load(r) } else { S::load_n(r, lanes) });
+            }
+            if self.relu {
+                v = S::relu(v);
+            }
+            let to = out.as_mut_ptr();
+            if lanes == S::N { S::store(to, v) } else { S::store_n(to, lanes, v) }
         }
     }
 }

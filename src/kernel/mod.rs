@@ -20,6 +20,7 @@ mod scratch;
 mod shuffle;
 mod simd;
 mod weight_grad;
+mod winograd;
 
 pub use conv::{Activation, Conv, Packed, conv2d, grad_input, grad_sum, grad_weight};
 pub use isa::{Isa, isa, with_isa};

@@ -15,10 +15,18 @@ use super::quota;
 /// the time between two layers and less than a scheduler's time slice.
 const SPINS: usize = 2_000;
 
-/// Threads that kernels may use: the cores of this machine, capped by the cgroup's quota. Computed once.
+static THREADS: OnceLock<usize> = OnceLock::new();
+
+/// Threads that kernels may use: the cores of this machine, capped by the cgroup's quota, unless
+/// [`set_threads`] was called before. Computed once.
 pub fn threads() -> usize {
-    static THREADS: OnceLock<usize> = OnceLock::new();
     *THREADS.get_or_init(quota::cores)
+}
+
+/// Fixes the number of threads that kernels may use, at least 1. Whether it was in time: before the
+/// first call of [`threads`].
+pub fn set_threads(n: usize) -> bool {
+    THREADS.set(n.max(1)).is_ok()
 }
 
 thread_local! {
@@ -55,6 +63,12 @@ pub(super) fn for_each(count: usize, task: impl Fn(usize) + Sync) {
         Some(pool) => pool.run(count, helpers, &task),
         None => (0..count).for_each(task),
     }
+}
+
+/// Starts the pool's threads now. They inherit the priority of the thread that starts them, which must
+/// not be one that was lowered.
+pub fn start() {
+    drop(pool(threads().saturating_sub(1)));
 }
 
 /// The pool, with at least `helpers` workers, unless someone else uses it.
@@ -250,6 +264,17 @@ impl<T> Shared<T> {
         assert!(start + len <= self.len, "a part must lie inside its slice");
         // SAFETY: inside the slice, by the check; exclusive, by the caller's contract.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
+    }
+
+    /// The place `at`, for writes that are not in one piece.
+    ///
+    /// # Safety
+    /// As for `part`, for every place written through it.
+    #[inline(always)]
+    pub(super) unsafe fn at(&self, at: usize) -> *mut T {
+        assert!(at < self.len, "a place must lie inside its slice");
+        // SAFETY: inside the slice, by the check.
+        unsafe { self.start.add(at) }
     }
 }
 

@@ -5,6 +5,7 @@
 //! | how near is it to the clean sample? | [`psnr`], [`ssim`], [`snr`], [`rmse`] |
 //! | how is it over many samples? | [`Summary`] |
 //! | how strong is the noise? | [`estimate_sigma`] |
+//! | is the noise correlated? | [`neighbor_correlation`] |
 //! | what would a denoiser without learning give? | [`denoise_dct`] |
 //! | what would JPEG give in as many bytes? | [`jpeg_at_bytes`] |
 //! | what would PCA give in as many numbers? | [`Pca`] |
@@ -18,6 +19,7 @@ mod noise;
 mod pca;
 mod psnr;
 mod report;
+mod residual;
 mod ssim;
 
 pub use dct::denoise_dct;
@@ -26,4 +28,5 @@ pub use noise::estimate_sigma;
 pub use pca::Pca;
 pub use psnr::{mse, psnr, psnr_with_peak, rmse, snr};
 pub use report::Summary;
+pub use residual::neighbor_correlation;
 pub use ssim::ssim;

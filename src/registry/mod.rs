@@ -147,6 +147,11 @@ impl Registry {
         Ok(Self { writable, models: RwLock::new(models) })
     }
 
+    /// Whether trained models can be kept.
+    pub fn is_writable(&self) -> bool {
+        self.writable.is_some()
+    }
+
     /// Every model with a usable version, by name.
     pub fn list(&self) -> Vec<Summary> {
         let models = self.models();

@@ -7,6 +7,8 @@ mod card;
 mod checkpoint;
 mod config;
 mod error;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

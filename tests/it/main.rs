@@ -1,3 +1,9 @@
-//! Integration tests: the program as its callers see it.
+//! Integration tests: the service as its callers see it, through a real port.
+//!
+//! `api` mirrors `src/api`; `cli` runs the commands as processes of their own; `contract` holds
+//! `openapi.yaml` and the Postman collection to the routes.
 
+mod api;
 mod cli;
+mod contract;
+mod support;

@@ -17,7 +17,7 @@ fn a_folder_is_denoised_with_its_paths_and_bad_files_are_named() {
     let said = desk.run("denoise in -o out --model tiny --models models -v");
     assert_eq!(said.code, 1);
     assert!(
-        said.err.contains("in/deep/cut.png: ") && said.err.contains("1 of 3 file(s) failed"),
+        said.err.contains("in/deep/cut.png: ") && said.err.contains("1 of 3 files failed"),
         "{}",
         said.err
     );

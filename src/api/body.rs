@@ -1,0 +1,135 @@
+//! Bodies: the bytes of a request, within their limit and their time, and the query beside them.
+
+use axum::body::{Body, Bytes};
+use axum::extract::multipart::MultipartError;
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Query, Request};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use tokio::time::timeout;
+
+use super::error::{Code, Problem};
+use super::state::App;
+
+/// A request with its whole body in memory.
+pub(super) struct Received {
+    /// The head.
+    pub(super) head: Parts,
+    /// The body.
+    pub(super) body: Bytes,
+}
+
+impl Received {
+    /// Reads the body of `request`.
+    ///
+    /// # Errors
+    /// 413 over the limit, told by the head where it says so; 504 when the time for it is over.
+    pub(super) async fn read(app: &App, request: Request) -> Result<Self, Problem> {
+        let limit = app.limits().body_bytes;
+        let (head, body) = request.into_parts();
+        let body = gather(body, &head.headers, limit, app.config().body_time(false)).await?;
+        Ok(Self { head, body })
+    }
+
+    /// The query as pairs, in order.
+    pub(super) fn query(&self) -> Result<Vec<(String, String)>, Problem> {
+        query(&self.head)
+    }
+
+    /// The media type without parameters, in lower case; empty where none is stated.
+    pub(super) fn media_type(&self) -> String {
+        media_type(&self.head.headers)
+    }
+
+    /// The body as parts of a form.
+    pub(super) async fn form(self) -> Result<Multipart, Problem> {
+        let request = Request::from_parts(self.head, Body::from(self.body));
+        form(request).await
+    }
+}
+
+/// The media type without parameters, in lower case; empty where none is stated.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
+    let stated = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    stated.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+}
+
+/// The query of a request as pairs, in order.
+pub(super) fn query(head: &Parts) -> Result<Vec<(String, String)>, Problem> {
+    let pairs = Query::<Vec<(String, String)>>::try_from_uri(&head.uri);
+    pairs.map(|Query(pairs)| pairs).map_err(|e| Problem::invalid(format!("the query cannot be read: {e}")))
+}
+
+/// A multipart body, read part by part.
+pub(super) async fn form(mut request: Request) -> Result<Multipart, Problem> {
+    // The limit is ours to keep, see `gather` and `train`.
+    DefaultBodyLimit::disable().apply(&mut request);
+    let multipart = Multipart::from_request(request, &()).await;
+    multipart.map_err(|e| Problem::invalid(format!("multipart/form-data: {}", e.body_text())))
+}
+
+/// What a broken multipart body is answered with.
+pub(super) fn form_problem(error: &MultipartError) -> Problem {
+    let code = match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Code::PayloadTooLarge,
+        _ => Code::InvalidInput,
+    };
+    Problem::new(code, format!("multipart/form-data: {}", error.body_text()))
+}
+
+/// 413 for a body of `actual` bytes.
+pub(super) fn too_large(limit: usize, actual: usize) -> Problem {
+    let detail = format!("the body has {actual} bytes or more, the limit is {limit}; see GET /limits");
+    Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, actual as u64)
+}
+
+async fn gather(
+    body: Body,
+    headers: &HeaderMap,
+    limit: usize,
+    time: std::time::Duration,
+) -> Result<Bytes, Problem> {
+    let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if let Some(actual) = stated.filter(|&actual| actual > limit) {
+        return Err(too_large(limit, actual));
+    }
+    let read = timeout(time, axum::body::to_bytes(body, limit)).await;
+    let read = read.map_err(|_| {
+        let detail = format!("the body did not arrive within {} s", time.as_secs());
+        Problem::new(Code::DeadlineExceeded, detail)
+    })?;
+    read.map_err(|error| {
+        use std::error::Error as _;
+        // axum wraps the limit's error; any other is a body that broke off.
+        let is_limit = error.source().is_some_and(|source| source.to_string().contains("length limit"));
+        if is_limit {
+            too_large(limit, limit + 1)
+        } else {
+            Problem::invalid(format!("the body broke off: {error}"))
+        }
+    })
+}
+
+/// Refuses a query on a route that takes none.
+pub(super) fn no_query(request: &Request) -> Result<(), Problem> {
+    match request.uri().query() {
+        None | Some("") => Ok(()),
+        Some(_) => Err(Problem::invalid("this route takes no query parameters")),
+    }
+}
+
+impl Received {
+    /// The body as a JSON value of a known form.
+    ///
+    /// # Errors
+    /// 415 for another media type, 400 with the member where the JSON is not of the form.
+    pub(super) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Problem> {
+        if !matches!(self.media_type().as_str(), "application/json" | "text/json") {
+            return Err(Problem::new(
+                Code::UnsupportedMediaType,
+                "this route takes Content-Type: application/json",
+            ));
+        }
+        serde_json::from_slice(&self.body).map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))
+    }
+}

@@ -1,0 +1,86 @@
+//! The HTTP face's settings: where it listens, how long it waits, whom it lets in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+
+/// How the service speaks HTTP. Every member has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address and port; port 0 lets the system choose one.
+    pub bind: SocketAddr,
+    /// Serve without keys on an address that others can reach.
+    pub allow_anonymous: bool,
+    /// File of API keys; a file that is missing or empty holds none.
+    pub keys_file: Option<PathBuf>,
+    /// Origins whose pages may call the service, such as `https://lab.example`; none by default.
+    pub cors_origins: Vec<String>,
+    /// The model for gray images that name none.
+    pub gray_model: Name,
+    /// The model for colour images that name none.
+    pub color_model: Name,
+    /// Open connections at a time; more are closed at once.
+    pub max_connections: usize,
+    /// Seconds for the head of a request, counted from its first byte or the end of the one before it.
+    pub header_seconds: u64,
+    /// Seconds from the opening of a connection to the end of its first request's head.
+    pub first_request_seconds: u64,
+    /// Seconds for the whole body of a request, not started anew by a byte that trickles in.
+    pub body_seconds: u64,
+    /// Seconds for the whole body of an upload to `/train`.
+    pub upload_seconds: u64,
+    /// Seconds for a request from its head to the head of its reply; uploads are counted from the end
+    /// of their body.
+    pub request_seconds: u64,
+    /// Seconds that requests in flight have to finish once the service was told to stop.
+    pub drain_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            allow_anonymous: false,
+            keys_file: None,
+            cors_origins: Vec::new(),
+            gray_model: "photo-gray".parse().expect("the name is well formed"),
+            color_model: "photo-color".parse().expect("the name is well formed"),
+            max_connections: 1024,
+            header_seconds: 10,
+            first_request_seconds: 15,
+            body_seconds: 60,
+            upload_seconds: 3600,
+            request_seconds: 300,
+            // Below the 30 seconds that orchestrators commonly wait before they kill.
+            drain_seconds: 25,
+        }
+    }
+}
+
+impl Config {
+    /// The time for the body of a request; `is_upload` tells the two kinds of body apart.
+    pub(super) fn body_time(&self, is_upload: bool) -> Duration {
+        Duration::from_secs(if is_upload { self.upload_seconds } else { self.body_seconds })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_config_is_the_default() {
+        assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn an_unknown_member_is_an_error() {
+        let error = serde_json::from_str::<Config>(r#"{"port": 80}"#).unwrap_err();
+        assert!(error.to_string().contains("port"), "{error}");
+    }
+}

@@ -1,0 +1,102 @@
+//! `POST /decode`: latents in, samples out, from the latents alone.
+
+use axum::extract::{Extension, Request, State};
+use axum::response::Response;
+
+use super::error::{Code, Problem};
+use super::extract::Form;
+use super::observe::RequestId;
+use super::operation::{Call, respond};
+use super::params::DECODE;
+use super::reading::{Group, Wrap, read_latent};
+use super::spec::{Decoded, Failures, LatentBody, LatentForm};
+use super::state::App;
+use super::writing::{About, Output, Payload, Style};
+use crate::codec::{Format, Layout};
+use crate::name::{ModelId, ModelRef};
+use crate::sample::{Kind, Shape};
+
+/// Samples from latents.
+///
+/// The latent names the version of the model that made it; no other can read it. Images come as PNG, signals
+/// and vectors as npy, unless `Accept` or `format` say otherwise.
+#[utoipa::path(
+    post,
+    path = "/decode",
+    tag = "operations",
+    params(super::spec::DecodeParams),
+    request_body(
+        description = "One latent, or several as JSON `samples` or form files.",
+        content(
+            ("application/vnd.limpid.latent"),
+            (LatentBody = "application/json", example = json!({"latent": "iUxJTVBJRAo...", "depth": "16"})),
+            (LatentForm = "multipart/form-data")
+        )
+    ),
+    responses(
+        Decoded,
+        Failures,
+    )
+)]
+pub(super) async fn decode(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let mut call = Call::receive(&app, request, &["file"], DECODE).await?;
+    let (parts, limits) = (std::mem::take(&mut call.parts), app.limits().clone());
+    let read =
+        move || parts.into_iter().map(|part| read_latent(part, &limits)).collect::<Result<Vec<_>, _>>();
+    let latents = app.compute(0, read).await?;
+    call.times.lap("read");
+
+    let (mut groups, mut about) = (Vec::new(), Vec::new());
+    for (name, made_by, latent) in latents {
+        let session = maker(&app, call.params.model.as_ref(), &made_by).await?;
+        let wrap = wrap_for(latent.shape, call.form);
+        let done = app.engine().decode(&session, latent).await?;
+        groups.push(Group { name, wrap, samples: vec![call.times.take(done)] });
+        about.push(About::of(&session));
+    }
+    let style = Style::for_samples(&call.accept, call.form, &groups, call.params.format, call.params.depth)?;
+    let outputs = groups.into_iter().zip(about).map(|(group, about)| {
+        let payload = Payload::Samples(group.wrap, group.samples);
+        Output { name: group.name, payload, about: vec![about] }
+    });
+    respond(&app, style, outputs.collect(), id, call.times).await
+}
+
+/// The model that made a latent, with the very weights it was made with.
+///
+/// # Errors
+/// 409 where `named` is another model or version or the weights have changed; 404 where it is not here.
+async fn maker(
+    app: &App,
+    named: Option<&ModelRef>,
+    made_by: &ModelId,
+) -> Result<std::sync::Arc<crate::infer::Session>, Problem> {
+    let mismatch = |detail| Err(Problem::new(Code::LatentModelMismatch, detail));
+    if let Some(named) = named {
+        let is_maker = named.name == made_by.name && named.version.is_none_or(|v| v == made_by.version);
+        if !is_maker {
+            return mismatch(format!("the latent was made by {made_by}, not by {named}; leave `model` out"));
+        }
+    }
+    let reference = ModelRef { name: made_by.name.clone(), version: Some(made_by.version) };
+    let session = app.session(&reference).await?;
+    if session.id().digest != made_by.digest {
+        let detail = format!("the latent was made by other weights than those of {made_by} here");
+        return mismatch(detail);
+    }
+    Ok(session)
+}
+
+/// What a sample that came in no file goes out in: images as files, all else as arrays.
+fn wrap_for(shape: Shape, form: Form) -> Wrap {
+    let format = match (shape.kind(), form) {
+        (Kind::Image, _) => Format::Png,
+        (_, Form::Json | Form::JsonList) => Format::Json,
+        _ => Format::Npy,
+    };
+    Wrap::Array(Layout::default_for(shape), format)
+}

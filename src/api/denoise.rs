@@ -1,0 +1,66 @@
+//! `POST /denoise`: samples in, clean samples out.
+
+use axum::extract::{Extension, Request, State};
+use axum::response::Response;
+
+use super::error::Problem;
+use super::observe::RequestId;
+use super::operation::{Call, model_for, respond};
+use super::params::DENOISE;
+use super::spec::{Denoised, Failures, SampleBody, SampleForm};
+use super::state::App;
+use super::writing::{About, Output, Payload, Style};
+
+/// Clean samples.
+///
+/// Sends samples through the encoder, the decoder and the refiner of a model. The reply has the kind of the
+/// request unless `Accept` or `format` say otherwise.
+#[utoipa::path(
+    post,
+    path = "/denoise",
+    tag = "operations",
+    params(super::spec::DenoiseParams, super::spec::TensorHeaders),
+    request_body(
+        description = "One sample, or several as JSON `samples` or form files.",
+        content(
+            ("image/png"), ("image/jpeg"), ("image/tiff"), ("image/webp"), ("image/x-portable-anymap"),
+            ("application/x-npy"), ("application/octet-stream"),
+            (SampleBody = "application/json", examples(
+                ("image" = (summary = "an image file", value = json!({"image": "iVBORw0KGgo...", "strength": 0.8}))),
+                ("data" = (summary = "nested numbers", value = json!({"data": [[0.1, 0.2], [0.3, 0.4]], "model": "photo-gray"}))),
+                ("tensor" = (summary = "little-endian numbers", value = json!({"tensor": {"shape": [1, 2], "dtype": "float32", "base64": "AACAPwAAAEA="}}))),
+                ("samples" = (summary = "several at once", value = json!({"samples": [{"image": "iVBORw0KGgo..."}, {"data": [[0.5]]}]})))
+            )),
+            (SampleForm = "multipart/form-data")
+        )
+    ),
+    responses(
+        Denoised,
+        Failures,
+    )
+)]
+pub(super) async fn denoise(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let mut call = Call::receive(&app, request, &["file"], DENOISE).await?;
+    let named = call.named_model(&app).await?;
+    let groups = call.samples(&app, named.as_ref()).await?;
+    let style = Style::for_samples(&call.accept, call.form, &groups, call.params.format, call.params.depth)?;
+
+    let mut outputs = Vec::with_capacity(groups.len());
+    for group in groups {
+        let (mut clean, mut about) = (Vec::new(), Vec::new());
+        for sample in group.samples {
+            let session = model_for(&app, named.as_ref(), sample.shape()).await?;
+            let done = app.engine().denoise(&session, sample, call.params.options).await?;
+            let denoised = call.times.take(done);
+            let (sigma, familiarity) = (Some(denoised.sigma), denoised.familiarity);
+            about.push(About { sigma, familiarity, ..About::of(&session) });
+            clean.push(denoised.sample);
+        }
+        outputs.push(Output { name: group.name, payload: Payload::Samples(group.wrap, clean), about });
+    }
+    respond(&app, style, outputs, id, call.times).await
+}

@@ -1,0 +1,358 @@
+//! Problems: every failure of every route as RFC 9457 `application/problem+json`.
+//!
+//! A handler returns a [`Problem`]; the outermost middleware writes it, because only there the id of
+//! the request is known for all of them, panics and unknown routes included.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What went wrong, from a closed list that callers may branch on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// 400: the request is not what the contract asks for.
+    InvalidInput,
+    /// 400: extents or channels do not fit the model.
+    ShapeMismatch,
+    /// 400: a number is NaN, infinite or beyond float32.
+    NonFiniteInput,
+    /// 401: no key, or one that is not known.
+    Unauthorized,
+    /// 403: the key lacks the scope.
+    Forbidden,
+    /// 404: no model of this name.
+    ModelNotFound,
+    /// 404: the model has no such version.
+    VersionNotFound,
+    /// 404: no job of this id.
+    JobNotFound,
+    /// 404: no such route.
+    NotFound,
+    /// 405: the route has other methods, see `Allow`.
+    MethodNotAllowed,
+    /// 406: none of the accepted media types can be written.
+    NotAcceptable,
+    /// 409: the job is not in a state for this.
+    JobStateConflict,
+    /// 409: the latent belongs to other weights.
+    LatentModelMismatch,
+    /// 412: `If-Match` names an older state.
+    PreconditionFailed,
+    /// 413: more bytes or numbers than the limit.
+    PayloadTooLarge,
+    /// 413: more pixels than the limit.
+    ImageTooLarge,
+    /// 415: the media type, or a feature of the format, is not spoken here.
+    UnsupportedMediaType,
+    /// 422: the idempotency key was used for another request.
+    IdempotencyConflict,
+    /// 429: no room now.
+    QueueFull,
+    /// 429: too many requests of one key.
+    RateLimited,
+    /// 500: a fault of the service.
+    Internal,
+    /// 503: still starting.
+    NotReady,
+    /// 503: about to stop.
+    Draining,
+    /// 504: the time for the request is over.
+    DeadlineExceeded,
+    /// 507: no disk space left.
+    DiskFull,
+}
+
+impl Code {
+    /// Every code.
+    pub const ALL: [Code; 25] = [
+        Code::InvalidInput,
+        Code::ShapeMismatch,
+        Code::NonFiniteInput,
+        Code::Unauthorized,
+        Code::Forbidden,
+        Code::ModelNotFound,
+        Code::VersionNotFound,
+        Code::JobNotFound,
+        Code::NotFound,
+        Code::MethodNotAllowed,
+        Code::NotAcceptable,
+        Code::JobStateConflict,
+        Code::LatentModelMismatch,
+        Code::PreconditionFailed,
+        Code::PayloadTooLarge,
+        Code::ImageTooLarge,
+        Code::UnsupportedMediaType,
+        Code::IdempotencyConflict,
+        Code::QueueFull,
+        Code::RateLimited,
+        Code::Internal,
+        Code::NotReady,
+        Code::Draining,
+        Code::DeadlineExceeded,
+        Code::DiskFull,
+    ];
+
+    /// Its name on the wire, its status and its title: the one table.
+    fn row(self) -> (&'static str, u16, &'static str) {
+        match self {
+            Code::InvalidInput => ("invalid_input", 400, "The request is not valid"),
+            Code::ShapeMismatch => ("shape_mismatch", 400, "The shape does not fit"),
+            Code::NonFiniteInput => ("non_finite_input", 400, "A number is not finite"),
+            Code::Unauthorized => ("unauthorized", 401, "A valid API key is needed"),
+            Code::Forbidden => ("forbidden", 403, "The API key may not do this"),
+            Code::ModelNotFound => ("model_not_found", 404, "There is no such model"),
+            Code::VersionNotFound => ("version_not_found", 404, "The model has no such version"),
+            Code::JobNotFound => ("job_not_found", 404, "There is no such job"),
+            Code::NotFound => ("not_found", 404, "There is no such route"),
+            Code::MethodNotAllowed => ("method_not_allowed", 405, "The route has no such method"),
+            Code::NotAcceptable => ("not_acceptable", 406, "No accepted media type can be written"),
+            Code::JobStateConflict => ("job_state_conflict", 409, "The job is not in a state for this"),
+            Code::LatentModelMismatch => {
+                ("latent_model_mismatch", 409, "The latent belongs to another model")
+            }
+            Code::PreconditionFailed => ("precondition_failed", 412, "The state has changed"),
+            Code::PayloadTooLarge => ("payload_too_large", 413, "The request is too large"),
+            Code::ImageTooLarge => ("image_too_large", 413, "The image is too large"),
+            Code::UnsupportedMediaType => ("unsupported_media_type", 415, "The media type is not supported"),
+            Code::IdempotencyConflict => ("idempotency_conflict", 422, "The idempotency key was used before"),
+            Code::QueueFull => ("queue_full", 429, "There is no room for this request now"),
+            Code::RateLimited => ("rate_limited", 429, "Too many requests"),
+            Code::Internal => ("internal", 500, "The service failed"),
+            Code::NotReady => ("not_ready", 503, "The service is not ready yet"),
+            Code::Draining => ("draining", 503, "The service is about to stop"),
+            Code::DeadlineExceeded => ("deadline_exceeded", 504, "The time for the request is over"),
+            Code::DiskFull => ("disk_full", 507, "There is no disk space left"),
+        }
+    }
+
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What it is called for people.
+    pub fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// The status it is sent with.
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.row().1).expect("the table holds valid statuses")
+    }
+}
+
+/// One place of the request that is wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Fault {
+    /// JSON Pointer (RFC 6901) into the body; a query parameter or form field `x` is `/x`.
+    #[schema(example = "/strength")]
+    pub pointer: String,
+    /// What is wrong there.
+    #[schema(example = "expected 0..1, got 3")]
+    pub detail: String,
+}
+
+/// A failure on its way to the caller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    code: Code,
+    detail: String,
+    errors: Vec<Fault>,
+    limit: Option<u64>,
+    actual: Option<u64>,
+    retry_after: Option<Duration>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A failure as it is written: RFC 9457, `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// Which kind of problem, for programs.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:limpid:problem:shape_mismatch")]
+    kind: String,
+    /// Which kind of problem, for people.
+    #[schema(example = "The shape does not fit")]
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 400)]
+    status: u16,
+    /// What happened here and what to do.
+    detail: String,
+    /// This occurrence.
+    #[schema(example = "urn:limpid:request:0199c1a8-6f7e-7d3a-b3f1-3f6a2f3b9d10")]
+    instance: String,
+    /// The code to branch on.
+    code: Code,
+    /// The id of the request, as in `X-Request-Id`.
+    request_id: String,
+    /// The places that are wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<Fault>,
+    /// The limit that was hit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+    /// What was seen instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actual: Option<u64>,
+    /// Milliseconds after which trying again makes sense; `Retry-After` rounds them up to seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+impl Problem {
+    /// A problem of this code; `detail` says in one line what happened and what to do.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = detail.into().into_owned();
+        let headers = match code {
+            Code::Unauthorized => {
+                vec![(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"limpid\""))]
+            }
+            _ => Vec::new(),
+        };
+        Self { code, detail, errors: Vec::new(), limit: None, actual: None, retry_after: None, headers }
+    }
+
+    /// 400 `invalid_input` without a place.
+    pub fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::InvalidInput, detail)
+    }
+
+    /// 400 `invalid_input` at `pointer`.
+    pub fn invalid_at(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        let (pointer, detail) = (pointer.into(), detail.into());
+        Self::invalid(format!("{}: {detail}", if pointer.is_empty() { "the body" } else { &pointer }))
+            .at(pointer, detail)
+    }
+
+    /// 500 `internal`: the cause is for the log, never for the caller.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(%cause, "internal error");
+        Self::new(Code::Internal, "the service failed; its log has the cause under this request id")
+    }
+
+    /// Also names a place that is wrong.
+    #[must_use]
+    pub fn at(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.errors.push(Fault { pointer: pointer.into(), detail: detail.into() });
+        self
+    }
+
+    /// The same problem, seen from a body in which the value that was read stands at `prefix`; a problem
+    /// without a place gets that one.
+    #[must_use]
+    pub fn under(mut self, prefix: &str) -> Self {
+        for fault in &mut self.errors {
+            fault.pointer.insert_str(0, prefix);
+        }
+        if self.errors.is_empty() && !prefix.is_empty() {
+            let detail = self.detail.clone();
+            return self.at(prefix, detail);
+        }
+        self
+    }
+
+    /// With the limit that was hit and what was seen.
+    #[must_use]
+    pub fn over(mut self, limit: u64, actual: u64) -> Self {
+        (self.limit, self.actual) = (Some(limit), Some(actual));
+        self
+    }
+
+    /// With the time after which trying again makes sense.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// The code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What happened, in one line.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The reply, once the id of the request is known.
+    pub(super) fn write(&self, request_id: &str) -> Response {
+        let (name, status, title) = self.code.row();
+        let body = ProblemBody {
+            kind: format!("urn:limpid:problem:{name}"),
+            title,
+            status,
+            detail: self.detail.clone(),
+            instance: format!("urn:limpid:request:{request_id}"),
+            code: self.code,
+            request_id: request_id.to_owned(),
+            errors: self.errors.clone(),
+            limit: self.limit,
+            actual: self.actual,
+            retry_after_ms: self.retry_after.map(|wait| wait.as_millis() as u64),
+        };
+        let text = serde_json::to_vec(&body).expect("a problem holds only text and numbers");
+        let kind = [(axum::http::header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (self.code.status(), kind, text).into_response();
+        response.headers_mut().extend(self.headers.iter().cloned());
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code.name(), self.detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_json_are_those_of_the_table() {
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.name());
+        }
+    }
+
+    #[test]
+    fn a_place_is_moved_under_its_prefix() {
+        let problem = Problem::invalid_at("/1", "ragged").under("/samples/0/data");
+        assert_eq!(problem.errors[0].pointer, "/samples/0/data/1");
+        let problem = Problem::new(Code::ShapeMismatch, "x").under("/data");
+        assert_eq!(problem.errors[0].pointer, "/data");
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        let problem = Problem::new(Code::QueueFull, "full").retry_after(Duration::from_millis(1200));
+        assert_eq!(problem.write("x").headers()["retry-after"], "2");
+    }
+
+    #[test]
+    fn a_missing_key_is_answered_with_the_scheme() {
+        assert!(Problem::new(Code::Unauthorized, "").write("x").headers().contains_key("www-authenticate"));
+    }
+}

@@ -1,0 +1,277 @@
+//! `POST /evaluate`: how well a model does on samples, beside what else could be done.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Extension, Request, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::error::{Code, Problem};
+use super::observe::RequestId;
+use super::operation::{Call, model_for};
+use super::params::EVALUATE;
+use super::spec::{Failures, SampleItem};
+use super::state::App;
+use super::writing::round;
+use crate::codec::write_latent;
+use crate::infer::{Options, Session};
+use crate::quality;
+use crate::sample::{Kind, Latent, Sample};
+
+/// How well a model does.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Report {
+    /// One entry for each sample or pair.
+    samples: Vec<Entry>,
+    /// The id of the request.
+    request_id: String,
+}
+
+/// How well a model does on one sample.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Entry {
+    /// The version that answered.
+    #[schema(example = "photo-gray@1")]
+    model: String,
+    /// Extents, channels first.
+    #[schema(example = json!([1, 512, 512]))]
+    shape: Vec<usize>,
+    /// Estimated noise of the input, 0..255 for images.
+    #[schema(example = 24.7)]
+    sigma: f64,
+    /// How like the training data it is, 0..1.
+    #[schema(example = 0.83)]
+    familiarity: Option<f64>,
+    /// Input and output: how much was changed. Likeness is not quality.
+    output_to_input: Likeness,
+    /// Input and what the latent alone gives back.
+    strict_to_input: Likeness,
+    /// The latent.
+    latent: LatentSize,
+    /// The input as a JPEG file of no more bytes than the latent file.
+    jpeg: Option<Jpeg>,
+    /// The input through PCA of its own 8x8 patches with no more numbers than the latent has: what no linear
+    /// coder of such patches passes.
+    pca: Option<Pca>,
+    /// With a clean twin: noisy input and clean sample.
+    noisy_to_clean: Option<Likeness>,
+    /// With a clean twin: output and clean sample.
+    output_to_clean: Option<Likeness>,
+    /// With a clean twin: by how many dB the output is nearer to it than the input.
+    #[schema(example = 6.1)]
+    gain_db: Option<f64>,
+}
+
+/// How alike two samples are.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Likeness {
+    /// Peak signal-to-noise ratio of images on 0..1, signal-to-noise ratio of all else; absent when equal.
+    #[schema(example = 31.2)]
+    db: Option<f64>,
+    /// Structural similarity of images, up to 1.
+    #[schema(example = 0.93)]
+    ssim: Option<f64>,
+}
+
+/// How small a latent is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LatentSize {
+    /// Its numbers.
+    numbers: usize,
+    /// Those of the sample.
+    sample_numbers: usize,
+    /// Bytes of its file.
+    bytes: usize,
+}
+
+/// What JPEG makes of the input.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Jpeg {
+    /// 1 to 100.
+    quality: u8,
+    /// Bytes of the file.
+    bytes: usize,
+    /// Against the input.
+    psnr_db: Option<f64>,
+}
+
+/// What PCA makes of the input.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Pca {
+    /// Numbers that were kept.
+    numbers: usize,
+    /// Against the input.
+    db: Option<f64>,
+}
+
+/// Noisy samples with their clean twins, or samples alone.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body; it is read by `extract`")]
+struct EvaluateBody {
+    /// Samples without twins.
+    samples: Option<Vec<SampleItem>>,
+    /// Noisy samples with their clean twins.
+    pairs: Option<Vec<PairItem>>,
+    /// As the query parameter.
+    model: Option<String>,
+}
+
+/// A noisy sample with its clean twin.
+#[derive(ToSchema)]
+#[schema(as = Pair)]
+#[expect(dead_code, reason = "describes a body; it is read by `extract`")]
+struct PairItem {
+    noisy: SampleItem,
+    clean: SampleItem,
+}
+
+/// Files: `file` for samples alone, or as many `noisy` as `clean`, matched in order.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes a body; it is read by `extract`")]
+struct EvaluateForm {
+    #[schema(value_type = Vec<String>, format = Binary)]
+    file: Option<Vec<String>>,
+    #[schema(value_type = Vec<String>, format = Binary)]
+    noisy: Option<Vec<String>>,
+    #[schema(value_type = Vec<String>, format = Binary)]
+    clean: Option<Vec<String>>,
+}
+
+/// How well a model does on samples.
+///
+/// With clean twins the report says how much nearer the output is to them. Without, it says how much was
+/// changed, and how well the latent keeps the sample beside JPEG and PCA at the same size.
+#[utoipa::path(
+    post,
+    path = "/evaluate",
+    tag = "operations",
+    params(super::spec::EvaluateParams, super::spec::TensorHeaders),
+    request_body(description = "Samples, or pairs of noisy and clean ones.", content(
+        ("image/png"), ("image/jpeg"), ("image/tiff"), ("image/webp"), ("image/x-portable-anymap"),
+        ("application/x-npy"), ("application/octet-stream"),
+        (EvaluateBody = "application/json", example = json!({"pairs": [{"noisy": {"image": "iVBORw0KGgo..."}, "clean": {"image": "iVBORw0KGgo..."}}]})),
+        (EvaluateForm = "multipart/form-data")
+    )),
+    responses((status = 200, description = "The report.", body = Report), Failures)
+)]
+pub(super) async fn evaluate(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Result<Json<Report>, Problem> {
+    let mut call = Call::receive(&app, request, &["file", "noisy", "clean"], EVALUATE).await?;
+    call.accept.pick(&[((), "application/json")])?;
+    let named = call.named_model(&app).await?;
+    let roles: Vec<String> = call.parts.iter().map(|part| part.role.clone()).collect();
+    let groups = call.samples(&app, named.as_ref()).await?;
+    let mut by_role = (Vec::new(), Vec::new(), Vec::new());
+    for (role, group) in roles.iter().zip(groups) {
+        match role.as_str() {
+            "noisy" => by_role.0.extend(group.samples),
+            "clean" => by_role.1.extend(group.samples),
+            _ => by_role.2.extend(group.samples),
+        }
+    }
+    let (noisy, clean, alone) = by_role;
+    if noisy.len() != clean.len() {
+        let detail =
+            format!("{} noisy and {} clean samples; send one clean for each noisy", noisy.len(), clean.len());
+        return Err(Problem::invalid_at("/clean", detail));
+    }
+    let pairs = noisy.into_iter().zip(clean.into_iter().map(Some));
+    let mut samples = Vec::new();
+    for (input, clean) in pairs.chain(alone.into_iter().map(|sample| (sample, None))) {
+        if let Some(clean) = clean.as_ref().filter(|clean| clean.shape() != input.shape()) {
+            let detail = format!("a pair of different shapes: {} and {}", input.shape(), clean.shape());
+            return Err(Problem::new(Code::ShapeMismatch, detail));
+        }
+        let session = model_for(&app, named.as_ref(), input.shape()).await?;
+        samples.push(measure(&app, &session, input, clean, call.params.options).await?);
+    }
+    Ok(Json(Report { samples, request_id: id.0 }))
+}
+
+/// Runs the model over one sample and holds the results against it.
+async fn measure(
+    app: &App,
+    session: &Arc<Session>,
+    input: Sample,
+    clean: Option<Sample>,
+    options: Options,
+) -> Result<Entry, Problem> {
+    let latent = app.engine().encode(session, input.clone(), options.ratio).await?.value;
+    let strict = app.engine().decode(session, latent.clone()).await?.value;
+    let full = app.engine().denoise(session, input.clone(), options).await?.value;
+    let (model, bytes) = (session.id().clone(), session.working_bytes(input.shape()));
+    app.compute(bytes, move || {
+        let file = write_latent(&model, &latent).len();
+        let to_clean = |sample: &Sample| clean.as_ref().map(|clean| Likeness::of(clean, sample));
+        let (noisy_to_clean, output_to_clean) = (to_clean(&input), to_clean(&full.sample));
+        let db = |likeness: &Option<Likeness>| likeness.as_ref().and_then(|likeness| likeness.db);
+        Ok(Entry {
+            model: model.to_string(),
+            shape: input.shape().dims(),
+            sigma: round(full.sigma),
+            familiarity: full.familiarity.map(round),
+            output_to_input: Likeness::of(&input, &full.sample),
+            strict_to_input: Likeness::of(&input, &strict),
+            jpeg: jpeg(&input, file),
+            pca: pca(&input, &latent),
+            latent: LatentSize {
+                numbers: latent.numbers(),
+                sample_numbers: input.shape().numbers(),
+                bytes: file,
+            },
+            gain_db: db(&output_to_clean).zip(db(&noisy_to_clean)).map(|(after, before)| after - before),
+            noisy_to_clean,
+            output_to_clean,
+        })
+    })
+    .await
+}
+
+impl Likeness {
+    fn of(reference: &Sample, other: &Sample) -> Self {
+        let (shape, a, b) = (reference.shape(), reference.data(), other.data());
+        if shape.kind() == Kind::Image {
+            let ssim = quality::ssim(a, b, shape);
+            Self { db: decibel(quality::psnr(a, b)), ssim: Some(round(ssim)) }
+        } else {
+            Self { db: decibel(quality::snr(a, b)), ssim: None }
+        }
+    }
+}
+
+/// Infinite where both are equal, which JSON cannot say.
+fn decibel(db: f32) -> Option<f64> {
+    db.is_finite().then(|| round(db))
+}
+
+fn jpeg(input: &Sample, most_bytes: usize) -> Option<Jpeg> {
+    let point = quality::jpeg_at_bytes(input.data(), input.data(), input.shape(), most_bytes)?;
+    Some(Jpeg { quality: point.quality, bytes: point.bytes, psnr_db: decibel(point.psnr_db) })
+}
+
+/// PCA of the patches of the sample itself, as many numbers a patch as the latent has.
+fn pca(input: &Sample, latent: &Latent) -> Option<Pca> {
+    let shape = input.shape();
+    // One sample gives too few points to fit to where it is one patch.
+    let patch = match shape.kind() {
+        Kind::Image => 64 * shape.channels(),
+        Kind::Signal => 64 * shape.channels(),
+        Kind::Vector => return None,
+    };
+    let per_patch = (latent.numbers() as f64 / shape.numbers() as f64 * patch as f64) as usize;
+    if per_patch == 0 || shape.numbers() < 64 * patch {
+        return None;
+    }
+    let (coded, numbers) =
+        quality::Pca::fit_patches(&[input], per_patch).code(input.data(), shape, per_patch);
+    let db = if shape.kind() == Kind::Image {
+        quality::psnr(input.data(), &coded)
+    } else {
+        quality::snr(input.data(), &coded)
+    };
+    Some(Pca { numbers, db: decibel(db) })
+}

@@ -1,0 +1,381 @@
+//! Extraction: what a request carries, by its `Content-Type`, before any sample is decoded.
+
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use serde_json::{Map, Value};
+
+use crate::codec::{DType, Format};
+
+use super::body::{Received, form_problem};
+use super::error::{Code, Problem};
+use super::params::escape;
+use super::state::App;
+
+/// Members of a JSON body that hold one sample or latent.
+const FORMS: [&str; 4] = ["image", "data", "tensor", "latent"];
+/// Media types that tell nothing: what tools send when nobody says better.
+const UNTOLD: [&str; 2] = ["", "application/x-www-form-urlencoded"];
+
+/// A request, taken apart.
+#[derive(Debug)]
+pub(super) struct Content {
+    /// Which kind of request it is; the reply is of the same kind unless told otherwise.
+    pub(super) form: Form,
+    /// Parameters from all places, as text.
+    pub(super) fields: Vec<(String, String)>,
+    /// The samples or latents, each still in its bytes.
+    pub(super) parts: Vec<Part>,
+}
+
+/// The kinds of request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One file.
+    Bare,
+    /// JSON with one sample.
+    Json,
+    /// JSON with a list of samples.
+    JsonList,
+    /// A form with files.
+    Multipart,
+}
+
+/// One sample, array or latent that was sent.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The field of the form, or the member of the JSON object.
+    pub(super) role: String,
+    /// The name of the file, if it had one.
+    pub(super) name: Option<String>,
+    /// Where it stands in a JSON body, else empty.
+    pub(super) pointer: String,
+    /// The content.
+    pub(super) source: Source,
+}
+
+/// The content of a part.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// A file of a format.
+    File(Format, Bytes),
+    /// Bare numbers with their extents.
+    Raw(Vec<usize>, DType, Bytes),
+    /// A JSON value.
+    Value(Value),
+}
+
+impl Content {
+    /// Takes a request apart. `roles` are the names of form fields that hold files; JSON bodies are parsed
+    /// in the engine's pool.
+    ///
+    /// # Errors
+    /// 415 for media types that are not spoken, 400 for all else that cannot be read.
+    pub(super) async fn extract(app: &App, received: Received, roles: &[&str]) -> Result<Self, Problem> {
+        let query = received.query()?;
+        if received.body.is_empty() {
+            return Err(Problem::invalid("the body is empty; send a sample"));
+        }
+        let media_type = received.media_type();
+        let mut content = match media_type.as_str() {
+            "multipart/form-data" => from_form(app, received, roles).await?,
+            "application/json" | "text/json" => {
+                let body = received.body;
+                let fields_of_roles: Vec<String> = roles.iter().map(|&role| role.to_owned()).collect();
+                // Parsed JSON takes up to 16 times its text.
+                let bytes = body.len().saturating_mul(16);
+                app.compute(bytes, move || from_json(&body, &fields_of_roles)).await?
+            }
+            _ => from_file(&media_type, &received)?,
+        };
+        if content.parts.len() > app.limits().samples {
+            let (limit, actual) = (app.limits().samples, content.parts.len());
+            let detail =
+                format!("{actual} samples in one request, the limit is {limit}; send them in several");
+            return Err(Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, actual as u64));
+        }
+        content.fields.splice(0..0, query);
+        Ok(content)
+    }
+
+    /// How many bytes the parts have together.
+    pub(super) fn bytes(&self) -> usize {
+        let of = |part: &Part| match &part.source {
+            Source::File(_, bytes) | Source::Raw(_, _, bytes) => bytes.len(),
+            Source::Value(Value::String(text)) => text.len(),
+            Source::Value(_) => 0,
+        };
+        self.parts.iter().map(of).sum()
+    }
+}
+
+/// A body that is one file.
+fn from_file(media_type: &str, received: &Received) -> Result<Content, Problem> {
+    let headers = &received.head.headers;
+    let stated = Format::from_media_type(media_type);
+    let shape = headers.get("x-tensor-shape");
+    let source = match stated {
+        Some(Format::Raw) if shape.is_some() => raw(headers, received.body.clone())?,
+        _ => file(media_type, received.body.clone())?,
+    };
+    let part = Part { role: "file".into(), name: None, pointer: String::new(), source };
+    Ok(Content { form: Form::Bare, fields: Vec::new(), parts: vec![part] })
+}
+
+/// A file of the stated media type, or of what its first bytes say where the type tells nothing.
+fn file(media_type: &str, bytes: Bytes) -> Result<Source, Problem> {
+    if let Some(format) = Format::from_media_type(media_type).filter(|format| *format != Format::Raw) {
+        return Ok(Source::File(format, bytes));
+    }
+    let is_untold = UNTOLD.contains(&media_type) || Format::from_media_type(media_type) == Some(Format::Raw);
+    match Format::sniff(&bytes).filter(|format| is_untold && *format != Format::Json) {
+        Some(format) => Ok(Source::File(format, bytes)),
+        None if Format::from_media_type(media_type) == Some(Format::Raw) => Err(Problem::invalid(
+            "application/octet-stream needs the headers X-Tensor-Shape (such as 1,28,28) and X-Tensor-Dtype",
+        )),
+        None => {
+            let known: Vec<_> = Format::ALL.iter().map(|format| format.media_type()).collect();
+            let shown: String = media_type.chars().take(80).collect();
+            let detail = format!(
+                "Content-Type {shown:?} is not read here; send multipart/form-data, {}",
+                known.join(", ")
+            );
+            Err(Problem::new(Code::UnsupportedMediaType, detail))
+        }
+    }
+}
+
+fn raw(headers: &HeaderMap, bytes: Bytes) -> Result<Source, Problem> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("")).map(str::trim);
+    let shape = text("x-tensor-shape").unwrap_or("");
+    let extent = |part: &str| part.trim().parse::<usize>().ok();
+    let dims: Option<Vec<usize>> = shape.trim_matches(['(', ')', '[', ']']).split(',').map(extent).collect();
+    let dims = dims.ok_or_else(|| {
+        Problem::invalid("X-Tensor-Shape: expected whole numbers with commas between them, such as 1,28,28")
+    })?;
+    let dtype = text("x-tensor-dtype").map_or(Ok(DType::F32), DType::from_name);
+    let dtype = dtype.map_err(|e| Problem::invalid(format!("X-Tensor-Dtype: {e}")))?;
+    Ok(Source::Raw(dims, dtype, bytes))
+}
+
+/// A form: files under the names in `roles`, parameters under all others.
+async fn from_form(app: &App, received: Received, roles: &[&str]) -> Result<Content, Problem> {
+    let mut form = received.form().await?;
+    let mut content = Content { form: Form::Multipart, fields: Vec::new(), parts: Vec::new() };
+    while let Some(field) = form.next_field().await.map_err(|e| form_problem(&e))? {
+        let role = field.name().unwrap_or_default().to_owned();
+        let name = field.file_name().map(str::to_owned);
+        let media_type = field.content_type().map(str::to_owned).unwrap_or_default();
+        let headers = field.headers().clone();
+        let bytes = field.bytes().await.map_err(|e| form_problem(&e))?;
+        let index = content.parts.len();
+        if !roles.contains(&role.as_str()) {
+            let value = String::from_utf8(bytes.to_vec());
+            let pointer = format!("/{}", escape(&role));
+            let value = value.map_err(|_| {
+                Problem::invalid_at(
+                    pointer,
+                    format!("not text; files go into fields named {}", roles.join(", ")),
+                )
+            })?;
+            content.fields.push((role, value));
+            continue;
+        }
+        if content.parts.len() >= app.limits().samples {
+            let limit = app.limits().samples;
+            let detail = format!("more than {limit} files in one request; send them in several");
+            return Err(Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, limit as u64 + 1));
+        }
+        let pointer = format!("/{role}/{index}");
+        if bytes.is_empty() {
+            return Err(Problem::invalid_at(pointer, "the file is empty"));
+        }
+        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let source = match Format::from_media_type(&essence) {
+            Some(Format::Raw) if headers.contains_key("x-tensor-shape") => raw(&headers, bytes),
+            _ => file(&essence, bytes),
+        };
+        let source = source.map_err(|problem| problem.under(&pointer))?;
+        content.parts.push(Part { role, name, pointer: String::new(), source });
+    }
+    if content.parts.is_empty() {
+        return Err(Problem::invalid(format!(
+            "the form has no file; files go into fields named {}",
+            roles.join(", ")
+        )));
+    }
+    Ok(content)
+}
+
+/// A JSON body: one of the forms, or a list of them as `samples`; for pairs, `pairs`. All other members are
+/// parameters.
+fn from_json(body: &[u8], roles: &[String]) -> Result<Content, Problem> {
+    let value: Value =
+        serde_json::from_slice(body).map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
+    let Value::Object(mut object) = value else {
+        return Err(Problem::invalid_at(
+            "",
+            "expected a JSON object with image, data, tensor, latent or samples",
+        ));
+    };
+    let mut parts = Vec::new();
+    let mut form = Form::Json;
+    if let Some(list) = object.remove("samples") {
+        form = Form::JsonList;
+        for (index, item) in items(list, "/samples")?.into_iter().enumerate() {
+            parts.push(json_item(item, "file", &format!("/samples/{index}"))?);
+        }
+    }
+    if let Some(list) = object.remove("pairs").filter(|_| roles.iter().any(|role| role == "noisy")) {
+        form = Form::JsonList;
+        for (index, item) in items(list, "/pairs")?.into_iter().enumerate() {
+            parts.extend(pair(item, index)?);
+        }
+    }
+    if object.keys().any(|key| FORMS.contains(&key.as_str())) {
+        if form == Form::JsonList {
+            return Err(Problem::invalid_at("/samples", "one sample and a list of samples in one request"));
+        }
+        let (given, rest): (Map<_, _>, Map<_, _>) =
+            object.into_iter().partition(|(name, _)| FORMS.contains(&name.as_str()));
+        parts.push(json_item(Value::Object(given), "file", "")?);
+        object = rest;
+    }
+    if parts.is_empty() {
+        return Err(Problem::invalid(
+            "no sample: send one of image, data, tensor, latent, or a list as samples",
+        ));
+    }
+    let fields = object.into_iter().filter_map(|(name, value)| scalar(name, value).transpose());
+    Ok(Content { form, fields: fields.collect::<Result<_, _>>()?, parts })
+}
+
+fn items(list: Value, pointer: &str) -> Result<Vec<Value>, Problem> {
+    match list {
+        Value::Array(items) if !items.is_empty() => Ok(items),
+        _ => Err(Problem::invalid_at(pointer, "expected a list of 1 or more")),
+    }
+}
+
+fn pair(item: Value, index: usize) -> Result<[Part; 2], Problem> {
+    let pointer = format!("/pairs/{index}");
+    let Value::Object(mut object) = item else {
+        return Err(Problem::invalid_at(pointer, "expected an object with noisy and clean"));
+    };
+    let mut take = |role: &str| {
+        let half = object.remove(role);
+        let half = half.ok_or_else(|| Problem::invalid_at(format!("{pointer}/{role}"), "missing"))?;
+        json_item(half, role, &format!("{pointer}/{role}"))
+    };
+    let both = [take("noisy")?, take("clean")?];
+    match object.keys().next() {
+        None => Ok(both),
+        Some(other) => {
+            Err(Problem::invalid_at(format!("{pointer}/{}", escape(other)), "not a member of a pair"))
+        }
+    }
+}
+
+/// An object with exactly one of the forms.
+fn json_item(item: Value, role: &str, pointer: &str) -> Result<Part, Problem> {
+    let Value::Object(object) = item else {
+        return Err(Problem::invalid_at(
+            pointer,
+            "expected an object with one of image, data, tensor, latent",
+        ));
+    };
+    if object.len() != 1 {
+        let detail = "expected exactly one of image, data, tensor, latent";
+        return Err(Problem::invalid_at(pointer, detail));
+    }
+    let (form, value) = object.into_iter().next().expect("the length is 1");
+    if !FORMS.contains(&form.as_str()) {
+        let detail = "not a form of a sample; there are image, data, tensor, latent";
+        return Err(Problem::invalid_at(format!("{pointer}/{}", escape(&form)), detail));
+    }
+    // The name of the form goes with the value, so that reading needs no second parameter.
+    let pointer = format!("{pointer}/{form}");
+    let value = Value::Object(Map::from_iter([(form, value)]));
+    Ok(Part { role: role.to_owned(), name: None, pointer, source: Source::Value(value) })
+}
+
+/// A parameter as text; `null` counts as absent.
+fn scalar(name: String, value: Value) -> Result<Option<(String, String)>, Problem> {
+    let text = match value {
+        Value::Null => return Ok(None),
+        Value::String(text) => text,
+        Value::Number(number) => number.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Array(_) | Value::Object(_) => {
+            let pointer = format!("/{}", escape(&name));
+            return Err(Problem::invalid_at(pointer, "not a parameter here, or not a plain value"));
+        }
+    };
+    Ok(Some((name, text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Result<Content, Problem> {
+        from_json(text.as_bytes(), &["file".to_owned(), "noisy".to_owned()])
+    }
+
+    #[test]
+    fn parameters_stand_beside_the_sample() {
+        let content = json(r#"{"data": [[1]], "strength": 0.5, "model": "a", "ratio": null}"#).unwrap();
+        let fields: Vec<_> = content.fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(fields, [("model", "a"), ("strength", "0.5")]);
+        assert_eq!(content.parts[0].pointer, "/data");
+        assert_eq!(content.form, Form::Json);
+    }
+
+    #[test]
+    fn samples_have_their_own_pointers() {
+        let content = json(r#"{"samples": [{"data": [1]}, {"image": "x"}]}"#).unwrap();
+        let pointers: Vec<_> = content.parts.iter().map(|part| part.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/samples/0/data", "/samples/1/image"]);
+    }
+
+    #[test]
+    fn pairs_become_two_parts_each() {
+        let content = json(r#"{"pairs": [{"noisy": {"data": [1]}, "clean": {"data": [2]}}]}"#).unwrap();
+        let roles: Vec<_> = content.parts.iter().map(|part| part.role.as_str()).collect();
+        assert_eq!(roles, ["noisy", "clean"]);
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        for text in [
+            "",
+            "{",
+            "[]",
+            "7",
+            "{}",
+            r#"{"model": "a"}"#,
+            r#"{"samples": []}"#,
+            r#"{"samples": 3}"#,
+            r#"{"samples": [3]}"#,
+            r#"{"samples": [{}]}"#,
+            r#"{"samples": [{"data": [1], "image": ""}]}"#,
+            r#"{"samples": [{"url": "http://x"}]}"#,
+            r#"{"data": [1], "image": ""}"#,
+            r#"{"data": [1], "samples": [{"data": [1]}]}"#,
+            r#"{"data": [1], "options": {}}"#,
+            r#"{"pairs": [{"noisy": {"data": [1]}}]}"#,
+        ] {
+            assert!(json(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_body_whose_type_tells_nothing_is_known_by_its_first_bytes() {
+        let png = Bytes::from_static(b"\x89PNG\r\n\x1a\n");
+        assert!(matches!(file("", png.clone()), Ok(Source::File(Format::Png, _))));
+        assert!(matches!(file("application/octet-stream", png.clone()), Ok(Source::File(Format::Png, _))));
+        assert_eq!(file("text/plain", png).unwrap_err().code(), Code::UnsupportedMediaType);
+        let unknown = Bytes::from_static(b"hello");
+        assert_eq!(file("", unknown.clone()).unwrap_err().code(), Code::UnsupportedMediaType);
+        assert_eq!(file("application/octet-stream", unknown).unwrap_err().code(), Code::InvalidInput);
+    }
+}

@@ -1,0 +1,52 @@
+//! Health: whether to restart the service (`/livez`), send it requests (`/readyz`), or wait for it
+//! (`/startupz`). Open to all, and silent about everything else.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::error::{Code, Problem, ProblemBody};
+use super::state::App;
+
+/// Alive.
+///
+/// Fails only when a restart would help: when every worker has been at one piece of work for too long.
+#[utoipa::path(get, path = "/livez", tag = "health", security(()), responses(
+    (status = 204, description = "The service is alive."),
+    (status = 503, description = "Every worker is stuck.", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn livez(State(app): State<App>) -> Result<StatusCode, Problem> {
+    let health = app.engine().health();
+    if health.stuck >= health.workers {
+        return Err(Problem::new(Code::NotReady, "the workers are stuck"));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ready for requests.
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
+    (status = 204, description = "Send requests here."),
+    (status = 503, description = "Starting (`not_ready`) or about to stop (`draining`).", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
+    let health = app.engine().health();
+    if app.is_draining() || health.is_draining {
+        return Err(Problem::new(Code::Draining, "the service is about to stop"));
+    }
+    if !health.is_ready() {
+        return Err(Problem::new(Code::NotReady, "the service is not ready"));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Started.
+#[utoipa::path(get, path = "/startupz", tag = "health", security(()), responses(
+    (status = 204, description = "The models are loaded."),
+    (status = 503, description = "Still starting.", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub(super) async fn startupz(State(app): State<App>) -> Result<StatusCode, Problem> {
+    if app.engine().health().is_started {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::new(Code::NotReady, "the service is still starting"))
+    }
+}

@@ -1,0 +1,227 @@
+//! `/models`: what models there are, which version serves, and the end of a version.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::{ETAG, IF_MATCH};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::body::{Received, no_query};
+use super::error::{Code, Problem};
+use super::path::Segments;
+use super::spec::{Failures, InputShape};
+use super::state::App;
+use crate::name::{ModelRef, Name};
+use crate::registry::Summary;
+
+/// All models.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ModelList {
+    /// By name.
+    models: Vec<Model>,
+}
+
+/// One model with its versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Model {
+    /// Its name.
+    #[schema(example = "photo-gray")]
+    name: String,
+    /// The version that serves when none is named.
+    #[schema(example = 2)]
+    default: u32,
+    /// Every version that can be used, ascending.
+    #[schema(example = json!([1, 2]))]
+    versions: Vec<u32>,
+    /// What the default version takes in.
+    input: InputShape,
+    /// Versions that cannot be used, with the reason.
+    quarantined: Vec<Quarantined>,
+}
+
+/// A version that cannot be used.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Quarantined {
+    /// The version.
+    version: u32,
+    /// Why.
+    reason: String,
+}
+
+/// What a version of a model says of itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Card {
+    /// Its name.
+    #[schema(example = "photo-gray")]
+    name: String,
+    /// The version.
+    #[schema(example = 2)]
+    version: u32,
+    /// SHA-256 of its weights, as latents name it.
+    digest: String,
+    /// What it takes in.
+    input: InputShape,
+    /// The network, how it was trained and how well it does on held-out samples: its `config.json`.
+    #[schema(value_type = Object)]
+    config: serde_json::Value,
+    /// The model card, Markdown.
+    card: String,
+}
+
+/// Which version serves when none is named.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Default {
+    /// The version.
+    #[schema(example = 2)]
+    version: u32,
+}
+
+/// All models.
+#[utoipa::path(get, path = "/models", tag = "models", responses(
+    (status = 200, description = "All models, by name.", body = ModelList), Failures,
+))]
+pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Json<ModelList>, Problem> {
+    no_query(&request)?;
+    app.block(|app| {
+        let models = app.registry().list().into_iter().map(Model::from).collect();
+        Ok(Json(ModelList { models }))
+    })
+    .await
+}
+
+/// One model.
+#[utoipa::path(get, path = "/models/{name}", tag = "models", params(("name" = String, Path, description = "The model.", example = "photo-gray")), responses(
+    (status = 200, description = "The model; `ETag` changes with its versions and its default.", body = Model, headers(("ETag" = String, description = "For `If-Match`."))), Failures,
+))]
+pub(super) async fn get(
+    State(app): State<App>,
+    Segments(name): Segments<String>,
+) -> Result<Response, Problem> {
+    let name = parse(&name)?;
+    app.block(move |app| Ok(with_etag(app.registry().get(&name)?))).await
+}
+
+/// One version with its model card.
+#[utoipa::path(get, path = "/models/{name}/{version}", tag = "models", params(
+    ("name" = String, Path, description = "The model.", example = "photo-gray"),
+    ("version" = u32, Path, description = "The version.", example = 1),
+), responses(
+    (status = 200, description = "The version.", body = Card), Failures,
+))]
+pub(super) async fn card(
+    State(app): State<App>,
+    Segments((name, version)): Segments<(String, String)>,
+) -> Result<Json<Card>, Problem> {
+    let reference = ModelRef { name: parse(&name)?, version: Some(parse_version(&name, &version)?) };
+    app.block(move |app| {
+        let (manifest, card) = app.registry().card(&reference)?;
+        Ok(Json(Card {
+            name: manifest.name.to_string(),
+            version: manifest.version,
+            digest: manifest.weights.sha256.clone(),
+            input: manifest.input().into(),
+            config: serde_json::to_value(&manifest).map_err(Problem::internal)?,
+            card,
+        }))
+    })
+    .await
+}
+
+/// Moves the default: promote or roll back.
+///
+/// With `If-Match` only if the model is still as that `ETag` says.
+#[utoipa::path(put, path = "/models/{name}/default", tag = "models", params(
+    ("name" = String, Path, description = "The model.", example = "my-scans"),
+    ("If-Match" = Option<String>, Header, description = "An `ETag` of `GET /models/{name}`."),
+), request_body(content = Default), responses(
+    (status = 200, description = "The model as it is now.", body = Model, headers(("ETag" = String, description = "For the next `If-Match`."))), Failures,
+))]
+pub(super) async fn set_default(
+    State(app): State<App>,
+    Segments(name): Segments<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let name = parse(&name)?;
+    let expected = if_match(request.headers());
+    let wanted: Default = Received::read(&app, request).await?.json()?;
+    let engine = app.engine().clone();
+    let changed = app
+        .block(move |app| {
+            let before = app.registry().get(&name)?;
+            if let Some(expected) = expected.filter(|tag| tag != "*" && *tag != etag(&before)) {
+                let detail = format!("model {name} is not as {expected} says any more; get it again");
+                return Err(Problem::new(Code::PreconditionFailed, detail));
+            }
+            app.registry().set_default(&name, wanted.version)?;
+            Ok(app.registry().get(&name)?)
+        })
+        .await?;
+    engine.reload(&changed.name);
+    Ok(with_etag(changed))
+}
+
+/// Removes a version. The default moves to the newest of the rest.
+#[utoipa::path(delete, path = "/models/{name}/{version}", tag = "models", params(
+    ("name" = String, Path, description = "The model.", example = "my-scans"),
+    ("version" = u32, Path, description = "The version.", example = 1),
+), responses(
+    (status = 204, description = "It is gone; latents made by it cannot be decoded any more."), Failures,
+))]
+pub(super) async fn remove(
+    State(app): State<App>,
+    Segments((name, version)): Segments<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let version = parse_version(&name, &version)?;
+    let name = parse(&name)?;
+    let engine = app.engine().clone();
+    let removed = name.clone();
+    app.block(move |app| Ok(app.registry().remove(&name, version)?)).await?;
+    engine.reload(&removed);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A name from the path: what is no name is no model either.
+fn parse(name: &str) -> Result<Name, Problem> {
+    name.parse().map_err(|e: crate::name::Error| Problem::new(Code::ModelNotFound, e.to_string()))
+}
+
+fn parse_version(name: &str, version: &str) -> Result<u32, Problem> {
+    let number = version.parse().ok().filter(|&number| number > 0);
+    number.ok_or_else(|| {
+        let shown: String = version.chars().take(40).collect();
+        let name: String = name.chars().take(80).collect();
+        Problem::new(Code::VersionNotFound, format!("{shown:?} is no version of {name}: they count from 1"))
+    })
+}
+
+fn if_match(headers: &HeaderMap) -> Option<String> {
+    headers.get(IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// Changes whenever the default or the versions do.
+fn etag(model: &Summary) -> String {
+    let versions: Vec<String> = model.versions.iter().map(u32::to_string).collect();
+    format!("\"{}-{}\"", model.default, versions.join("."))
+}
+
+fn with_etag(model: Summary) -> Response {
+    let tag = HeaderValue::try_from(etag(&model)).expect("digits, dots and quotes");
+    ([(ETAG, tag)], Json(Model::from(model))).into_response()
+}
+
+impl From<Summary> for Model {
+    fn from(from: Summary) -> Self {
+        let quarantined =
+            from.quarantined.into_iter().map(|(version, reason)| Quarantined { version, reason });
+        Self {
+            name: from.name.to_string(),
+            default: from.default,
+            versions: from.versions,
+            input: from.input.into(),
+            quarantined: quarantined.collect(),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What the operations share: a request read up to its samples, and the reply to them.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::response::Response;
+
+use super::body::Received;
+use super::clock::Times;
+use super::error::Problem;
+use super::extract::{Content, Form, Part};
+use super::negotiate::Accept;
+use super::observe::RequestId;
+use super::params::Params;
+use super::reading::Group;
+use super::state::App;
+use super::writing::{About, Output, Style};
+use crate::codec::SampleSpec;
+use crate::infer::Session;
+use crate::sample::Shape;
+
+/// A request of an operation, taken apart, its samples still in their bytes.
+pub(super) struct Call {
+    pub(super) times: Times,
+    pub(super) accept: Accept,
+    pub(super) params: Params,
+    pub(super) form: Form,
+    pub(super) parts: Vec<Part>,
+    bytes: usize,
+}
+
+impl Call {
+    /// Reads a request whose files are in fields named `roles` and which may have the parameters `known`.
+    ///
+    /// # Errors
+    /// The body is too large, too slow, empty, or not of a form that is read.
+    pub(super) async fn receive(
+        app: &App,
+        request: Request,
+        roles: &[&str],
+        known: &[&str],
+    ) -> Result<Self, Problem> {
+        let times = Times::start();
+        let accept = Accept::of(request.headers());
+        let received = Received::read(app, request).await?;
+        let content = Content::extract(app, received, roles).await?;
+        let params = Params::parse(&content.fields, known)?;
+        let bytes = content.bytes();
+        Ok(Self { times, accept, params, form: content.form, parts: content.parts, bytes })
+    }
+
+    /// The model that was named, if one was.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub(super) async fn named_model(&self, app: &App) -> Result<Option<Arc<Session>>, Problem> {
+        match &self.params.model {
+            Some(reference) => Ok(Some(app.session(reference).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the samples of all parts, in the engine's pool.
+    ///
+    /// # Errors
+    /// The first part that cannot be read; more samples than the limit.
+    pub(super) async fn samples(
+        &mut self,
+        app: &App,
+        model: Option<&Arc<Session>>,
+    ) -> Result<Vec<Group>, Problem> {
+        let parts = std::mem::take(&mut self.parts);
+        let spec = model.map(|session| spec(session));
+        let limits = app.limits().clone();
+        let most = limits.samples;
+        let read = move || {
+            let groups = parts.into_iter().map(|part| Group::read(part, spec.as_ref(), &limits));
+            groups.collect::<Result<Vec<_>, _>>()
+        };
+        // Files unpack to several times their size; what they state is checked before that by the codec.
+        let groups = app.compute(self.bytes.saturating_mul(4), read).await?;
+        let count: usize = groups.iter().map(|group| group.samples.len()).sum();
+        if count > most {
+            let detail = format!("{count} samples in one request, the limit is {most}; send them in several");
+            return Err(
+                Problem::new(super::error::Code::PayloadTooLarge, detail).over(most as u64, count as u64)
+            );
+        }
+        self.times.lap("read");
+        Ok(groups)
+    }
+}
+
+/// What a model takes in, as far as reading an array needs to know.
+fn spec(session: &Session) -> SampleSpec {
+    let input = session.input();
+    SampleSpec { kind: input.kind, channels: input.channels, fixed: input.fixed }
+}
+
+/// The model for a sample of `shape`: the named one, else that of its kind.
+///
+/// # Errors
+/// No model is named and none can be chosen.
+pub(super) async fn model_for(
+    app: &App,
+    named: Option<&Arc<Session>>,
+    shape: Shape,
+) -> Result<Arc<Session>, Problem> {
+    match named {
+        Some(session) => Ok(Arc::clone(session)),
+        None => app.session(&app.default_model(shape)?).await,
+    }
+}
+
+impl About {
+    /// What is known of a sample before it is computed.
+    pub(super) fn of(session: &Session) -> Self {
+        Self { model: session.id().to_string(), sigma: None, familiarity: None }
+    }
+}
+
+/// Writes the reply, in the engine's pool.
+///
+/// # Errors
+/// A result cannot be held by the format.
+pub(super) async fn respond(
+    app: &App,
+    style: Style,
+    outputs: Vec<Output>,
+    RequestId(id): RequestId,
+    times: Times,
+) -> Result<Response, Problem> {
+    let bytes = outputs.iter().map(|output| output.payload.numbers()).sum::<usize>().saturating_mul(4);
+    app.compute(bytes, move || style.write(outputs, &id, times)).await
+}

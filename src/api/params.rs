@@ -1,0 +1,174 @@
+//! Parameters of the operations: the same names and values as query parameters, form fields and JSON
+//! members.
+
+use crate::codec::{Depth, Format};
+use crate::infer::{Mode, Options};
+use crate::name::ModelRef;
+
+use super::error::Problem;
+
+/// What an operation may be told.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Params {
+    /// The model; chosen by the kind of sample when absent.
+    pub(super) model: Option<ModelRef>,
+    /// How to denoise.
+    pub(super) options: Options,
+    /// How fine the values of the reply are; as fine as those of the request when absent.
+    pub(super) depth: Option<Depth>,
+    /// The format of each sample of the reply; that of the request when absent.
+    pub(super) format: Option<Format>,
+}
+
+/// The parameters of `/denoise`.
+pub(super) const DENOISE: &[&str] = &["model", "mode", "strength", "ratio", "ensemble", "depth", "format"];
+/// The parameters of `/encode`.
+pub(super) const ENCODE: &[&str] = &["model", "ratio"];
+/// The parameters of `/decode`.
+pub(super) const DECODE: &[&str] = &["model", "depth", "format"];
+/// The parameters of `/evaluate`.
+pub(super) const EVALUATE: &[&str] = &["model", "mode", "strength", "ratio", "ensemble"];
+
+impl Params {
+    /// The parameters in `fields`, of which `known` are taken.
+    ///
+    /// # Errors
+    /// 400 with a pointer to each field that is unknown, given twice or out of its range.
+    pub(super) fn parse(fields: &[(String, String)], known: &[&str]) -> Result<Self, Problem> {
+        let mut params = Self::default();
+        let mut problem: Option<Problem> = None;
+        for (at, (name, value)) in fields.iter().enumerate() {
+            let fault = if !known.contains(&name.as_str()) {
+                Err(format!("not a parameter here; there are {}", known.join(", ")))
+            } else if fields[..at].iter().any(|(earlier, _)| earlier == name) {
+                Err("given twice".to_owned())
+            } else {
+                params.set(name, value.trim())
+            };
+            if let Err(detail) = fault {
+                let pointer = format!("/{}", escape(name));
+                problem = Some(match problem {
+                    None => Problem::invalid_at(pointer, detail),
+                    Some(problem) => problem.at(pointer, detail),
+                });
+            }
+        }
+        problem.map_or(Ok(params), Err)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "model" => self.model = Some(value.parse().map_err(|e: crate::name::Error| e.to_string())?),
+            "mode" => {
+                self.options.mode = match value {
+                    "full" => Mode::Full,
+                    "strict" => Mode::Strict,
+                    _ => return Err(format!("expected full or strict, got {}", shown(value))),
+                }
+            }
+            "strength" => self.options.strength = number(value, 0.0, 1.0)?,
+            "ratio" => self.options.ratio = Some(number(value, f32::MIN_POSITIVE, 1e6)?),
+            "ensemble" => {
+                self.options.ensemble = match value {
+                    "1" => 1,
+                    "8" => 8,
+                    _ => return Err(format!("expected 1 or 8, got {}", shown(value))),
+                }
+            }
+            "depth" => {
+                self.depth = match value {
+                    "same" => None,
+                    "8" => Some(Depth::U8),
+                    "16" => Some(Depth::U16),
+                    "float" => Some(Depth::F32),
+                    _ => return Err(format!("expected same, 8, 16 or float, got {}", shown(value))),
+                }
+            }
+            "format" => self.format = Some(format(value)?),
+            _ => unreachable!("only known names come here"),
+        }
+        Ok(())
+    }
+}
+
+fn format(value: &str) -> Result<Format, String> {
+    let found = Format::from_extension(value).or_else(|| Format::from_media_type(value));
+    found.filter(|format| *format != Format::Latent).ok_or_else(|| {
+        let names = Format::ALL.into_iter().filter(|f| *f != Format::Latent).map(Format::extension);
+        format!("expected one of {}, got {}", names.collect::<Vec<_>>().join(", "), shown(value))
+    })
+}
+
+fn number(value: &str, low: f32, high: f32) -> Result<f32, String> {
+    let number = value.parse::<f32>().ok().filter(|number| (low..=high).contains(number));
+    number.ok_or_else(|| match low {
+        0.0 => format!("expected a number in 0..{high}, got {}", shown(value)),
+        _ => format!("expected a number above 0, got {}", shown(value)),
+    })
+}
+
+/// What a caller wrote, quoted and never longer than a line.
+fn shown(value: &str) -> String {
+    format!("{:?}", value.chars().take(40).collect::<String>())
+}
+
+/// A name as a token of a JSON Pointer, never longer than a line.
+pub(super) fn escape(name: &str) -> String {
+    name.chars().take(80).collect::<String>().replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &[(&str, &str)]) -> Result<Params, Problem> {
+        let fields: Vec<_> = query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Params::parse(&fields, DENOISE)
+    }
+
+    #[test]
+    fn every_parameter_is_read() {
+        let params = parse(&[
+            ("model", "photo-gray@2"),
+            ("mode", "strict"),
+            ("strength", "0.5"),
+            ("ratio", "4"),
+            ("ensemble", "8"),
+            ("depth", "16"),
+            ("format", "tiff"),
+        ])
+        .unwrap();
+        assert_eq!(params.model.unwrap().to_string(), "photo-gray@2");
+        let options = Options { mode: Mode::Strict, strength: 0.5, ratio: Some(4.0), ensemble: 8 };
+        assert_eq!(params.options, options);
+        assert_eq!((params.depth, params.format), (Some(Depth::U16), Some(Format::Tiff)));
+    }
+
+    #[test]
+    fn bad_values_are_refused_one_by_one() {
+        for (name, value) in [
+            ("model", "../x"),
+            ("mode", "Full"),
+            ("strength", "1.01"),
+            ("strength", "nan"),
+            ("strength", ""),
+            ("ratio", "0"),
+            ("ratio", "inf"),
+            ("ensemble", "2"),
+            ("depth", "12"),
+            ("format", "gif"),
+            ("format", "latent"),
+            ("sigma", "3"),
+        ] {
+            assert!(parse(&[(name, value)]).is_err(), "{name}={value}");
+        }
+        assert!(parse(&[("mode", "full"), ("mode", "full")]).is_err());
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        let problem = parse(&[("strength", "3"), ("a/b", "1")]).unwrap_err();
+        let text = format!("{problem:?}");
+        assert!(text.contains("\"/strength\"") && text.contains("\"/a~1b\""), "{text}");
+    }
+}

@@ -1,0 +1,157 @@
+//! What handlers share: the parts of the service, and the choice of a model.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::config::Config;
+use super::error::{Code, Problem};
+use super::keys::Keys;
+use crate::engine::{Done, Engine};
+use crate::infer::Session;
+use crate::job::Jobs;
+use crate::limits::Limits;
+use crate::name::ModelRef;
+use crate::registry::{Input, Registry};
+use crate::sample::{Kind, Shape};
+
+/// Uploads of training samples at a time.
+const UPLOADS: usize = 4;
+
+/// The parts of a service; clones share them.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    config: Config,
+    limits: Limits,
+    engine: Engine,
+    jobs: Jobs,
+    keys: Keys,
+    is_draining: AtomicBool,
+    uploads: Semaphore,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(config: Config, limits: Limits, engine: Engine, jobs: Jobs, keys: Keys) -> Self {
+        let (is_draining, uploads) = (AtomicBool::new(false), Semaphore::new(UPLOADS));
+        Self(Arc::new(Parts { config, limits, engine, jobs, keys, is_draining, uploads }))
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// How much a caller may make us do.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// The scheduler.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// The training jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.0.jobs
+    }
+
+    /// The models there are.
+    pub fn registry(&self) -> &Arc<Registry> {
+        self.0.engine.registry()
+    }
+
+    /// Who may call.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// Whether the service was told to stop.
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining.load(Ordering::Acquire)
+    }
+
+    /// Tells `/readyz` that the service is about to stop.
+    pub(super) fn start_draining(&self) {
+        self.0.is_draining.store(true, Ordering::Release);
+    }
+
+    /// Runs `work`, which needs about `bytes` of memory, on a thread of the engine.
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let Done { value, .. } = self.engine().run(bytes, work).await?;
+        value
+    }
+
+    /// Runs `work`, which blocks on files, beside the async threads.
+    pub(super) async fn block<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&App) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let app = self.clone();
+        tokio::task::spawn_blocking(move || work(&app)).await.map_err(Problem::internal)?
+    }
+
+    /// The loaded model of a reference.
+    pub(super) async fn session(&self, reference: &ModelRef) -> Result<Arc<Session>, Problem> {
+        Ok(self.engine().session(reference).await?)
+    }
+
+    /// The model for a sample that names none: for images the configured one, else the only one there is
+    /// for its kind and channels.
+    ///
+    /// # Errors
+    /// 400 that asks for `model` where the choice is not clear, 404 where there is none.
+    pub(super) fn default_model(&self, shape: Shape) -> Result<ModelRef, Problem> {
+        let configured = match (shape.kind(), shape.channels()) {
+            (Kind::Image, 1) => Some(&self.config().gray_model),
+            (Kind::Image, _) => Some(&self.config().color_model),
+            _ => None,
+        };
+        if let Some(name) = configured.filter(|name| self.registry().get(name).is_ok()) {
+            return Ok(ModelRef { name: name.clone(), version: None });
+        }
+        let fits = |input: &Input| input.kind == shape.kind() && input.channels == shape.channels();
+        let models: Vec<_> = self.registry().list().into_iter().filter(|m| fits(&m.input)).collect();
+        match models.as_slice() {
+            [only] => Ok(ModelRef { name: only.name.clone(), version: None }),
+            [] => {
+                let detail =
+                    format!("no model here takes an input like this ({shape}); train one with POST /train");
+                let code =
+                    if shape.kind() == Kind::Image { Code::ShapeMismatch } else { Code::ModelNotFound };
+                Err(Problem::new(code, detail))
+            }
+            several => {
+                let names: Vec<_> = several.iter().map(|model| model.name.as_str()).collect();
+                let detail = format!("say which model: one of {} is for {}s", names.join(", "), shape.kind());
+                Err(Problem::invalid_at("/model", detail))
+            }
+        }
+    }
+
+    /// The right to send samples to train on: they are held in memory, so few may come at a time.
+    ///
+    /// # Errors
+    /// 429 while others send theirs.
+    pub(super) fn upload(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.0.uploads.try_acquire().map_err(|_| {
+            let detail = format!("{UPLOADS} uploads are under way; try again when one is done");
+            Problem::new(Code::QueueFull, detail).retry_after(Duration::from_secs(5))
+        })
+    }
+
+    /// Seconds that requests in flight have once the service was told to stop.
+    pub(super) fn drain_time(&self) -> Duration {
+        Duration::from_secs(self.config().drain_seconds)
+    }
+}

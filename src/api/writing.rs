@@ -1,0 +1,559 @@
+//! Writing: samples and latents as the reply, in the kind of the request or as `Accept` asks.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::clock::Times;
+use super::error::{Code, Problem};
+use super::extract::Form;
+use super::negotiate::Accept;
+use super::reading::{Group, Wrap};
+use crate::codec::{self, Array, Carrier, DType, Depth, Format, Layout};
+use crate::name::ModelId;
+use crate::sample::{Kind, Latent, Sample};
+
+const MULTIPART: &str = "multipart/form-data";
+const ZIP: &str = "application/zip";
+
+/// One result of an operation: what came of one part of the request.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// The name of the file it came in.
+    pub(super) name: Option<String>,
+    /// The result.
+    pub(super) payload: Payload,
+    /// What was learnt on the way, one for each sample.
+    pub(super) about: Vec<About>,
+}
+
+/// A result.
+#[derive(Debug)]
+pub(super) enum Payload {
+    /// Samples, in what theirs came in.
+    Samples(Wrap, Vec<Sample>),
+    /// A latent and the model it belongs to.
+    Latent(ModelId, Latent),
+}
+
+/// What a reply says of one sample beside its numbers.
+#[derive(Debug, Clone)]
+pub(super) struct About {
+    /// `name@version`.
+    pub(super) model: String,
+    /// Estimated noise.
+    pub(super) sigma: Option<f32>,
+    /// How like the training data it is.
+    pub(super) familiarity: Option<f32>,
+}
+
+/// How a reply is to be written: decided before anything is computed, so that a request whose reply nobody
+/// could read costs nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Style {
+    shape: Whole,
+    /// The format of each sample; its own when absent.
+    format: Option<Format>,
+    depth: Option<Depth>,
+}
+
+/// The reply as a whole.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Whole {
+    /// One file.
+    Bare(Format),
+    /// One JSON object; for several results a list in it.
+    Json { is_list: bool },
+    /// A form with a file for each result.
+    Multipart,
+    /// An archive with a file for each result.
+    Zip,
+}
+
+/// One file of a reply.
+struct Entity {
+    bytes: Vec<u8>,
+    format: Format,
+    /// Extents and dtype, where the bytes do not tell them.
+    tensor: Option<(Vec<usize>, DType)>,
+}
+
+impl Style {
+    /// The style for what `groups` will become: samples in the same wraps.
+    ///
+    /// # Errors
+    /// 406 with what could be written instead.
+    pub(super) fn for_samples(
+        accept: &Accept,
+        form: Form,
+        groups: &[Group],
+        format: Option<Format>,
+        depth: Option<Depth>,
+    ) -> Result<Self, Problem> {
+        let shape = match groups {
+            [one] => {
+                let own = format.unwrap_or_else(|| one.wrap.format());
+                let is_json = form == Form::Json || form == Form::JsonList || own == Format::Json;
+                let formats = one.formats().into_iter().filter(|other| format.is_none_or(|f| f == *other));
+                let bare = formats.filter(|f| *f != own).map(Whole::Bare);
+                let json = Whole::Json { is_list: form == Form::JsonList };
+                let first = if is_json { json } else { Whole::Bare(own) };
+                let own = (own != Format::Json).then_some(Whole::Bare(own));
+                let all =
+                    [first].into_iter().chain(own).chain(bare).chain([json, Whole::Multipart, Whole::Zip]);
+                pick(accept, all.collect())?
+            }
+            _ => several(accept, form)?,
+        };
+        Ok(Self { shape, format, depth })
+    }
+
+    /// The style for `count` latents.
+    ///
+    /// # Errors
+    /// 406 with what could be written instead.
+    pub(super) fn for_latents(accept: &Accept, form: Form, count: usize) -> Result<Self, Problem> {
+        let shape = match count {
+            1 if form != Form::JsonList => {
+                let json = Whole::Json { is_list: false };
+                pick(accept, vec![Whole::Bare(Format::Latent), json, Whole::Multipart, Whole::Zip])?
+            }
+            _ => several(accept, form)?,
+        };
+        Ok(Self { shape, format: None, depth: None })
+    }
+
+    /// Writes the whole reply. Blocks for as long as compressing images takes.
+    ///
+    /// # Errors
+    /// A sample cannot be held by the format.
+    pub(super) fn write(
+        self,
+        outputs: Vec<Output>,
+        request_id: &str,
+        mut times: Times,
+    ) -> Result<Response, Problem> {
+        let mut headers = HeaderMap::new();
+        let about: Vec<About> = outputs.iter().flat_map(|output| output.about.clone()).collect();
+        let body = match self.shape {
+            Whole::Bare(format) => {
+                let entity = outputs[0].payload.entity(Some(format), self.depth)?;
+                entity.describe(&mut headers);
+                entity.bytes
+            }
+            Whole::Json { is_list } => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(Format::Json.media_type()));
+                let mut whole = self.json(&outputs, is_list)?;
+                times.lap("write");
+                whole.insert("request_id".into(), request_id.into());
+                whole.insert("timing".into(), times.to_json());
+                serde_json::to_vec(&whole).map_err(Problem::internal)?
+            }
+            Whole::Multipart => {
+                let boundary = format!("limpid-{}", uuid::Uuid::now_v7().simple());
+                let kind = format!("{MULTIPART}; boundary={boundary}");
+                headers.insert(CONTENT_TYPE, HeaderValue::try_from(kind).map_err(Problem::internal)?);
+                self.multipart(&outputs, &boundary)?
+            }
+            Whole::Zip => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(ZIP));
+                headers.insert(
+                    CONTENT_DISPOSITION,
+                    HeaderValue::from_static("attachment; filename=\"limpid.zip\""),
+                );
+                self.zip(&outputs)?
+            }
+        };
+        if !matches!(self.shape, Whole::Json { .. }) {
+            times.lap("write");
+        }
+        headers.insert(VARY, HeaderValue::from_static("accept"));
+        headers.extend(about_headers(&about));
+        headers.extend([times.to_header()]);
+        let mut response = Response::new(Body::from(body));
+        *response.headers_mut() = headers;
+        Ok(response)
+    }
+
+    fn json(self, outputs: &[Output], is_list: bool) -> Result<Map<String, Value>, Problem> {
+        let one = |output: &Output| {
+            let (name, value) = output.payload.member(self.format, self.depth)?;
+            let mut object = Map::from_iter([(name.to_owned(), value)]);
+            object.extend(output.members());
+            Ok(object)
+        };
+        if !is_list {
+            return one(&outputs[0]);
+        }
+        let list = outputs.iter().map(|output| one(output).map(Value::Object));
+        let list: Vec<Value> = list.collect::<Result<_, Problem>>()?;
+        Ok(Map::from_iter([("samples".to_owned(), Value::Array(list))]))
+    }
+
+    fn multipart(self, outputs: &[Output], boundary: &str) -> Result<Vec<u8>, Problem> {
+        let mut body = Vec::new();
+        for (name, entity, output) in self.files(outputs)? {
+            let mut headers = HeaderMap::new();
+            entity.describe(&mut headers);
+            headers.extend(about_headers(&output.about));
+            body.extend(format!("--{boundary}\r\n").bytes());
+            body.extend(
+                format!("content-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n").bytes(),
+            );
+            for (name, value) in &headers {
+                body.extend(name.as_str().bytes().chain(*b": ").chain(value.as_bytes().iter().copied()));
+                body.extend(b"\r\n");
+            }
+            body.extend(b"\r\n");
+            body.extend(&entity.bytes);
+            body.extend(b"\r\n");
+        }
+        body.extend(format!("--{boundary}--\r\n").bytes());
+        Ok(body)
+    }
+
+    fn zip(self, outputs: &[Output]) -> Result<Vec<u8>, Problem> {
+        let files = self.files(outputs)?.into_iter().map(|(name, entity, _)| (name, entity.bytes));
+        Ok(codec::write_zip(&files.collect::<Vec<_>>())?)
+    }
+
+    /// Every result as a file with a name of its own.
+    fn files(self, outputs: &[Output]) -> Result<Vec<(String, Entity, &Output)>, Problem> {
+        let mut files: Vec<(String, Entity, &Output)> = Vec::new();
+        for (index, output) in outputs.iter().enumerate() {
+            let entity = output.payload.entity(self.format, self.depth)?;
+            let ending = entity.format.extension();
+            let stem = output.name.as_deref().map(safe).filter(|stem| !stem.is_empty());
+            let stem = stem.unwrap_or_else(|| format!("{}", index + 1));
+            let mut name = format!("{stem}.{ending}");
+            if files.iter().any(|(other, ..)| *other == name) {
+                name = format!("{stem}-{}.{ending}", index + 1);
+            }
+            files.push((name, entity, output));
+        }
+        Ok(files)
+    }
+}
+
+/// The first of `offers` that is accepted, those written twice counted once.
+fn pick(accept: &Accept, offers: Vec<Whole>) -> Result<Whole, Problem> {
+    let mut list: Vec<(Whole, &'static str)> = Vec::new();
+    for offer in offers {
+        if list.iter().all(|(_, media_type)| *media_type != offer.media_type()) {
+            list.push((offer, offer.media_type()));
+        }
+    }
+    accept.pick(&list)
+}
+
+fn several(accept: &Accept, form: Form) -> Result<Whole, Problem> {
+    let json = Whole::Json { is_list: true };
+    match form {
+        Form::Json | Form::JsonList => pick(accept, vec![json, Whole::Multipart, Whole::Zip]),
+        Form::Multipart | Form::Bare => pick(accept, vec![Whole::Multipart, json, Whole::Zip]),
+    }
+}
+
+impl Whole {
+    fn media_type(self) -> &'static str {
+        match self {
+            Whole::Bare(format) => format.media_type(),
+            Whole::Json { .. } => Format::Json.media_type(),
+            Whole::Multipart => MULTIPART,
+            Whole::Zip => ZIP,
+        }
+    }
+}
+
+impl Wrap {
+    /// The format samples in it are written in unless told otherwise.
+    fn format(&self) -> Format {
+        match self {
+            Wrap::Picture(carrier) => carrier.format,
+            Wrap::Array(_, format) => *format,
+        }
+    }
+}
+
+impl Group {
+    /// The formats of one file that can hold all samples.
+    fn formats(&self) -> Vec<Format> {
+        let is_image = self.samples.len() == 1 && self.samples[0].shape().kind() == Kind::Image;
+        let can = |format: &Format| match format {
+            Format::Latent => false,
+            Format::Json | Format::Npy | Format::Raw => true,
+            _ => is_image,
+        };
+        Format::ALL.into_iter().filter(can).collect()
+    }
+}
+
+impl Output {
+    /// What JSON replies say of it: plain values for one sample, lists for several.
+    fn members(&self) -> Map<String, Value> {
+        let number = |value: Option<f32>| value.map_or(Value::Null, |v| json!(round(v)));
+        let one_or_all = |of: &dyn Fn(&About) -> Value| match self.about.as_slice() {
+            [one] => of(one),
+            several => several.iter().map(of).collect(),
+        };
+        let mut members = Map::new();
+        let model = self.about.first().map_or(Value::Null, |about| about.model.clone().into());
+        members.insert("model".into(), model);
+        if self.about.iter().any(|about| about.sigma.is_some()) {
+            members.insert("sigma".into(), one_or_all(&|about| number(about.sigma)));
+            members.insert("familiarity".into(), one_or_all(&|about| number(about.familiarity)));
+        }
+        if let Payload::Latent(_, latent) = &self.payload {
+            members.insert("numbers".into(), latent.numbers().into());
+            members.insert("sample_numbers".into(), latent.shape.numbers().into());
+        }
+        members
+    }
+}
+
+impl Payload {
+    /// How many numbers it holds.
+    pub(super) fn numbers(&self) -> usize {
+        match self {
+            Payload::Samples(_, samples) => samples.iter().map(|sample| sample.data().len()).sum(),
+            Payload::Latent(_, latent) => latent.numbers(),
+        }
+    }
+
+    fn format(&self) -> Format {
+        match self {
+            Payload::Samples(wrap, _) => wrap.format(),
+            Payload::Latent(..) => Format::Latent,
+        }
+    }
+
+    /// One file of `format`, or of its own.
+    fn entity(&self, format: Option<Format>, depth: Option<Depth>) -> Result<Entity, Problem> {
+        let format = format.unwrap_or_else(|| self.format());
+        match self {
+            Payload::Latent(id, latent) => {
+                Ok(Entity { bytes: codec::write_latent(id, latent), format: Format::Latent, tensor: None })
+            }
+            Payload::Samples(wrap, samples) => sample_entity(wrap, samples, format, depth),
+        }
+    }
+
+    /// The member of a JSON object that holds it.
+    fn member(&self, format: Option<Format>, depth: Option<Depth>) -> Result<(&'static str, Value), Problem> {
+        let (wrap, samples) = match self {
+            Payload::Latent(id, latent) => return Ok(("latent", codec::latent_to_json(id, latent))),
+            Payload::Samples(wrap, samples) => (wrap, samples),
+        };
+        match format.unwrap_or_else(|| self.format()) {
+            Format::Json => Ok(("data", codec::array_to_json(&to_array(wrap, samples, depth)?))),
+            Format::Raw | Format::Npy => {
+                let array = to_array(wrap, samples, depth)?;
+                let dtype = array.dtype;
+                Ok(("tensor", codec::tensor_to_json(&array, dtype)))
+            }
+            image => {
+                let entity = sample_entity(wrap, samples, image, depth)?;
+                Ok(("image", STANDARD.encode(entity.bytes).into()))
+            }
+        }
+    }
+}
+
+impl Entity {
+    /// Says in `headers` what the bytes are.
+    fn describe(&self, headers: &mut HeaderMap) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.media_type()));
+        if let Some((dims, dtype)) = &self.tensor {
+            let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
+            let dims = HeaderValue::try_from(dims.join(",")).expect("digits and commas");
+            headers.insert("x-tensor-shape", dims);
+            headers.insert("x-tensor-dtype", HeaderValue::from_static(dtype.name()));
+        }
+    }
+}
+
+fn sample_entity(
+    wrap: &Wrap,
+    samples: &[Sample],
+    format: Format,
+    depth: Option<Depth>,
+) -> Result<Entity, Problem> {
+    let bytes = match format {
+        Format::Npy => {
+            let array = to_array(wrap, samples, depth)?;
+            codec::write_npy(&array, array.dtype)?
+        }
+        Format::Raw => {
+            let array = to_array(wrap, samples, depth)?;
+            let bytes = codec::write_raw(&array, array.dtype);
+            return Ok(Entity { bytes, format, tensor: Some((array.dims, array.dtype)) });
+        }
+        Format::Json => {
+            let data = codec::array_to_json(&to_array(wrap, samples, depth)?);
+            serde_json::to_vec(&json!({ "data": data })).map_err(Problem::internal)?
+        }
+        image => match (samples, wrap) {
+            ([one], Wrap::Picture(carrier)) => codec::write_image(one, carrier, image, depth)?,
+            ([one], Wrap::Array(layout, _)) => {
+                let carrier = Carrier::plain(image, depth_of(layout.dtype, image));
+                codec::write_image(one, &carrier, image, depth)?
+            }
+            (several, _) => {
+                let detail = format!("{image} holds one image, the array has {}; ask for npy", several.len());
+                return Err(Problem::new(Code::NotAcceptable, detail));
+            }
+        },
+    };
+    Ok(Entity { bytes, format, tensor: None })
+}
+
+/// How fine an image file of numbers of `dtype` is to be.
+fn depth_of(dtype: DType, format: Format) -> Depth {
+    match dtype {
+        DType::U8 => Depth::U8,
+        DType::U16 => Depth::U16,
+        // Only TIFF keeps floats; elsewhere 8 bits are what a viewer expects.
+        _ if format == Format::Tiff => Depth::F32,
+        _ => Depth::U8,
+    }
+}
+
+fn to_array(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Array, Problem> {
+    let dtype = |depth| match depth {
+        Depth::U8 => DType::U8,
+        Depth::U16 => DType::U16,
+        Depth::F32 => DType::F32,
+    };
+    let is_image = samples.iter().all(|sample| sample.shape().kind() == Kind::Image);
+    let layout = match wrap {
+        Wrap::Array(layout, _) => *layout,
+        Wrap::Picture(carrier) => {
+            Layout { dtype: dtype(carrier.depth), ..Layout::default_for(samples[0].shape()) }
+        }
+    };
+    let layout = match depth {
+        Some(depth) if is_image || depth == Depth::F32 => Layout { dtype: dtype(depth), ..layout },
+        Some(_) => {
+            return Err(Problem::invalid_at("/depth", "only images have 8 or 16 bits; use same or float"));
+        }
+        None => layout,
+    };
+    Ok(Array::from_samples(samples, &layout)?)
+}
+
+/// Headers that say of all samples what [`About`] says of each, lists with commas.
+fn about_headers(about: &[About]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut put = |name: &'static str, list: Vec<String>| {
+        if let Ok(value) = HeaderValue::try_from(list.join(", ")) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    let mut models: Vec<String> = about.iter().map(|about| about.model.clone()).collect();
+    models.dedup();
+    put("x-model", models);
+    let sigma: Vec<String> =
+        about.iter().filter_map(|about| about.sigma).map(|v| round(v).to_string()).collect();
+    if !sigma.is_empty() {
+        put("x-noise-sigma", sigma);
+    }
+    let familiarity = about.iter().filter_map(|about| about.familiarity).map(|v| round(v).to_string());
+    let familiarity: Vec<String> = familiarity.collect();
+    if !familiarity.is_empty() {
+        put("x-familiarity", familiarity);
+    }
+    headers
+}
+
+/// To three digits behind the point: more would be noise.
+pub(super) fn round(value: f32) -> f64 {
+    (f64::from(value) * 1000.0).round() / 1000.0
+}
+
+/// The characters of a name that are safe in every file system and header.
+fn safe(name: &str) -> String {
+    let is_safe = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
+    let text: String = name.chars().filter(is_safe).take(100).collect();
+    text.trim_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::ACCEPT;
+
+    use super::*;
+    use crate::sample::Shape;
+
+    fn accept(text: &str) -> Accept {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, text.parse().unwrap());
+        Accept::of(&headers)
+    }
+
+    fn group(format: Format) -> Group {
+        let sample = Sample::new(Shape::image(1, 2, 2), vec![0.0, 0.25, 0.5, 1.0]).unwrap();
+        let wrap = match format {
+            Format::Npy | Format::Raw | Format::Json => {
+                Wrap::Array(Layout::default_for(sample.shape()), format)
+            }
+            image => Wrap::Picture(Carrier::plain(image, Depth::U8)),
+        };
+        Group { name: None, wrap, samples: vec![sample] }
+    }
+
+    fn shape(text: &str, form: Form, format: Format) -> Option<Whole> {
+        Style::for_samples(&accept(text), form, &[group(format)], None, None).ok().map(|style| style.shape)
+    }
+
+    #[test]
+    fn the_reply_has_the_kind_of_the_request() {
+        assert_eq!(shape("*/*", Form::Bare, Format::Tiff), Some(Whole::Bare(Format::Tiff)));
+        assert_eq!(shape("*/*", Form::Bare, Format::Raw), Some(Whole::Bare(Format::Raw)));
+        assert_eq!(shape("*/*", Form::Json, Format::Png), Some(Whole::Json { is_list: false }));
+        assert_eq!(shape("*/*", Form::Multipart, Format::Png), Some(Whole::Bare(Format::Png)));
+    }
+
+    #[test]
+    fn accept_decides() {
+        assert_eq!(shape("image/png", Form::Bare, Format::Npy), Some(Whole::Bare(Format::Png)));
+        assert_eq!(shape("application/zip", Form::Bare, Format::Npy), Some(Whole::Zip));
+        assert_eq!(shape("audio/ogg", Form::Bare, Format::Npy), None);
+    }
+
+    #[test]
+    fn several_cannot_be_one_image() {
+        let groups = [group(Format::Png), group(Format::Png)];
+        let style = |text| Style::for_samples(&accept(text), Form::Multipart, &groups, None, None);
+        assert_eq!(style("*/*").unwrap().shape, Whole::Multipart);
+        assert_eq!(style("image/png").unwrap_err().code(), Code::NotAcceptable);
+    }
+
+    #[test]
+    fn floats_become_8_bits_in_a_png_and_stay_in_an_array() {
+        let Group { wrap, samples, .. } = group(Format::Json);
+        let data = to_array(&wrap, &samples, None).unwrap().data;
+        assert_eq!(data, [0.0, 0.25, 0.5, 1.0]);
+        let data = to_array(&wrap, &samples, Some(Depth::U8)).unwrap();
+        assert_eq!((data.dtype, data.data[3]), (DType::U8, 255.0));
+        assert!(sample_entity(&wrap, &samples, Format::Png, None).is_ok());
+    }
+
+    #[test]
+    fn names_are_made_safe_and_single() {
+        assert_eq!(safe("../a b\"\r\n.x"), "ab.x");
+        let output = |name: &str| Output {
+            name: Some(name.into()),
+            payload: Payload::Samples(group(Format::Png).wrap, group(Format::Png).samples),
+            about: Vec::new(),
+        };
+        let style = Style { shape: Whole::Zip, format: None, depth: None };
+        let outputs = [output("a"), output("a"), output("..")];
+        let files = style.files(&outputs).unwrap();
+        let names: Vec<_> = files.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["a.png", "a-2.png", "3.png"]);
+    }
+}

@@ -1,0 +1,218 @@
+//! Configuration: one tree, put together from flags, environment, file and defaults.
+//!
+//! The first that says something wins: a flag, then `LIMPID_SECTION__KEY` in the environment, then the
+//! TOML file, then the default. A key that does not exist is an error, wherever it stands.
+
+pub(super) mod command;
+mod layer;
+mod print;
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Format as _, Serialized, Toml};
+use figment::value::{Dict, Value};
+use serde::{Deserialize, Serialize};
+
+use layer::{Layer, typed};
+
+use print::print;
+
+use crate::api;
+use crate::engine;
+use crate::job;
+use crate::limits::Limits;
+
+/// The file that is read when none is named.
+const FILE: &str = "limpid.toml";
+
+/// What variables of the environment begin with.
+const PREFIX: &str = "LIMPID_";
+
+/// Every setting of Limpid.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Cores that may be used; all this process is given when absent.
+    pub threads: Option<usize>,
+    /// How HTTP is spoken.
+    pub server: api::Config,
+    /// How much is computed at once.
+    pub engine: engine::Config,
+    /// How much a caller may send.
+    pub limits: Limits,
+    /// Training.
+    pub jobs: job::Config,
+    /// Where models are.
+    pub models: Models,
+    /// Logs.
+    pub log: Log,
+}
+
+/// Where models are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Models {
+    /// The folder of bundled models, which is only read.
+    pub dir: PathBuf,
+    /// The folder for what is kept: trained models in `models/`, API keys in `keys.jsonl`. Nothing is
+    /// kept if it is empty.
+    pub data_dir: PathBuf,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self { dir: "models".into(), data_dir: "data".into() }
+    }
+}
+
+/// Logs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Lines for people, or JSON for machines.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,limpid::api=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such key.
+    #[error("{origin}: there is no setting {key:?}{}", did_you_mean(.nearest.as_deref()))]
+    Unknown {
+        /// File, variable or flag.
+        origin: String,
+        /// The key as it was read.
+        key: String,
+        /// The known key that looks most like it.
+        nearest: Option<String>,
+    },
+    /// A value does not fit its key.
+    #[error("{origin}: {key}: {reason}")]
+    Value {
+        /// File, variable or flag.
+        origin: String,
+        /// The key.
+        key: String,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// The file is not there, or not TOML.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+fn did_you_mean(key: Option<&str>) -> String {
+    key.map(|key| format!("; did you mean {key:?}?")).unwrap_or_default()
+}
+
+/// A flag that sets a key: `("--bind", "server.bind", "0.0.0.0:8080")`.
+pub(super) type Flag = (&'static str, &'static str, String);
+
+/// The configuration with the origin of every value.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The values.
+    pub config: Config,
+    figment: Figment,
+}
+
+/// Puts the configuration together from its sources.
+///
+/// `file` is the one named by `--config`; without it `limpid.toml` is read where it is there. `env` are
+/// the variables of the environment, of which those that begin with `LIMPID_` count.
+///
+/// # Errors
+/// A key is not known, a value does not fit, or the named file is not there.
+pub(super) fn load(
+    flags: &[Flag],
+    env: impl IntoIterator<Item = (String, String)>,
+    file: Option<&Path>,
+) -> Result<Loaded, Error> {
+    let known = Value::serialize(Config::default()).ok().and_then(Value::into_dict).unwrap_or_default();
+    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+
+    let is_there = |path: &&Path| path.is_file();
+    if let Some(path) = file.or(Some(Path::new(FILE)).filter(is_there)) {
+        figment = figment.merge(read_file(path, &known)?);
+    }
+    let mut variables: Vec<_> = env.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    variables.sort();
+    for (name, text) in variables {
+        let key = name[PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
+        figment = figment.merge(Layer::one(name, &key, &text, &known)?);
+    }
+    for (flag, key, text) in flags {
+        figment = figment.merge(Layer::one((*flag).to_owned(), key, text, &known)?);
+    }
+    let config = figment.extract().map_err(|error| explain(&figment, error))?;
+    Ok(Loaded { config, figment })
+}
+
+fn read_file(path: &Path, known: &Dict) -> Result<Layer, Error> {
+    let wrong = |reason: String| Error::File { path: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    let dict: Dict = Toml::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+    let origin = path.display().to_string();
+    let dict = typed(&origin, "", dict, known)?;
+    Ok(Layer { origin, dict })
+}
+
+/// What a library says of a value, with the place the value came from.
+fn explain(figment: &Figment, error: figment::Error) -> Error {
+    let key = error.path.join(".");
+    let metadata = figment.find_metadata(&key).or(error.metadata.as_ref());
+    let origin = metadata.map_or_else(|| "default".to_owned(), |m| m.name.to_string());
+    Error::Value { origin, key, reason: error.kind.to_string() }
+}
+
+impl Config {
+    /// The folder of bundled models; where the configured one is not there, the one beside the program.
+    pub fn bundled(&self) -> Option<PathBuf> {
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.join(&self.models.dir));
+        Some(self.models.dir.clone())
+            .filter(|dir| dir.is_dir())
+            .or_else(|| beside().filter(|dir| dir.is_dir()))
+    }
+
+    /// The folder of trained models.
+    pub fn trained(&self) -> Option<PathBuf> {
+        self.in_data_dir("models")
+    }
+
+    /// The file of API keys.
+    pub fn keys_file(&self) -> Option<PathBuf> {
+        self.server.keys_file.clone().or_else(|| self.in_data_dir("keys.jsonl"))
+    }
+
+    fn in_data_dir(&self, name: &str) -> Option<PathBuf> {
+        let dir = &self.models.data_dir;
+        (!dir.as_os_str().is_empty()).then(|| dir.join(name))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! `limpid keys`: who may call the service.
+
+use std::path::PathBuf;
+
+use super::config::Config;
+use super::{Error, out};
+use crate::api::keys::{self, Scope};
+use crate::name::Name;
+
+const EXAMPLES: &str = "\
+Examples:
+  limpid keys add lab                              a key that may denoise, encode and decode
+  limpid keys add ci --scope infer --scope train   one that may train, too
+  limpid keys list
+  limpid keys remove lab
+
+A key is shown once, when it is made; the file holds only its hash. A running service reads the file
+again when it changes. Send a key as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.";
+
+/// Make, list and remove API keys.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Make a key and show it, this once.
+    Add {
+        /// What to call it: a-z, 0-9, '.', '_' and '-'.
+        name: Name,
+        /// What it may do; repeat for several.
+        #[arg(long, value_enum, default_value = "infer")]
+        scope: Vec<ScopeArg>,
+    },
+    /// List the keys by name.
+    List,
+    /// Remove a key; it stops working within a second.
+    Remove {
+        /// What it is called.
+        name: Name,
+    },
+}
+
+/// A scope on the command line.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ScopeArg {
+    /// Denoise, encode, decode, evaluate.
+    Infer,
+    /// Send samples to train on.
+    Train,
+    /// Everything.
+    Admin,
+}
+
+impl From<ScopeArg> for Scope {
+    fn from(scope: ScopeArg) -> Self {
+        match scope {
+            ScopeArg::Infer => Scope::Infer,
+            ScopeArg::Train => Scope::Train,
+            ScopeArg::Admin => Scope::Admin,
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The file of keys cannot be read or written, or the name is taken or not there.
+pub fn run(args: Args, config: &Config) -> Result<(), Error> {
+    let path = file(config)?;
+    match args.action {
+        Action::Add { name, scope } => {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+            }
+            let key = keys::add(&path, name, scope.into_iter().map(Scope::from).collect())?;
+            out(&format!("{key}\n"))
+        }
+        Action::List => {
+            let lines = keys::list(&path)?.into_iter().map(|entry| {
+                let scopes: Vec<_> =
+                    entry.scopes.iter().map(|scope| format!("{scope:?}").to_lowercase()).collect();
+                format!("{:<24} {:<20} {}\n", entry.name.as_str(), scopes.join(","), entry.created_at)
+            });
+            out(&lines.collect::<String>())
+        }
+        Action::Remove { name } => Ok(keys::remove(&path, &name)?),
+    }
+}
+
+fn file(config: &Config) -> Result<PathBuf, Error> {
+    let missing =
+        || Error::Usage("there is no place for keys; give --data-dir DIR or set server.keys_file".into());
+    config.keys_file().ok_or_else(missing)
+}

@@ -1,0 +1,186 @@
+//! `limpid serve`: the service, from its configuration to its end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::config::{Config, Flag, Models};
+use super::{Error, open_registry};
+use crate::api::keys::Keys;
+use crate::api::{self, App, ServeError};
+use crate::engine::Engine;
+use crate::job::Jobs;
+use crate::kernel;
+use crate::name::ModelRef;
+use crate::registry::{self, Registry};
+
+const EXAMPLES: &str = "\
+Examples:
+  limpid                                                    on 127.0.0.1:8080, for this machine only
+  limpid serve --bind 127.0.0.1:9000 --data-dir /var/lib/limpid
+  limpid keys add lab && limpid serve --bind 0.0.0.0:8080   for others, who need the key
+  limpid serve --bind 0.0.0.0:8080 --allow-anonymous        for everyone who can reach it
+
+  curl --data-binary @noisy.png -H 'Content-Type: image/png' localhost:8080/denoise -o clean.png
+
+SIGTERM or Ctrl-C: requests under way are finished, then the service ends; a second one ends it at once.
+Every setting, also those without a flag: limpid config print.";
+
+/// Serve over HTTP (what happens when no command is given).
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS")]
+    bind: Option<SocketAddr>,
+    /// Serve everyone who can reach the address, without keys.
+    #[arg(long)]
+    allow_anonymous: bool,
+    /// The file of API keys [default: keys.jsonl in the data folder].
+    #[arg(long, value_name = "FILE")]
+    keys_file: Option<String>,
+}
+
+impl Args {
+    /// The settings these flags make.
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        let bind = self.bind.map(|bind| ("--bind", "server.bind", bind.to_string()));
+        let open =
+            self.allow_anonymous.then(|| ("--allow-anonymous", "server.allow_anonymous", "true".to_owned()));
+        let keys = self.keys_file.clone().map(|file| ("--keys-file", "server.keys_file", file));
+        [bind, open, keys].into_iter().flatten().collect()
+    }
+}
+
+/// Runs the service until it is told to stop.
+///
+/// # Errors
+/// It cannot start, or did not come to its end in time.
+pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
+    let keys = Keys::open(config.keys_file())?;
+    let registry = Arc::new(open_models(config)?);
+    for (model, reason) in registry.quarantined() {
+        tracing::warn!(%model, %reason, "model cannot be used");
+    }
+    let address = config.server.bind;
+    let listener = TcpListener::bind(address).map_err(|source| ServeError::Bind { address, source })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("limpid-http")
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Failed(format!("no threads to serve with: {error}")))?;
+    let result = runtime.block_on(serve(config, registry, keys, listener));
+    // What still blocks a thread must not keep the process from ending.
+    runtime.shutdown_background();
+    result
+}
+
+/// Builds the parts, serves, and takes the parts down again.
+async fn serve(
+    config: &Config,
+    registry: Arc<Registry>,
+    keys: Keys,
+    listener: TcpListener,
+) -> Result<(), Error> {
+    let engine = Engine::start(config.engine.clone(), registry);
+    let jobs = Jobs::start(config.jobs.clone(), config.limits.clone(), engine.clone());
+    let app = App::new(config.server.clone(), config.limits.clone(), engine.clone(), jobs.clone(), keys);
+    announce(&engine);
+    tokio::spawn(preload(engine.clone(), defaults(config, engine.registry())));
+
+    let stop = stop_signal()?;
+    let mut told = Instant::now();
+    let training = jobs.clone();
+    let drain = Duration::from_secs(config.server.drain_seconds);
+    let stopping = async {
+        stop.await;
+        told = Instant::now();
+        // Training stops while requests are finished.
+        tokio::spawn(async move { training.shutdown(drain).await });
+    };
+    api::serve_on(listener, app, stopping).await?;
+
+    let rest = || drain.saturating_sub(told.elapsed());
+    let is_idle = engine.shutdown(rest()).await & jobs.shutdown(rest()).await;
+    if !is_idle {
+        tracing::warn!("work was left undone at the end of the time to drain");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The models; where the default data folder cannot be made, such as on a read-only disk, without it.
+fn open_models(config: &Config) -> Result<Registry, Error> {
+    match open_registry(config, true) {
+        Err(Error::Registry(registry::Error::Io { path, source }))
+            if config.models.data_dir == Models::default().data_dir =>
+        {
+            let path = path.display();
+            tracing::warn!(%path, error = %source, "trained models cannot be kept; give --data-dir DIR to train");
+            let models = Models { data_dir: "".into(), ..config.models.clone() };
+            open_registry(&Config { models, ..config.clone() }, false)
+        }
+        result => result,
+    }
+}
+
+/// The models that serve when none is named, as far as they are there.
+fn defaults(config: &Config, registry: &Registry) -> Vec<ModelRef> {
+    let names = [&config.server.gray_model, &config.server.color_model];
+    let there = names.into_iter().filter(|name| registry.get(name).is_ok());
+    there.map(|name| ModelRef { name: name.clone(), version: None }).collect()
+}
+
+async fn preload(engine: Engine, models: Vec<ModelRef>) {
+    let begun = Instant::now();
+    for (model, error) in engine.preload(&models).await {
+        tracing::error!(%model, %error, "default model cannot be loaded");
+    }
+    tracing::info!(models = ?engine.health().models, took = ?begun.elapsed(), "ready");
+}
+
+fn announce(engine: &Engine) {
+    let health = engine.health();
+    let models: Vec<_> =
+        engine.registry().list().into_iter().map(|m| format!("{}@{}", m.name, m.default)).collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        instruction_set = ?kernel::isa(),
+        threads = kernel::threads(),
+        workers = health.workers,
+        memory_bytes = health.memory_bytes,
+        allocator = "mimalloc",
+        models = %models.join(","),
+        "limpid starts"
+    );
+}
+
+/// Comes true at SIGTERM or Ctrl-C; one more of them ends the process at once.
+fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
+    let mut signals = signals()?;
+    Ok(async move {
+        signals.recv().await;
+        tokio::spawn(async move {
+            signals.recv().await;
+            tracing::warn!("told to stop again: ending at once");
+            std::process::exit(130);
+        });
+    })
+}
+
+/// A message for each signal that asks to stop; they count from now on.
+fn signals() -> Result<tokio::sync::mpsc::Receiver<()>, Error> {
+    let (tx, rx) = tokio::sync::mpsc::channel(2);
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+            let mut signal = signal(kind).map_err(|error| Error::Failed(format!("signals: {error}")))?;
+            let tx = tx.clone();
+            tokio::spawn(async move { while signal.recv().await.is_some() && tx.send(()).await.is_ok() {} });
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::spawn(async move { while tokio::signal::ctrl_c().await.is_ok() && tx.send(()).await.is_ok() {} });
+    Ok(rx)
+}

@@ -1,0 +1,181 @@
+//! The pool: a fixed number of named threads for long computing, with a queue in order of arrival.
+//!
+//! Not the runtime's blocking pool: that one grows to hundreds of threads, and its queue is shared with
+//! everything else that blocks.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Work for one thread. It must not panic: whoever makes it catches.
+pub(super) type Task = Box<dyn FnOnce() + Send>;
+
+/// The threads with what they share.
+#[derive(Debug)]
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    born: Instant,
+    /// When each worker began what it does, in milliseconds since `born` plus 1; 0 while it waits.
+    since: Vec<AtomicU64>,
+}
+
+#[derive(Default)]
+struct Queue {
+    tasks: VecDeque<Task>,
+    is_closed: bool,
+}
+
+impl Pool {
+    /// Starts `workers` threads (at least 1) named `limpid-work-0` and so on.
+    ///
+    /// # Errors
+    /// The system gives no more threads.
+    pub(super) fn start(workers: usize) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            born: Instant::now(),
+            since: (0..workers.max(1)).map(|_| AtomicU64::new(0)).collect(),
+        });
+        let pool = Self { shared };
+        for index in 0..pool.workers() {
+            let shared = Arc::clone(&pool.shared);
+            thread::Builder::new().name(format!("limpid-work-{index}")).spawn(move || shared.work(index))?;
+        }
+        Ok(pool)
+    }
+
+    /// How many threads there are.
+    pub(super) fn workers(&self) -> usize {
+        self.shared.since.len()
+    }
+
+    /// Adds a task behind the others; after [`Pool::close`] it is dropped undone.
+    pub(super) fn submit(&self, task: Task) {
+        let mut queue = self.shared.lock();
+        if !queue.is_closed {
+            queue.tasks.push_back(task);
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// How many threads have been busy with one task for longer than `limit`.
+    pub(super) fn stuck(&self, limit: Duration) -> usize {
+        let now = self.shared.born.elapsed().as_millis() as u64;
+        let is_stuck = |since: u64| since > 0 && now.saturating_sub(since - 1) > limit.as_millis() as u64;
+        self.shared.since.iter().filter(|since| is_stuck(since.load(Ordering::Relaxed))).count()
+    }
+
+    /// Drops what waits; the threads end with the task they are at.
+    pub(super) fn close(&self) {
+        let mut queue = self.shared.lock();
+        queue.is_closed = true;
+        let waiting = std::mem::take(&mut queue.tasks);
+        drop(queue);
+        // Outside the lock: dropping a task runs code of its owner.
+        drop(waiting);
+        self.shared.wake.notify_all();
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // No task runs while the queue is locked, so it is whole even if poisoned.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A worker's life.
+    fn work(&self, index: usize) {
+        while let Some(task) = self.next() {
+            let now = self.born.elapsed().as_millis() as u64 + 1;
+            self.since[index].store(now, Ordering::Relaxed);
+            task();
+            self.since[index].store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The task that waited longest; sleeps until there is one, none when the pool is closed.
+    fn next(&self) -> Option<Task> {
+        let mut queue = self.lock();
+        loop {
+            if let Some(task) = queue.tasks.pop_front() {
+                return Some(task);
+            }
+            if queue.is_closed {
+                return None;
+            }
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("workers", &self.since.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn tasks_of_one_worker_run_in_order() {
+        let pool = Pool::start(1).unwrap();
+        let (tx, rx) = mpsc::channel();
+        for i in 0..100 {
+            let tx = tx.clone();
+            pool.submit(Box::new(move || tx.send(i).unwrap()));
+        }
+        drop(tx);
+        assert_eq!(rx.iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_worker_busy_for_too_long_counts_as_stuck() {
+        let pool = Pool::start(2).unwrap();
+        let (begun_tx, begun) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        pool.submit(Box::new(move || {
+            begun_tx.send(()).unwrap();
+            let _ = wait.recv();
+        }));
+        begun.recv().unwrap();
+        thread::sleep(Duration::from_millis(30));
+        assert_eq!((pool.stuck(Duration::from_millis(10)), pool.stuck(Duration::from_secs(60))), (1, 0));
+        drop(go);
+    }
+
+    #[test]
+    fn a_closed_pool_drops_what_waits() {
+        let pool = Pool::start(1).unwrap();
+        let (begun_tx, begun) = mpsc::channel();
+        let (go, wait) = mpsc::channel::<()>();
+        pool.submit(Box::new(move || {
+            begun_tx.send(()).unwrap();
+            let _ = wait.recv();
+        }));
+        begun.recv().unwrap();
+        let (tx, rx) = mpsc::channel::<()>();
+        pool.submit(Box::new(move || tx.send(()).unwrap()));
+        pool.close();
+        drop(go);
+        assert!(rx.recv().is_err());
+    }
+}

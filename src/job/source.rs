@@ -1,0 +1,101 @@
+//! Where the samples of a job come from, and what they should be read as.
+
+use crate::dataset::{Dataset, Wanted};
+use crate::limits::Limits;
+use crate::registry::Registry;
+use crate::sample::Kind;
+use crate::train::{self, Config, FamilyChoice, FamilyName};
+
+/// The samples of a job.
+#[derive(Debug)]
+pub enum Source {
+    /// Uploaded files `(name, bytes)`, each of which may be an archive; read when the job's turn comes.
+    Uploads(Vec<(String, Vec<u8>)>),
+    /// Samples that are read already.
+    Dataset(Dataset),
+}
+
+impl Source {
+    /// Bytes of memory it holds.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Source::Uploads(files) => files.iter().map(|(_, bytes)| bytes.len()).sum(),
+            Source::Dataset(dataset) => {
+                let numbers = |item: &crate::dataset::Item| {
+                    item.clean.data().len() + item.noisy.as_ref().map_or(0, |noisy| noisy.data().len())
+                };
+                dataset.items.iter().map(numbers).sum::<usize>() * size_of::<f32>()
+            }
+        }
+    }
+
+    /// The samples, of what the model to be trained takes. Reads and decodes: for a thread that may block.
+    ///
+    /// # Errors
+    /// The base model cannot be had. Files that cannot be used are listed in the dataset instead.
+    pub fn read(
+        self,
+        config: &Config,
+        registry: &Registry,
+        limits: &Limits,
+    ) -> Result<Dataset, train::Error> {
+        let wanted = wanted(config, registry)?;
+        Ok(match self {
+            Source::Uploads(files) => Dataset::from_uploads_as(files, limits, wanted),
+            Source::Dataset(dataset) => dataset,
+        })
+    }
+}
+
+/// What the model that `config` asks for takes: its base's input, or what its family is for.
+///
+/// # Errors
+/// The base model cannot be had.
+pub fn wanted(config: &Config, registry: &Registry) -> Result<Wanted, train::Error> {
+    if let Some(base) = &config.base {
+        let invalid =
+            |e: crate::name::Error| train::Error::Invalid { field: "base".into(), reason: e.to_string() };
+        let (manifest, _) = registry.card(&base.parse().map_err(invalid)?)?;
+        let input = manifest.input();
+        let channels = (input.kind != Kind::Vector).then_some(input.channels);
+        return Ok(Wanted { kind: Some(input.kind), channels });
+    }
+    let kind = match config.family {
+        Some(FamilyChoice::Name(FamilyName::Pyramid | FamilyName::Compact)) => Some(Kind::Image),
+        Some(FamilyChoice::Name(FamilyName::Dense)) => Some(Kind::Vector),
+        Some(FamilyChoice::Sizes(_)) | None => None,
+    };
+    Ok(Wanted { kind, channels: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted_for(family: Option<FamilyName>) -> Wanted {
+        let mut config = Config::new("a".parse().unwrap());
+        config.family = family.map(FamilyChoice::Name);
+        wanted(&config, &Registry::open(None, None).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_family_says_what_files_are_read_as() {
+        assert_eq!(wanted_for(Some(FamilyName::Dense)).kind, Some(Kind::Vector));
+        assert_eq!(wanted_for(Some(FamilyName::Compact)).kind, Some(Kind::Image));
+        assert_eq!(wanted_for(None).kind, None);
+    }
+
+    #[test]
+    fn a_base_that_is_not_there_is_an_error() {
+        let mut config = Config::new("a".parse().unwrap());
+        config.base = Some("no-such".into());
+        let result = wanted(&config, &Registry::open(None, None).unwrap());
+        assert!(matches!(result, Err(train::Error::Registry(_))));
+    }
+
+    #[test]
+    fn uploads_weigh_their_bytes() {
+        let files = vec![("a".to_owned(), vec![0; 10]), ("b".to_owned(), vec![0; 5])];
+        assert_eq!(Source::Uploads(files).bytes(), 15);
+    }
+}

@@ -1,0 +1,145 @@
+//! Blocks of tiles: what one task transforms and multiplies at a time.
+
+use std::ops::Range;
+
+use super::super::Conv;
+use super::super::channels_last::{gather, zero};
+use super::super::simd::Simd;
+
+/// How all tiles are cut into blocks: rectangles of one image, or several whole small images.
+pub(super) struct Blocks {
+    batch: usize,
+    /// Tile rows and columns of an image.
+    high: usize,
+    wide: usize,
+    /// Of a block, at most.
+    images: usize,
+    rows: usize,
+    cols: usize,
+    /// Blocks along each axis.
+    count: [usize; 3],
+}
+
+/// One block: a rectangle of tiles in each of some images.
+pub(super) struct Block {
+    pub images: Range<usize>,
+    pub rows: Range<usize>,
+    pub cols: Range<usize>,
+}
+
+impl Blocks {
+    /// Blocks of at most `most` tiles, at least `wanted` of them if there are enough tiles.
+    pub(super) fn new(conv: &Conv, most: usize, wanted: usize) -> Self {
+        let (batch, high, wide) = (conv.batch, conv.h.div_ceil(4), conv.w.div_ceil(4));
+        let most = most.min((batch * high * wide).div_ceil(wanted)).max(8);
+        // At least two tile rows, since neighbours share pixels; as wide as that allows.
+        let cols = even(wide, (most / high.min(2)).max(1));
+        let rows = even(high, (most / cols).max(1));
+        let images =
+            if cols >= wide && rows >= high { even(batch, (most / (rows * cols)).max(1)) } else { 1 };
+        let count = [batch.div_ceil(images), high.div_ceil(rows), wide.div_ceil(cols)];
+        Self { batch, high, wide, images, rows, cols, count }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count.iter().product()
+    }
+
+    /// Tiles of the largest block.
+    pub(super) fn tiles(&self) -> usize {
+        self.images * self.rows * self.cols
+    }
+
+    /// Floats of the pixels of the largest rectangle, with `halo` more pixels each way, for `lanes` channels.
+    pub(super) fn pixels(&self, halo: usize, lanes: usize) -> usize {
+        (4 * self.rows + halo) * (4 * self.cols + halo) * lanes
+    }
+
+    pub(super) fn get(&self, i: usize) -> Block {
+        let [_, down, across] = self.count;
+        let cut = |i: usize, step: usize, end: usize| i * step..((i + 1) * step).min(end);
+        Block {
+            images: cut(i / (down * across), self.images, self.batch),
+            rows: cut(i / across % down, self.rows, self.high),
+            cols: cut(i % across, self.cols, self.wide),
+        }
+    }
+}
+
+/// The size of parts, each at most `most`, that cut `n` most evenly.
+fn even(n: usize, most: usize) -> usize {
+    n.div_ceil(n.div_ceil(most).max(1)).max(1)
+}
+
+impl Block {
+    /// Tiles of one image's rectangle.
+    pub(super) fn area(&self) -> usize {
+        self.rows.len() * self.cols.len()
+    }
+}
+
+/// Lays out a rectangle of one image's planes channels-last, N channels a pixel: `high` x `wide` pixels from `(y, x)`,
+/// zero where they lie outside.
+///
+/// # Safety
+/// `planes` is readable for `channels` planes of the convolution, `to` writable for the rectangle.
+#[inline(always)]
+pub(super) unsafe fn stage<S: Simd>(
+    conv: &Conv,
+    planes: *const f32,
+    channels: usize,
+    (y, x): (isize, isize),
+    (high, wide): (usize, usize),
+    to: *mut f32,
+) {
+    let (h, w) = (conv.h as isize, conv.w as isize);
+    let left = (-x).max(0) as usize;
+    let inside = ((w - x).min(wide as isize) as usize).saturating_sub(left);
+    for r in 0..high {
+        // SAFETY: only pixels inside the planes are read; rows lie within the rectangle.
+        unsafe {
+            let row = to.add(r * wide * S::N);
+            let from_y = y + r as isize;
+            if from_y < 0 || from_y >= h {
+                zero::<S>(wide, row, S::N);
+                continue;
+            }
+            zero::<S>(left, row, S::N);
+            let from = planes.offset(from_y * w + x + left as isize);
+            gather::<S>(from, conv.h * conv.w, channels, inside, row.add(left * S::N), S::N);
+            zero::<S>(wide - left - inside, row.add((left + inside) * S::N), S::N);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_cover_every_tile_once_and_keep_to_their_size() {
+        for (batch, h, w) in
+            [(1, 16, 16), (3, 17, 23), (16, 32, 32), (2, 256, 256), (1, 15, 500), (40, 16, 16)]
+        {
+            for (most, wanted) in [(48, 1), (64, 8), (24, 4)] {
+                let conv = Conv { batch, c_in: 16, c_out: 16, h, w, kh: 3, kw: 3 };
+                let blocks = Blocks::new(&conv, most, wanted);
+                let (high, wide) = (h.div_ceil(4), w.div_ceil(4));
+                let mut seen = vec![0; batch * high * wide];
+                assert!(blocks.tiles() <= most);
+                for i in 0..blocks.len() {
+                    let block = blocks.get(i);
+                    assert!(block.images.len() * block.area() <= blocks.tiles());
+                    for image in block.images {
+                        for row in block.rows.clone() {
+                            for col in block.cols.clone() {
+                                seen[(image * high + row) * wide + col] += 1;
+                            }
+                        }
+                    }
+                }
+                assert!(seen.iter().all(|&n| n == 1), "{batch} x {h} x {w}, {most}, {wanted}");
+            }
+        }
+    }
+}

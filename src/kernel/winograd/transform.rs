@@ -1,0 +1,162 @@
+//! The transforms of tiles, a vector of channels at a time.
+//!
+//! With interpolation points 0, 1, -1, 2, -2 and infinity: `B` takes 6x6 input pixels, `G` a 3x3 kernel and `A` 4x4
+//! gradients to 36 numbers; `A'` and `G'` go back to 4x4 results and 3x3 gradients.
+
+use super::super::simd::Simd;
+use super::POINTS;
+
+/// `B' d` of six numbers.
+#[inline(always)]
+unsafe fn input6<S: Simd>(d: [S::V; 6]) -> [S::V; 6] {
+    // SAFETY: the caller has the instructions of S.
+    unsafe {
+        let [two, four] = [S::splat(2.0), S::splat(4.0)];
+        let [minus_two, minus_four, minus_five] = [S::splat(-2.0), S::splat(-4.0), S::splat(-5.0)];
+        let a = S::fma(minus_four, d[2], d[4]);
+        let b = S::fma(minus_four, d[1], d[3]);
+        let c = S::sub(d[4], d[2]);
+        let e = S::sub(d[3], d[1]);
+        [
+            S::fma(four, d[0], S::fma(minus_five, d[2], d[4])),
+            S::add(a, b),
+            S::sub(a, b),
+            S::fma(two, e, c),
+            S::fma(minus_two, e, c),
+            S::fma(four, d[1], S::fma(minus_five, d[3], d[5])),
+        ]
+    }
+}
+
+/// `A' m` of six numbers: four.
+#[inline(always)]
+unsafe fn output6<S: Simd>(m: [S::V; 6]) -> [S::V; 4] {
+    // SAFETY: the caller has the instructions of S.
+    unsafe {
+        let [two, four, eight] = [S::splat(2.0), S::splat(4.0), S::splat(8.0)];
+        let (a, b) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+        let (c, d) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+        [S::add(S::add(m[0], a), c), S::fma(two, d, b), S::fma(four, c, a), S::add(S::fma(eight, d, b), m[5])]
+    }
+}
+
+/// `A g` of four numbers: six.
+#[inline(always)]
+unsafe fn grad4<S: Simd>(g: [S::V; 4]) -> [S::V; 6] {
+    // SAFETY: the caller has the instructions of S.
+    unsafe {
+        let [two, four] = [S::splat(2.0), S::splat(4.0)];
+        let (a, b) = (S::add(g[0], g[2]), S::add(g[1], g[3]));
+        let c = S::fma(four, g[2], g[0]);
+        let d = S::mul(two, S::fma(four, g[3], g[1]));
+        [g[0], S::add(a, b), S::sub(a, b), S::add(c, d), S::sub(c, d), g[3]]
+    }
+}
+
+/// `G w` of three numbers: six.
+#[inline(always)]
+unsafe fn weight3<S: Simd>(w: [S::V; 3]) -> [S::V; 6] {
+    // SAFETY: the caller has the instructions of S.
+    unsafe {
+        let (a, b) = (S::add(w[0], w[2]), w[1]);
+        let sixth = S::splat(-1.0 / 6.0);
+        let c = S::fma(S::splat(4.0), w[2], w[0]);
+        let d = S::add(w[1], w[1]);
+        let small = S::splat(1.0 / 24.0);
+        [
+            S::mul(S::splat(0.25), w[0]),
+            S::mul(sixth, S::add(a, b)),
+            S::mul(sixth, S::sub(a, b)),
+            S::mul(small, S::add(c, d)),
+            S::mul(small, S::sub(c, d)),
+            w[2],
+        ]
+    }
+}
+
+/// `G' u` of six numbers: three.
+#[inline(always)]
+unsafe fn weight_grad6<S: Simd>(u: [S::V; 6]) -> [S::V; 3] {
+    // SAFETY: the caller has the instructions of S.
+    unsafe {
+        let (a, b) = (S::add(u[1], u[2]), S::sub(u[2], u[1]));
+        let (c, d) = (S::add(u[3], u[4]), S::sub(u[3], u[4]));
+        let sixth = S::splat(1.0 / 6.0);
+        let rest = S::fma(S::splat(-1.0 / 6.0), a, S::mul(S::splat(0.25), u[0]));
+        [
+            S::fma(S::splat(1.0 / 24.0), c, rest),
+            S::fma(S::splat(1.0 / 12.0), d, S::mul(sixth, b)),
+            S::fma(sixth, S::sub(c, a), u[5]),
+        ]
+    }
+}
+
+/// Defines a two-dimensional transform from `$from` x `$from` to `$to` x `$to` vectors: `$one` along one axis, then along
+/// the other.
+macro_rules! both_axes {
+    ($(#[$doc:meta])* $name:ident, $one:ident, $from:literal -> $to:literal) => {
+        $(#[$doc])*
+        ///
+        /// Vector `(i, j)` is read at `from + i from_row + j from_col` and written at `to + i to_row + j to_col`.
+        ///
+        /// # Safety
+        /// All these places are readable and writable.
+        #[inline(always)]
+        pub(super) unsafe fn $name<S: Simd>(
+            from: *const f32,
+            from_row: usize,
+            from_col: usize,
+            to: *mut f32,
+            to_row: usize,
+            to_col: usize,
+        ) {
+            // SAFETY: the caller's contract.
+            unsafe {
+                let mut half = [[S::zero(); $from]; $to];
+                for j in 0..$from {
+                    let mut column = [S::zero(); $from];
+                    for i in 0..$from {
+                        column[i] = S::load(from.add(i * from_row + j * from_col));
+                    }
+                    let column = $one::<S>(column);
+                    for i in 0..$to {
+                        half[i][j] = column[i];
+                    }
+                }
+                for i in 0..$to {
+                    let row = $one::<S>(half[i]);
+                    for j in 0..$to {
+                        S::store(to.add(i * to_row + j * to_col), row[j]);
+                    }
+                }
+            }
+        }
+    };
+}
+
+both_axes!(
+    /// Input pixels to points.
+    input, input6, 6 -> 6);
+both_axes!(
+    /// Points to result pixels.
+    output, output6, 6 -> 4);
+both_axes!(
+    /// Gradient pixels to points.
+    grad, grad4, 4 -> 6);
+both_axes!(
+    /// Kernel taps to points.
+    weight, weight3, 3 -> 6);
+both_axes!(
+    /// Points to the gradient of the taps.
+    weight_grad, weight_grad6, 6 -> 3);
+
+/// Floats from one point's matrix to the next: `rows` of `columns`, and a cache line more, or else the 36 places of
+/// one tile would compete for the same few lines of the L1 cache.
+pub(super) fn point_step(rows: usize, columns: usize) -> usize {
+    (rows * columns).next_multiple_of(16) + 16
+}
+
+/// Floats of 36 such matrices.
+pub(super) fn points_len(rows: usize, columns: usize) -> usize {
+    POINTS * point_step(rows, columns)
+}

@@ -1,0 +1,196 @@
+//! What a run must hold: it learns, it can be stopped, it is exact, it never makes things worse.
+
+use super::*;
+use crate::kernel;
+
+/// Smooth images: a few waves each, so that noise stands out.
+fn waves(count: usize) -> Dataset {
+    let image = |i: usize| {
+        let (fx, fy, phase) = (0.2 + 0.03 * (i % 7) as f32, 0.1 + 0.05 * (i % 5) as f32, i as f32);
+        let pixel = |j: usize| {
+            let (y, x) = ((j / 40) as f32, (j % 40) as f32);
+            0.5 + 0.3 * (fx * x + phase).sin() + 0.2 * (fy * y - phase).cos()
+        };
+        let clean = Sample::new(Shape::image(1, 36, 40), (0..36 * 40).map(pixel).collect()).unwrap();
+        crate::dataset::Item { name: format!("wave-{i}"), clean, noisy: None }
+    };
+    Dataset { items: (0..count).map(image).collect(), skipped: Vec::new() }
+}
+
+fn tiny(steps: u64) -> Config {
+    let json = serde_json::json!({
+        "name": "tiny", "steps": steps, "seed": 3, "batch": 4, "crop": 32, "learning_rate": 4e-3,
+        "corruption": {"gaussian": {"sigma": 40}},
+        "family": {"pyramid": {
+            "channels": 1, "widths": [16, 16, 16], "encoder_blocks": [1, 0, 0], "decoder_blocks": [0, 0, 0],
+            "refiner_blocks": 0, "latent": [1, 2, 8],
+        }},
+    });
+    serde_json::from_value(json).unwrap()
+}
+
+/// A folder with a registry and a checkpoint.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn registry(&self) -> Registry {
+        Registry::open(None, Some(self.0.path().join("models"))).unwrap()
+    }
+
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { path: self.0.path().join("run.checkpoint"), resume: true }
+    }
+
+    fn weights(&self, version: u32) -> Vec<u8> {
+        let folder = self.0.path().join("models/tiny").join(version.to_string());
+        std::fs::read(folder.join("model.safetensors")).unwrap()
+    }
+}
+
+fn train(config: &Config, data: &Dataset, registry: &Registry) -> Result<Outcome, Error> {
+    run(config, data, registry, None, &mut |_| Control::Continue)
+}
+
+fn run(
+    config: &Config,
+    dataset: &Dataset,
+    registry: &Registry,
+    checkpoint: Option<Checkpoint>,
+    listen: &mut dyn FnMut(&Progress) -> Control,
+) -> Result<Outcome, Error> {
+    let (data, recipe) = ("waves".to_owned(), "a test".to_owned());
+    Run { config, dataset, registry, checkpoint, data, recipe }.run(listen)
+}
+
+#[test]
+fn a_tiny_model_learns_to_beat_the_noisy_input_by_3_db_on_samples_it_never_saw() {
+    let place = Place::new();
+    let outcome = train(&tiny(250), &waves(24), &place.registry()).unwrap();
+    let score = |key: &str| outcome.scores["held_out"][key].as_f64().unwrap();
+    assert!(score("full_db") > score("noisy_db") + 3.0, "{}", outcome.scores);
+    assert!(outcome.promoted);
+    let card = std::fs::read_to_string(place.0.path().join("models/tiny/1/README.md")).unwrap();
+    assert!(card.starts_with("# tiny, version 1") && card.contains("| noisy input |"), "{card}");
+}
+
+#[test]
+fn a_run_stopped_anywhere_and_resumed_ends_with_the_same_weights_bit_for_bit() {
+    let (straight, stopped) = (Place::new(), Place::new());
+    let (config, data) = (tiny(12), waves(6));
+    train(&config, &data, &straight.registry()).unwrap();
+
+    for stop in [1, 7, 11] {
+        let mut listen = |p: &Progress| if p.step == stop { Control::Cancel } else { Control::Continue };
+        let outcome = run(&config, &data, &stopped.registry(), Some(stopped.checkpoint()), &mut listen);
+        assert!(matches!(outcome, Err(Error::Cancelled)), "stopped at {stop}");
+        assert!(stopped.registry().list().is_empty(), "nothing is published");
+    }
+    let mut first = None;
+    let mut listen = |p: &Progress| {
+        first.get_or_insert(p.step);
+        Control::Continue
+    };
+    run(&config, &data, &stopped.registry(), Some(stopped.checkpoint()), &mut listen).unwrap();
+    assert_eq!(first, Some(12), "only the last step was left");
+    assert!(straight.weights(1) == stopped.weights(1));
+    assert!(!stopped.checkpoint().path.exists());
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let trained = |threads| {
+        let place = Place::new();
+        kernel::with_threads(threads, || train(&tiny(5), &waves(6), &place.registry()).unwrap());
+        place.weights(1)
+    };
+    assert!(trained(1) == trained(2));
+}
+
+#[test]
+fn a_checkpoint_of_another_config_is_refused() {
+    let place = Place::new();
+    let stop = &mut |_: &Progress| Control::Cancel;
+    let data = waves(4);
+    run(&tiny(5), &data, &place.registry(), Some(place.checkpoint()), stop).unwrap_err();
+    let error = run(&tiny(6), &data, &place.registry(), Some(place.checkpoint()), stop).unwrap_err();
+    assert!(error.to_string().contains("another config"), "{error}");
+}
+
+#[test]
+fn a_result_that_is_worse_is_kept_but_does_not_serve() {
+    let place = Place::new();
+    let (registry, data) = (place.registry(), waves(12));
+    assert!(train(&tiny(60), &data, &registry).unwrap().promoted);
+    // One step from random weights is worse than sixty.
+    let worse = train(&tiny(1), &data, &registry).unwrap();
+    assert_eq!((worse.version, worse.promoted), (2, false));
+    assert_eq!(registry.get(&worse.model).unwrap().default, 1);
+    assert_eq!(place.registry().get(&worse.model).unwrap().default, 1, "after a restart, too");
+
+    let forced = train(&Config { promote: Promote::Always, ..tiny(1) }, &data, &registry).unwrap();
+    assert_eq!((forced.version, forced.promoted), (3, true));
+    assert_eq!(registry.get(&forced.model).unwrap().default, 3);
+}
+
+#[test]
+fn a_base_is_where_a_run_begins() {
+    let place = Place::new();
+    let (registry, data) = (place.registry(), waves(12));
+    let first = train(&tiny(60), &data, &registry).unwrap();
+    let config = Config {
+        name: "tuned".parse().unwrap(),
+        base: Some("tiny@1".into()),
+        family: None,
+        learning_rate: Some(1e-5),
+        ..tiny(1)
+    };
+    let tuned = train(&config, &data, &registry).unwrap();
+    let db = |o: &Outcome| o.scores["held_out"]["full_db"].as_f64().unwrap();
+    assert!((db(&first) - db(&tuned)).abs() < 0.5, "{} {}", first.scores, tuned.scores);
+    assert_eq!(tuned.scores["before"]["model"], "tiny@1");
+}
+
+#[test]
+fn what_cannot_be_trained_on_is_refused_by_name() {
+    let place = Place::new();
+    let refused = |change: &dyn Fn(&mut Config), data: &Dataset| {
+        let mut config = tiny(1);
+        change(&mut config);
+        train(&config, data, &place.registry()).unwrap_err().to_string()
+    };
+    let data = waves(4);
+    assert!(refused(&|_| (), &Dataset::default()).starts_with("samples: there is none"));
+    assert!(refused(&|c| c.steps = Some(0), &data).starts_with("steps: expected 1..="));
+    assert!(refused(&|c| c.minutes = Some(1.0), &data).starts_with("minutes: expected either"));
+    assert!(refused(&|c| c.crop = Some(20), &data).starts_with("crop: expected a multiple of 8"));
+    let pairs = refused(&|c| c.scheme = Scheme::Pairs, &data);
+    assert!(pairs.starts_with("samples: 0 of 4 samples have a noisy twin"));
+    assert!(refused(&|c| c.base = Some("none".into()), &data).contains("there is no model none"));
+    assert!(refused(&|c| c.base = Some("No!".into()), &data).starts_with("base: "));
+    let dense = FamilyChoice::Name(FamilyName::Dense);
+    assert!(refused(&|c| c.family = Some(dense.clone()), &data).starts_with("family: "));
+    let not_smaller = |c: &mut Config| {
+        c.family = Some(FamilyChoice::Name(FamilyName::Pyramid));
+        c.latent = Some(LatentChoice { numbers: None, channels: Some([4, 4, 16]) });
+    };
+    assert!(refused(&not_smaller, &data).contains("latent must hold fewer numbers"));
+    assert!(place.registry().list().is_empty());
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run_with_the_reason() {
+    let place = Place::new();
+    let mut data = waves(4);
+    for item in &mut data.items {
+        // Finite, but its square is not.
+        let huge = item.clean.data().iter().map(|v| v * 1e25).collect();
+        item.clean = Sample::new(item.clean.shape(), huge).unwrap();
+    }
+    let error = train(&tiny(3), &data, &place.registry()).unwrap_err();
+    assert!(matches!(error, Error::Diverged { .. }), "{error}");
+    assert!(place.registry().list().is_empty());
+}

@@ -1,0 +1,96 @@
+//! The server loop: limits on connections and time, and the end.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::support::*;
+
+/// Reads until the other side closes; how long that took.
+fn closed_after(socket: &mut TcpStream) -> Duration {
+    let begun = Instant::now();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let _ = socket.read_to_end(&mut Vec::new());
+    begun.elapsed()
+}
+
+#[test]
+fn a_head_that_does_not_end_is_cut_off() {
+    let mut setup = Setup::default();
+    setup.config.header_seconds = 1;
+    let service = Service::with(setup);
+    let mut socket = TcpStream::connect(service.address()).unwrap();
+    socket.write_all(b"GET /version HTTP/1.1\r\nhost: x\r\n").unwrap();
+    assert!(closed_after(&mut socket) < Duration::from_secs(5));
+    ok(service.get("/version"));
+}
+
+#[test]
+fn a_connection_that_says_nothing_is_cut_off() {
+    let mut setup = Setup::default();
+    setup.config.first_request_seconds = 1;
+    let service = Service::with(setup);
+    let mut socket = TcpStream::connect(service.address()).unwrap();
+    assert!(closed_after(&mut socket) < Duration::from_secs(5));
+}
+
+#[test]
+fn connections_over_the_limit_are_closed_and_make_room_again() {
+    let mut setup = Setup::default();
+    setup.config.max_connections = 2;
+    let service = Service::with(setup);
+    let held: Vec<_> = (0..2).map(|_| TcpStream::connect(service.address()).unwrap()).collect();
+    std::thread::sleep(Duration::from_millis(200));
+    let mut third = TcpStream::connect(service.address()).unwrap();
+    assert!(closed_after(&mut third) < Duration::from_secs(2));
+    drop(held);
+    std::thread::sleep(Duration::from_millis(200));
+    ok(service.get("/version"));
+}
+
+#[test]
+fn a_request_in_flight_is_finished_and_then_it_ends() {
+    let mut service = Service::start();
+    let image = png(1000, 1000);
+    let url = format!("{}/denoise", service.url);
+    let asked = std::thread::spawn(move || {
+        let client = reqwest::blocking::Client::new();
+        client.post(url).header("content-type", "image/png").body(image).send().unwrap().status().as_u16()
+    });
+    std::thread::sleep(Duration::from_millis(100));
+    service.begin_stop();
+    assert_eq!(asked.join().unwrap(), 200);
+    assert!(service.wait() < Duration::from_secs(10));
+    assert!(TcpStream::connect(service.address()).is_err());
+}
+
+#[test]
+fn a_connection_that_stays_does_not_hold_up_the_end() {
+    let mut setup = Setup::default();
+    setup.config.drain_seconds = 1;
+    let mut service = Service::with(setup);
+    let mut socket = TcpStream::connect(service.address()).unwrap();
+    socket.write_all(b"POST /denoise HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\nabc").unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    service.begin_stop();
+    assert!(service.wait() < Duration::from_secs(4));
+}
+
+#[test]
+fn others_are_not_served_without_keys_unless_told() {
+    use limpid::api::{App, Config, ServeError, keys::Keys, serve};
+    use limpid::{engine, job, limits::Limits, registry::Registry};
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let registry = std::sync::Arc::new(Registry::open(None, None).unwrap());
+        let engine = engine::Engine::start(engine::Config::default(), registry);
+        let jobs = job::Jobs::start(job::Config::default(), Limits::default(), engine.clone());
+        let start = |allow_anonymous| {
+            let config = Config { bind: ([0, 0, 0, 0], 0).into(), allow_anonymous, ..Config::default() };
+            let keys = Keys::open(None).unwrap();
+            serve(App::new(config, Limits::default(), engine.clone(), jobs.clone(), keys), async {})
+        };
+        assert!(matches!(start(false).await, Err(ServeError::Exposed(_))));
+        assert!(start(true).await.is_ok());
+    });
+}

@@ -1,0 +1,151 @@
+//! `/train`: samples in, a job out, a version that serves.
+
+use std::time::{Duration, Instant};
+
+use reqwest::blocking::multipart::{Form, Part};
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// Waits for the end of a job.
+fn finish(service: &Service, id: &str) -> Value {
+    let begun = Instant::now();
+    loop {
+        let job = ok_json(service.get(&format!("/train/{id}")));
+        let status = job["status"].as_str().unwrap();
+        if ["succeeded", "failed", "cancelled"].contains(&status) {
+            return job;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "{job}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A table of `rows` vectors of 12 numbers on two lines through space.
+fn table(rows: usize) -> String {
+    let row = |i: usize| {
+        let (a, b) = ((i as f32 * 0.7).sin(), (i as f32 * 1.3).cos());
+        let row: Vec<String> =
+            (0..12).map(|j| (a * j as f32 / 12.0 + b * (j % 3) as f32).to_string()).collect();
+        row.join(",")
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join("\n")
+}
+
+fn config(name: &str, steps: usize) -> Value {
+    json!({"name": name, "family": "dense", "steps": steps, "seed": 1})
+}
+
+fn submit(service: &Service, config: &Value) -> reqwest::blocking::Response {
+    let form = Form::new()
+        .part("config", Part::text(config.to_string()).mime_str("application/json").unwrap())
+        .part("samples", Part::bytes(table(200).into_bytes()).file_name("rows.csv"));
+    service.request("POST", "/train").multipart(form).send().unwrap()
+}
+
+#[test]
+fn a_job_becomes_a_version_that_serves_without_a_restart() {
+    let service = Service::start();
+    let response = submit(&service, &config("mine", 20));
+    assert_eq!(response.status().as_u16(), 202);
+    let location = header(&response, "location").to_owned();
+    let job = ok_json(response);
+    let id = job["id"].as_str().unwrap();
+    assert_eq!(location, format!("/train/{id}"));
+
+    let job = finish(&service, id);
+    assert_eq!(job["status"], "succeeded", "{job}");
+    assert_eq!((&job["result"]["model"], &job["result"]["version"]), (&json!("mine"), &json!(1)));
+    let response = service.post("/denoise?model=mine", "application/x-npy", npy_floats(&[12]));
+    assert_eq!(header(&response, "x-model"), "mine@1");
+    ok(response);
+}
+
+#[test]
+fn samples_may_come_as_json() {
+    let service = Service::start();
+    let rows: Vec<Vec<f32>> =
+        table(64).lines().map(|line| line.split(',').map(|n| n.parse().unwrap()).collect()).collect();
+    let samples: Vec<Value> = rows.iter().map(|row| json!({"data": row})).collect();
+    let body = json!({"config": config("as-json", 5), "samples": samples});
+    let job = ok_json(service.post_json("/train", &body));
+    let job = finish(&service, job["id"].as_str().unwrap());
+    assert_eq!(job["status"], "succeeded", "{job}");
+}
+
+#[test]
+fn jobs_are_listed_page_by_page_newest_first() {
+    let service = Service::start();
+    let ids: Vec<String> = (0..3)
+        .map(|_| ok_json(submit(&service, &config("mine", 2)))["id"].as_str().unwrap().to_owned())
+        .collect();
+    let page = ok_json(service.get("/train?limit=2"));
+    let listed = |page: &Value| -> Vec<String> {
+        page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(listed(&page), [ids[2].clone(), ids[1].clone()]);
+    assert_eq!(page["has_more"], true);
+    let rest = ok_json(service.get(&format!("/train?after={}", ids[1])));
+    assert_eq!((listed(&rest), &rest["has_more"]), (vec![ids[0].clone()], &json!(false)));
+    for path in ["/train?limit=0", "/train?limit=101", "/train?limit=x", "/train?after=none", "/train?x=1"] {
+        refused(service.get(path), "invalid_input");
+    }
+}
+
+#[test]
+fn a_job_can_be_cancelled_until_it_is_over() {
+    let service = Service::start();
+    let job = ok_json(submit(&service, &config("long", 1_000_000)));
+    let cancel = format!("/train/{}/cancel", job["id"].as_str().unwrap());
+    assert!(service.request("POST", &cancel).send().unwrap().status().is_success());
+    assert_eq!(finish(&service, job["id"].as_str().unwrap())["status"], "cancelled");
+    ok(service.request("POST", &cancel).send().unwrap());
+
+    let job = ok_json(submit(&service, &config("short", 2)));
+    let id = job["id"].as_str().unwrap();
+    assert_eq!(finish(&service, id)["status"], "succeeded");
+    refused(service.request("POST", &format!("/train/{id}/cancel")).send().unwrap(), "job_state_conflict");
+}
+
+#[test]
+fn unknown_jobs_are_said_to_be() {
+    let service = Service::start();
+    refused(service.get("/train/none"), "job_not_found");
+    refused(service.request("POST", "/train/none/cancel").send().unwrap(), "job_not_found");
+}
+
+#[test]
+fn what_cannot_be_trained_on_is_refused_at_the_door() {
+    let service = Service::start();
+    for (config, pointer) in [
+        (json!({}), "/config"),
+        (json!({"name": "../x"}), "/config"),
+        (json!({"name": "x", "stepz": 3}), "/config"),
+        (json!({"name": "x", "steps": 0}), "/config/steps"),
+    ] {
+        let problem = refused(submit(&service, &config), "invalid_input");
+        assert_eq!(pointers(&problem), [pointer], "{config}");
+    }
+    let problem = refused(submit(&service, &json!({"name": "x", "base": "nowhere"})), "model_not_found");
+    assert!(problem["detail"].as_str().unwrap().contains("nowhere"));
+    let no_samples = json!({"config": {"name": "x"}});
+    assert_eq!(pointers(&refused(service.post_json("/train", &no_samples), "invalid_input")), ["/samples"]);
+    let no_config = Form::new().part("samples", Part::bytes(table(9).into_bytes()).file_name("a.csv"));
+    refused(service.request("POST", "/train").multipart(no_config).send().unwrap(), "invalid_input");
+    let other = Form::new().text("confg", "{}");
+    let problem =
+        refused(service.request("POST", "/train").multipart(other).send().unwrap(), "invalid_input");
+    assert_eq!(pointers(&problem), ["/confg"]);
+    refused(service.post("/train", "image/png", png(8, 8)), "unsupported_media_type");
+    let bad = json!({"config": {"name": "x"}, "samples": [{"data": [1]}, {"data": [[1], [2, 3]]}]});
+    let problem = refused(service.post_json("/train", &bad), "invalid_input");
+    assert_eq!(pointers(&problem), ["/samples/1/data/1"]);
+}
+
+#[test]
+fn an_upload_over_the_limit_is_refused() {
+    let mut setup = Setup::default();
+    setup.limits.upload_bytes = 500;
+    let service = Service::with(setup);
+    refused(submit(&service, &config("mine", 2)), "payload_too_large");
+}

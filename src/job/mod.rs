@@ -83,7 +83,7 @@ impl Jobs {
         if table.is_stopping {
             return Err(Error::Draining);
         }
-        let is_full = table.waiting() > self.0.config.queue || table.bytes().saturating_add(bytes) > limit;
+        let is_full = table.unfinished() > self.0.config.queue || table.bytes().saturating_add(bytes) > limit;
         if is_full {
             return Err(Error::QueueFull { retry_after: table.retry_after() });
         }

@@ -76,16 +76,16 @@ pub struct Skipped {
 pub struct Progress {
     /// Steps done.
     pub step: u64,
-    /// Steps planned.
-    pub total_steps: u64,
+    /// Steps planned; none until a run with a time budget knows its speed.
+    pub total_steps: Option<u64>,
     /// Training loss, averaged over the last steps.
     pub loss: f32,
     /// PSNR on the held-out samples at the last validation, dB.
     pub psnr_db: Option<f32>,
     /// Speed over the last seconds.
     pub steps_per_second: f32,
-    /// Seconds left at this speed.
-    pub eta_seconds: f32,
+    /// Seconds left at this speed; none until the steps are known.
+    pub eta_seconds: Option<f32>,
 }
 
 /// What a finished training gave.
@@ -117,11 +117,11 @@ impl From<&train::Progress> for Progress {
     fn from(from: &train::Progress) -> Self {
         Self {
             step: from.step,
-            total_steps: from.total_steps,
+            total_steps: (from.total_steps < u64::MAX).then_some(from.total_steps),
             loss: from.loss,
             psnr_db: from.psnr_db,
             steps_per_second: from.steps_per_second,
-            eta_seconds: from.eta_seconds,
+            eta_seconds: (from.total_steps < u64::MAX).then_some(from.eta_seconds),
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn start(inner: Arc<Inner>) -> io::Result<()> {
     let run = move || {
         be_nice(inner.config.nice);
         while let Some(begun) = next(&inner) {
-            work(&inner, begun);
+            work(&inner, begun, train);
         }
         inner.has_ended.send_replace(true);
     };
@@ -41,7 +41,7 @@ fn next(inner: &Inner) -> Option<Begun> {
 }
 
 /// Runs one job to its end, whatever that is.
-fn work(inner: &Inner, begun: Begun) {
+fn work(inner: &Inner, begun: Begun, train: impl FnOnce(&Inner, Begun) -> Result<train::Outcome, Failed>) {
     let (id, name) = (begun.id.clone(), begun.config.name.clone());
     tracing::info!(job = %id, model = %name, "training begins");
     // A panic costs this job only: it works on its own data, and what it shares is published whole.
@@ -149,6 +149,33 @@ mod tests {
         let bad = train::Error::Invalid { field: "samples".into(), reason: "there is none".into() };
         assert_eq!(Failed::from(bad).describe().code, "invalid_input");
         assert_eq!(Failed::Panicked.describe().code, "internal");
+    }
+
+    #[test]
+    fn a_panic_fails_one_job_and_the_next_one_runs() {
+        let registry = Arc::new(registry::Registry::open(None, None).unwrap());
+        let engine = crate::engine::Engine::start(Default::default(), registry);
+        let (has_ended, _) = tokio::sync::watch::channel(false);
+        let (table, bell) = Default::default();
+        let inner =
+            Inner { config: Default::default(), limits: Default::default(), engine, table, bell, has_ended };
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let config = train::Config::new("a".parse().unwrap());
+            let entry = super::super::table::Entry::new(config, super::super::Source::Uploads(vec![]), 0);
+            ids.push(entry.job().id);
+            inner.lock().add(entry, 9);
+        }
+        let (first, second) = (next(&inner).unwrap(), next(&inner).unwrap());
+        work(&inner, first, |_, _| panic!("deep in the tensor code"));
+        work(&inner, second, |inner, begun| {
+            inner.lock().change(&begun.id, Status::Running, |_| ());
+            let scores = serde_json::json!({});
+            Ok(train::Outcome { model: begun.config.name, version: 1, promoted: true, scores })
+        });
+        let job = |id: &String| inner.lock().find(id).unwrap().job();
+        assert_eq!((job(&ids[0]).status, job(&ids[1]).status), (Status::Failed, Status::Succeeded));
+        assert_eq!(job(&ids[0]).error.unwrap().code, "internal");
     }
 
     #[test]

@@ -112,9 +112,9 @@ impl Table {
         Page { jobs, has_more }
     }
 
-    /// Jobs that have not begun.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
+    /// Jobs that are not over: those that wait and the one that runs.
+    pub(super) fn unfinished(&self) -> usize {
+        self.jobs.values().filter(|entry| !entry.is_over()).count()
     }
 
     /// Bytes of samples that unfinished jobs hold.
@@ -124,7 +124,7 @@ impl Table {
 
     /// How long the job that runs still needs, 1 to 60 s.
     pub(super) fn retry_after(&self) -> Duration {
-        let eta = |entry: &Entry| entry.seen.borrow().progress.as_ref().map(|p| p.eta_seconds);
+        let eta = |entry: &Entry| entry.seen.borrow().progress.as_ref().and_then(|p| p.eta_seconds);
         let running = self.jobs.values().filter(|entry| !entry.is_over()).find_map(eta);
         let seconds = f64::from(running.unwrap_or(60.0)).ceil();
         Duration::from_secs(seconds.clamp(1.0, 60.0) as u64)

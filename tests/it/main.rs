@@ -1,8 +1,10 @@
 //! Integration tests: the service as its callers see it, through a real port.
 //!
-//! `api` mirrors `src/api`; `contract` holds `openapi.yaml` and the Postman collection to the routes.
+//! `api` mirrors `src/api`; `cli` runs the commands as processes of their own; `contract` holds
+//! `openapi.yaml` and the Postman collection to the routes.
 
 mod api;
 mod architecture;
+mod cli;
 mod contract;
 mod support;

@@ -1,0 +1,116 @@
+//! `limpid denoise`: files in, clean files out.
+
+use std::time::Instant;
+
+use super::content::{self, Content, Fineness};
+use super::files::{self, Made};
+use super::place::Place;
+use super::workers::Cores;
+use super::zoo::Zoo;
+use super::{Config, Error};
+use crate::codec::Format;
+use crate::infer::{Denoised, Mode, Options, Session};
+use crate::limits::Limits;
+use crate::name::ModelRef;
+
+const EXAMPLES: &str = "\
+Examples:
+  limpid denoise noisy.png -o clean.png
+  limpid denoise scans/ -o cleaned/ --model my-scans -v
+        a folder with all below it; a line per file
+  limpid denoise stack.npy -o clean.npy --model photo-gray --ensemble 8
+        an array of images keeps its axes; 8 averages over flips and turns
+  limpid denoise frame.tif -o clean.tif --depth float --strength 0.7
+  camera-tool | limpid denoise - -o - --format png > clean.png
+
+Without --model gray images take photo-gray and colour images photo-color.";
+
+/// Take the noise out of images and arrays.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    files: files::Args,
+    /// The model, NAME or NAME@VERSION [default: by the kind of sample].
+    #[arg(long, value_name = "MODEL")]
+    model: Option<ModelRef>,
+    /// full (with the refiner) or strict (from the latent alone).
+    #[arg(long, value_name = "MODE", default_value = "full", value_parser = mode)]
+    mode: Mode,
+    /// 0 gives the input back, 1 the output, between them a blend.
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    strength: f32,
+    /// How many times smaller than the sample the latent is to be, at least [default: the model's own].
+    #[arg(long, value_name = "R")]
+    ratio: Option<f32>,
+    /// 8 averages over flips and turns of an image, at 8 times the time.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    ensemble: usize,
+    /// How fine the numbers of the result are.
+    #[arg(long, value_enum, value_name = "DEPTH", default_value = "same")]
+    depth: Fineness,
+    /// png, jpg, tif, webp, pnm or npy [default: by the ending of the output, else as the input].
+    #[arg(long, value_name = "FORMAT", value_parser = content::format)]
+    format: Option<Format>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Denoises every file.
+///
+/// # Errors
+/// The output does not suit the inputs, the model is not there, or a file failed.
+pub fn run(args: Args, config: &Config) -> Result<(), Error> {
+    let zoo = Zoo::new(args.place.open(config)?, args.model.clone());
+    // Told once, not for every file.
+    let model = zoo.stated().map_err(Error::Failed)?;
+    let format = match (args.format, args.files.stated_extension()) {
+        (Some(format), _) => Some(format),
+        (None, Some(ending)) => Some(content::format(ending).map_err(Error::Usage)?),
+        (None, None) => None,
+    };
+    let task = Task { args: &args, zoo: &zoo, model: model.as_deref(), format, limits: &config.limits };
+    args.files
+        .each(config.limits.upload_bytes, content::may_hold_samples, |bytes, cores| task.run(bytes, cores))
+}
+
+/// What is done to each file.
+struct Task<'a> {
+    args: &'a Args,
+    zoo: &'a Zoo,
+    model: Option<&'a Session>,
+    format: Option<Format>,
+    limits: &'a Limits,
+}
+
+impl Task<'_> {
+    fn run(&self, bytes: &[u8], cores: &Cores) -> Result<Made, String> {
+        let content = Content::read(bytes, self.model, self.limits)?;
+        let shape = content.samples.first().ok_or("there is no sample in it")?.shape();
+        let session = self.zoo.for_shape(shape)?;
+        let start = Instant::now();
+        let Args { mode, strength, ratio, ensemble, depth, .. } = *self.args;
+        let options = Options { mode, strength, ratio, ensemble };
+        let one = |sample: &_| cores.run(shape.numbers(), || session.denoise(sample, &options));
+        let denoised: Vec<Denoised> =
+            content.samples.iter().map(one).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+        let about = about(&session, &denoised, start.elapsed().as_millis());
+        let results: Vec<_> = denoised.into_iter().map(|d| d.sample).collect();
+        let format = self.format.unwrap_or(content.format());
+        Ok(Made { bytes: content.write(&results, format, depth)?, extension: format.extension(), about })
+    }
+}
+
+/// Model, noise, familiarity and time; means where there are several samples.
+fn about(session: &Session, denoised: &[Denoised], ms: u128) -> String {
+    let mean = |all: Vec<f32>| (!all.is_empty()).then(|| all.iter().sum::<f32>() / all.len() as f32);
+    let sigma = mean(denoised.iter().map(|d| d.sigma).collect()).unwrap_or_default();
+    let familiarity = mean(denoised.iter().filter_map(|d| d.familiarity).collect());
+    let familiarity = familiarity.map_or_else(|| "unknown".to_owned(), |f| format!("{f:.2}"));
+    let count = if denoised.len() > 1 { format!(", {} samples", denoised.len()) } else { String::new() };
+    format!("{}{count}, sigma {sigma:.3}, familiarity {familiarity}, {ms} ms", session.id())
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    serde_json::from_value(text.into()).map_err(|_| format!("expected full or strict, got {text:?}"))
+}

@@ -1,0 +1,89 @@
+//! `limpid encode`: samples to latent files.
+
+use super::content::{self, Content};
+use super::files::{self, Made};
+use super::place::Place;
+use super::workers::Cores;
+use super::zoo::Zoo;
+use super::{Config, Error};
+use crate::codec::{latent_to_json, write_latent};
+use crate::infer::Session;
+use crate::limits::Limits;
+use crate::name::ModelRef;
+
+/// The ending of latent files.
+pub const EXTENSION: &str = "lat";
+
+const EXAMPLES: &str = "\
+Examples:
+  limpid encode photo.png -o photo.lat
+  limpid encode photos/ -o latents/ --model photo-gray --ratio 4
+        latents of at most a quarter of the numbers
+  limpid encode digits.npy -o digits.json --model digits --json
+        all samples of an array, as a list
+
+`limpid decode` turns them back; it needs the very model that made them.";
+
+/// Turn samples into latent files.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    files: files::Args,
+    /// The model, NAME or NAME@VERSION [default: by the kind of sample].
+    #[arg(long, value_name = "MODEL")]
+    model: Option<ModelRef>,
+    /// How many times smaller than the sample the latent is to be, at least [default: the model's own].
+    #[arg(long, value_name = "R")]
+    ratio: Option<f32>,
+    /// Write JSON instead of latent files; the only form that holds several samples.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Encodes every file.
+///
+/// # Errors
+/// The output does not suit the inputs, the model is not there, or a file failed.
+pub fn run(args: Args, config: &Config) -> Result<(), Error> {
+    let zoo = Zoo::new(args.place.open(config)?, args.model.clone());
+    let model = zoo.stated().map_err(Error::Failed)?;
+    args.files.each(config.limits.upload_bytes, content::may_hold_samples, |bytes, cores| {
+        args.encode(bytes, &zoo, model.as_deref(), &config.limits, cores)
+    })
+}
+
+impl Args {
+    fn encode(
+        &self,
+        bytes: &[u8],
+        zoo: &Zoo,
+        model: Option<&Session>,
+        limits: &Limits,
+        cores: &Cores,
+    ) -> Result<Made, String> {
+        let content = Content::read(bytes, model, limits)?;
+        let shape = content.samples.first().ok_or("there is no sample in it")?.shape();
+        let session = zoo.for_shape(shape)?;
+        let one = |sample: &_| cores.run(shape.numbers(), || session.encode(sample, self.ratio));
+        let latents: Vec<_> =
+            content.samples.iter().map(one).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+        let numbers = latents[0].numbers();
+        let about = format!("{}, {numbers} of {} numbers", session.id(), shape.numbers());
+        let (bytes, extension) = match (self.json, latents.as_slice()) {
+            (true, [latent]) => (latent_to_json(session.id(), latent).to_string().into_bytes(), "json"),
+            (true, latents) => {
+                let list: Vec<_> =
+                    latents.iter().map(|latent| latent_to_json(session.id(), latent)).collect();
+                (serde_json::Value::from(list).to_string().into_bytes(), "json")
+            }
+            (false, [latent]) => (write_latent(session.id(), latent), EXTENSION),
+            (false, latents) => {
+                return Err(format!("holds {} samples, a latent file holds one; use --json", latents.len()));
+            }
+        };
+        Ok(Made { bytes, extension, about })
+    }
+}

@@ -1,0 +1,90 @@
+//! What PCA and JPEG make of the same noisy samples in as many numbers or bytes as the latent has.
+
+use serde::Serialize;
+
+use super::score::{Nearness, Noise, Score};
+use crate::dataset::{Dataset, Item};
+use crate::infer::Session;
+use crate::quality::{self, Pca};
+use crate::sample::{Sample, Shape};
+
+/// PCA learns from at most so many numbers.
+const ENOUGH: usize = 32 << 20;
+
+/// Scores of the other ways to keep few numbers, a sample each.
+#[derive(Debug, Clone)]
+pub(super) struct Beside {
+    /// PCA fitted to these very samples: its best case.
+    pub pca: Vec<Nearness>,
+    /// Numbers PCA keeps of the first sample.
+    pub pca_numbers: usize,
+    /// The best JPEG file that is no larger than the latent; images whose smallest file is larger are left out.
+    pub jpeg: Vec<JpegScore>,
+}
+
+/// One JPEG file.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct JpegScore {
+    pub quality: u8,
+    pub bytes: usize,
+    pub psnr_db: f32,
+}
+
+/// Both, at the sizes that `scores` tell.
+pub(super) fn compare(
+    session: &Session,
+    dataset: &Dataset,
+    noise: &Noise,
+    seed: u64,
+    scores: &[Score],
+) -> Beside {
+    let noisy: Vec<Sample> = dataset.items.iter().map(|item| noise.noisy(item, seed)).collect();
+    let whole = session.input().fixed.is_some();
+    let (pca, pca_numbers) = pca(&dataset.items, &noisy, scores, whole);
+    let jpeg = dataset.items.iter().zip(&noisy).zip(scores).filter_map(|((item, noisy), score)| {
+        let bytes = score.latent * size_of::<f32>();
+        let point = quality::jpeg_at_bytes(noisy.data(), item.clean.data(), noisy.shape(), bytes)?;
+        Some(JpegScore { quality: point.quality, bytes: point.bytes, psnr_db: point.psnr_db })
+    });
+    Beside { pca, pca_numbers, jpeg: jpeg.collect() }
+}
+
+/// Models of one fixed shape see samples whole, and so does PCA; else it codes patches.
+fn pca(items: &[Item], noisy: &[Sample], scores: &[Score], whole: bool) -> (Vec<Nearness>, usize) {
+    let mut numbers = 0;
+    let some: Vec<&Sample> = noisy
+        .iter()
+        .take_while(|sample| {
+            numbers += sample.shape().numbers();
+            numbers <= ENOUGH.max(sample.shape().numbers())
+        })
+        .collect();
+    if whole {
+        let n = noisy[0].shape().numbers();
+        let points: Vec<f32> = some.iter().flat_map(|s| s.data().iter().copied()).collect();
+        let k = scores[0].latent.min(n);
+        let pca = Pca::fit(&points, n, k);
+        let near = |(item, noisy): (&Item, &Sample)| {
+            Nearness::of(&item.clean, &pca.rebuild(&pca.project(noisy.data(), k)))
+        };
+        return (items.iter().zip(noisy).map(near).collect(), k);
+    }
+    let keep = |score: &Score, sample: &Sample| (score.latent / patches(sample.shape())).max(1);
+    let most = scores.iter().zip(noisy).map(|(score, sample)| keep(score, sample)).max().unwrap_or(1);
+    let pca = Pca::fit_patches(&some, most);
+    let coded = |sample: &Sample, score: &Score| pca.code(sample.data(), sample.shape(), keep(score, sample));
+    let near = |((item, noisy), score): ((&Item, &Sample), &Score)| {
+        Nearness::of(&item.clean, &coded(noisy, score).0)
+    };
+    let first = coded(&noisy[0], &scores[0]).1;
+    (items.iter().zip(noisy).zip(scores).map(near).collect(), first)
+}
+
+/// Patches PCA cuts a sample into.
+fn patches(shape: Shape) -> usize {
+    match shape {
+        Shape::Image { height, width, .. } => height.div_ceil(8) * width.div_ceil(8),
+        Shape::Signal { length, .. } => length.div_ceil(64),
+        Shape::Vector { .. } => 1,
+    }
+}

@@ -1,0 +1,171 @@
+//! `limpid evaluate`: how well a model does on your data, beside methods that need no training.
+
+mod beside;
+mod report;
+mod score;
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::place::{self, Place};
+use super::train::json;
+use super::workers::{self, Cores};
+use super::{Config, Error, out, progress, samples};
+use crate::corruption::{Clip, Corruption};
+use crate::dataset::{Dataset, Wanted};
+use crate::infer::{Mode, Options, Session};
+use crate::name::ModelRef;
+use crate::sample::Kind;
+use report::Report;
+use score::{Noise, Score};
+
+const EXAMPLES: &str = "\
+Examples:
+  limpid evaluate photos/ --model photo-gray --sigma 15,25,50
+        clean images; noise is added as in the literature: Gaussian, in float, neither clipped nor rounded
+  limpid evaluate photos/ --model photo-gray --sigma 25 --clipped --ensemble 8
+        noise as an 8-bit file holds it, and the average over 8 flips and turns
+  limpid evaluate pairs/ --model my-scans --csv scores.csv
+        pairs: pairs/noisy/a.png with pairs/clean/a.png; a line per sample in scores.csv
+  limpid evaluate photos/ --model photo-gray --sigma 0 --beside
+        what the latent keeps, beside PCA at as many numbers and JPEG at as many bytes
+
+The noise of a sample depends on the sample and --seed alone, so scores can be compared between runs.";
+
+/// Measure how well a model does on your data.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Clean samples, or pairs: a folder, an archive, an array, or files.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The model, NAME or NAME@VERSION.
+    #[arg(long, value_name = "MODEL")]
+    model: ModelRef,
+    /// Strengths of Gaussian noise on the 0..255 scale (in deviations of the sample for other kinds than
+    /// images) [default: 15,25,50, or 0.5].
+    #[arg(long, value_name = "S,S,...", value_delimiter = ',', value_parser = sigma)]
+    sigma: Vec<f32>,
+    /// Round and clip noisy images to 8 bits.
+    #[arg(long)]
+    clipped: bool,
+    /// Another noise than Gaussian, as JSON.
+    #[arg(long, value_name = "JSON", value_parser = json::<Corruption>, conflicts_with = "sigma")]
+    corruption: Option<Corruption>,
+    /// Where all chance comes from.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// How many times smaller than the sample the latent is to be, at least.
+    #[arg(long, value_name = "R")]
+    ratio: Option<f32>,
+    /// 8 averages over flips and turns of an image.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    ensemble: usize,
+    /// Leave out the baseline, sliding DCT, which takes longer than the model.
+    #[arg(long = "no-baseline", action = clap::ArgAction::SetFalse)]
+    baseline: bool,
+    /// Show PCA at as many numbers and JPEG at as many bytes as the latent has.
+    #[arg(long)]
+    beside: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Write a line per sample to this file.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Evaluates and prints a table.
+///
+/// # Errors
+/// The samples do not fit the model or the flags, or there are none.
+pub fn run(args: Args, config: &Config) -> Result<(), Error> {
+    let session = place::load(&args.place.open(config)?, &args.model)?;
+    let dataset = args.read(&session, config)?;
+    let noises = args.noises(&dataset)?;
+
+    let mut report = Report::new(&session, &dataset, &args.options(Mode::Full), args.seed);
+    for noise in &noises {
+        let scores = args.score(&session, &dataset, noise)?;
+        let beside = match args.beside {
+            true => Some(beside::compare(&session, &dataset, noise, args.seed, &scores)),
+            false => None,
+        };
+        report.add(noise, scores, beside);
+    }
+    if let Some(path) = &args.csv {
+        fs::write(path, report.csv()).map_err(Error::io(path))?;
+    }
+    out(&if args.json { report.json() } else { report.table() })
+}
+
+impl Args {
+    /// The samples as the model takes them.
+    fn read(&self, session: &Session, config: &Config) -> Result<Dataset, Error> {
+        let input = session.input();
+        let wanted = Wanted { kind: Some(input.kind), channels: Some(input.channels) };
+        let mut dataset = samples::gather(&self.paths, &config.limits, wanted)?;
+        if dataset.kind() == Some(Kind::Image) {
+            dataset = dataset.as_channels(input.channels);
+        }
+        samples::describe(&dataset, |line| eprintln!("{line}"));
+        if dataset.items.is_empty() {
+            return Err(Error::Failed("there is no sample that can be used in what was given".into()));
+        }
+        Ok(dataset)
+    }
+
+    fn options(&self, mode: Mode) -> Options {
+        Options { mode, strength: 1.0, ratio: self.ratio, ensemble: self.ensemble }
+    }
+
+    /// The kinds of noise, in the order of the rows.
+    fn noises(&self, dataset: &Dataset) -> Result<Vec<Noise>, Error> {
+        let is_stated = !self.sigma.is_empty() || self.corruption.is_some() || self.clipped;
+        if dataset.is_pairs() {
+            let what = "the samples are pairs with noise of their own; leave --sigma, --corruption and --clipped out";
+            return if is_stated { Err(Error::Usage(what.into())) } else { Ok(vec![Noise::Own]) };
+        }
+        let kind = dataset.kind().unwrap_or(Kind::Image);
+        let clip = |corruption: Corruption| match self.clipped {
+            true => Corruption::Sequence(vec![corruption, Corruption::Clip(Clip {})]),
+            false => corruption,
+        };
+        let usual: &[f32] = if kind == Kind::Image { &[15.0, 25.0, 50.0] } else { &[0.5] };
+        let sigmas = if self.sigma.is_empty() { usual } else { &self.sigma };
+        let noises: Vec<Noise> = match &self.corruption {
+            Some(corruption) => vec![Noise::Made { corruption: clip(corruption.clone()), sigma: None }],
+            None => sigmas
+                .iter()
+                .map(|&s| Noise::Made { corruption: clip(Corruption::white(s)), sigma: Some(s) })
+                .collect(),
+        };
+        for noise in &noises {
+            noise.check(kind).map_err(|e| Error::Usage(e.to_string()))?;
+        }
+        Ok(noises)
+    }
+
+    fn score(&self, session: &Session, dataset: &Dataset, noise: &Noise) -> Result<Vec<Score>, Error> {
+        let bar = progress::files(dataset.items.len());
+        bar.set_message(noise.label());
+        let cores = Cores::for_count(dataset.items.len());
+        let one = |_: usize, item: &crate::dataset::Item| {
+            let task = score::Task { session, options: self.options(Mode::Full), baseline: self.baseline };
+            cores.run(item.clean.shape().numbers(), || task.score(item, noise, self.seed))
+        };
+        let scores = workers::each(&dataset.items, one, |_, _| bar.inc(1));
+        bar.finish_and_clear();
+        let named = |(item, score): (&crate::dataset::Item, crate::infer::Result<Score>)| {
+            score.map_err(|e| Error::Failed(format!("{}: {e}", item.name)))
+        };
+        dataset.items.iter().zip(scores).map(named).collect()
+    }
+}
+
+fn sigma(text: &str) -> Result<f32, String> {
+    let number = text.trim().parse().ok().filter(|s: &f32| (0.0..=1000.0).contains(s));
+    number.ok_or_else(|| format!("expected a number in 0..=1000, got {text:?}"))
+}

@@ -1,0 +1,181 @@
+//! The scores of one sample.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::corruption::{self, Corruption};
+use crate::dataset::Item;
+use crate::infer::{self, Mode, Options, Session};
+use crate::quality;
+use crate::rng::{Purpose, Rng};
+use crate::sample::{Kind, Sample};
+
+/// Where the noise of noisy samples comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Noise {
+    /// The samples are pairs.
+    Own,
+    /// It is added to clean samples; `sigma` is its strength where it is white.
+    Made { corruption: Corruption, sigma: Option<f32> },
+}
+
+/// How near one image is to the clean one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct Nearness {
+    /// PSNR of images, SNR of other kinds.
+    pub db: f32,
+    /// Structural similarity, for images.
+    pub ssim: Option<f32>,
+}
+
+/// The scores of one sample.
+#[derive(Debug, Clone)]
+pub(super) struct Score {
+    pub noisy: Nearness,
+    pub dct: Option<Nearness>,
+    pub strict: Nearness,
+    pub full: Nearness,
+    /// Numbers of the sample, and of its latent.
+    pub numbers: usize,
+    pub latent: usize,
+    /// Pixels of an image, steps of a signal.
+    pub places: usize,
+    pub familiarity: Option<f32>,
+    /// What denoising took. No part of what is compared between runs.
+    pub seconds: f64,
+}
+
+/// What is measured, the same for all samples.
+pub(super) struct Task<'a> {
+    pub session: &'a Session,
+    pub options: Options,
+    pub baseline: bool,
+}
+
+impl Noise {
+    /// Whether the noise can be put on samples of `kind`.
+    pub(super) fn check(&self, kind: Kind) -> Result<(), corruption::Error> {
+        match self {
+            Noise::Own => Ok(()),
+            Noise::Made { corruption, .. } => corruption.check(kind),
+        }
+    }
+
+    /// Its name in a table.
+    pub(super) fn label(&self) -> String {
+        match self {
+            Noise::Own => "pairs".into(),
+            Noise::Made { sigma: Some(sigma), .. } => format!("sigma {sigma}"),
+            Noise::Made { corruption, .. } => serde_json::to_string(corruption).unwrap_or_default(),
+        }
+    }
+
+    /// The noisy twin of a sample. The stream of chance is named by the sample's own numbers, so that its
+    /// noise does not depend on what else is evaluated.
+    pub(super) fn noisy(&self, item: &Item, seed: u64) -> Sample {
+        let Noise::Made { corruption, .. } = self else {
+            return item.noisy.clone().unwrap_or_else(|| item.clean.clone());
+        };
+        let mut bytes = crc32fast::Hasher::new();
+        item.clean.data().iter().for_each(|v| bytes.update(&v.to_le_bytes()));
+        let mut data = item.clean.data().to_vec();
+        let mut rng = Rng::new(seed, Purpose::Evaluate, u64::from(bytes.finalize()));
+        corruption.apply(&mut data, item.clean.shape(), &mut rng);
+        Sample::new(item.clean.shape(), data).unwrap_or_else(|_| item.clean.clone())
+    }
+
+    /// Strength of the noise on the sample's own scale, as the baseline is told; estimated where it is not known.
+    fn strength(&self, clean: &Sample, noisy: &Sample) -> f32 {
+        match self {
+            Noise::Made { sigma: Some(sigma), .. } if clean.shape().kind() == Kind::Image => sigma / 255.0,
+            Noise::Made { sigma: Some(sigma), .. } => sigma * clean.stats().std,
+            _ => quality::estimate_sigma(noisy.data(), noisy.shape()),
+        }
+    }
+}
+
+impl Nearness {
+    /// Of `other` to `clean`.
+    pub(super) fn of(clean: &Sample, other: &[f32]) -> Self {
+        let shape = clean.shape();
+        let is_image = shape.kind() == Kind::Image;
+        let db = if is_image { quality::psnr } else { quality::snr };
+        let ssim = is_image.then(|| quality::ssim(clean.data(), other, shape));
+        Self { db: db(clean.data(), other), ssim }
+    }
+}
+
+impl Task<'_> {
+    /// Scores one sample.
+    ///
+    /// # Errors
+    /// It does not fit the model.
+    pub(super) fn score(&self, item: &Item, noise: &Noise, seed: u64) -> infer::Result<Score> {
+        let (clean, noisy) = (&item.clean, noise.noisy(item, seed));
+        let start = Instant::now();
+        let full = self.session.denoise(&noisy, &self.options)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let strict = self.session.denoise(&noisy, &Options { mode: Mode::Strict, ..self.options })?;
+        let latent = self.session.encode(&noisy, self.options.ratio)?.numbers();
+        let dct = self.baseline.then(|| {
+            let strength = noise.strength(clean, &noisy);
+            Nearness::of(clean, &quality::denoise_dct(noisy.data(), noisy.shape(), strength))
+        });
+        Ok(Score {
+            noisy: Nearness::of(clean, noisy.data()),
+            dct,
+            strict: Nearness::of(clean, strict.sample.data()),
+            full: Nearness::of(clean, full.sample.data()),
+            numbers: clean.shape().numbers(),
+            latent,
+            places: clean.shape().numbers() / clean.shape().channels(),
+            familiarity: full.familiarity,
+            seconds,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Shape;
+
+    fn item(offset: f32) -> Item {
+        let data = (0..64).map(|i| offset + i as f32 / 100.0).collect();
+        Item { name: "a".into(), clean: Sample::new(Shape::image(1, 8, 8), data).unwrap(), noisy: None }
+    }
+
+    fn white(sigma: f32) -> Noise {
+        Noise::Made { corruption: Corruption::white(sigma), sigma: Some(sigma) }
+    }
+
+    #[test]
+    fn noise_depends_on_the_sample_and_the_seed_alone() {
+        let noisy = |offset, seed| white(25.0).noisy(&item(offset), seed);
+        assert_eq!(noisy(0.0, 1), noisy(0.0, 1));
+        assert_ne!(noisy(0.0, 1), noisy(0.0, 2));
+        let difference = |offset: f32| -> Vec<f32> {
+            let noisy = noisy(offset, 1);
+            noisy.data().iter().zip(item(offset).clean.data()).map(|(n, c)| n - c).collect()
+        };
+        assert!(difference(0.0).iter().zip(difference(0.3)).any(|(a, b)| (a - b).abs() > 0.01));
+    }
+
+    #[test]
+    fn noise_of_one_item_has_the_strength_asked_for() {
+        let flat = Sample::new(Shape::image(1, 100, 100), vec![0.5; 10_000]).unwrap();
+        let item = Item { name: "flat".into(), clean: flat.clone(), noisy: None };
+        let noisy = white(25.5).noisy(&item, 0);
+        let near = Nearness::of(&flat, noisy.data());
+        assert!((near.db - 20.0).abs() < 0.2, "{near:?}");
+        assert_eq!(white(25.5).strength(&flat, &noisy), 0.1);
+    }
+
+    #[test]
+    fn pairs_keep_their_own_noise() {
+        let twin = item(0.5).clean;
+        let pair = Item { noisy: Some(twin.clone()), ..item(0.0) };
+        assert_eq!(Noise::Own.noisy(&pair, 9), twin);
+    }
+}

@@ -1,0 +1,406 @@
+//! `limpid train`: a model of your own, from a folder of samples.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+
+use super::interrupt::Interrupt;
+use super::place::Place;
+use super::progress::{Training, tidy};
+use super::{Config, Error, out, place, samples};
+use crate::corruption::Corruption;
+use crate::dataset::{Dataset, Wanted};
+use crate::name::{ModelRef, Name};
+use crate::nn::model::{Family, PyramidConfig};
+use crate::registry::Registry;
+use crate::sample::Kind;
+use crate::train::{
+    self, Checkpoint, Control, FamilyChoice, FamilyName, LatentChoice, Outcome, Promote, Run, Scheme,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  limpid train --name my-scans --base photo-gray --samples scans/
+        go on from a bundled model; scans/ holds clean images, and noise is added while training
+  limpid train --name pages --samples pairs/ --minutes 30
+        learn from pairs: pairs/noisy/a.png with pairs/clean/a.png
+  limpid train --name film --samples stills/ --channels 3 \\
+      --corruption '[{\"poisson\": {\"peak\": [10, 200]}}, {\"jpeg\": {\"quality\": [40, 95]}}]'
+        colour images, with a noise of your own
+  limpid train --name parts --samples parts.npy --family compact --latent-numbers 16 --steps 5000
+        small images of one size in one array, each as 16 numbers
+  limpid train --name my-scans --samples scans/ --resume
+        go on after Ctrl-C, with the flags of the first time
+
+The result is a new version; it serves by default only if it beats the one before (--promote).";
+
+/// Train a model on your own samples.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The model the result becomes a version of.
+    #[arg(long, required_unless_present = "training_config")]
+    name: Option<Name>,
+    /// Folder, archive or array of samples; may be given several times.
+    #[arg(long, required = true, value_name = "PATH")]
+    samples: Vec<PathBuf>,
+    /// Start from this model's weights, NAME or NAME@VERSION.
+    #[arg(long, value_name = "MODEL")]
+    base: Option<ModelRef>,
+    /// Optimiser steps [default: 2000].
+    #[arg(long, value_name = "N", conflicts_with = "minutes")]
+    steps: Option<u64>,
+    /// Train for so long instead of for a number of steps.
+    #[arg(long, value_name = "MINUTES")]
+    minutes: Option<f64>,
+    /// Where all chance comes from; equal seeds give equal weights [default: 0].
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// pyramid (images of any size), compact (small images of one size) or dense (vectors) [default: the
+    /// base's, or what suits the samples].
+    #[arg(long, value_parser = word::<FamilyName>, value_name = "FAMILY", conflicts_with = "base")]
+    family: Option<FamilyName>,
+    /// auto, clean or pairs [default: auto].
+    #[arg(long, value_parser = word::<Scheme>, value_name = "SCHEME")]
+    scheme: Option<Scheme>,
+    /// Take images as gray (1) or colour (3) [default: the base's, or what most of them are].
+    #[arg(long, value_name = "N", value_parser = clap::builder::TypedValueParser::map(
+        clap::builder::PossibleValuesParser::new(["1", "3"]), |n| if n == "3" { 3usize } else { 1 }))]
+    channels: Option<usize>,
+    /// Size of the latent vector (compact, dense).
+    #[arg(long, value_name = "N", conflicts_with = "base")]
+    latent_numbers: Option<usize>,
+    /// Channels of the latent maps at 1/2, 1/4 and 1/8 of the size (pyramid), such as 1,2,8.
+    #[arg(long, value_name = "A,B,C", value_parser = three, conflicts_with = "base")]
+    latent_channels: Option<[usize; 3]>,
+    /// How clean samples are made noisy, as JSON.
+    #[arg(long, value_name = "JSON", value_parser = json::<Corruption>)]
+    corruption: Option<Corruption>,
+    /// Samples or crops a step [default: 16 crops, or 64 small samples].
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Side of the square crops, a multiple of 8 (pyramid) [default: 64].
+    #[arg(long, value_name = "PIXELS")]
+    crop: Option<usize>,
+    /// Peak of the learning rate [default: 0.001, or 0.0003 from a base].
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f32>,
+    /// When the result becomes the version that serves: if_better, never or always [default: if_better].
+    #[arg(long, value_parser = word::<Promote>, value_name = "WHEN")]
+    promote: Option<Promote>,
+    /// A file with a whole training config as JSON, as for POST /train; flags win over it.
+    #[arg(long, value_name = "FILE")]
+    training_config: Option<PathBuf>,
+    /// What the samples are and under which licence, for the model card.
+    #[arg(long, value_name = "TEXT")]
+    data: Option<String>,
+    /// Go on from the checkpoint of a run that was stopped.
+    #[arg(long)]
+    resume: bool,
+    /// Where the state of the run is kept [default: DATA_DIR/checkpoints/NAME.safetensors].
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Trains, and publishes the result.
+///
+/// # Errors
+/// The flags, the samples or the folders do not fit; [`Error::Interrupted`] after Ctrl-C.
+pub fn run(args: Args, config: &Config) -> Result<(), Error> {
+    let training = args.config()?;
+    training.validate()?;
+    let registry = args.place.open_to_write(config)?;
+    let wanted = args.wanted(&training, &registry)?;
+    let dataset = samples::gather(&args.samples, &config.limits, wanted)?;
+    let dataset = match wanted.channels {
+        Some(channels) => dataset.as_channels(channels),
+        None => dataset,
+    };
+    eprintln!("{}", summary(&dataset));
+    samples::describe(&dataset, |line| eprintln!("{line}"));
+
+    let path = args.checkpoint.clone().unwrap_or_else(|| args.place.checkpoint(config, &training.name));
+    prepare(&path, args.resume)?;
+    let data = args.data.clone().unwrap_or_else(|| {
+        let paths: Vec<String> = args.samples.iter().map(|p| p.display().to_string()).collect();
+        format!("{} samples from {}", dataset.items.len(), paths.join(", "))
+    });
+    let run = Run {
+        config: &training,
+        dataset: &dataset,
+        registry: &registry,
+        checkpoint: Some(Checkpoint { path: path.clone(), resume: args.resume }),
+        data,
+        recipe: recipe(std::env::args_os().skip(1)),
+    };
+    let interrupt = Interrupt::listen();
+    let mut progress = Training::start();
+    let outcome = run.run(&mut |at| {
+        progress.show(at);
+        if interrupt.is_asked() { Control::Cancel } else { Control::Continue }
+    });
+    progress.finish();
+    match outcome {
+        Ok(outcome) => args.tell(&outcome, &training, config),
+        Err(train::Error::Cancelled) => Err(Error::Interrupted(format!(
+            "stopped; the run is kept in {}: give the same command with --resume to go on",
+            path.display()
+        ))),
+        Err(other) => Err(other.into()),
+    }
+}
+
+impl Args {
+    /// The training config: the file's, with the flags over it.
+    fn config(&self) -> Result<train::Config, Error> {
+        let mut config = match (&self.training_config, &self.name) {
+            (Some(path), _) => {
+                let text = fs::read(path).map_err(Error::io(path))?;
+                serde_json::from_slice(&text)
+                    .map_err(|e| Error::Usage(format!("{}: not a training config: {e}", path.display())))?
+            }
+            (None, Some(name)) => train::Config::new(name.clone()),
+            (None, None) => return Err(Error::Usage("--name or --training-config is needed".into())),
+        };
+        let Self { name, base, steps, minutes, seed, family, scheme, .. } = self;
+        if let Some(name) = name {
+            config.name = name.clone();
+        }
+        if let Some(base) = base {
+            config.base = Some(base.to_string());
+        }
+        if steps.is_some() || minutes.is_some() {
+            (config.steps, config.minutes) = (*steps, *minutes);
+        }
+        config.seed = seed.unwrap_or(config.seed);
+        config.family = family.map(FamilyChoice::Name).or(config.family);
+        config.scheme = scheme.unwrap_or(config.scheme);
+        config.corruption = self.corruption.clone().or(config.corruption);
+        config.batch = self.batch.or(config.batch);
+        config.crop = self.crop.or(config.crop);
+        config.learning_rate = self.learning_rate.or(config.learning_rate);
+        config.promote = self.promote.unwrap_or(config.promote);
+        if self.latent_numbers.is_some() || self.latent_channels.is_some() {
+            config.latent =
+                Some(LatentChoice { numbers: self.latent_numbers, channels: self.latent_channels });
+        }
+        Ok(config)
+    }
+
+    /// What the samples are read as: what the flags say, else what the model takes.
+    fn wanted(&self, config: &train::Config, registry: &Registry) -> Result<Wanted, Error> {
+        let mut wanted = match (&config.base, &config.family) {
+            (Some(base), _) => {
+                let base = base.parse().map_err(|e| Error::Usage(format!("base: {e}")))?;
+                let input = place::load(registry, &base)?.input().clone();
+                Wanted { kind: Some(input.kind), channels: Some(input.channels) }
+            }
+            (None, Some(choice)) => wanted_by(choice),
+            (None, None) => Wanted::default(),
+        };
+        if let Some(channels) = self.channels {
+            if wanted.channels.is_some_and(|model| model != channels) {
+                let takes = wanted.channels.unwrap_or_default();
+                return Err(Error::Usage(format!(
+                    "--channels is {channels}, but the model takes {takes}; leave --channels out"
+                )));
+            }
+            wanted.channels = Some(channels);
+        }
+        Ok(wanted)
+    }
+
+    fn tell(&self, outcome: &Outcome, training: &train::Config, config: &Config) -> Result<(), Error> {
+        let folder = self.place.published(config, &outcome.model, outcome.version);
+        if self.json {
+            let mut json = serde_json::json!(outcome);
+            json["folder"] = folder.display().to_string().into();
+            tidy(&mut json);
+            return out(&format!("{json}\n"));
+        }
+        let Outcome { model, version, scores, .. } = outcome;
+        let db = |path: &str| scores.pointer(path).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
+        let mut text = format!("{model}@{version} is in {}\n", folder.display());
+        text += &format!(
+            "held-out samples ({:.0}): noisy {:.2} dB, from the latent alone {:.2} dB, denoised {:.2} dB\n",
+            db("/held_out/samples"),
+            db("/held_out/noisy_db"),
+            db("/held_out/strict_db"),
+            db("/held_out/full_db"),
+        );
+        if let Some(before) = scores.pointer("/before/model").and_then(|m| m.as_str()) {
+            text += &format!("before: {before}, denoised {:.2} dB\n", db("/before/held_out/full_db"));
+        }
+        text += &verdict(outcome, training.promote);
+        out(&text)
+    }
+}
+
+/// Whether the new version serves, and why not.
+fn verdict(outcome: &Outcome, promote: Promote) -> String {
+    let Outcome { model, version, promoted, scores } = outcome;
+    if *promoted {
+        let db = |name: &str| scores["held_out"][name].as_f64().unwrap_or_default();
+        let is_worse = db("full_db") <= db("noisy_db");
+        let but =
+            if is_worse { ", though it does not beat the noisy input: train it for longer" } else { "" };
+        return format!("promoted: {model} now means version {version}{but}\n");
+    }
+    let why = match (promote, scores.pointer("/before/model").and_then(|m| m.as_str())) {
+        (Promote::Never, _) => "as asked".to_owned(),
+        (_, Some(before)) => format!("it does not beat {before} on the held-out samples"),
+        (_, None) => "it does not beat the noisy input on the held-out samples".to_owned(),
+    };
+    format!(
+        "not promoted: {why}; `limpid models default {model} {version}` makes it the default all the same\n"
+    )
+}
+
+fn wanted_by(choice: &FamilyChoice) -> Wanted {
+    let (kind, channels) = match choice {
+        FamilyChoice::Name(FamilyName::Dense) | FamilyChoice::Sizes(Family::Dense(_)) => (Kind::Vector, None),
+        FamilyChoice::Name(FamilyName::Pyramid | FamilyName::Compact) => (Kind::Image, None),
+        FamilyChoice::Sizes(Family::Pyramid(PyramidConfig { channels, .. })) => {
+            (Kind::Image, Some(*channels))
+        }
+        FamilyChoice::Sizes(Family::Compact(sizes)) => (Kind::Image, Some(sizes.channels)),
+    };
+    Wanted { kind: Some(kind), channels }
+}
+
+fn summary(dataset: &Dataset) -> String {
+    let kind = dataset.kind().map_or_else(|| "sample".to_owned(), |kind| kind.to_string());
+    let pairs = if dataset.is_pairs() { ", each with its noisy twin" } else { "" };
+    format!("{} {kind}s of {} channel(s){pairs}", dataset.items.len(), dataset.channels())
+}
+
+/// Says what becomes of an earlier checkpoint, and makes the folder now rather than fail in an hour.
+fn prepare(checkpoint: &std::path::Path, resume: bool) -> Result<(), Error> {
+    let shown = checkpoint.display();
+    match (checkpoint.exists(), resume) {
+        (true, true) => eprintln!("going on from {shown}"),
+        (true, false) => {
+            eprintln!("note: {shown} of an earlier run will be overwritten (--resume goes on from it)")
+        }
+        (false, true) => {
+            eprintln!("note: there is no {shown} to go on from; the run starts at the beginning")
+        }
+        (false, false) => {}
+    }
+    let folder = checkpoint.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(Error::io(folder)))
+}
+
+/// The command as it was typed, for the model card. `--resume` is left out: it changes nothing about the
+/// result.
+fn recipe(args: impl Iterator<Item = impl AsRef<OsStr>>) -> String {
+    let typed = args.filter(|arg| arg.as_ref() != "--resume");
+    typed.fold("limpid".to_owned(), |line, arg| line + " " + &quote(&arg.as_ref().to_string_lossy()))
+}
+
+/// `text` as a shell takes it.
+fn quote(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,@:+%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A word that a config has for something.
+fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|e| e.to_string())
+}
+
+/// A flag that holds JSON.
+pub(super) fn json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|e| e.to_string())
+}
+
+fn three(text: &str) -> Result<[usize; 3], String> {
+    let numbers: Result<Vec<usize>, _> = text.split(',').map(|part| part.trim().parse()).collect();
+    let wrong = || format!("expected three whole numbers such as 1,2,8, got {text:?}");
+    numbers.ok().and_then(|numbers| numbers.try_into().ok()).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn config(line: &[&str]) -> train::Config {
+        let line = ["limpid"].iter().chain(line);
+        Line::try_parse_from(line).unwrap().args.config().unwrap()
+    }
+
+    #[test]
+    fn flags_become_members_of_the_config() {
+        let config = config(&[
+            "--name",
+            "a",
+            "--samples",
+            "s",
+            "--steps",
+            "7",
+            "--seed",
+            "3",
+            "--family",
+            "compact",
+            "--latent-numbers",
+            "9",
+            "--corruption",
+            r#"{"gaussian":{"sigma":25}}"#,
+            "--promote",
+            "never",
+        ]);
+        assert_eq!((config.steps, config.seed, config.promote), (Some(7), 3, Promote::Never));
+        assert_eq!(config.family, Some(FamilyChoice::Name(FamilyName::Compact)));
+        assert_eq!(config.latent.unwrap().numbers, Some(9));
+        assert_eq!(config.corruption, Some(Corruption::white(25.0)));
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.json");
+        fs::write(&file, r#"{"name": "from-file", "steps": 5, "seed": 8, "batch": 4}"#).unwrap();
+        let file = file.to_str().unwrap();
+        let config = config(&["--training-config", file, "--samples", "s", "--minutes", "2", "--batch", "2"]);
+        assert_eq!((config.name.as_str(), config.steps, config.minutes), ("from-file", None, Some(2.0)));
+        assert_eq!((config.seed, config.batch), (8, Some(2)));
+    }
+
+    #[test]
+    fn flags_that_exclude_each_other_or_are_not_known_are_refused() {
+        let refused = |line: &[&str]| {
+            let line = ["limpid", "--samples", "s", "--name", "a"].iter().chain(line);
+            Line::try_parse_from(line).unwrap_err().to_string()
+        };
+        assert!(refused(&["--steps", "1", "--minutes", "1"]).contains("cannot be used with"));
+        assert!(refused(&["--family", "pyramids"]).contains("pyramid"));
+        assert!(refused(&["--channels", "2"]).contains("possible values: 1, 3"));
+        assert!(refused(&["--latent-channels", "1,2"]).contains("1,2,8"));
+        assert!(refused(&["--corruption", "{"]).contains("EOF"));
+    }
+
+    #[test]
+    fn a_recipe_can_be_typed_again() {
+        let recipe =
+            recipe(["train", "--data", "it's mine", "--corruption", r#"{"a": 1}"#, "--resume"].iter());
+        assert_eq!(recipe, r#"limpid train --data 'it'\''s mine' --corruption '{"a": 1}'"#);
+    }
+}

@@ -35,7 +35,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// The first names behind every `crate::` of a source, comments left out.
 fn imports(source: &str) -> Vec<String> {
-    let code: String = source.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code: String =
+        source.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut found = Vec::new();
     for (at, _) in code.match_indices("crate::") {
         let rest = &code[at + "crate::".len()..];
@@ -85,7 +86,8 @@ fn a_module_imports_from_lower_floors_only() {
         if matches!(module, "lib" | "main") {
             continue;
         }
-        let own = floor(module).unwrap_or_else(|| panic!("{module} is on no floor: add it to FLOORS and src/lib.rs"));
+        let own = floor(module)
+            .unwrap_or_else(|| panic!("{module} is on no floor: add it to FLOORS and src/lib.rs"));
         for import in imports(&fs::read_to_string(&path).unwrap()) {
             seen += 1;
             if import != module && floor(&import).is_some_and(|other| other >= own) {

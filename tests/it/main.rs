@@ -3,5 +3,7 @@
 //! `api` mirrors `src/api`; `contract` holds `openapi.yaml` and the Postman collection to the routes.
 
 mod api;
+mod architecture;
 mod contract;
+mod process;
 mod support;

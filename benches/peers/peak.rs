@@ -19,7 +19,7 @@ pub(crate) fn gigaflops(isa: Isa, threads: usize) -> f64 {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn spin(isa: Isa, turns: usize) -> f32 {
+pub(crate) fn spin(isa: Isa, turns: usize) -> f32 {
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx512f")]
@@ -49,7 +49,7 @@ fn spin(isa: Isa, turns: usize) -> f32 {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn spin(_: Isa, turns: usize) -> f32 {
+pub(crate) fn spin(_: Isa, turns: usize) -> f32 {
     let mut sums: [[f32; 4]; 12] = std::array::from_fn(|i| [black_box(i as f32); 4]);
     for _ in 0..turns {
         for sum in sums.iter_mut().flatten() {

@@ -6,6 +6,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::body::discard;
 use super::error::{Code, Problem};
 use super::keys::Scope;
 use super::state::App;
@@ -23,20 +24,30 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let Gate { app, scope } = gate;
-    if !app.keys().is_open() {
-        let key = presented(request.headers()).ok_or_else(|| {
-            Problem::new(Code::Unauthorized, "send a key as Authorization: Bearer or X-Api-Key")
-        })?;
-        let entry = app.keys().find(key);
-        let entry = entry.ok_or_else(|| Problem::new(Code::Unauthorized, "this key is not known"))?;
-        if !entry.allows(scope) {
-            let detail = format!("key {} lacks the scope {}", entry.name, name(scope));
+    if let Err(problem) = gate.admit(request.headers()) {
+        discard(request.into_body()).await;
+        return Err(problem);
+    }
+    Ok(next.run(request).await)
+}
+
+impl Gate {
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let keys = self.app.keys();
+        if keys.is_open() {
+            return Ok(());
+        }
+        let unauthorized = |detail: &'static str| Problem::new(Code::Unauthorized, detail);
+        let key = presented(headers)
+            .ok_or_else(|| unauthorized("send a key as Authorization: Bearer or X-Api-Key"))?;
+        let entry = keys.find(key).ok_or_else(|| unauthorized("this key is not known"))?;
+        if !entry.allows(self.scope) {
+            let detail = format!("key {} lacks the scope {}", entry.name, name(self.scope));
             return Err(Problem::new(Code::Forbidden, detail));
         }
         tracing::Span::current().record("key", entry.name.as_str());
+        Ok(())
     }
-    Ok(next.run(request).await)
 }
 
 fn presented(headers: &HeaderMap) -> Option<&str> {

@@ -1,15 +1,22 @@
 //! Bodies: the bytes of a request, within their limit and their time, and the query beside them.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Query, Request};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 
 use super::error::{Code, Problem};
 use super::state::App;
+
+/// The most that is read of a body whose answer is clear already.
+const DISCARD_BYTES: usize = 1 << 20;
+/// The longest that is waited for it.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// A request with its whole body in memory.
 pub(super) struct Received {
@@ -27,6 +34,12 @@ impl Received {
     pub(super) async fn read(app: &App, request: Request) -> Result<Self, Problem> {
         let limit = app.limits().body_bytes;
         let (head, body) = request.into_parts();
+        let encoding = head.headers.get(CONTENT_ENCODING).map(|value| value.as_bytes());
+        if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+            discard(body).await;
+            let detail = "Content-Encoding is not read here; send the body as it is";
+            return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        }
         let body = gather(body, &head.headers, limit, app.config().body_time(false)).await?;
         Ok(Self { head, body })
     }
@@ -77,20 +90,38 @@ pub(super) fn form_problem(error: &MultipartError) -> Problem {
     Problem::new(code, format!("multipart/form-data: {}", error.body_text()))
 }
 
+/// Reads what a caller is still sending, up to a point: one whose connection is closed while it sends
+/// often never sees the answer.
+pub(super) async fn discard(body: Body) {
+    let _ = timeout(DISCARD_TIME, axum::body::to_bytes(body, DISCARD_BYTES)).await;
+}
+
+/// [`discard`] for a form that was begun.
+pub(super) async fn discard_form(form: &mut Multipart) {
+    let rest = async {
+        let mut seen = 0;
+        while let Ok(Some(mut field)) = form.next_field().await {
+            while let Ok(Some(chunk)) = field.chunk().await {
+                seen += chunk.len();
+                if seen > DISCARD_BYTES {
+                    return;
+                }
+            }
+        }
+    };
+    let _ = timeout(DISCARD_TIME, rest).await;
+}
+
 /// 413 for a body of `actual` bytes.
 pub(super) fn too_large(limit: usize, actual: usize) -> Problem {
     let detail = format!("the body has {actual} bytes or more, the limit is {limit}; see GET /limits");
     Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, actual as u64)
 }
 
-async fn gather(
-    body: Body,
-    headers: &HeaderMap,
-    limit: usize,
-    time: std::time::Duration,
-) -> Result<Bytes, Problem> {
+async fn gather(body: Body, headers: &HeaderMap, limit: usize, time: Duration) -> Result<Bytes, Problem> {
     let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if let Some(actual) = stated.filter(|&actual| actual > limit) {
+        discard(body).await;
         return Err(too_large(limit, actual));
     }
     let read = timeout(time, axum::body::to_bytes(body, limit)).await;

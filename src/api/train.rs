@@ -1,7 +1,7 @@
 //! `/train`: samples in, a job out, which becomes a new version of a model.
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{Multipart, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, LOCATION};
 use axum::response::{IntoResponse, Response};
@@ -152,21 +152,32 @@ impl Upload {
         let stated =
             request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if let Some(actual) = stated.filter(|&actual: &usize| actual > limit) {
+            body::discard(request.into_body()).await;
             return Err(too_large(limit, actual));
         }
         match body::media_type(request.headers()).as_str() {
             "multipart/form-data" => Self::from_form(request, limit).await,
             "application/json" | "text/json" => Self::from_json(app, request).await,
-            _ => Err(Problem::new(
-                Code::UnsupportedMediaType,
-                "this route takes multipart/form-data with config and samples, or application/json",
-            )),
+            _ => {
+                body::discard(request.into_body()).await;
+                let detail =
+                    "this route takes multipart/form-data with config and samples, or application/json";
+                Err(Problem::new(Code::UnsupportedMediaType, detail))
+            }
         }
     }
 
     /// Reads the parts as they arrive, counted against the limit of uploads.
     async fn from_form(request: Request, limit: usize) -> Result<Self, Problem> {
         let mut form = body::form(request).await?;
+        let read = Self::from_parts(&mut form, limit).await;
+        if read.is_err() {
+            body::discard_form(&mut form).await;
+        }
+        read
+    }
+
+    async fn from_parts(form: &mut Multipart, limit: usize) -> Result<Self, Problem> {
         let (mut config, mut files, mut size) = (None, Vec::new(), 0_usize);
         while let Some(mut field) = form.next_field().await.map_err(|e| form_problem(&e))? {
             let role = field.name().unwrap_or_default().to_owned();

@@ -29,6 +29,14 @@ pub enum Error {
     /// The service (exit code 2 where it may not be served without keys).
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// Some of the files could not be used; each was named when it was met.
+    #[error("{failed} of {all} files failed, see the lines above")]
+    Some {
+        /// How many failed.
+        failed: usize,
+        /// How many there were.
+        all: usize,
+    },
     /// Stopped by a signal (exit code 130).
     #[error("{0}")]
     Interrupted(String),
@@ -60,7 +68,7 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Error::Usage(_) | Error::Config(_) | Error::Serve(ServeError::Exposed(_)) => ExitCode::from(2),
-            Error::Interrupted(_) => ExitCode::from(super::interrupt::EXIT_CODE),
+            Error::Interrupted(_) => ExitCode::from(130),
             Error::ClosedPipe => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
         }

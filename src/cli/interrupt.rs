@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a command that was told to stop exits with, as shells have it: 128 + SIGINT.
-pub const EXIT_CODE: u8 = 130;
+/// What a command that is ended at once exits with, as shells have it: 128 + SIGINT.
+const EXIT_CODE: i32 = 130;
 
 /// Whether someone asked to stop.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +34,7 @@ impl Interrupt {
     async fn wait(self) {
         while signal().await.is_ok() {
             if self.0.swap(true, Ordering::Relaxed) {
-                std::process::exit(EXIT_CODE.into());
+                std::process::exit(EXIT_CODE);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The command line: reads flags, environment and files, builds the parts, starts and stops them.
 //!
 //! Results go to stdout, progress and errors to stderr. The exit code is 0 when all was done, 1 when
-//! something failed, 2 when the command line or the configuration is wrong.
+//! something failed, 2 when the command line or the configuration is wrong, 130 after Ctrl-C.
 
 pub mod config;
 mod content;
@@ -85,11 +85,11 @@ struct Common {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Train(train::Args),
     Denoise(denoise::Args),
     Encode(encode::Args),
     Decode(decode::Args),
     Evaluate(evaluate::Args),
-    Train(train::Args),
     Models(models::Args),
     Openapi(openapi::Args),
     Config(config::command::Args),
@@ -128,11 +128,11 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
     }
     match command {
         Command::Serve(args) => serve::run(args, config),
+        Command::Train(args) => train::run(args, config),
         Command::Denoise(args) => denoise::run(args, config),
         Command::Encode(args) => encode::run(args, config),
         Command::Decode(args) => decode::run(args, config),
         Command::Evaluate(args) => evaluate::run(args, config),
-        Command::Train(args) => train::run(args, config),
         Command::Models(args) => models::run(args, config),
         Command::Openapi(args) => openapi::run(args, config),
         Command::Config(args) => config::command::run(&args, &loaded),

@@ -26,7 +26,7 @@ pub(super) fn write(facts: &Facts<'_>) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(card, "| | |\n|---|---|");
     let _ = writeln!(card, "| family | {family} |");
-    let _ = writeln!(card, "| latent | {latent} numbers for a {shape} ({} numbers) |", shape.numbers());
+    let _ = writeln!(card, "| latent | {latent} numbers for one {shape} ({} numbers) |", shape.numbers());
     let _ = writeln!(card, "| arithmetic | {:.1} kMAC per number of the input |", per_number(facts, shape));
     let _ = writeln!(card, "| trained on | {} |", facts.data);
     let _ = writeln!(card, "| scheme | {} ({}) |", facts.scheme.0, facts.scheme.1);
@@ -50,7 +50,7 @@ fn per_number(facts: &Facts<'_>, shape: Shape) -> f64 {
 fn scores(facts: &Facts<'_>) -> String {
     let Scores { samples, noisy_db, strict_db, full_db } = facts.scores;
     let mut table = format!(
-        "## Scores\n\nMeans over {samples} held-out samples that training never saw, with the training's own corruption.\n\n\
+        "## Scores\n\nMeans over {samples} held-out samples (or windows of large ones) that training never saw, with the training's own corruption.\n\n\
          | | dB |\n|---|---|\n| noisy input | {noisy_db:.2} |\n| from the latent alone (strict) | {strict_db:.2} |\n\
          | denoised (full) | {full_db:.2} |\n"
     );

@@ -1,5 +1,7 @@
 //! Held-out truth: scores on samples that training never sees, through the code that serves.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use super::Error;
@@ -10,11 +12,14 @@ use crate::quality;
 use crate::registry::Familiarity;
 use crate::sample::{Kind, Sample, Shape};
 
-/// Larger held-out images are scored on their middle: enough to rank models, quick enough to repeat.
+/// Larger held-out images are scored on windows of this side: enough to rank models, quick to repeat.
 const SIDE: usize = 256;
 
 /// At most so many held-out samples are scored.
 const MOST: usize = 64;
+
+/// Where a few large images are all there is, several windows of each make up about this many pairs.
+const ENOUGH: usize = 24;
 
 /// Fixed pairs to score on.
 #[derive(Debug)]
@@ -31,7 +36,7 @@ struct Pair {
 /// Mean scores over the held-out samples, dB: PSNR for images, SNR for other kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Scores {
-    /// How many samples were scored.
+    /// How many samples, or windows of large ones, were scored.
     pub samples: usize,
     /// The noisy input against the clean sample.
     pub noisy_db: f32,
@@ -44,11 +49,13 @@ pub struct Scores {
 impl HeldOut {
     /// Pairs of `items`: their own noisy twin, or `corruption` with noise fixed by `seed`.
     pub(super) fn new(items: &[&Item], corruption: &Corruption, seed: u64) -> Self {
-        let pair = |(i, item): (usize, &&Item)| Pair {
-            noisy: middle(&item.noisy_or(corruption, seed, i as u64)),
-            clean: middle(&item.clean),
+        let each = (ENOUGH / items.len().max(1)).max(1);
+        let pairs = |(i, item): (usize, &&Item)| {
+            let noisy = item.noisy_or(corruption, seed, i as u64);
+            let pair = |area| Pair { noisy: cut(&noisy, &area), clean: cut(&item.clean, &area) };
+            windows(item.clean.shape(), each).into_iter().map(pair).collect::<Vec<_>>()
         };
-        Self { pairs: items.iter().take(MOST).enumerate().map(pair).collect() }
+        Self { pairs: items.iter().take(MOST).enumerate().flat_map(pairs).collect() }
     }
 
     /// Mean scores of a model.
@@ -84,14 +91,49 @@ fn decibels(clean: &Sample, other: &Sample) -> f32 {
     score(clean.data(), other.data()).min(100.0)
 }
 
-fn middle(sample: &Sample) -> Sample {
-    let Shape::Image { channels, height, width } = sample.shape() else { return sample.clone() };
-    if height <= SIDE && width <= SIDE {
-        return sample.clone();
-    }
+/// A window of an image: its rows and columns.
+type Window = (Range<usize>, Range<usize>);
+
+/// Up to `most` windows, the first in the middle, the rest spread evenly (M. Roberts' R2 sequence). An
+/// image that is no larger than a window, and a sample of another kind, is one window.
+fn windows(shape: Shape, most: usize) -> Vec<Window> {
+    let Shape::Image { height, width, .. } = shape else { return vec![(0..1, 0..1)] };
     let (h, w) = (height.min(SIDE), width.min(SIDE));
-    let (top, left) = ((height - h) / 2, (width - w) / 2);
-    let rows = (0..channels).flat_map(|c| (0..h).map(move |y| (c * height + top + y) * width + left));
-    let data = rows.flat_map(|start| sample.data()[start..start + w].iter().copied()).collect();
-    Sample::new(Shape::image(channels, h, w), data).expect("a part of a sample is one")
+    let count = if (h, w) == (height, width) { 1 } else { most };
+    let place = |k: usize, step: f64, room: usize| ((0.5 + k as f64 * step).fract() * room as f64) as usize;
+    let window = |k| {
+        let top = place(k, 0.754_877_666_246_692_7, height - h);
+        let left = place(k, 0.569_840_290_998_053_2, width - w);
+        (top..top + h, left..left + w)
+    };
+    (0..count).map(window).collect()
+}
+
+fn cut(sample: &Sample, (rows, columns): &Window) -> Sample {
+    let Shape::Image { channels, height, width } = sample.shape() else { return sample.clone() };
+    let starts = (0..channels).flat_map(|c| rows.clone().map(move |y| (c * height + y) * width));
+    let data = starts.flat_map(|at| sample.data()[at + columns.start..at + columns.end].iter().copied());
+    let shape = Shape::image(channels, rows.len(), columns.len());
+    Sample::new(shape, data.collect()).expect("a part of a sample is one")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_begin_in_the_middle_and_differ() {
+        let shape = Shape::image(1, 512, 300);
+        let windows = windows(shape, 5);
+        assert_eq!(windows[0], (128..384, 22..278));
+        assert!(windows.iter().all(|(rows, columns)| rows.end <= 512 && columns.end <= 300));
+        assert!((1..5).all(|k| !windows[..k].contains(&windows[k])));
+        assert_eq!(super::windows(Shape::image(3, 100, 256), 5), [(0..100, 0..256)]);
+    }
+
+    #[test]
+    fn a_cut_keeps_the_channels_apart() {
+        let sample = Sample::new(Shape::image(2, 2, 3), (0..12).map(|v| v as f32).collect()).unwrap();
+        assert_eq!(cut(&sample, &(1..2, 1..3)).data(), [4.0, 5.0, 10.0, 11.0]);
+    }
 }

@@ -40,6 +40,14 @@ fn a_wrong_content_type() {
 }
 
 #[test]
+fn a_compressed_body() {
+    let service = Service::start();
+    let request = service.request("POST", "/denoise").header("content-encoding", "gzip");
+    let request = request.header("content-type", "image/png").body(png(8, 8));
+    refused(quick(|| request.send().unwrap()), "unsupported_media_type");
+}
+
+#[test]
 fn truncated_files() {
     let service = Service::start();
     let image = gray(48, 40);
@@ -158,7 +166,7 @@ fn an_image_over_the_pixel_limit_is_refused_by_its_head() {
     let service = Service::start();
     let problem = post(&service, "image/png", png_head(2000, 2000), "image_too_large");
     assert_eq!((&problem["limit"], &problem["actual"]), (&json!(1 << 20), &json!(4_000_000)));
-    post(&service, "image/png", png_head(u32::MAX >> 1, u32::MAX >> 1), "image_too_large");
+    post(&service, "image/png", png_head(60_000, 60_000), "image_too_large");
     post(&service, "image/x-portable-anymap", b"P5\n99999 99999\n255\n".to_vec(), "image_too_large");
 }
 

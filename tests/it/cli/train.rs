@@ -1,0 +1,122 @@
+//! `limpid train`.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::*;
+
+#[test]
+fn a_trained_model_is_published_with_its_card() {
+    let desk = Desk::new();
+    desk.samples();
+    desk.write("tiny.json", tiny("tiny", 8));
+    desk.write("clean/broken.png", "no image");
+    let mut command =
+        desk.command("train --training-config tiny.json --samples clean --models models --json");
+    let said: Said = command.args(["--data", "waves, drawn for this test, CC0"]).output().unwrap().into();
+    assert_eq!(said.code, 0, "{}", said.err);
+
+    let outcome: Value = serde_json::from_slice(&said.out).unwrap();
+    assert_eq!(
+        (&outcome["model"], &outcome["version"], &outcome["promoted"]),
+        (&"tiny".into(), &1.into(), &true.into())
+    );
+    assert_eq!(outcome["folder"], "models/tiny/1");
+    let card = String::from_utf8(desk.read("models/tiny/1/README.md")).unwrap();
+    assert!(card.contains("waves, drawn for this test, CC0"), "{card}");
+    assert!(
+        card.contains(
+            "`limpid train --training-config tiny.json --samples clean --models models --json --data 'waves,"
+        ),
+        "{card}"
+    );
+    assert!(said.err.contains("broken.png"), "{}", said.err);
+    assert!(!desk.path("data/checkpoints/tiny.safetensors").exists(), "a finished run leaves no checkpoint");
+}
+
+#[test]
+fn progress_is_json_where_standard_error_is_no_terminal() {
+    let desk = Desk::new();
+    desk.samples();
+    desk.write("tiny.json", tiny("tiny", 8));
+    let said = desk.run("train --training-config tiny.json --samples clean --models models");
+    let lines = said.err.lines().filter(|line| line.starts_with('{'));
+    let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    assert_eq!((&last["step"], &last["total_steps"]), (&8.into(), &8.into()));
+    assert!(last["psnr_db"].as_f64().is_some_and(|db| db > 0.0), "{last}");
+}
+
+#[test]
+fn without_a_folder_of_models_the_result_goes_to_the_data_folder() {
+    let desk = Desk::new();
+    desk.samples();
+    desk.write("tiny.json", tiny("tiny", 2));
+    desk.ok("train --training-config tiny.json --samples clean --data-dir kept");
+    assert!(desk.path("kept/models/tiny/1/model.safetensors").exists());
+    desk.ok("models show tiny --data-dir kept");
+}
+
+#[test]
+fn training_goes_on_from_a_base() {
+    let desk = Desk::new();
+    desk.model();
+    let line = "train --name mine --base tiny --samples clean --samples clean/01.png --steps 2 --batch 2 --crop 32 --models models";
+    let said = desk.ok(line);
+    assert!(said.contains("mine@1 is in models/mine/1"), "{said}");
+}
+
+#[test]
+fn a_run_that_was_stopped_and_resumed_gives_the_weights_of_one_that_was_not() {
+    let desk = Desk::new();
+    desk.samples();
+    desk.write("tiny.json", tiny("tiny", 600));
+    desk.ok("train --training-config tiny.json --samples clean --models straight");
+
+    let line = "train --training-config tiny.json --samples clean --models resumed --checkpoint state/run.safetensors";
+    let mut child = desk.command(line).spawn().unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap()).lines();
+    err.find(|line| line.as_ref().unwrap().contains("\"step\"")).expect("a first step").unwrap();
+    let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    let rest: Vec<String> = err.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    let last = rest.last().unwrap();
+    assert!(last.contains("--resume") && last.contains("state/run.safetensors"), "{last}");
+    assert!(!desk.path("resumed/tiny/1").exists(), "a stopped run publishes nothing");
+
+    desk.ok(&format!("{line} --resume"));
+    let weights = |models: &str| desk.read(&format!("{models}/tiny/1/model.safetensors"));
+    assert_eq!(weights("straight"), weights("resumed"));
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_not_gone_on_from() {
+    let desk = Desk::new();
+    desk.samples();
+    desk.write("tiny.json", tiny("tiny", 2));
+    desk.write("other.safetensors", "no checkpoint");
+    let said = desk.run("train --training-config tiny.json --samples clean --models m --checkpoint other.safetensors --resume");
+    assert_eq!(said.code, 1);
+    assert!(said.err.lines().last().unwrap().contains("other.safetensors"), "{}", said.err);
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_named() {
+    let desk = Desk::new();
+    desk.samples();
+    for (line, code, hint) in [
+        ("train --samples clean", 2, "--name"),
+        ("train --name A --samples clean", 2, "not a model name"),
+        ("train --name a --samples clean --steps 0", 1, "steps: expected 1..=10000000, got 0"),
+        ("train --name a --samples clean --crop 20", 1, "crop: expected a multiple of 8"),
+        ("train --name a --samples none", 1, "none"),
+        ("train --name a --samples clean --base none --models m", 1, "there is no model none"),
+        ("train --name a --samples clean --family dense --steps 1", 1, "family: "),
+    ] {
+        let said = desk.run(line);
+        assert_eq!(said.code, code, "{line}: {}", said.err);
+        assert!(said.err.contains(hint), "{line}: {}", said.err);
+    }
+}

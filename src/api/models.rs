@@ -80,7 +80,7 @@ pub(super) struct Default {
 }
 
 /// All models.
-#[utoipa::path(get, path = "/models", tag = "models", responses(
+#[utoipa::path(get, path = "/models", operation_id = "list_models", tag = "models", responses(
     (status = 200, description = "All models, by name.", body = ModelList), Failures,
 ))]
 pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Json<ModelList>, Problem> {
@@ -93,7 +93,7 @@ pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Jso
 }
 
 /// One model.
-#[utoipa::path(get, path = "/models/{name}", tag = "models", params(("name" = String, Path, description = "The model.", example = "photo-gray")), responses(
+#[utoipa::path(get, path = "/models/{name}", operation_id = "get_model", tag = "models", params(("name" = String, Path, description = "The model.", example = "photo-gray")), responses(
     (status = 200, description = "The model; `ETag` changes with its versions and its default.", body = Model, headers(("ETag" = String, description = "For `If-Match`."))), Failures,
 ))]
 pub(super) async fn get(
@@ -105,7 +105,7 @@ pub(super) async fn get(
 }
 
 /// One version with its model card.
-#[utoipa::path(get, path = "/models/{name}/{version}", tag = "models", params(
+#[utoipa::path(get, path = "/models/{name}/{version}", operation_id = "get_version", tag = "models", params(
     ("name" = String, Path, description = "The model.", example = "photo-gray"),
     ("version" = u32, Path, description = "The version.", example = 1),
 ), responses(
@@ -133,7 +133,7 @@ pub(super) async fn card(
 /// Moves the default: promote or roll back.
 ///
 /// With `If-Match` only if the model is still as that `ETag` says.
-#[utoipa::path(put, path = "/models/{name}/default", tag = "models", params(
+#[utoipa::path(put, path = "/models/{name}/default", operation_id = "set_default_version", tag = "models", params(
     ("name" = String, Path, description = "The model.", example = "my-scans"),
     ("If-Match" = Option<String>, Header, description = "An `ETag` of `GET /models/{name}`."),
 ), request_body(content = Default), responses(
@@ -164,7 +164,7 @@ pub(super) async fn set_default(
 }
 
 /// Removes a version. The default moves to the newest of the rest.
-#[utoipa::path(delete, path = "/models/{name}/{version}", tag = "models", params(
+#[utoipa::path(delete, path = "/models/{name}/{version}", operation_id = "remove_version", tag = "models", params(
     ("name" = String, Path, description = "The model.", example = "my-scans"),
     ("version" = u32, Path, description = "The version.", example = 1),
 ), responses(

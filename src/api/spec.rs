@@ -45,8 +45,8 @@ pub(super) struct DenoiseParams {
     /// `name` or `name@version`; chosen by the kind of sample when absent.
     #[param(example = "photo-gray")]
     model: Option<String>,
-    /// `full` (latent and refiner) or `strict` (the latent alone).
-    #[param(inline, default = "full")]
+    /// `full` (latent and refiner, the default) or `strict` (the latent alone).
+    #[param(inline, example = "full")]
     mode: Option<ModeName>,
     /// 0 gives the input back, 1 the clean sample, between them a blend.
     #[param(minimum = 0.0, maximum = 1.0, default = 1.0)]
@@ -57,8 +57,8 @@ pub(super) struct DenoiseParams {
     /// 1, or 8 to average over flips and quarter turns of an image.
     #[param(default = 1)]
     ensemble: Option<u8>,
-    /// How fine the values of the reply are.
-    #[param(inline, default = "same")]
+    /// How fine the values of the reply are; `same` as those of the request by default.
+    #[param(inline, example = "same")]
     depth: Option<DepthName>,
     /// The format of each sample of the reply: `png`, `jpg`, `tif`, `webp`, `pnm`, `npy`, `raw`, `json`.
     #[param(example = "png")]
@@ -86,7 +86,7 @@ pub(super) struct DecodeParams {
     /// `name` or `name@version`; the latent names it, another one is refused.
     model: Option<String>,
     /// How fine the values of the reply are; 8 bits in images when absent.
-    #[param(inline, default = "same")]
+    #[param(inline, example = "same")]
     depth: Option<DepthName>,
     /// The format of each sample of the reply: `png`, `jpg`, `tif`, `webp`, `pnm`, `npy`, `raw`, `json`.
     #[param(example = "png")]
@@ -101,8 +101,8 @@ pub(super) struct EvaluateParams {
     /// `name` or `name@version`; chosen by the kind of sample when absent.
     #[param(example = "photo-gray")]
     model: Option<String>,
-    /// `full` (latent and refiner) or `strict` (the latent alone).
-    #[param(inline, default = "full")]
+    /// `full` (latent and refiner, the default) or `strict` (the latent alone).
+    #[param(inline, example = "full")]
     mode: Option<ModeName>,
     /// 0 gives the input back, 1 the clean sample, between them a blend.
     #[param(minimum = 0.0, maximum = 1.0, default = 1.0)]

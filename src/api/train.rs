@@ -63,7 +63,7 @@ struct PageParams {
 /// Trains a model on your samples.
 ///
 /// The job waits its turn; its result is published as a new version and served without a restart.
-#[utoipa::path(post, path = "/train", tag = "training",
+#[utoipa::path(post, path = "/train", operation_id = "train", tag = "training",
     request_body(description = "A config and samples.", content(
         (TrainForm = "multipart/form-data"),
         (TrainBody = "application/json", example = json!({"config": {"name": "my-scans", "steps": 500}, "samples": [{"image": "iVBORw0KGgo..."}]}))
@@ -87,7 +87,7 @@ pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<R
 }
 
 /// The jobs, newest first.
-#[utoipa::path(get, path = "/train", tag = "training", params(PageParams), responses(
+#[utoipa::path(get, path = "/train", operation_id = "list_jobs", tag = "training", params(PageParams), responses(
     (status = 200, description = "One page of jobs.", body = Page), Failures,
 ))]
 pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Json<Page>, Problem> {
@@ -112,7 +112,7 @@ pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Jso
 }
 
 /// One job.
-#[utoipa::path(get, path = "/train/{id}", tag = "training", params(("id" = String, Path, description = "The job.")), responses(
+#[utoipa::path(get, path = "/train/{id}", operation_id = "get_job", tag = "training", params(("id" = String, Path, description = "The job.")), responses(
     (status = 200, description = "The job as it is now.", body = Job), Failures,
 ))]
 pub(super) async fn get(
@@ -125,7 +125,7 @@ pub(super) async fn get(
 /// Stops a job.
 ///
 /// One that waits stops at once, one that runs within a step; one that was cancelled before stays so.
-#[utoipa::path(post, path = "/train/{id}/cancel", tag = "training", params(("id" = String, Path, description = "The job.")), responses(
+#[utoipa::path(post, path = "/train/{id}/cancel", operation_id = "cancel_job", tag = "training", params(("id" = String, Path, description = "The job.")), responses(
     (status = 200, description = "The job as it is now.", body = Job), Failures,
 ))]
 pub(super) async fn cancel(

@@ -85,6 +85,15 @@ fn every_operation_has_a_summary_and_its_failures() {
 }
 
 #[test]
+fn every_operation_has_an_id_of_its_own() {
+    let contract = contract();
+    let items = contract["paths"].as_object().unwrap().values();
+    let operations = items.flat_map(|item| item.as_object().unwrap().values());
+    let ids: Vec<_> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+}
+
+#[test]
 fn operations_take_and_give_every_media_type() {
     let contract = contract();
     let samples = [

@@ -33,8 +33,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The first names behind every `crate::` of a source, comments left out.
+/// The first names behind every `crate::` of a source, comments and unit tests left out.
 fn imports(source: &str) -> Vec<String> {
+    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let code: String =
         source.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut found = Vec::new();

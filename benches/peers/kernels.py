@@ -5,7 +5,8 @@
     venv/bin/python benches/peers/kernels.py [--threads 2] [--rounds 15]
 
 Every round runs each contender once, in a shifting order, so that a busy neighbour hurts all alike; the table has medians
-in milliseconds. PyTorch runs channels last. The last line is JSON: Limpid's time as a part of the peer's.
+in milliseconds. With --cpu-time everyone has one thread and its CPU time counts: on a busy machine waiting at barriers, which some
+contenders do with a spinning loop, would be measured otherwise. PyTorch runs channels last. The last line is JSON: Limpid's time as a part of the peer's.
 """
 
 import argparse
@@ -22,8 +23,12 @@ PARSER.add_argument("--threads", type=int, default=2)
 PARSER.add_argument("--rounds", type=int, default=15)
 PARSER.add_argument("--only", default="", help="run only cases whose name contains this")
 PARSER.add_argument("--no-candle", action="store_true", help="leave out candle's own kernels, which are slow")
+PARSER.add_argument("--cpu-time", action="store_true", help="one thread, CPU time: for a machine with neighbours")
 PARSER.add_argument("--avx2", action="store_true", help="hold every contender to AVX2")
 ARGS = PARSER.parse_args()
+
+if ARGS.cpu_time:
+    ARGS.threads = 1
 
 # Before torch is imported: it reads these once.
 os.environ["OMP_NUM_THREADS"] = str(ARGS.threads)
@@ -123,19 +128,22 @@ class Rust:
     def ask(self, command):
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        return [float(word) for word in self.process.stdout.readline().split()]
 
     def runner(self, name, network, task, shape):
         isa = "avx2" if ARGS.avx2 else "best"
         command = f"{name} {network} {task} {' '.join(map(str, shape))} {isa} {ARGS.threads}"
-        return lambda: self.ask(command)
+        return lambda: self.ask(command)[ARGS.cpu_time]
+
+
+CLOCK = time.thread_time if ARGS.cpu_time else time.perf_counter
 
 
 def timed(run):
     def once():
-        start = time.perf_counter()
+        start = CLOCK()
         run()
-        return (time.perf_counter() - start) * 1e3
+        return (CLOCK() - start) * 1e3
 
     return once
 
@@ -180,7 +188,7 @@ def main():
     torch.set_num_threads(ARGS.threads)
     rust = Rust()
     isa = "avx2" if ARGS.avx2 else "avx512"
-    peak = max(rust.ask(f"peak {isa} {ARGS.threads}") for _ in range(3))
+    peak = max(rust.ask(f"peak {isa} {ARGS.threads}")[0] for _ in range(5))
     print(f"multiply-adds in registers: {peak:.0f} GFLOP/s with {ARGS.threads} threads, {isa}")
     # Name, network, task, (batch, height, width), GFLOP of the direct convolutions.
     n1 = 2 * (4 * 64 * 2 + 13 * 64 * 64) * 9 / 4e9

@@ -189,3 +189,28 @@ fn an_image_does_not_depend_on_its_batch() {
         });
     }
 }
+
+/// Small enough for `benches/check-memory.sh`, which watches every access.
+#[test]
+fn bounds_are_kept_on_every_path() {
+    for shape in [
+        conv(2, 16, 24, (6, 7), (3, 3)),
+        conv(1, 16, 16, (9, 8), (3, 3)),
+        conv(3, 5, 3, (4, 6), (3, 3)),
+        conv(1, 1, 9, (1, 1), (3, 3)),
+        conv(2, 7, 18, (5, 5), (1, 1)),
+        conv(1, 3, 2, (1, 61), (1, 3)),
+    ] {
+        let (x, weight) = (noise(shape.input_len(), 1), noise(shape.weight_len(), 2));
+        let (grad, bias) = (noise(shape.output_len(), 3), noise(shape.c_out, 4));
+        let want = reference::conv2d(&shape, &x, &weight, &bias, Activation::Relu, Some(&grad));
+        let (gx, gw, _) = reference::conv2d_grad(&shape, &x, &weight, &grad);
+        on_every_isa(|isa| {
+            let packed = Packed::new(weight.clone());
+            let got = conv2d(&shape, &x, &packed, Some(&bias), Activation::Relu, Some(&grad));
+            assert!(error(&got, &want) <= 2e-5, "{isa:?} {shape:?}");
+            assert!(error(&grad_input(&shape, &weight, &grad), &gx) <= 2e-5, "input {isa:?} {shape:?}");
+            assert!(error(&grad_weight(&shape, &x, &grad), &gw) <= 2e-5, "weight {isa:?} {shape:?}");
+        });
+    }
+}

@@ -88,7 +88,8 @@ impl Plan {
         // The last tile reads up to a tile's width beyond the strip; planes must not all begin at
         // the same place of a 4 KiB page, or they evict each other from the L1 cache.
         let len = (step + conv.kh - 1) * pitch + 2 * (conv.kw / 2) + 64;
-        let plane = len.next_multiple_of(16) + if len.next_multiple_of(16) % 256 == 0 { 16 } else { 0 };
+        let plane =
+            len.next_multiple_of(16) + if len.next_multiple_of(16).is_multiple_of(256) { 16 } else { 0 };
         let offsets = (0..conv.c_in * conv.kh * conv.kw)
             .map(|k| (k / (conv.kh * conv.kw), k / conv.kw % conv.kh, k % conv.kw))
             .map(|(c, i, j)| (c * plane + i * pitch + j) as u32)

@@ -178,7 +178,7 @@ pub fn grad_sum(
     plane: usize,
 ) -> (Option<Vec<f32>>, Vec<f32>) {
     let planes = grad.len().checked_div(plane).unwrap_or(0);
-    assert!(planes * plane == grad.len() && planes % channels == 0, "whole planes, all channels");
+    assert!(planes * plane == grad.len() && planes.is_multiple_of(channels), "whole planes, all channels");
     assert!(relu_result.is_none_or(|y| y.len() == grad.len()), "result and gradient differ in length");
     let isa = Isa::current();
     let mut totals = vec![0.0; planes];

@@ -90,7 +90,7 @@ fn a_key_made_on_the_command_line_opens_the_door() {
     let service = Service::start(folder.path());
     assert_eq!(service.get("/models", None), 401);
     assert_eq!(service.get("/models", Some(key.trim())), 200);
-    assert_eq!(service.get("/readyz", None), 200);
+    assert_eq!(service.get("/readyz", None), 204);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Limpid and candle as one side of `kernels.py`: a line of standard input names a run, a line of standard
-//! output gives its milliseconds.
+//! output gives its milliseconds by the clock on the wall, and those of CPU time of this thread.
 //!
 //! A command is `<runner> <network> <pass> <batch> <height> <width> <isa> <threads>`, for example
 //! `limpid n1 forward 1 512 512 best 2`; `peak <isa> <threads>` measures multiply-adds per second in registers.
@@ -35,7 +35,8 @@ fn main() {
         let words: Vec<&str> = line.split_whitespace().collect();
         let answer = match words[..] {
             ["peak", name, threads] => {
-                peak::gigaflops(isa(name), threads.parse().expect("threads is a number"))
+                let threads = threads.parse().expect("threads is a number");
+                peak::gigaflops(isa(name), threads).to_string()
             }
             [runner, network, pass, batch, height, width, name, threads] => {
                 let number = |text: &str| text.parse::<usize>().expect("extents are numbers");
@@ -45,9 +46,10 @@ fn main() {
                 });
                 with_isa(isa(name), || {
                     with_threads(number(threads), || {
-                        let start = Instant::now();
+                        let (start, cpu) = (Instant::now(), peak::cpu_seconds());
                         run.once();
-                        start.elapsed().as_secs_f64() * 1e3
+                        let wall = start.elapsed().as_secs_f64() * 1e3;
+                        format!("{wall} {}", (peak::cpu_seconds() - cpu) * 1e3)
                     })
                 })
             }

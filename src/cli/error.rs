@@ -48,7 +48,7 @@ pub enum Error {
     Registry(#[from] crate::registry::Error),
     /// One model.
     #[error(transparent)]
-    Infer(#[from] crate::infer::Error),
+    Infer(Box<crate::infer::Error>),
     /// A file's content.
     #[error(transparent)]
     Codec(#[from] crate::codec::Error),
@@ -57,7 +57,7 @@ pub enum Error {
     Dataset(#[from] crate::dataset::Error),
     /// Training.
     #[error(transparent)]
-    Train(#[from] crate::train::Error),
+    Train(Box<crate::train::Error>),
     /// Standard output is gone: a pipe that has read enough. Not worth a word.
     #[error("standard output is closed")]
     ClosedPipe,
@@ -78,5 +78,18 @@ impl Error {
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Error::Io { path, source }
+    }
+}
+
+// The two are large: boxed, so that a result without an error is small.
+impl From<crate::infer::Error> for Error {
+    fn from(error: crate::infer::Error) -> Self {
+        Error::Infer(Box::new(error))
+    }
+}
+
+impl From<crate::train::Error> for Error {
+    fn from(error: crate::train::Error) -> Self {
+        Error::Train(Box::new(error))
     }
 }

@@ -12,7 +12,7 @@ Examples:
   limpid health                              the address of the configuration
   limpid health --bind 127.0.0.1:9000
 
-Exit code 0 if GET /readyz answers 200, else 1. In a Dockerfile: HEALTHCHECK CMD [\"limpid\", \"health\"]";
+Exit code 0 if GET /readyz says yes (204), else 1. In a Dockerfile: HEALTHCHECK CMD [\"limpid\", \"health\"]";
 
 /// Ask a running service whether it is ready.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let address = reachable(args.bind.unwrap_or(config.server.bind));
     let timeout = Duration::from_secs(args.timeout.max(1));
     match status(address, timeout) {
-        Ok(200) => Ok(()),
+        Ok(200..=299) => Ok(()),
         Ok(status) => Err(Error::Failed(format!("{address} is not ready: /readyz answers {status}"))),
         Err(error) => Err(Error::Failed(format!("{address} does not answer: {error}"))),
     }

@@ -130,10 +130,9 @@ impl Failed {
 /// Makes this thread yield to those that serve.
 #[cfg(target_os = "linux")]
 fn be_nice(nice: u8) {
-    // SAFETY: takes numbers only. On Linux `0` means the calling thread, not the process.
-    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, libc::c_int::from(nice.min(19))) };
-    if result != 0 {
-        tracing::warn!(error = %io::Error::last_os_error(), "training keeps the priority of serving");
+    // On Linux `None` means the calling thread, not the process.
+    if let Err(error) = rustix::process::setpriority_process(None, nice.min(19).into()) {
+        tracing::warn!(%error, "training keeps the priority of serving");
     }
 }
 

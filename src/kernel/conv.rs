@@ -60,7 +60,8 @@ impl Conv {
     }
 
     fn check(&self, x: usize, weight: usize, result: usize) {
-        assert!(self.kh % 2 == 1 && self.kw % 2 == 1, "a kernel's extents must be odd: {self:?}");
+        let extent = |k: usize| k % 2 == 1 && k < 32;
+        assert!(extent(self.kh) && extent(self.kw), "a kernel is odd and below 32 wide: {self:?}");
         assert_eq!(x, self.input_len(), "the input must have the shape's length: {self:?}");
         assert_eq!(weight, self.weight_len(), "the weight must have the shape's length: {self:?}");
         assert_eq!(result, self.output_len(), "the result must have the shape's length: {self:?}");
@@ -176,8 +177,8 @@ pub fn grad_sum(
     channels: usize,
     plane: usize,
 ) -> (Option<Vec<f32>>, Vec<f32>) {
-    let planes = if plane == 0 { 0 } else { grad.len() / plane };
-    assert!(planes * plane == grad.len() && planes % channels == 0, "whole planes, all channels");
+    let planes = grad.len().checked_div(plane).unwrap_or(0);
+    assert!(planes * plane == grad.len() && planes.is_multiple_of(channels), "whole planes, all channels");
     assert!(relu_result.is_none_or(|y| y.len() == grad.len()), "result and gradient differ in length");
     let isa = Isa::current();
     let mut totals = vec![0.0; planes];

@@ -60,10 +60,11 @@ pub(super) fn conv2d(
 
 /// How a convolution is cut into strips and where its taps lie.
 struct Plan {
-    /// A 1x1 convolution sees its plane as one long row, which may be cut anywhere.
+    /// The plane is one long row, seen as a column so that it may be cut anywhere.
+    line: bool,
     h: usize,
     w: usize,
-    /// Rows (1x1: positions) of a strip.
+    /// Rows of a strip.
     step: usize,
     strips: usize,
     pitch: usize,
@@ -74,9 +75,9 @@ struct Plan {
 
 impl Plan {
     fn new(conv: &Conv) -> Self {
-        let pointwise = conv.kh * conv.kw == 1;
-        let (h, w) = if pointwise { (conv.h * conv.w, 1) } else { (conv.h, conv.w) };
-        let pitch = w + conv.kw / 2;
+        let line = is_line(conv);
+        let (h, w) = if line { (conv.h * conv.w, 1) } else { (conv.h, conv.w) };
+        let pitch = if line { 1 } else { w + conv.kw / 2 };
         // Small enough for the cache; enough strips for every thread, results being the same.
         let fits = (STRIP / conv.c_in / pitch).saturating_sub(conv.kh - 1);
         let wanted = (4 * parallel::limit()).div_ceil(conv.batch.max(1));
@@ -87,13 +88,19 @@ impl Plan {
         // The last tile reads up to a tile's width beyond the strip; planes must not all begin at
         // the same place of a 4 KiB page, or they evict each other from the L1 cache.
         let len = (step + conv.kh - 1) * pitch + 2 * (conv.kw / 2) + 64;
-        let plane = len.next_multiple_of(16) + if len.next_multiple_of(16) % 256 == 0 { 16 } else { 0 };
+        let plane =
+            len.next_multiple_of(16) + if len.next_multiple_of(16).is_multiple_of(256) { 16 } else { 0 };
         let offsets = (0..conv.c_in * conv.kh * conv.kw)
             .map(|k| (k / (conv.kh * conv.kw), k / conv.kw % conv.kh, k % conv.kw))
             .map(|(c, i, j)| (c * plane + i * pitch + j) as u32)
             .collect();
-        Self { h, w, step, strips: h.div_ceil(step), pitch, plane, offsets }
+        Self { line, h, w, step, strips: h.div_ceil(step), pitch, plane, offsets }
     }
+}
+
+/// Whether no tap leaves its row, and the plane is one row: a signal, or any plane under a 1x1 kernel.
+pub(super) fn is_line(conv: &Conv) -> bool {
+    conv.kh == 1 && (conv.kw == 1 || conv.h == 1)
 }
 
 struct Strip<'a> {
@@ -139,9 +146,11 @@ impl Strip<'_> {
             unsafe {
                 let to = planes.add(c * plan.plane);
                 fill::<S>(to, pad_x, 0.0);
-                if conv.kw == 1 && conv.kh == 1 {
-                    copy::<S>(from.as_ptr().add(first), to, rows);
-                    fill::<S>(to.add(rows), 64, 0.0);
+                if plan.line {
+                    let (start, end) = (first.saturating_sub(pad_x), (first + rows + pad_x).min(plan.h));
+                    let to = to.add(start + pad_x - first);
+                    copy::<S>(from.as_ptr().add(start), to, end - start);
+                    fill::<S>(to.add(end - start), 48 + pad_x, 0.0);
                     continue;
                 }
                 for r in 0..rows + 2 * pad_y {

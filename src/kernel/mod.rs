@@ -7,6 +7,9 @@
 //!
 //! All `unsafe` of this crate is here.
 
+// Register tiles are indexed in several arrays at once; iterators would hide which.
+#![allow(clippy::needless_range_loop)]
+
 mod channels_last;
 mod conv;
 mod direct;
@@ -32,10 +35,9 @@ use parallel::Shared;
 /// A new vector of `len` floats, all of which `write` writes.
 fn output(len: usize, write: impl FnOnce(Shared<f32>)) -> Vec<f32> {
     let mut out = Vec::<f32>::with_capacity(len);
-    // SAFETY: the capacity is there, floats need no drop, and nothing reads them before `write`, whose
-    // contract is to write them all.
+    write(Shared::raw(out.as_mut_ptr(), len));
+    // SAFETY: the capacity is there, and `write`, whose contract it is, has written every one.
     unsafe { out.set_len(len) };
-    write(Shared::new(&mut out));
     out
 }
 

@@ -254,6 +254,11 @@ impl<T> Shared<T> {
         Self { start: slice.as_mut_ptr(), len: slice.len() }
     }
 
+    /// `len` places from `start` on that may not be written yet; they are there as long as it is used.
+    pub(super) fn raw(start: *mut T, len: usize) -> Self {
+        Self { start, len }
+    }
+
     /// `len` places from `start`.
     ///
     /// # Safety

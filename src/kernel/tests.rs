@@ -49,9 +49,16 @@ fn grid() -> Vec<Conv> {
         grid.push(conv(1, c_in, c_out, (130, 57), (3, 3)));
         grid.push(conv(2, c_in, c_out, (33, 70), (1, 1)));
     }
+    for (c_in, c_out) in [(1, 4), (24, 40), (32, 32)] {
+        grid.push(conv(2, c_in, c_out, (1, 700), (1, 3)));
+        grid.push(conv(1, c_in, c_out, (1, 333), (1, 7)));
+        grid.push(conv(1, c_in, c_out, (9, 41), (3, 1)));
+    }
     for (c_in, c_out) in [(64, 64), (96, 96), (16, 128), (128, 32), (40, 72)] {
         grid.push(conv(2, c_in, c_out, (18, 21), (3, 3)));
         grid.push(conv(3, c_in, c_out, (16, 32), (3, 3)));
+        grid.push(conv(5, c_in, c_out, (8, 8), (3, 3)));
+        grid.push(conv(2, c_in, c_out, (7, 14), (3, 3)));
     }
     grid
 }
@@ -140,6 +147,8 @@ fn bits_do_not_depend_on_the_number_of_threads() {
         conv(2, 4, 32, (20, 20), (3, 3)),
         conv(5, 24, 48, (8, 8), (1, 1)),
         conv(3, 64, 64, (32, 32), (3, 3)),
+        conv(16, 32, 64, (8, 8), (3, 3)),
+        conv(2, 16, 24, (1, 900), (1, 3)),
     ];
     for conv in shapes {
         let (x, weight) = (noise(conv.input_len(), 1), noise(conv.weight_len(), 2));
@@ -177,6 +186,31 @@ fn an_image_does_not_depend_on_its_batch() {
             let all = conv2d(&many, &x, &weight, None, Activation::None, None);
             let last = conv2d(&one, &x[2 * one.input_len()..], &weight, None, Activation::None, None);
             assert_eq!(all[2 * one.output_len()..], last);
+        });
+    }
+}
+
+/// Small enough for `benches/check-memory.sh`, which watches every access.
+#[test]
+fn bounds_are_kept_on_every_path() {
+    for shape in [
+        conv(2, 16, 24, (6, 7), (3, 3)),
+        conv(1, 16, 16, (9, 8), (3, 3)),
+        conv(3, 5, 3, (4, 6), (3, 3)),
+        conv(1, 1, 9, (1, 1), (3, 3)),
+        conv(2, 7, 18, (5, 5), (1, 1)),
+        conv(1, 3, 2, (1, 61), (1, 3)),
+    ] {
+        let (x, weight) = (noise(shape.input_len(), 1), noise(shape.weight_len(), 2));
+        let (grad, bias) = (noise(shape.output_len(), 3), noise(shape.c_out, 4));
+        let want = reference::conv2d(&shape, &x, &weight, &bias, Activation::Relu, Some(&grad));
+        let (gx, gw, _) = reference::conv2d_grad(&shape, &x, &weight, &grad);
+        on_every_isa(|isa| {
+            let packed = Packed::new(weight.clone());
+            let got = conv2d(&shape, &x, &packed, Some(&bias), Activation::Relu, Some(&grad));
+            assert!(error(&got, &want) <= 2e-5, "{isa:?} {shape:?}");
+            assert!(error(&grad_input(&shape, &weight, &grad), &gx) <= 2e-5, "input {isa:?} {shape:?}");
+            assert!(error(&grad_weight(&shape, &x, &grad), &gw) <= 2e-5, "weight {isa:?} {shape:?}");
         });
     }
 }

@@ -7,6 +7,7 @@
 
 use super::Conv;
 use super::channels_last::{gather, zero};
+use super::direct::is_line;
 use super::gemm::{Tile, next_vectors, tile_rows};
 use super::isa::{Isa, Work, dispatch};
 use super::parallel::{self, Shared};
@@ -44,6 +45,8 @@ pub(super) fn conv2d(isa: Isa, conv: &Conv, x: &[f32], grad: &[f32], out: &mut [
 }
 
 struct Plan {
+    /// As in `direct`.
+    line: bool,
     h: usize,
     w: usize,
     step: usize,
@@ -62,9 +65,9 @@ struct Plan {
 
 impl Plan {
     fn new(conv: &Conv) -> Self {
-        let pointwise = conv.kh * conv.kw == 1;
-        let (h, w) = if pointwise { (conv.h * conv.w, 1) } else { (conv.h, conv.w) };
-        let pitch = w + conv.kw / 2;
+        let line = is_line(conv);
+        let (h, w) = if line { (conv.h * conv.w, 1) } else { (conv.h, conv.w) };
+        let pitch = if line { 1 } else { w + conv.kw / 2 };
         // Whole vectors of the widest instruction set, so that the plan is the same for all.
         let (c_in, c_out) = (conv.c_in.next_multiple_of(16), conv.c_out.next_multiple_of(16));
         let fits = (STRIP / (c_in + c_out) / pitch).max(1);
@@ -76,6 +79,7 @@ impl Plan {
         // 8 rows beyond the last: a tile may be taller than what is left.
         let tap = if by_output { (c_in + 8) * c_out } else { (c_out + 8) * c_in };
         Self {
+            line,
             h,
             w,
             step,
@@ -152,8 +156,14 @@ unsafe fn stage<S: Simd>(
         unsafe {
             let to = to.add(c);
             let from = planes.as_ptr().add(if present > 0 { c * area } else { 0 });
-            if plan.pitch == 1 {
-                gather::<S>(from.add(first), area, present, rows, to, padded);
+            if plan.line {
+                let (start, end) = (first.saturating_sub(pad_x), (first + rows + pad_x).min(plan.h));
+                let before = start + pad_x - first;
+                zero::<S>(before, to, padded);
+                let inside = to.add(before * padded);
+                gather::<S>(from.add(start), area, present, end - start, inside, padded);
+                let after = rows + 2 * pad_x - before - (end - start);
+                zero::<S>(after, inside.add((end - start) * padded), padded);
                 continue;
             }
             zero::<S>(pad_x, to, padded);

@@ -1,11 +1,10 @@
-//! The floors: a module imports from lower floors only, never from its own or a higher one.
+//! The house keeps its floors: a module imports from lower floors only, and each file says what it is.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
-
-/// Modules by floor, the lowest first; `src/lib.rs` says what each may do.
-const FLOORS: &[&[&str]] = &[
+/// Modules by floor, as in the table of `src/lib.rs`.
+const FLOORS: [&[&str]; 9] = [
     &["limits", "name", "rng", "sample"],
     &["codec", "corruption", "kernel", "quality"],
     &["nn"],
@@ -17,76 +16,114 @@ const FLOORS: &[&[&str]] = &[
     &["cli"],
 ];
 
-fn floor(module: &str) -> usize {
-    let found = FLOORS.iter().position(|modules| modules.contains(&module));
-    found.unwrap_or_else(|| panic!("module {module} stands on no floor: add it to the table"))
+fn floor(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|modules| modules.contains(&module))
 }
 
-/// The code of a file without comments and unit tests.
-fn code(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
-}
-
-/// The modules that stand behind `crate::` in `code`, in single paths and in lists.
-fn imports(code: &str) -> Vec<String> {
-    let word = |text: &str| -> String {
-        text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
-    };
+fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        // `$crate::` is the macro's own crate, `pub(crate)` has no colons.
-        let rest = &code[at + "crate::".len()..];
-        match rest.strip_prefix('{') {
-            None => found.push(word(rest)),
-            Some(list) => {
-                let (mut depth, mut start) = (0, 0);
-                for (index, c) in list.char_indices() {
-                    match c {
-                        '{' => depth += 1,
-                        '}' | ',' if depth == 0 => {
-                            found.push(word(&list[start..index]));
-                            start = index + 1;
-                            if c == '}' {
-                                break;
-                            }
-                        }
-                        '}' => depth -= 1,
-                        _ => {}
-                    }
-                }
-            }
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
         }
     }
-    found.retain(|module| !module.is_empty());
     found
 }
 
-#[test]
-fn modules_import_from_lower_floors_only() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut wrong = Vec::new();
-    for entry in WalkDir::new(&source).into_iter().filter_map(Result::ok) {
-        let path = entry.path();
-        let inside = path.strip_prefix(&source).unwrap();
-        let first = inside.iter().next().and_then(|part| part.to_str()).unwrap_or_default();
-        let module = first.trim_end_matches(".rs");
-        let is_code = path.extension().is_some_and(|ending| ending == "rs");
-        let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
-        if !is_code || is_test || ["lib", "main"].contains(&module) {
+/// The first names behind every `crate::` of a source, comments and unit tests left out.
+fn imports(source: &str) -> Vec<String> {
+    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let code: String =
+        source.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        if code[..at].ends_with('$') || code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
             continue;
         }
-        for import in imports(&code(&std::fs::read_to_string(path).unwrap())) {
-            if import != module && floor(&import) >= floor(module) {
-                wrong.push(format!("{} imports {import}", inside.display()));
-            }
+        match rest.strip_prefix('{') {
+            Some(list) => found.extend(first_names(list)),
+            None => found.push(name(rest)),
         }
     }
-    assert!(wrong.is_empty(), "against the table of floors:\n{}", wrong.join("\n"));
+    found
+}
+
+fn name(text: &str) -> String {
+    text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// The first name of each member of a `{...}` list, nested lists passed over.
+fn first_names(list: &str) -> Vec<String> {
+    let (mut depth, mut names, mut is_start) = (0, Vec::new(), true);
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => is_start = true,
+            c if is_start && !c.is_whitespace() => {
+                names.push(name(&list[at..]));
+                is_start = false;
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 #[test]
-fn imports_are_found_in_lists_and_paths() {
-    let code = "use crate::{codec::{self, Format}, name, sample::Shape};\nlet x = crate::engine::Done {};";
-    assert_eq!(imports(code), ["codec", "name", "sample", "engine"]);
+fn a_module_imports_from_lower_floors_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut faults = Vec::new();
+    let mut seen = 0;
+    for path in sources(&root) {
+        let inside = path.strip_prefix(&root).unwrap();
+        let module = inside.components().next().unwrap().as_os_str().to_string_lossy();
+        let module = module.trim_end_matches(".rs");
+        if matches!(module, "lib" | "main") {
+            continue;
+        }
+        let own = floor(module)
+            .unwrap_or_else(|| panic!("{module} is on no floor: add it to FLOORS and src/lib.rs"));
+        for import in imports(&fs::read_to_string(&path).unwrap()) {
+            seen += 1;
+            if import != module && floor(&import).is_some_and(|other| other >= own) {
+                faults.push(format!("{} (floor {own}) imports crate::{import}", inside.display()));
+            }
+        }
+    }
+    assert!(seen > 100, "the imports are not found any more: {seen}");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is_in_its_first_line() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut silent = Vec::new();
+    for path in sources(&root.join("src")).into_iter().chain(sources(&root.join("tests"))) {
+        if !fs::read_to_string(&path).unwrap().starts_with("//! ") {
+            silent.push(path.display().to_string());
+        }
+    }
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+}
+
+#[test]
+fn unsafe_code_is_in_the_kernels_and_at_the_door_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let allowed = |path: &Path| path.starts_with(root.join("kernel")) || path == root.join("main.rs");
+    for path in sources(&root).into_iter().filter(|p| !allowed(p)) {
+        let source = fs::read_to_string(&path).unwrap();
+        assert!(!source.contains("unsafe {") && !source.contains("unsafe fn"), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_reader_of_imports_sees_lists_and_paths() {
+    let source = "use crate::{a::b, c::{d, e}, f};\nlet x = crate::g::h();\n// crate::not\n$crate::no;";
+    assert_eq!(imports(source), ["a", "c", "f", "g"]);
 }

@@ -235,6 +235,7 @@ impl Forward<'_> {
         let mut from = m;
         for image in block.images.clone() {
             for row in block.rows.clone() {
+                let rows = 4.min(conv.h - 4 * row);
                 for col in 0..block.cols.len() {
                     // SAFETY: the tile's points are inside m, its pixels inside 4 rows of the rectangle.
                     unsafe {
@@ -243,7 +244,7 @@ impl Forward<'_> {
                         from = from.add(columns);
                     }
                 }
-                for i in 0..4.min(conv.h - 4 * row) {
+                for i in 0..rows {
                     let at = ((image * conv.c_out + z) * conv.h + 4 * row + i) * conv.w + x;
                     // SAFETY: these pixels of these channels are this block's.
                     unsafe {

@@ -22,9 +22,14 @@ use super::Conv;
 /// Numbers of a transformed tile.
 const POINTS: usize = 36;
 
-/// Whether this way is faster than the direct one: enough channels to pay for the transforms, and planes
-/// of some size, or else much of a tile is padding.
+/// Whether this way is faster than the direct one: enough channels to pay for the transforms, and planes of
+/// which tiles of 4x4 are a good cover. The batch has no say, or else a sample's result would depend on it.
 pub(super) fn fits(conv: &Conv) -> bool {
-    let channels = |c: usize| c >= 16 && c % 8 == 0;
-    (conv.kh, conv.kw) == (3, 3) && channels(conv.c_in) && channels(conv.c_out) && conv.h.min(conv.w) >= 15
+    let channels = |c: usize| c >= 16 && c.is_multiple_of(8);
+    let covered = conv.h.next_multiple_of(4) * conv.w.next_multiple_of(4);
+    (conv.kh, conv.kw) == (3, 3)
+        && channels(conv.c_in)
+        && channels(conv.c_out)
+        && conv.h.min(conv.w) >= 6
+        && 2 * covered <= 3 * conv.h * conv.w
 }

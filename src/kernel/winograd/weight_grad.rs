@@ -20,10 +20,16 @@ const TILES: usize = 64;
 const GROUPS: usize = 8;
 const BLOCKS: usize = 3;
 
+/// A power of two, so that two or four threads get the same number each; two wherever there are two blocks.
+fn groups(blocks: usize) -> usize {
+    let most = (blocks / BLOCKS).clamp(1, GROUPS);
+    (1 << most.ilog2()).max(blocks.clamp(1, 2))
+}
+
 /// Writes the gradient of the weights, `(Z, C, 3, 3)`, to `out`.
 pub(in crate::kernel) fn conv2d(isa: Isa, conv: &Conv, x: &[f32], grad: &[f32], out: &mut [f32]) {
-    let blocks = Blocks::new(conv, TILES, GROUPS);
-    let groups = (blocks.len() / BLOCKS).clamp(1, GROUPS).max(blocks.len().min(2));
+    let blocks = Blocks::new(conv, TILES, 2);
+    let groups = groups(blocks.len());
     let (c_in, c_out) = (conv.c_in.next_multiple_of(16), conv.c_out.next_multiple_of(16));
     // 8 rows beyond the last: a register tile may be taller than what is left.
     let point = (c_out + 8) * c_in + 16;

@@ -47,8 +47,8 @@ fn check(x: &Tensor, weight: &Shape, bias: usize, residual: Option<&Tensor>) -> 
     match residual {
         _ if x.dim(1)? != conv.c_in => bail!("conv2d: {} channels for a weight {weight:?}", x.dim(1)?),
         _ if bias != conv.c_out => bail!("conv2d: {bias} biases for {} channels", conv.c_out),
-        _ if conv.kh % 2 == 0 || conv.kw % 2 == 0 => {
-            bail!("conv2d: a kernel's extents must be odd, are {} x {}", conv.kh, conv.kw)
+        _ if [conv.kh, conv.kw].iter().any(|k| k % 2 == 0 || *k > 31) => {
+            bail!("conv2d: a kernel must be odd and below 32 wide, is {} x {}", conv.kh, conv.kw)
         }
         Some(r) if r.dims4()? != result => {
             bail!("conv2d: the residual has shape {:?}, the result {result:?}", r.shape())

@@ -42,8 +42,8 @@ fn progress_is_json_where_standard_error_is_no_terminal() {
     desk.samples();
     desk.write("tiny.json", tiny("tiny", 8));
     let said = desk.run("train --training-config tiny.json --samples clean --models models");
-    let lines = said.err.lines().filter(|line| line.starts_with('{'));
-    let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    let mut lines = said.err.lines().filter(|line| line.starts_with('{'));
+    let last: Value = serde_json::from_str(lines.next_back().unwrap()).unwrap();
     assert_eq!((&last["step"], &last["total_steps"]), (&8.into(), &8.into()));
     assert!(last["psnr_db"].as_f64().is_some_and(|db| db > 0.0), "{last}");
 }

@@ -1,16 +1,15 @@
 # Build: needs the network for the crates; nothing else is downloaded.
-FROM rust:1.95-slim-bookworm AS build
-RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY benches benches
 COPY tests tests
 COPY src src
-RUN cargo build --locked --profile dist --bin limpid
+RUN cargo build --locked --release --bin limpid
 
 # Run: glibc and one binary.
 FROM debian:bookworm-slim
-COPY --from=build /src/target/dist/limpid /usr/local/bin/limpid
+COPY --from=build /src/target/release/limpid /usr/local/bin/limpid
 COPY models /usr/share/limpid/models
 # Group 0, so that platforms that choose the user themselves (any number, group 0) can write to /data.
 RUN mkdir -p /data && chown 10001:0 /data && chmod 0770 /data

@@ -145,7 +145,7 @@ fn announce(engine: &Engine) {
         engine.registry().list().into_iter().map(|m| format!("{}@{}", m.name, m.default)).collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        instruction_set = ?kernel::isa(),
+        instruction_set = kernel::isa(),
         threads = kernel::threads(),
         workers = health.workers,
         memory_bytes = health.memory_bytes,

@@ -13,6 +13,7 @@ use super::{Config, Error, out, place, samples};
 use crate::corruption::Corruption;
 use crate::dataset::{Dataset, Wanted};
 use crate::name::{ModelRef, Name};
+use crate::nn::loss::Loss;
 use crate::nn::model::{Family, PyramidConfig};
 use crate::registry::Registry;
 use crate::sample::Kind;
@@ -87,6 +88,9 @@ pub struct Args {
     /// Peak of the learning rate [default: 0.001, or 0.0003 from a base].
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f32>,
+    /// What a step drives down: mse, or psnr, under which weak noise counts as much as strong [default: mse].
+    #[arg(long, value_parser = word::<Loss>, value_name = "LOSS")]
+    loss: Option<Loss>,
     /// When the result becomes the version that serves: if_better, never or always [default: if_better].
     #[arg(long, value_parser = word::<Promote>, value_name = "WHEN")]
     promote: Option<Promote>,
@@ -186,6 +190,7 @@ impl Args {
         config.batch = self.batch.or(config.batch);
         config.crop = self.crop.or(config.crop);
         config.learning_rate = self.learning_rate.or(config.learning_rate);
+        config.loss = self.loss.unwrap_or(config.loss);
         config.promote = self.promote.unwrap_or(config.promote);
         if self.latent_numbers.is_some() || self.latent_channels.is_some() {
             config.latent =

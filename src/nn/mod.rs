@@ -7,6 +7,7 @@
 //! composes layers into the families of autoencoders.
 
 pub mod layer;
+pub mod loss;
 pub mod model;
 pub mod op;
 pub mod optim;

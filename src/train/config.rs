@@ -7,6 +7,7 @@ use super::Error;
 use crate::corruption::{Corruption, Gaussian, Span};
 use crate::dataset::Dataset;
 use crate::name::Name;
+use crate::nn::loss::Loss;
 use crate::nn::model::{self, CompactConfig, DenseConfig, Family, Normalize, PyramidConfig};
 use crate::sample::{Kind, Sample, Shape, Stats};
 
@@ -56,6 +57,9 @@ pub struct Config {
     /// Peak of the learning rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f32>,
+    /// What a step drives down: `mse`, or `psnr`, under which weak noise counts as much as strong.
+    #[serde(default)]
+    pub loss: Loss,
 }
 
 /// What the samples are, and so what is learnt from them.
@@ -144,6 +148,7 @@ impl Config {
             batch: None,
             crop: None,
             learning_rate: None,
+            loss: Loss::default(),
         }
     }
 

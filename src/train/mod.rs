@@ -26,6 +26,7 @@ pub use validate::Scores;
 use crate::dataset::{Batch, Dataset, Loader, Plan};
 use crate::infer::Session;
 use crate::name::{ModelId, ModelRef, Name};
+use crate::nn::loss::Loss;
 use crate::nn::model::{self, Family, Model, Normalize};
 use crate::nn::optim::{self, AdamW};
 use crate::nn::schedule::warmup_cosine;
@@ -125,6 +126,7 @@ struct Setup<'a> {
     loader: Loader<'a>,
     scheme: (Scheme, String),
     rate: f32,
+    loss: Loss,
 }
 
 impl Run<'_> {
@@ -220,7 +222,7 @@ impl Run<'_> {
         // Weights that are already good are moved less.
         let peak = if initial.is_empty() { 1e-3 } else { 3e-4 };
         let rate = config.learning_rate.unwrap_or(peak);
-        Ok(Setup { model, initial, samples, held_out, loader, scheme, rate })
+        Ok(Setup { model, initial, samples, held_out, loader, scheme, rate, loss: config.loss })
     }
 
     fn read_base(&self, base: &str) -> Result<(Manifest, HashMap<String, Tensor>), Error> {
@@ -323,16 +325,17 @@ fn step(
     let planes = model::mask(&code.planes, draw_prefix(&setup.model, seed, at))?;
     let rebuilt = model.decode(&planes)?;
 
-    let error = |out: &Tensor| (out - &clean)?.sqr()?.broadcast_mul(&weight)?.mean_all();
-    let strict = error(&rebuilt.strict)?;
-    let loss = if model.has_refiner() {
-        let full = error(&model.refine(&rebuilt, code.detail.as_ref())?)?;
+    let error = |out: &Tensor| setup.loss.of(&(out - &clean)?.broadcast_mul(&weight)?);
+    let (strict, strict_mean) = error(&rebuilt.strict)?;
+    let (loss, mean) = if model.has_refiner() {
+        let (full, full_mean) = error(&model.refine(&rebuilt, code.detail.as_ref())?)?;
         // The refined image counts twice: it is what /denoise gives.
-        ((full + strict * 0.5)? / 1.5)?
+        let both = |full: Tensor, strict: Tensor| (full + strict * 0.5)? / 1.5;
+        (both(full, strict)?, both(full_mean, strict_mean)?)
     } else {
-        strict
+        (strict, strict_mean)
     };
-    let value = loss.to_scalar::<f32>()?;
+    let value = mean.to_scalar::<f32>()?;
     let norm = optimizer.step(&loss.backward()?, rate)?;
     if value.is_finite() && norm.is_finite() {
         Ok(value)
@@ -341,8 +344,8 @@ fn step(
     }
 }
 
-/// A batch as tensors on the network's scale, and the weight that brings each sample's squared error
-/// back to its own scale.
+/// A batch as tensors on the network's scale, and the weight that brings each sample's error back to
+/// its own scale.
 fn normalized(batch: Batch, normalize: Normalize) -> Result<(Tensor, Tensor, Tensor), Error> {
     let Batch { mut noisy, mut clean, dims } = batch;
     let numbers = dims[1..].iter().product::<usize>();
@@ -354,7 +357,7 @@ fn normalized(batch: Batch, normalize: Normalize) -> Result<(Tensor, Tensor, Ten
         };
         stats.normalize(noisy);
         stats.normalize(clean);
-        weights.push(stats.std * stats.std);
+        weights.push(stats.std);
     }
     let mut weight_dims = vec![1; dims.len()];
     weight_dims[0] = dims[0];

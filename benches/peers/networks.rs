@@ -77,7 +77,7 @@ struct N1 {
 impl N1 {
     fn new(vb: VarBuilder<'static>) -> Result<Self> {
         let channels = |i: usize| (if i == 0 { 4 } else { 64 }, if i == 14 { 4 } else { 64 });
-        let layer = |i: usize| Conv2d::new(channels(i).0, channels(i).1, 3, 1.41, vb.pp(i));
+        let layer = |i: usize| Conv2d::new(channels(i).0, channels(i).1, (3, 3), 1.41, vb.pp(i));
         Ok(Self { layers: (0..15).map(layer).collect::<Result<_>>()?, plain: Plain(vb) })
     }
 }

@@ -133,6 +133,7 @@ mod tests {
             psnr_db: Some(30.0),
             steps_per_second: 2.0,
             eta_seconds: 3_725.0,
+            preview: None,
         }
     }
 

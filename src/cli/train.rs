@@ -59,8 +59,9 @@ pub struct Args {
     /// Where all chance comes from; equal seeds give equal weights [default: 0].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// pyramid (images of any size), compact (small images of one size) or dense (vectors) [default: the
-    /// base's, or what suits the samples].
+    /// pyramid (images of any size), compact (small images of one size), signal (signals of any length) or
+    /// dense (vectors) [default: the base's, or what suits the samples; WAV files are signals, arrays and tables
+    /// only if you say so].
     #[arg(long, value_parser = word::<FamilyName>, value_name = "FAMILY", conflicts_with = "base")]
     family: Option<FamilyName>,
     /// auto, clean or pairs [default: auto].
@@ -73,7 +74,8 @@ pub struct Args {
     /// Size of the latent vector (compact, dense).
     #[arg(long, value_name = "N", conflicts_with = "base")]
     latent_numbers: Option<usize>,
-    /// Channels of the latent maps at 1/2, 1/4 and 1/8 of the size (pyramid), such as 1,2,8.
+    /// Channels of the latent maps, finest first: at 1/2, 1/4 and 1/8 of the size (pyramid), such as 1,2,8, or
+    /// at 1/4, 1/8 and 1/16 of the length (signal).
     #[arg(long, value_name = "A,B,C", value_parser = three, conflicts_with = "base")]
     latent_channels: Option<[usize; 3]>,
     /// How clean samples are made noisy, as JSON.
@@ -82,7 +84,8 @@ pub struct Args {
     /// Samples or crops a step [default: 16 crops, or 64 small samples].
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Side of the square crops, a multiple of 8 (pyramid) [default: 64].
+    /// Side of the square crops in pixels, a multiple of 8 (pyramid) [default: 64], or length of the windows, a
+    /// multiple of 16 (signal) [default: 1024].
     #[arg(long, value_name = "PIXELS")]
     crop: Option<usize>,
     /// Peak of the learning rate [default: 0.001, or 0.0003 from a base].
@@ -140,7 +143,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
         config: &training,
         dataset: &dataset,
         registry: &registry,
-        checkpoint: Some(Checkpoint { path: path.clone(), resume: args.resume }),
+        checkpoint: Some(Checkpoint::new(path.clone(), args.resume)),
         data,
         recipe: recipe(std::env::args_os().skip(1)),
     };
@@ -272,6 +275,8 @@ fn wanted_by(choice: &FamilyChoice) -> Wanted {
     let (kind, channels) = match choice {
         FamilyChoice::Name(FamilyName::Dense) | FamilyChoice::Sizes(Family::Dense(_)) => (Kind::Vector, None),
         FamilyChoice::Name(FamilyName::Pyramid | FamilyName::Compact) => (Kind::Image, None),
+        FamilyChoice::Name(FamilyName::Signal) => (Kind::Signal, None),
+        FamilyChoice::Sizes(Family::Signal(sizes)) => (Kind::Signal, Some(sizes.channels)),
         FamilyChoice::Sizes(Family::Pyramid(PyramidConfig { channels, .. })) => {
             (Kind::Image, Some(*channels))
         }

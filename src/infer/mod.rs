@@ -20,7 +20,7 @@ use tile::{Area, Tile};
 
 use crate::name::ModelId;
 use crate::nn::Weights;
-use crate::nn::model::{Code, Family, Model, Normalize, Rebuilt};
+use crate::nn::model::{Code, Model, Normalize, Rebuilt, Sizes};
 use crate::quality;
 use crate::registry::{Artifact, Input, Manifest};
 use crate::sample::{Kind, Latent, Plane, Sample, Shape, Stats};
@@ -131,16 +131,16 @@ impl Session {
     pub fn working_bytes(&self, shape: Shape) -> usize {
         let floats = |n: usize| n.saturating_mul(size_of::<f32>());
         let whole = floats(shape.numbers()).saturating_mul(6);
-        let (Family::Pyramid(config), Shape::Image { height, width, .. }) =
-            (&self.manifest.model.family, shape)
-        else {
+        let Some(sizes) = self.manifest.model.scales() else {
             return whole.saturating_add(floats(1 << 18));
         };
         let (encoder, decoder) = self.manifest.model.reach();
-        let side = tile::CORE + 2 * encoder.max(decoder).next_multiple_of(tile::ALIGN);
-        let pixels = height.min(side).saturating_mul(width.min(side));
-        // About six maps of the widest scale, which is a quarter of the pixels, live at a time.
-        whole.saturating_add(floats(pixels * config.widths[0] / 4 * 6))
+        let (_, height, width) = extents(shape);
+        let core = if height == 1 { tile::CORE_OF_LINE } else { tile::CORE };
+        let side = core + 2 * encoder.max(decoder).next_multiple_of(tile::ALIGN);
+        let places = height.min(side).saturating_mul(width.min(side));
+        // About six maps of the widest scale, which is a quarter of the numbers, live at a time.
+        whole.saturating_add(floats(places * sizes.widths[0] / 4 * 6))
     }
 
     /// `f(x)`: the latent of a sample, at most `1 / ratio` of its numbers.
@@ -300,10 +300,10 @@ impl Session {
     fn padded(&self, shape: Shape) -> (usize, usize) {
         let stride = self.manifest.model.stride();
         let (_, height, width) = extents(shape);
-        if shape.kind() == Kind::Image {
-            (height.next_multiple_of(stride), width.next_multiple_of(stride))
-        } else {
-            (height, width)
+        match shape.kind() {
+            Kind::Image => (height.next_multiple_of(stride), width.next_multiple_of(stride)),
+            Kind::Signal => (height, width.next_multiple_of(stride)),
+            Kind::Vector => (height, width),
         }
     }
 
@@ -311,9 +311,9 @@ impl Session {
     fn encode_prepared(&self, prepared: &Prepared, keep: usize) -> Result<(Latent, Option<Tensor>)> {
         let config = &self.manifest.model;
         let dims = config.latent_dims(prepared.shape, keep);
-        let (planes, detail) = match &config.family {
-            Family::Pyramid(pyramid) => self.encode_tiles(prepared, &pyramid.planes(), dims)?,
-            Family::Compact(_) | Family::Dense(_) => {
+        let (planes, detail) = match config.scales() {
+            Some(sizes) => self.encode_tiles(prepared, &sizes, dims)?,
+            None => {
                 let whole = Area::whole(prepared.map.height, prepared.map.width);
                 let code = self.encode_tile(prepared, &whole)?;
                 let vector = |(plane, dims): (&Tensor, Vec<usize>)| {
@@ -329,19 +329,23 @@ impl Session {
     fn encode_tiles(
         &self,
         prepared: &Prepared,
-        planes: &[(usize, usize)],
+        sizes: &Sizes,
         dims: Vec<Vec<usize>>,
     ) -> Result<(Vec<Plane>, Option<Tensor>)> {
         let (height, width) = (prepared.map.height, prepared.map.width);
-        let whole = |(channels, scale): &(usize, usize)| Map::zeros(*channels, height / scale, width / scale);
-        let mut maps: Vec<Map> = planes.iter().take(dims.len()).map(whole).collect();
+        let whole = |(channels, scale): (usize, usize)| {
+            let (rows, cols) = sizes.axes.shrink(scale);
+            Map::zeros(channels, height / rows, width / cols)
+        };
+        let mut maps: Vec<Map> = sizes.planes().into_iter().take(dims.len()).map(whole).collect();
         let tiles = tile::plan(height, width, self.manifest.model.reach().0);
         let mut detail = None;
         for tile in &tiles {
             let code = self.encode_tile(prepared, &tile.outer)?;
-            for ((map, plane), (_, scale)) in maps.iter_mut().zip(&code.planes).zip(planes) {
-                let from = tile.core.within(&tile.outer).at(*scale);
-                map.paste(plane, &from, &tile.core.at(*scale))?;
+            for ((map, plane), (_, scale)) in maps.iter_mut().zip(&code.planes).zip(sizes.planes()) {
+                let shrink = sizes.axes.shrink(scale);
+                let from = tile.core.within(&tile.outer).at(shrink);
+                map.paste(&as_map(plane)?, &from, &tile.core.at(shrink))?;
             }
             detail = code.detail;
         }
@@ -350,8 +354,7 @@ impl Session {
 
     fn encode_tile(&self, prepared: &Prepared, area: &Area) -> Result<Code> {
         let x = prepared.map.tensor(area)?;
-        let x = if prepared.shape.kind() == Kind::Vector { x.flatten_from(1)? } else { x };
-        Ok(self.model.encode(&x)?)
+        Ok(self.model.encode(&from_map(x, prepared.shape.kind())?)?)
     }
 
     /// The maps of a latent at the sizes and with the channels the network works on.
@@ -372,26 +375,33 @@ impl Session {
         }
 
         let (height, width) = self.padded(latent.shape);
-        let Family::Pyramid(pyramid) = &config.family else {
+        let Some(sizes) = config.scales() else {
             return Ok(latent.planes.iter().map(|p| vector_map(&p.data)).collect());
         };
-        let full = |(i, (channels, scale)): (usize, (usize, usize))| match latent.planes.get(i) {
-            Some(Plane { dims, data }) => {
-                let map = Map { channels: dims[0], height: dims[1], width: dims[2], data: data.clone() };
-                map.repeat_to(height / scale, width / scale).with_channels(channels)
+        let full = |(i, (channels, scale)): (usize, (usize, usize))| {
+            let (rows, cols) = sizes.axes.shrink(scale);
+            let (rows, cols) = (height / rows, width / cols);
+            match latent.planes.get(i) {
+                Some(Plane { dims, data }) => {
+                    let (height, width) = rows_and_columns(dims);
+                    let map = Map { channels: dims[0], height, width, data: data.clone() };
+                    map.repeat_to(rows, cols).with_channels(channels)
+                }
+                None => Map::zeros(channels, rows, cols),
             }
-            None => Map::zeros(channels, height / scale, width / scale),
         };
-        Ok(pyramid.planes().into_iter().enumerate().map(full).collect())
+        Ok(sizes.planes().into_iter().enumerate().map(full).collect())
     }
 
     fn decode_tile(&self, maps: &[Map], tile: &Tile) -> Result<Rebuilt> {
-        let planes = match &self.manifest.model.family {
-            Family::Pyramid(config) => {
-                let of_tile = |(map, (_, scale)): (&Map, (usize, usize))| map.tensor(&tile.outer.at(scale));
-                maps.iter().zip(config.planes()).map(of_tile).collect::<crate::nn::Result<Vec<_>>>()?
+        let planes = match self.manifest.model.scales() {
+            Some(sizes) => {
+                let of_tile = |(map, (_, scale)): (&Map, (usize, usize))| {
+                    from_map(map.tensor(&tile.outer.at(sizes.axes.shrink(scale)))?, self.input.kind)
+                };
+                maps.iter().zip(sizes.planes()).map(of_tile).collect::<crate::nn::Result<Vec<_>>>()?
             }
-            Family::Compact(_) | Family::Dense(_) => {
+            None => {
                 let vector = |map: &Map| map.tensor(&Area::whole(1, map.width))?.flatten_from(1);
                 maps.iter().map(vector).collect::<crate::nn::Result<Vec<_>>>()?
             }
@@ -435,9 +445,30 @@ fn extents(shape: Shape) -> (usize, usize, usize) {
     }
 }
 
-/// `(1, D)` as `(1, 1, 1, D)`.
+/// `(1, D)` as `(1, 1, 1, D)`, `(1, C, L)` as `(1, C, 1, L)`.
 fn as_map(tensor: &Tensor) -> Result<Tensor> {
-    Ok(if tensor.rank() == 2 { tensor.unsqueeze(1)?.unsqueeze(1)? } else { tensor.clone() })
+    Ok(match tensor.rank() {
+        2 => tensor.unsqueeze(1)?.unsqueeze(1)?,
+        3 => tensor.unsqueeze(2)?,
+        _ => tensor.clone(),
+    })
+}
+
+/// A map of one sample with the axes that models of its kind take.
+fn from_map(tensor: Tensor, kind: Kind) -> crate::nn::Result<Tensor> {
+    match kind {
+        Kind::Image => Ok(tensor),
+        Kind::Signal => tensor.squeeze(2),
+        Kind::Vector => tensor.flatten_from(1),
+    }
+}
+
+/// Rows and columns of a map of the latent: `(Z, H, W)`, or `(Z, L)` with one row.
+fn rows_and_columns(dims: &[usize]) -> (usize, usize) {
+    match *dims {
+        [_, height, width] => (height, width),
+        _ => (1, dims.last().copied().unwrap_or(1)),
+    }
 }
 
 fn vector_map(values: &[f32]) -> Map {
@@ -446,6 +477,7 @@ fn vector_map(values: &[f32]) -> Map {
 
 /// The part of a whole map that a latent keeps.
 fn cut((map, dims): (Map, Vec<usize>)) -> Plane {
-    let data = map.repeat_to(dims[1], dims[2]).with_channels(dims[0]).data;
+    let (height, width) = rows_and_columns(&dims);
+    let data = map.repeat_to(height, width).with_channels(dims[0]).data;
     Plane { dims, data }
 }

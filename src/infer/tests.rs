@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use candle_core::Device;
 
 use super::*;
-use crate::nn::model::{self, CompactConfig, PyramidConfig};
+use crate::nn::model::{self, CompactConfig, Family, PyramidConfig, SignalConfig};
 use crate::rng::{Purpose, Rng};
 
 fn session(model: model::Config) -> Session {
@@ -27,6 +27,22 @@ fn pyramid(channels: usize) -> Session {
         ..PyramidConfig::for_channels(channels)
     };
     session(model::Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample })
+}
+
+fn signals(channels: usize) -> Session {
+    let sizes = SignalConfig {
+        widths: [8, 8, 8],
+        encoder_blocks: [1, 0, 1],
+        decoder_blocks: [0, 1, 0],
+        ..SignalConfig::for_channels(channels)
+    };
+    session(model::Config { family: Family::Signal(sizes), normalize: Normalize::Sample })
+}
+
+fn signal(channels: usize, length: usize) -> Sample {
+    let mut rng = Rng::new(9, Purpose::Evaluate, length as u64);
+    let shape = Shape::Signal { channels, length };
+    Sample::new(shape, (0..shape.numbers()).map(|_| rng.uniform()).collect()).unwrap()
 }
 
 fn image(channels: usize, height: usize, width: usize) -> Sample {
@@ -75,6 +91,41 @@ fn tiles_give_what_the_whole_gives() {
     for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
         let (a, b) = (tiled.data()[y * width + x], full[y * padded_width + x]);
         assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "({y}, {x}): {a} tiled, {b} whole");
+    }
+}
+
+#[test]
+fn signals_of_any_length_work_and_strict_is_the_latent_alone() {
+    for (channels, length) in [(1, 1), (1, 2), (1, 15), (2, 16), (3, 17), (1, 1000)] {
+        let session = signals(channels);
+        let sample = signal(channels, length);
+        let latent = session.encode(&sample, None).unwrap();
+        let decoded = session.decode(&latent).unwrap();
+        assert_eq!(decoded, session.denoise(&sample, &STRICT).unwrap().sample);
+        let full = session.denoise(&sample, &Options::default()).unwrap().sample;
+        assert_eq!(full.shape(), sample.shape());
+        assert!(full != decoded || sample.data().len() == 1, "the refiner does nothing");
+    }
+    let whole = signals(2).encode(&signal(2, 1000), None).unwrap();
+    let half = signals(2).encode(&signal(2, 1000), Some(4.0)).unwrap();
+    assert!(half.numbers() <= 500 && half.numbers() < whole.numbers());
+}
+
+/// A signal of three windows against one pass over all of it.
+#[test]
+fn windows_of_a_signal_give_what_the_whole_gives() {
+    let session = signals(1);
+    let sample = signal(1, 2 * tile::CORE_OF_LINE + 1008);
+    let tiled = session.denoise(&sample, &Options::default()).unwrap().sample;
+
+    let prepared = session.prepare(&sample).unwrap();
+    let code = session.encode_tile(&prepared, &Area::whole(1, prepared.map.width)).unwrap();
+    let rebuilt = session.model.decode(&code.planes).unwrap();
+    let full = session.model.refine(&rebuilt, code.detail.as_ref()).unwrap();
+    let mut full = full.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    prepared.stats.restore(&mut full);
+    for (i, (a, b)) in tiled.data().iter().zip(&full).enumerate() {
+        assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{i}: {a} in windows, {b} whole");
     }
 }
 

@@ -5,8 +5,11 @@
 
 use std::ops::Range;
 
-/// Cores are squares of this side, in pixels.
+/// Cores of images are squares of this side, in pixels.
 pub const CORE: usize = 1024;
+
+/// Cores of signals are so many steps in time.
+pub const CORE_OF_LINE: usize = 1 << 16;
 
 /// Cores and halos begin at multiples of this: 4x4 Winograd tiles at 1/8 of the size stay in place.
 pub const ALIGN: usize = 32;
@@ -35,10 +38,10 @@ impl Area {
         Self { rows: 0..height, cols: 0..width }
     }
 
-    /// The same area on a map that is `scale` times smaller.
-    pub fn at(&self, scale: usize) -> Self {
-        let shrink = |r: &Range<usize>| r.start / scale..r.end / scale;
-        Self { rows: shrink(&self.rows), cols: shrink(&self.cols) }
+    /// The same area on a map that is so many times smaller in rows and in columns.
+    pub fn at(&self, (rows, cols): (usize, usize)) -> Self {
+        let shrink = |r: &Range<usize>, by: usize| r.start / by..r.end / by;
+        Self { rows: shrink(&self.rows, rows), cols: shrink(&self.cols, cols) }
     }
 
     /// The same area counted from the corner of `outer`.
@@ -49,12 +52,13 @@ impl Area {
 }
 
 /// Cuts `height` x `width` into tiles whose outer areas reach at least `reach` beyond their cores,
-/// except at the image's own borders.
+/// except at the sample's own borders. What has one row is a line.
 pub fn plan(height: usize, width: usize, reach: usize) -> Vec<Tile> {
     let halo = reach.next_multiple_of(ALIGN);
+    let core = if height == 1 { CORE_OF_LINE } else { CORE };
     let cut = |n: usize| {
-        (0..n).step_by(CORE).map(move |start| {
-            let end = n.min(start + CORE);
+        (0..n).step_by(core).map(move |start| {
+            let end = n.min(start + core);
             (start..end, start.saturating_sub(halo)..n.min(end + halo))
         })
     };
@@ -93,5 +97,12 @@ mod tests {
     fn a_small_image_is_one_tile_without_halo() {
         let whole = Area::whole(8, 16);
         assert_eq!(plan(8, 16, 50), [Tile { core: whole.clone(), outer: whole }]);
+    }
+
+    #[test]
+    fn a_line_is_cut_into_longer_parts() {
+        let tiles = plan(1, 2 * CORE_OF_LINE, 50);
+        assert_eq!(tiles.len(), 2);
+        assert_eq!(tiles[1].outer.cols, CORE_OF_LINE - 64..2 * CORE_OF_LINE);
     }
 }

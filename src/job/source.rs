@@ -62,6 +62,7 @@ pub fn wanted(config: &Config, registry: &Registry) -> Result<Wanted, train::Err
     }
     let kind = match config.family {
         Some(FamilyChoice::Name(FamilyName::Pyramid | FamilyName::Compact)) => Some(Kind::Image),
+        Some(FamilyChoice::Name(FamilyName::Signal)) => Some(Kind::Signal),
         Some(FamilyChoice::Name(FamilyName::Dense)) => Some(Kind::Vector),
         Some(FamilyChoice::Sizes(_)) | None => None,
     };

@@ -15,11 +15,13 @@ pub(super) fn write(facts: &Facts<'_>) -> String {
         Family::Compact(c) => {
             format!("`compact`, images of {}x{} with {} channel(s)", c.width, c.height, c.channels)
         }
+        Family::Signal(c) => format!("`signal`, signals of any length with {} channel(s)", c.channels),
         Family::Dense(c) => format!("`dense`, vectors of {} numbers", c.features),
     };
     let shape = match &model.family {
         Family::Pyramid(c) => Shape::image(c.channels, 1024, 1024),
         Family::Compact(c) => c.shape(),
+        Family::Signal(c) => Shape::Signal { channels: c.channels, length: 4096 },
         Family::Dense(c) => Shape::Vector { features: c.features },
     };
     let latent = model.latent_numbers(shape, model.latent_channels());

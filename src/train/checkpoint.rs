@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use safetensors::SafeTensors;
 
@@ -31,9 +32,16 @@ pub struct Checkpoint {
     pub path: PathBuf,
     /// Whether to go on from it where it is there; otherwise it is overwritten.
     pub resume: bool,
+    /// It is written at most this often.
+    pub every: Duration,
 }
 
 impl Checkpoint {
+    /// A checkpoint at `path`, written once a minute.
+    pub fn new(path: PathBuf, resume: bool) -> Self {
+        Self { path, resume, every: Duration::from_secs(60) }
+    }
+
     pub(super) fn save(&self, config: &Config, counters: Counters, optimizer: &AdamW) -> Result<(), Error> {
         let metadata = HashMap::from([
             ("config".to_owned(), describe(config)),

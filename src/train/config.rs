@@ -8,7 +8,7 @@ use crate::corruption::{Corruption, Gaussian, Span};
 use crate::dataset::Dataset;
 use crate::name::Name;
 use crate::nn::loss::Loss;
-use crate::nn::model::{self, CompactConfig, DenseConfig, Family, Normalize, PyramidConfig};
+use crate::nn::model::{self, CompactConfig, DenseConfig, Family, Normalize, PyramidConfig, SignalConfig};
 use crate::sample::{Kind, Sample, Shape, Stats};
 
 /// Steps where neither `steps` nor `minutes` is given.
@@ -51,7 +51,8 @@ pub struct Config {
     /// Samples or crops a step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
-    /// Side of the square crops a pyramid learns from, a multiple of 8 pixels.
+    /// Side of the square crops a pyramid learns from, a multiple of 8 pixels; length of the windows a signal
+    /// model learns from, a multiple of 16 steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<usize>,
     /// Peak of the learning rate.
@@ -106,6 +107,8 @@ pub enum FamilyName {
     Pyramid,
     /// Images of one small size.
     Compact,
+    /// Signals of any length.
+    Signal,
     /// Vectors.
     Dense,
 }
@@ -117,7 +120,8 @@ pub struct LatentChoice {
     /// Numbers of a latent vector (compact, dense).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<usize>,
-    /// Channels of the latent maps at 1/2, 1/4 and 1/8 (pyramid).
+    /// Channels of the latent maps, finest first: at 1/2, 1/4 and 1/8 (pyramid), or at 1/4, 1/8 and 1/16
+    /// (signal).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<[usize; 3]>,
 }
@@ -171,8 +175,8 @@ impl Config {
         let one = self.steps.is_none() || self.minutes.is_none();
         range("minutes", one, "either steps or minutes", "both".into())?;
         range("batch", self.batch.is_none_or(|b| (1..=1024).contains(&b)), "1..=1024", show(self.batch))?;
-        let crop_fits = self.crop.is_none_or(|c| (16..=512).contains(&c) && c % 8 == 0);
-        range("crop", crop_fits, "a multiple of 8 in 16..=512", show(self.crop))?;
+        let crop_fits = self.crop.is_none_or(|c| (16..=1 << 16).contains(&c) && c % 8 == 0);
+        range("crop", crop_fits, "a multiple of 8 from 16 up", show(self.crop))?;
         let rate_fits = self.learning_rate.is_none_or(|r| r > 0.0 && r <= 1.0);
         range("learning_rate", rate_fits, "more than 0 and at most 1", show(self.learning_rate))?;
         Ok(())
@@ -221,8 +225,11 @@ impl Config {
         let name = match &self.family {
             Some(FamilyChoice::Sizes(family)) => return self.finish(family.clone(), items),
             Some(FamilyChoice::Name(name)) => *name,
-            None if shape.kind() == Kind::Image => FamilyName::Pyramid,
-            None => FamilyName::Dense,
+            None => match shape.kind() {
+                Kind::Image => FamilyName::Pyramid,
+                Kind::Signal => FamilyName::Signal,
+                Kind::Vector => FamilyName::Dense,
+            },
         };
         let numbers = self.latent.as_ref().and_then(|l| l.numbers);
         let family = match (name, shape) {
@@ -230,6 +237,11 @@ impl Config {
                 let sizes = PyramidConfig::for_channels(channels);
                 let latent = self.latent.as_ref().and_then(|l| l.channels).unwrap_or(sizes.latent);
                 Family::Pyramid(PyramidConfig { latent, ..sizes })
+            }
+            (FamilyName::Signal, Shape::Signal { channels, .. }) => {
+                let sizes = SignalConfig::for_channels(channels);
+                let latent = self.latent.as_ref().and_then(|l| l.channels).unwrap_or(sizes.latent);
+                Family::Signal(SignalConfig { latent, ..sizes })
             }
             (FamilyName::Compact, Shape::Image { channels, height, width }) if same => {
                 let latent = numbers.unwrap_or((shape.numbers() / 8).clamp(1, 32));
@@ -250,13 +262,30 @@ impl Config {
 
     fn finish(&self, family: Family, items: &[&Sample]) -> Result<model::Config, Error> {
         let normalize = match &family {
-            Family::Pyramid(_) => Normalize::Sample,
+            Family::Pyramid(_) | Family::Signal(_) => Normalize::Sample,
             // Small samples of one kind share one scale; the latent then holds the network's numbers alone.
             Family::Compact(_) | Family::Dense(_) => Normalize::Fixed(pooled(items)),
         };
         let config = model::Config { family, normalize };
         config.validate().map_err(|e| invalid("family", e))?;
         Ok(config)
+    }
+
+    /// Rows and columns of the crops this model learns from; none where it takes whole samples.
+    ///
+    /// # Errors
+    /// The stated crop does not fit the family.
+    pub fn choose_crop(&self, model: &model::Config) -> Result<Option<(usize, usize)>, Error> {
+        let refused = |range| Err(invalid("crop", format!("expected {range}, got {}", show(self.crop))));
+        match (&model.family, self.crop) {
+            (Family::Pyramid(_), Some(side)) if side > 512 => refused("a multiple of 8 in 16..=512"),
+            (Family::Signal(_), Some(length)) if length % 16 != 0 => {
+                refused("a multiple of 16 in 16..=65536")
+            }
+            (Family::Pyramid(_), side) => Ok(Some(side.map_or((64, 64), |side| (side, side)))),
+            (Family::Signal(_), length) => Ok(Some((1, length.unwrap_or(1024)))),
+            (Family::Compact(_) | Family::Dense(_), _) => Ok(None),
+        }
     }
 
     /// How clean samples are made noisy for this model.

@@ -12,7 +12,8 @@ mod tests;
 mod validate;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -21,13 +22,13 @@ use checkpoint::Counters;
 pub use config::{Config, FamilyChoice, FamilyName, LatentChoice, Length, Promote, Scheme};
 pub use error::Error;
 use validate::HeldOut;
-pub use validate::Scores;
+pub use validate::{Preview, Scores};
 
 use crate::dataset::{Batch, Dataset, Loader, Plan};
 use crate::infer::Session;
 use crate::name::{ModelId, ModelRef, Name};
 use crate::nn::loss::Loss;
-use crate::nn::model::{self, Family, Model, Normalize};
+use crate::nn::model::{self, Model, Normalize};
 use crate::nn::optim::{self, AdamW};
 use crate::nn::schedule::warmup_cosine;
 use crate::nn::{Device, Tensor, Weights};
@@ -37,9 +38,6 @@ use crate::sample::{Sample, Shape, Stats};
 
 /// Share of the samples that is held out.
 const HELD_OUT: f32 = 0.05;
-
-/// A checkpoint is written at most this often, seconds.
-const CHECKPOINT_EVERY: f64 = 60.0;
 
 /// Loss and speed are told as means over so many steps.
 const RECENT: usize = 100;
@@ -79,6 +77,9 @@ pub struct Progress {
     pub steps_per_second: f32,
     /// Seconds left at this speed.
     pub eta_seconds: f32,
+    /// A held-out sample as of the last validation.
+    #[serde(skip)]
+    pub preview: Option<Arc<Preview>>,
 }
 
 /// What the listener wants next.
@@ -149,7 +150,7 @@ impl Run<'_> {
         let mut at = resumed.flatten().unwrap_or(Counters { step: 0, total: planned });
         let mut clock = Clock::start(at.step);
         let mut losses = VecDeque::new();
-        let mut score = None;
+        let mut seen = Seen::default();
 
         while at.step < at.total {
             let rate = warmup_cosine(at.step, at.total, setup.rate, warmup(at.total), 0.01);
@@ -160,17 +161,18 @@ impl Run<'_> {
                 at.total = clock.steps_within(budget).max(TIMED_STEPS);
             }
             if at.step.is_multiple_of(validate_every(at.total)) || at.step == at.total {
-                score =
-                    Some(setup.held_out.score(&self.session(&setup.model, optimizer.averaged()?)?)?.full_db);
+                let session = self.session(&setup.model, optimizer.averaged()?)?;
+                seen.psnr_db = Some(setup.held_out.score(&session)?.full_db);
+                seen.preview = setup.held_out.preview(&session)?.map(Arc::new);
             }
             if losses.len() == RECENT {
                 losses.pop_front();
             }
             losses.push_back(loss);
-            let progress = clock.progress(at, &losses, score);
+            let progress = clock.progress(at, &losses, &seen);
             let control = listen(&progress);
             if let Some(checkpoint) = &self.checkpoint
-                && (control == Control::Cancel || clock.checkpoint_is_due())
+                && (control == Control::Cancel || clock.checkpoint_is_due(checkpoint.every))
             {
                 checkpoint.save(self.config, at, &optimizer)?;
             }
@@ -204,13 +206,10 @@ impl Run<'_> {
         check_samples(&model, &clean)?;
 
         let corruption = config.choose_corruption(&model, clean[0].shape().kind())?;
-        let crop = match &model.family {
-            Family::Pyramid(_) => Some(config.crop.unwrap_or(64)),
-            Family::Compact(_) | Family::Dense(_) => None,
-        };
+        let crop = config.choose_crop(&model)?;
         let held_out = HeldOut::new(&split.held_out, &corruption, config.seed);
         let plan = Plan {
-            crop: crop.map(|side| (side, side)),
+            crop,
             batch: config.batch.unwrap_or(if crop.is_some() { 16 } else { 64 }),
             corruption: Some(corruption),
             // Small images of one kind (digits, parts) have an upside.
@@ -401,6 +400,13 @@ fn validate_every(total: u64) -> u64 {
     (total / 20).clamp(50, 1000)
 }
 
+/// What the last validation saw.
+#[derive(Debug, Default)]
+struct Seen {
+    psnr_db: Option<f32>,
+    preview: Option<Arc<Preview>>,
+}
+
 /// The wall clock of a run: speed, time left, when a checkpoint is due.
 struct Clock {
     start: Instant,
@@ -421,15 +427,15 @@ impl Clock {
         (seconds * done as f64 / self.start.elapsed().as_secs_f64().max(1e-3)) as u64
     }
 
-    fn checkpoint_is_due(&mut self) -> bool {
-        let is_due = self.saved.elapsed().as_secs_f64() >= CHECKPOINT_EVERY;
+    fn checkpoint_is_due(&mut self, every: Duration) -> bool {
+        let is_due = self.saved.elapsed() >= every;
         if is_due {
             self.saved = Instant::now();
         }
         is_due
     }
 
-    fn progress(&mut self, at: Counters, losses: &VecDeque<f32>, psnr_db: Option<f32>) -> Progress {
+    fn progress(&mut self, at: Counters, losses: &VecDeque<f32>, seen: &Seen) -> Progress {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
@@ -440,9 +446,10 @@ impl Clock {
             step: at.step,
             total_steps: at.total,
             loss: losses.iter().sum::<f32>() / losses.len().max(1) as f32,
-            psnr_db,
+            psnr_db: seen.psnr_db,
             steps_per_second: speed,
             eta_seconds: at.total.saturating_sub(at.step) as f32 / speed,
+            preview: seen.preview.clone(),
         }
     }
 }

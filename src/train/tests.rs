@@ -42,7 +42,7 @@ impl Place {
     }
 
     fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { path: self.0.path().join("run.checkpoint"), resume: true }
+        Checkpoint::new(self.0.path().join("run.checkpoint"), true)
     }
 
     fn weights(&self, version: u32) -> Vec<u8> {
@@ -193,4 +193,49 @@ fn a_loss_that_is_not_finite_ends_the_run_with_the_reason() {
     let error = train(&tiny(3), &data, &place.registry()).unwrap_err();
     assert!(matches!(error, Error::Diverged { .. }), "{error}");
     assert!(place.registry().list().is_empty());
+}
+
+#[test]
+fn a_listener_is_shown_a_held_out_sample_at_each_validation() {
+    let place = Place::new();
+    let mut seen = Vec::new();
+    let mut listen = |p: &Progress| {
+        seen.push(p.preview.clone());
+        Control::Continue
+    };
+    run(&tiny(60), &waves(6), &place.registry(), None, &mut listen).unwrap();
+    assert!(seen[48].is_none());
+    let (first, last) = (seen[49].clone().unwrap(), seen[59].clone().unwrap());
+    assert_eq!(first.noisy, last.noisy);
+    assert_ne!(first.denoised, last.denoised);
+    assert_eq!(first.clean.as_ref().unwrap().shape(), first.denoised.shape());
+}
+
+/// Two channels of a wave each, of several lengths.
+fn beats(count: usize) -> Dataset {
+    let signal = |i: usize| {
+        let length = 700 + 13 * i;
+        let value = |c: usize, t: usize| 40.0 + 7.0 * (0.05 * (1 + c) as f32 * t as f32 + i as f32).sin();
+        let data = (0..2 * length).map(|j| value(j / length, j % length)).collect();
+        let clean = Sample::new(Shape::Signal { channels: 2, length }, data).unwrap();
+        crate::dataset::Item { name: format!("beat-{i}"), clean, noisy: None }
+    };
+    Dataset { items: (0..count).map(signal).collect(), skipped: Vec::new() }
+}
+
+#[test]
+fn a_signal_model_learns_to_beat_the_noisy_input_by_6_db() {
+    let place = Place::new();
+    let json = serde_json::json!({
+        "name": "tiny", "steps": 200, "batch": 4, "crop": 256, "learning_rate": 4e-3,
+        "corruption": {"gaussian": {"sigma": 0.5}},
+        "family": {"signal": {
+            "channels": 2, "widths": [16, 16, 16], "encoder_blocks": [1, 0, 0], "decoder_blocks": [0, 0, 0],
+            "refiner_blocks": 0, "latent": [1, 1, 2],
+        }},
+    });
+    let outcome = train(&serde_json::from_value(json).unwrap(), &beats(16), &place.registry()).unwrap();
+    let score = |key: &str| outcome.scores["held_out"][key].as_f64().unwrap();
+    assert!(score("full_db") > score("noisy_db") + 6.0, "{}", outcome.scores);
+    assert!(score("strict_db") > score("noisy_db") + 6.0, "{}", outcome.scores);
 }

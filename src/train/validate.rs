@@ -15,6 +15,15 @@ use crate::sample::{Kind, Sample, Shape};
 /// Larger held-out images are scored on windows of this side: enough to rank models, quick to repeat.
 const SIDE: usize = 256;
 
+/// Longer held-out signals are scored on windows of so many steps in time.
+const LENGTH: usize = 1 << 14;
+
+/// A preview shows at most so many pixels each way,
+const PREVIEW_SIDE: usize = 128;
+
+/// or so many steps in time.
+const PREVIEW_LENGTH: usize = 1024;
+
 /// At most so many held-out samples are scored.
 const MOST: usize = 64;
 
@@ -31,6 +40,17 @@ pub(super) struct HeldOut {
 struct Pair {
     noisy: Sample,
     clean: Sample,
+}
+
+/// One held-out sample, or a small part of it, as the model in training leaves it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// What goes in.
+    pub noisy: Sample,
+    /// What comes out.
+    pub denoised: Sample,
+    /// What should come out, where that is known.
+    pub clean: Option<Sample>,
 }
 
 /// Mean scores over the held-out samples, dB: PSNR for images, SNR for other kinds.
@@ -75,6 +95,18 @@ impl HeldOut {
         Ok(Scores { samples: self.pairs.len(), noisy_db: mean(0), strict_db: mean(1), full_db: mean(2) })
     }
 
+    /// The middle of the first held-out sample, before and after the model.
+    ///
+    /// # Errors
+    /// The samples do not fit the model.
+    pub(super) fn preview(&self, session: &Session) -> Result<Option<Preview>, Error> {
+        let Some(Pair { noisy, clean }) = self.pairs.first() else { return Ok(None) };
+        let denoised = session.denoise(noisy, &Options::default())?.sample;
+        let middle = middle(noisy.shape());
+        let cut = |sample: &Sample| cut(sample, &middle);
+        Ok(Some(Preview { noisy: cut(noisy), denoised: cut(&denoised), clean: Some(cut(clean)) }))
+    }
+
     /// What is typical of samples like these.
     ///
     /// # Errors
@@ -94,11 +126,15 @@ fn decibels(clean: &Sample, other: &Sample) -> f32 {
 /// A window of an image: its rows and columns.
 type Window = (Range<usize>, Range<usize>);
 
-/// Up to `most` windows, the first in the middle, the rest spread evenly (M. Roberts' R2 sequence). An
-/// image that is no larger than a window, and a sample of another kind, is one window.
+/// Up to `most` windows, the first in the middle, the rest spread evenly (M. Roberts' R2 sequence). A
+/// sample that is no larger than a window, and a vector, is one window.
 fn windows(shape: Shape, most: usize) -> Vec<Window> {
-    let Shape::Image { height, width, .. } = shape else { return vec![(0..1, 0..1)] };
-    let (h, w) = (height.min(SIDE), width.min(SIDE));
+    let (_, height, width) = extents(shape);
+    let (h, w) = match shape {
+        Shape::Image { .. } => (height.min(SIDE), width.min(SIDE)),
+        Shape::Signal { .. } => (1, width.min(LENGTH)),
+        Shape::Vector { .. } => (1, width),
+    };
     let count = if (h, w) == (height, width) { 1 } else { most };
     let place = |k: usize, step: f64, room: usize| ((0.5 + k as f64 * step).fract() * room as f64) as usize;
     let window = |k| {
@@ -109,12 +145,37 @@ fn windows(shape: Shape, most: usize) -> Vec<Window> {
     (0..count).map(window).collect()
 }
 
+/// The part of a sample that a preview shows.
+fn middle(shape: Shape) -> Window {
+    let (_, height, width) = extents(shape);
+    let most = if shape.kind() == Kind::Image { PREVIEW_SIDE } else { PREVIEW_LENGTH };
+    let within = |axis: usize| {
+        let length = axis.min(most);
+        (axis - length) / 2..(axis - length) / 2 + length
+    };
+    // A vector is nothing without its other numbers.
+    if shape.kind() == Kind::Vector { (0..1, 0..width) } else { (within(height), within(width)) }
+}
+
 fn cut(sample: &Sample, (rows, columns): &Window) -> Sample {
-    let Shape::Image { channels, height, width } = sample.shape() else { return sample.clone() };
+    let (channels, height, width) = extents(sample.shape());
     let starts = (0..channels).flat_map(|c| rows.clone().map(move |y| (c * height + y) * width));
     let data = starts.flat_map(|at| sample.data()[at + columns.start..at + columns.end].iter().copied());
-    let shape = Shape::image(channels, rows.len(), columns.len());
+    let shape = match sample.shape() {
+        Shape::Image { .. } => Shape::image(channels, rows.len(), columns.len()),
+        Shape::Signal { .. } => Shape::Signal { channels, length: columns.len() },
+        Shape::Vector { .. } => Shape::Vector { features: columns.len() },
+    };
     Sample::new(shape, data.collect()).expect("a part of a sample is one")
+}
+
+/// Channels, height and width; what is no image has one row.
+fn extents(shape: Shape) -> (usize, usize, usize) {
+    match shape {
+        Shape::Image { channels, height, width } => (channels, height, width),
+        Shape::Signal { channels, length } => (channels, 1, length),
+        Shape::Vector { features } => (1, 1, features),
+    }
 }
 
 #[cfg(test)]
@@ -135,5 +196,16 @@ mod tests {
     fn a_cut_keeps_the_channels_apart() {
         let sample = Sample::new(Shape::image(2, 2, 3), (0..12).map(|v| v as f32).collect()).unwrap();
         assert_eq!(cut(&sample, &(1..2, 1..3)).data(), [4.0, 5.0, 10.0, 11.0]);
+    }
+
+    #[test]
+    fn long_signals_are_cut_in_time() {
+        let shape = Shape::Signal { channels: 2, length: 3 * LENGTH };
+        let sample = Sample::new(shape, (0..6 * LENGTH).map(|v| v as f32).collect()).unwrap();
+        let windows = windows(shape, 3);
+        assert_eq!(windows[0], (0..1, LENGTH..2 * LENGTH));
+        let part = cut(&sample, &windows[0]);
+        assert_eq!(part.shape(), Shape::Signal { channels: 2, length: LENGTH });
+        assert_eq!(part.data()[LENGTH], (4 * LENGTH) as f32);
     }
 }

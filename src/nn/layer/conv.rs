@@ -1,4 +1,4 @@
-//! The 2-D convolution layer: stride 1, 3x3 or 1x1, bias and activation fused.
+//! The 2-D convolution layer: stride 1, bias and activation fused.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,17 +19,23 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// A layer from `c_in` to `c_out` channels with a `k` x `k` kernel, `k` 1 or 3.
+    /// A layer from `c_in` to `c_out` channels with a kernel of `(rows, columns)`, both odd.
     ///
     /// New weights are normal with variance `gain^2 / fan_in`: He's initialisation at `gain`
     /// 1.41 (K. He et al., ICCV 2015), smaller where a layer should begin near zero.
     ///
     /// # Errors
     /// The stored weights have another shape.
-    pub fn new(c_in: usize, c_out: usize, k: usize, gain: f64, vb: VarBuilder) -> Result<Self> {
-        let stdev = gain / ((c_in * k * k) as f64).sqrt();
+    pub fn new(
+        c_in: usize,
+        c_out: usize,
+        (kh, kw): (usize, usize),
+        gain: f64,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let stdev = gain / ((c_in * kh * kw) as f64).sqrt();
         let init = Init::Randn { mean: 0.0, stdev };
-        let weight = vb.get_with_hints((c_out, c_in, k, k), "weight", init)?;
+        let weight = vb.get_with_hints((c_out, c_in, kh, kw), "weight", init)?;
         let bias = vb.get_with_hints(c_out, "bias", Init::Const(0.0))?;
         Ok(Self { weight, bias, frozen: Arc::default() })
     }
@@ -75,7 +81,7 @@ mod tests {
     use super::*;
 
     fn layer(vars: &VarMap) -> Conv2d {
-        Conv2d::new(3, 4, 3, 1.0, VarBuilder::from_varmap(vars, DType::F32, &Device::Cpu)).unwrap()
+        Conv2d::new(3, 4, (3, 3), 1.0, VarBuilder::from_varmap(vars, DType::F32, &Device::Cpu)).unwrap()
     }
 
     fn run(layer: &Conv2d) -> Vec<f32> {

@@ -7,5 +7,5 @@ mod residual;
 
 pub use conv::Conv2d;
 pub use linear::Linear;
-pub use resample::{Down, Up};
+pub use resample::{Down, Fold, Up};
 pub use residual::Residual;

@@ -1,35 +1,83 @@
-//! Steps between two scales of a pyramid: half the size, or twice the size.
+//! Steps between two scales: fewer places with more channels each, and back.
 //!
-//! Pixels move into channels (and back) beside a 1x1 convolution, which equals a 2x2 convolution of
-//! stride 2 (and its transpose) and has no overlap, so no checkerboard and no odd-size case.
+//! Numbers move into channels (and back) beside a 1x1 convolution, which equals a convolution whose stride
+//! is its width (and its transpose) and has no overlap, so no checkerboard and no odd-size case.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use super::Conv2d;
 use crate::nn::op::{Activation, pixel_shuffle, pixel_unshuffle};
 
-/// Half the size: `(B, C, 2H, 2W)` -> `(B, Z, H, W)`.
-#[derive(Debug, Clone)]
-pub struct Down(Conv2d);
+/// Which neighbours become channels of one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    /// Squares of 2x2.
+    Square,
+    /// So many in a row.
+    Row(usize),
+}
 
-/// Twice the size: `(B, C, H, W)` -> `(B, Z, 2H, 2W)`.
+impl Fold {
+    /// How many numbers become channels of one place.
+    pub fn factor(self) -> usize {
+        match self {
+            Fold::Square => 4,
+            Fold::Row(n) => n,
+        }
+    }
+
+    /// # Shape
+    /// `(B, C, 2H, 2W)` -> `(B, 4C, H, W)`, or `(B, C, H, n W)` -> `(B, n C, H, W)`.
+    ///
+    /// # Errors
+    /// An extent is not a multiple of the fold's.
+    pub fn fold(self, x: &Tensor) -> Result<Tensor> {
+        let Fold::Row(n) = self else { return pixel_unshuffle(x) };
+        let (b, c, h, w) = x.dims4()?;
+        if w % n != 0 {
+            bail!("a fold of {n} needs a multiple of {n} columns, has {w}: pad the input");
+        }
+        let split = x.reshape((b, c, h, w / n, n))?.permute((0, 1, 4, 2, 3))?.contiguous()?;
+        split.reshape((b, c * n, h, w / n))
+    }
+
+    /// The inverse of [`Fold::fold`].
+    ///
+    /// # Errors
+    /// The channels are not a multiple of the factor.
+    pub fn unfold(self, x: &Tensor) -> Result<Tensor> {
+        let Fold::Row(n) = self else { return pixel_shuffle(x) };
+        let (b, c, h, w) = x.dims4()?;
+        if c % n != 0 {
+            bail!("an unfold of {n} needs a multiple of {n} channels, has {c}");
+        }
+        let split = x.reshape((b, c / n, n, h, w))?.permute((0, 1, 3, 4, 2))?.contiguous()?;
+        split.reshape((b, c / n, h, w * n))
+    }
+}
+
+/// To the next coarser scale: `(B, C, H, W)` folded, -> `(B, Z, ...)`.
 #[derive(Debug, Clone)]
-pub struct Up(Conv2d);
+pub struct Down(Conv2d, Fold);
+
+/// To the next finer scale: `(B, C, H, W)` -> `(B, Z, ...)` unfolded.
+#[derive(Debug, Clone)]
+pub struct Up(Conv2d, Fold);
 
 impl Down {
     /// A step from `c_in` to `c_out` channels.
     ///
     /// # Errors
     /// The stored weights have another shape.
-    pub fn new(c_in: usize, c_out: usize, vb: VarBuilder) -> Result<Self> {
-        Conv2d::new(4 * c_in, c_out, 1, 1.0, vb).map(Self)
+    pub fn new(c_in: usize, c_out: usize, fold: Fold, vb: VarBuilder) -> Result<Self> {
+        Ok(Self(Conv2d::new(fold.factor() * c_in, c_out, (1, 1), 1.0, vb)?, fold))
     }
 
     /// # Errors
-    /// An extent is odd, or the channels do not fit.
+    /// An extent is no multiple of the fold's, or the channels do not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.0.forward(&pixel_unshuffle(x)?, Activation::None, None)
+        self.0.forward(&self.1.fold(x)?, Activation::None, None)
     }
 }
 
@@ -38,13 +86,32 @@ impl Up {
     ///
     /// # Errors
     /// The stored weights have another shape.
-    pub fn new(c_in: usize, c_out: usize, vb: VarBuilder) -> Result<Self> {
-        Conv2d::new(c_in, 4 * c_out, 1, 1.0, vb).map(Self)
+    pub fn new(c_in: usize, c_out: usize, fold: Fold, vb: VarBuilder) -> Result<Self> {
+        Ok(Self(Conv2d::new(c_in, fold.factor() * c_out, (1, 1), 1.0, vb)?, fold))
     }
 
     /// # Errors
     /// The channels do not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        pixel_shuffle(&self.0.forward(x, Activation::None, None)?)
+        self.1.unfold(&self.0.forward(x, Activation::None, None)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn neighbours_become_channels_and_come_back() {
+        let x = Tensor::arange(0f32, 12.0, &Device::Cpu).unwrap().reshape((1, 2, 1, 6)).unwrap();
+        let folded = Fold::Row(3).fold(&x).unwrap();
+        assert_eq!(folded.dims(), [1, 6, 1, 2]);
+        let values: Vec<f32> = folded.flatten_all().unwrap().to_vec1().unwrap();
+        assert_eq!(values, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0, 6.0, 9.0, 7.0, 10.0, 8.0, 11.0]);
+        let back = Fold::Row(3).unfold(&folded).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(back, x.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        assert!(Fold::Row(4).fold(&x).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The residual block: two 3x3 convolutions whose result is added to the input.
+//! The residual block: two convolutions whose result is added to the input.
 
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
@@ -18,15 +18,15 @@ pub struct Residual {
 }
 
 impl Residual {
-    /// A block of `width` channels.
+    /// A block of `width` channels with kernels of `(rows, columns)`.
     ///
     /// # Errors
     /// The stored weights have another shape.
-    pub fn new(width: usize, vb: VarBuilder) -> Result<Self> {
+    pub fn new(width: usize, kernel: (usize, usize), vb: VarBuilder) -> Result<Self> {
         Ok(Self {
-            first: Conv2d::new(width, width, 3, 2f64.sqrt(), vb.pp("first"))?,
+            first: Conv2d::new(width, width, kernel, 2f64.sqrt(), vb.pp("first"))?,
             // Small, so that a deep stack of new blocks begins near the identity.
-            second: Conv2d::new(width, width, 3, 0.3, vb.pp("second"))?,
+            second: Conv2d::new(width, width, kernel, 0.3, vb.pp("second"))?,
         })
     }
 
@@ -34,8 +34,8 @@ impl Residual {
     ///
     /// # Errors
     /// The stored weights have another shape.
-    pub fn stack(count: usize, width: usize, vb: VarBuilder) -> Result<Vec<Self>> {
-        (0..count).map(|i| Self::new(width, vb.pp(i))).collect()
+    pub fn stack(count: usize, width: usize, kernel: (usize, usize), vb: VarBuilder) -> Result<Vec<Self>> {
+        (0..count).map(|i| Self::new(width, kernel, vb.pp(i))).collect()
     }
 
     /// # Shape

@@ -9,7 +9,7 @@ use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use serde::{Deserialize, Serialize};
 
-use crate::nn::layer::{Conv2d, Down, Linear, Residual, Up};
+use crate::nn::layer::{Conv2d, Down, Fold, Linear, Residual, Up};
 use crate::nn::op::{Activation, pixel_shuffle, pixel_unshuffle};
 use crate::sample::Shape;
 
@@ -107,17 +107,18 @@ impl Compact {
     pub fn new(c: &Config, vb: VarBuilder) -> Result<Self> {
         let (e, d) = (vb.pp("encoder"), vb.pp("decoder"));
         let [w1, w2] = c.widths;
-        let blocks =
-            |vb: &VarBuilder, i: usize| Residual::stack(c.blocks[i], c.widths[i], vb.pp("blocks").pp(i));
+        let blocks = |vb: &VarBuilder, i: usize| {
+            Residual::stack(c.blocks[i], c.widths[i], (3, 3), vb.pp("blocks").pp(i))
+        };
         Ok(Self {
-            head: Conv2d::new(4 * c.channels, w1, 3, 2f64.sqrt(), e.pp("head"))?,
+            head: Conv2d::new(4 * c.channels, w1, (3, 3), 2f64.sqrt(), e.pp("head"))?,
             encoder: [blocks(&e, 0)?, blocks(&e, 1)?],
-            down: Down::new(w1, w2, e.pp("down"))?,
+            down: Down::new(w1, w2, Fold::Square, e.pp("down"))?,
             to_latent: Linear::new(c.flat(), c.latent, 1.0, e.pp("latent"))?,
             from_latent: Linear::new(c.latent, c.flat(), 1.0, d.pp("latent"))?,
             decoder: [blocks(&d, 0)?, blocks(&d, 1)?],
-            up: Up::new(w2, w1, d.pp("up"))?,
-            tail: Conv2d::new(w1, 4 * c.channels, 3, 1.0, d.pp("tail"))?,
+            up: Up::new(w2, w1, Fold::Square, d.pp("up"))?,
+            tail: Conv2d::new(w1, 4 * c.channels, (3, 3), 1.0, d.pp("tail"))?,
             config: c.clone(),
         })
     }

@@ -9,6 +9,8 @@
 mod compact;
 mod dense;
 mod pyramid;
+mod scales;
+mod signal;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +20,9 @@ use serde::{Deserialize, Serialize};
 
 pub use compact::{Compact, Config as CompactConfig};
 pub use dense::{Config as DenseConfig, Dense};
-pub use pyramid::{Config as PyramidConfig, Pyramid};
+pub use pyramid::Config as PyramidConfig;
+pub use scales::{Axes, Scales, Sizes};
+pub use signal::Config as SignalConfig;
 
 use crate::sample::{Kind, Shape, Stats};
 
@@ -41,6 +45,8 @@ pub enum Family {
     Pyramid(pyramid::Config),
     /// Images of one small size.
     Compact(compact::Config),
+    /// Signals of any length.
+    Signal(signal::Config),
     /// Vectors.
     Dense(dense::Config),
 }
@@ -79,9 +85,11 @@ pub struct Rebuilt {
 #[expect(clippy::large_enum_variant, reason = "there is one for each loaded model, not many")]
 pub enum Model {
     /// Images of any size.
-    Pyramid(Pyramid),
+    Pyramid(Scales),
     /// Images of one small size.
     Compact(Compact),
+    /// Signals of any length.
+    Signal(Scales),
     /// Vectors.
     Dense(Dense),
 }
@@ -94,6 +102,7 @@ impl Config {
     pub fn validate(&self) -> std::result::Result<(), String> {
         match &self.family {
             Family::Pyramid(c) => c.validate(),
+            Family::Signal(c) => c.validate(),
             Family::Compact(c) => c.validate(self.normalize == Normalize::Sample),
             Family::Dense(c) => c.validate(self.normalize == Normalize::Sample),
         }
@@ -104,15 +113,26 @@ impl Config {
         match &self.family {
             Family::Pyramid(c) => (Kind::Image, c.channels, None),
             Family::Compact(c) => (Kind::Image, c.channels, Some(c.shape())),
+            Family::Signal(c) => (Kind::Signal, c.channels, None),
             Family::Dense(c) => (Kind::Vector, 1, Some(Shape::Vector { features: c.features })),
         }
     }
 
-    /// Height and width must be multiples of this inside the network.
+    /// The sizes of a network at several scales; none for the families whose latent is a vector.
+    pub fn scales(&self) -> Option<Sizes> {
+        match &self.family {
+            Family::Pyramid(c) => Some(c.sizes()),
+            Family::Signal(c) => Some(c.sizes()),
+            Family::Compact(_) | Family::Dense(_) => None,
+        }
+    }
+
+    /// Height and width, or the length, must be multiples of this inside the network.
     pub fn stride(&self) -> usize {
         match &self.family {
             Family::Pyramid(_) => pyramid::STRIDE,
             Family::Compact(_) => compact::STRIDE,
+            Family::Signal(_) => signal::STRIDE,
             Family::Dense(_) => 1,
         }
     }
@@ -121,6 +141,7 @@ impl Config {
     pub fn latent_channels(&self) -> usize {
         match &self.family {
             Family::Pyramid(c) => c.latent.iter().sum(),
+            Family::Signal(c) => c.latent.iter().sum(),
             Family::Compact(c) => c.latent,
             Family::Dense(c) => c.latent,
         }
@@ -129,7 +150,7 @@ impl Config {
     /// The channel counts that are valid prefixes of the latent, ascending; the last is the whole.
     pub fn prefixes(&self) -> Vec<usize> {
         match &self.family {
-            Family::Pyramid(_) => (1..=self.latent_channels()).collect(),
+            Family::Pyramid(_) | Family::Signal(_) => (1..=self.latent_channels()).collect(),
             Family::Compact(_) | Family::Dense(_) => vec![self.latent_channels()],
         }
     }
@@ -138,18 +159,21 @@ impl Config {
     /// maps without channels are left out.
     ///
     /// # Shape
-    /// A map at scale `s` covers `ceil(H / s) x ceil(W / s)`.
+    /// A map at scale `s` covers `ceil(H / s) x ceil(W / s)`, or `ceil(L / s)`.
     pub fn latent_dims(&self, shape: Shape, keep: usize) -> Vec<Vec<usize>> {
-        let (Family::Pyramid(c), Shape::Image { height, width, .. }) = (&self.family, shape) else {
-            return vec![vec![self.latent_channels()]];
+        let Some(sizes) = self.scales() else { return vec![vec![self.latent_channels()]] };
+        let (height, width) = match shape {
+            Shape::Image { height, width, .. } => (height, width),
+            Shape::Signal { length, .. } => (1, length),
+            Shape::Vector { features } => (1, features),
         };
         let mut left = keep;
         let mut dims = Vec::new();
-        for (channels, scale) in c.planes() {
+        for (channels, scale) in sizes.planes() {
             let kept = channels.min(left);
             left -= kept;
             if kept > 0 {
-                dims.push(vec![kept, height.div_ceil(scale), width.div_ceil(scale)]);
+                dims.push(sizes.map_dims(kept, scale, height, width));
             }
         }
         dims
@@ -161,19 +185,20 @@ impl Config {
         self.latent_dims(shape, keep).iter().map(|d| d.iter().product::<usize>()).sum::<usize>() + stats
     }
 
-    /// How far, in pixels, an input pixel can reach into the latent, and a latent pixel into the
-    /// output: `(encoder, decoder with refiner)`.
+    /// How far, in pixels or steps in time, a number of the input can reach into the latent, and one of the
+    /// latent into the output: `(encoder, decoder with refiner)`.
     pub fn reach(&self) -> (usize, usize) {
-        match &self.family {
-            Family::Pyramid(c) => c.reach(),
-            Family::Compact(_) | Family::Dense(_) => (0, 0),
-        }
+        self.scales().map_or((0, 0), |sizes| sizes.reach())
     }
 
     /// Multiply-accumulate operations of a full denoising pass over a sample of `shape`.
     pub fn macs(&self, shape: Shape) -> usize {
         match &self.family {
-            Family::Pyramid(c) => c.macs_per_64_pixels() * shape.numbers() / (64 * c.channels),
+            Family::Pyramid(PyramidConfig { channels, .. })
+            | Family::Signal(SignalConfig { channels, .. }) => {
+                let per_64 = self.scales().map_or(0, |sizes| sizes.macs_per_64());
+                (per_64 as u128 * shape.numbers() as u128 / (64 * *channels as u128)) as usize
+            }
             Family::Compact(c) => c.macs(),
             Family::Dense(c) => c.macs(),
         }
@@ -187,7 +212,8 @@ impl Model {
     /// A weight is missing or has another shape.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         Ok(match &config.family {
-            Family::Pyramid(c) => Model::Pyramid(Pyramid::new(c, vb)?),
+            Family::Pyramid(c) => Model::Pyramid(Scales::new(&c.sizes(), vb)?),
+            Family::Signal(c) => Model::Signal(Scales::new(&c.sizes(), vb)?),
             Family::Compact(c) => Model::Compact(Compact::new(c, vb)?),
             Family::Dense(c) => Model::Dense(Dense::new(c, vb)?),
         })
@@ -197,13 +223,17 @@ impl Model {
     ///
     /// # Shape
     /// Images `(B, C, H, W)` with `H` and `W` multiples of the stride -> maps `(B, Z, H/s, W/s)`, or
-    /// one map `(B, Z)`; vectors `(B, D)` -> one map `(B, Z)`.
+    /// one map `(B, Z)`; signals `(B, C, L)` -> maps `(B, Z, L/s)`; vectors `(B, D)` -> one map `(B, Z)`.
     ///
     /// # Errors
     /// The shape does not fit.
     pub fn encode(&self, x: &Tensor) -> Result<Code> {
         match self {
             Model::Pyramid(m) => m.encode(x),
+            Model::Signal(m) => {
+                let Code { planes, detail } = m.encode(&x.unsqueeze(2)?)?;
+                Ok(Code { planes: planes.iter().map(|z| z.squeeze(2)).collect::<Result<_>>()?, detail })
+            }
             Model::Compact(m) => Ok(Code { planes: vec![m.encode(x)?], detail: None }),
             Model::Dense(m) => Ok(Code { planes: vec![m.encode(x)?], detail: None }),
         }
@@ -216,6 +246,11 @@ impl Model {
     pub fn decode(&self, planes: &[Tensor]) -> Result<Rebuilt> {
         match (self, planes) {
             (Model::Pyramid(m), planes) => m.decode(planes),
+            (Model::Signal(m), planes) => {
+                let planes = planes.iter().map(|z| z.unsqueeze(2)).collect::<Result<Vec<_>>>()?;
+                let Rebuilt { strict, features } = m.decode(&planes)?;
+                Ok(Rebuilt { strict: strict.squeeze(2)?, features })
+            }
             (Model::Compact(m), [z]) => Ok(Rebuilt { strict: m.decode(z)?, features: None }),
             (Model::Dense(m), [z]) => Ok(Rebuilt { strict: m.decode(z)?, features: None }),
             _ => candle_core::bail!("expected 1 map of the latent, got {}", planes.len()),
@@ -230,13 +265,16 @@ impl Model {
     pub fn refine(&self, rebuilt: &Rebuilt, detail: Option<&Tensor>) -> Result<Tensor> {
         match (self, &rebuilt.features, detail) {
             (Model::Pyramid(m), Some(features), Some(detail)) => m.refine(&rebuilt.strict, features, detail),
+            (Model::Signal(m), Some(features), Some(detail)) => {
+                m.refine(&rebuilt.strict.unsqueeze(2)?, features, detail)?.squeeze(2)
+            }
             _ => Ok(rebuilt.strict.clone()),
         }
     }
 
     /// Whether [`Model::refine`] changes anything.
     pub fn has_refiner(&self) -> bool {
-        matches!(self, Model::Pyramid(_))
+        matches!(self, Model::Pyramid(_) | Model::Signal(_))
     }
 }
 

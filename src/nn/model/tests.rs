@@ -13,10 +13,12 @@ fn small(family: Family) -> Config {
 fn families() -> Vec<(Config, Vec<usize>)> {
     let pyramid = PyramidConfig { widths: [8, 8, 8], ..PyramidConfig::for_channels(3) };
     let compact = CompactConfig { widths: [8, 8], ..CompactConfig::new(1, 12, 8, 5) };
+    let signal = SignalConfig { widths: [8, 8, 8], ..SignalConfig::for_channels(2) };
     let dense = DenseConfig { hidden: vec![9, 7], ..DenseConfig::new(20, 4) };
     vec![
         (small(Family::Pyramid(pyramid)), vec![2, 3, 16, 24]),
         (small(Family::Compact(compact)), vec![2, 1, 12, 8]),
+        (small(Family::Signal(signal)), vec![2, 2, 48]),
         (small(Family::Dense(dense)), vec![2, 20]),
     ]
 }
@@ -40,6 +42,7 @@ fn decoding_gives_the_shape_of_the_input_and_the_maps_are_those_announced() {
 
         let shape = match dims[..] {
             [_, channels, height, width] => Shape::image(channels, height, width),
+            [_, channels, length] => Shape::Signal { channels, length },
             _ => Shape::Vector { features: dims[1] },
         };
         let seen: Vec<Vec<usize>> = code.planes.iter().map(|p| p.dims()[1..].to_vec()).collect();
@@ -75,6 +78,19 @@ fn the_latent_of_an_image_has_fewer_numbers_than_the_image() {
                 config.prefixes().iter().map(|k| config.latent_numbers(shape, *k)).collect();
             assert!(numbers.is_sorted());
             assert!(numbers.last().unwrap() < &shape.numbers(), "{shape}: {numbers:?}");
+        }
+    }
+}
+
+/// From 64 steps in time up, at every length.
+#[test]
+fn the_latent_of_a_signal_has_fewer_numbers_than_the_signal() {
+    for channels in [1, 2, 12] {
+        let config = small(Family::Signal(SignalConfig::for_channels(channels)));
+        for length in 64..=160 {
+            let shape = Shape::Signal { channels, length };
+            let numbers = config.latent_numbers(shape, config.latent_channels());
+            assert!(numbers < shape.numbers(), "{shape}: {numbers}");
         }
     }
 }

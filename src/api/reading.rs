@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::error::Problem;
 use super::extract::{Part, Source};
-use crate::codec::{self, Array, Carrier, Format, Layout, SampleSpec};
+use crate::codec::{self, Array, Carrier, DType, Format, Layout, SampleSpec, Wave};
 use crate::limits::Limits;
 use crate::name::ModelId;
-use crate::sample::{Latent, Sample};
+use crate::sample::{Kind, Latent, Sample};
 
 /// The samples of one part: one, or as many as an array has.
 #[derive(Debug)]
@@ -27,8 +27,10 @@ pub(super) struct Group {
 pub(super) enum Wrap {
     /// An image file.
     Picture(Carrier),
-    /// An array of a format: npy, raw, or JSON numbers.
+    /// An array of a format: npy, raw, csv, or JSON numbers.
     Array(Layout, Format),
+    /// A WAV file.
+    Wave(Wave),
 }
 
 impl Group {
@@ -54,6 +56,11 @@ fn read_source(
         Source::File(Format::Npy, bytes) => {
             spread(codec::read_npy(&bytes, limits)?, Format::Npy, spec, limits)
         }
+        Source::File(Format::Wav, bytes) => {
+            let (sample, wave) = codec::read_wav(&bytes, limits)?;
+            Ok((Wrap::Wave(wave), vec![sample]))
+        }
+        Source::File(Format::Csv, bytes) => spread(table(&bytes, spec, limits)?, Format::Csv, spec, limits),
         Source::File(Format::Json, bytes) => {
             let value = serde_json::from_slice(&bytes);
             let value: Value = value.map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
@@ -110,6 +117,19 @@ fn spread(
         codec::check_shape(sample.shape(), limits)?;
     }
     Ok((Wrap::Array(layout, format), samples))
+}
+
+/// A table as an array: a vector a row, or, for models of signals, a channel a column.
+fn table(bytes: &[u8], spec: Option<&SampleSpec>, limits: &Limits) -> Result<Array, Problem> {
+    let rows = codec::read_csv(bytes, limits)?;
+    let (height, width) = (rows.len(), rows[0].len());
+    let is_signal = spec.is_some_and(|spec| spec.kind == Kind::Signal);
+    let data = match is_signal {
+        true => (0..width).flat_map(|c| rows.iter().map(move |row| row[c])).collect(),
+        false => rows.concat(),
+    };
+    let dims = if is_signal { vec![width, height] } else { vec![height, width] };
+    Ok(Array { dims, data, dtype: DType::F32 })
 }
 
 /// Reads the latent of `part`.

@@ -60,7 +60,8 @@ pub(super) struct DenoiseParams {
     /// How fine the values of the reply are; `same` as those of the request by default.
     #[param(inline, example = "same")]
     depth: Option<DepthName>,
-    /// The format of each sample of the reply: `png`, `jpg`, `tif`, `webp`, `pnm`, `npy`, `raw`, `json`.
+    /// The format of each sample of the reply: `png`, `jpg`, `tif`, `webp`, `pnm`, `npy`, `wav`, `csv`, `raw`,
+    /// `json`.
     #[param(example = "png")]
     format: Option<String>,
 }
@@ -88,7 +89,8 @@ pub(super) struct DecodeParams {
     /// How fine the values of the reply are; 8 bits in images when absent.
     #[param(inline, example = "same")]
     depth: Option<DepthName>,
-    /// The format of each sample of the reply: `png`, `jpg`, `tif`, `webp`, `pnm`, `npy`, `raw`, `json`.
+    /// The format of each sample of the reply: `png`, `jpg`, `tif`, `webp`, `pnm`, `npy`, `wav`, `csv`, `raw`,
+    /// `json`.
     #[param(example = "png")]
     format: Option<String>,
 }
@@ -341,8 +343,17 @@ const REPLY_HEADERS: &[(&str, &str, Type)] = &[
     ("Server-Timing", "Milliseconds: queue, read, infer, write.", Type::String),
 ];
 
-const SAMPLE_FORMATS: &[Format] =
-    &[Format::Png, Format::Jpeg, Format::Tiff, Format::WebP, Format::Pnm, Format::Npy, Format::Raw];
+const SAMPLE_FORMATS: &[Format] = &[
+    Format::Png,
+    Format::Jpeg,
+    Format::Tiff,
+    Format::WebP,
+    Format::Pnm,
+    Format::Npy,
+    Format::Wav,
+    Format::Csv,
+    Format::Raw,
+];
 
 impl IntoResponses for Denoised {
     fn responses() -> BTreeMap<String, RefOr<Response>> {

@@ -252,11 +252,10 @@ fn parse_config(bytes: &[u8]) -> Result<Config, Problem> {
 fn invent(index: usize, media_type: &str, bytes: &[u8]) -> String {
     let stated = codec::Format::from_media_type(media_type).filter(|format| *format != codec::Format::Raw);
     let format = codec::Format::sniff(bytes).or(stated);
-    match (format, media_type) {
-        (Some(format), _) => format!("sample-{index:05}.{}", format.extension()),
-        (None, "text/csv") => format!("sample-{index:05}.csv"),
-        (None, _) if bytes.starts_with(b"PK") => format!("sample-{index:05}.zip"),
-        (None, _) => format!("sample-{index:05}"),
+    match format {
+        Some(format) => format!("sample-{index:05}.{}", format.extension()),
+        None if bytes.starts_with(b"PK") => format!("sample-{index:05}.zip"),
+        None => format!("sample-{index:05}"),
     }
 }
 

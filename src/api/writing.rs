@@ -13,7 +13,7 @@ use super::error::{Code, Problem};
 use super::extract::Form;
 use super::negotiate::Accept;
 use super::reading::{Group, Wrap};
-use crate::codec::{self, Array, Carrier, DType, Depth, Format, Layout};
+use crate::codec::{self, Array, Carrier, DType, Depth, Format, Layout, Wave};
 use crate::name::ModelId;
 use crate::sample::{Kind, Latent, Sample};
 
@@ -275,6 +275,7 @@ impl Wrap {
         match self {
             Wrap::Picture(carrier) => carrier.format,
             Wrap::Array(_, format) => *format,
+            Wrap::Wave(_) => Format::Wav,
         }
     }
 }
@@ -282,11 +283,14 @@ impl Wrap {
 impl Group {
     /// The formats of one file that can hold all samples.
     fn formats(&self) -> Vec<Format> {
-        let is_image = self.samples.len() == 1 && self.samples[0].shape().kind() == Kind::Image;
+        let kind = self.samples[0].shape().kind();
+        let is_one = |of| kind == of && self.samples.len() == 1;
         let can = |format: &Format| match format {
             Format::Latent => false,
             Format::Json | Format::Npy | Format::Raw => true,
-            _ => is_image,
+            Format::Wav => is_one(Kind::Signal),
+            Format::Csv => is_one(Kind::Signal) || kind == Kind::Vector,
+            _ => is_one(Kind::Image),
         };
         Format::ALL.into_iter().filter(can).collect()
     }
@@ -350,7 +354,7 @@ impl Payload {
         };
         match format.unwrap_or_else(|| self.format()) {
             Format::Json => Ok(("data", codec::array_to_json(&to_array(wrap, samples, depth)?))),
-            Format::Raw | Format::Npy => {
+            Format::Raw | Format::Npy | Format::Wav | Format::Csv => {
                 let array = to_array(wrap, samples, depth)?;
                 let dtype = array.dtype;
                 Ok(("tensor", codec::tensor_to_json(&array, dtype)))
@@ -396,8 +400,13 @@ fn sample_entity(
             let data = codec::array_to_json(&to_array(wrap, samples, depth)?);
             serde_json::to_vec(&json!({ "data": data })).map_err(Problem::internal)?
         }
+        Format::Wav => wave(wrap, samples, depth)?,
+        Format::Csv => table(wrap, samples, depth)?,
         image => match (samples, wrap) {
             ([one], Wrap::Picture(carrier)) => codec::write_image(one, carrier, image, depth)?,
+            ([one], Wrap::Wave(_)) => {
+                codec::write_image(one, &Carrier::plain(image, Depth::U8), image, depth)?
+            }
             ([one], Wrap::Array(layout, _)) => {
                 let carrier = Carrier::plain(image, depth_of(layout.dtype, image));
                 codec::write_image(one, &carrier, image, depth)?
@@ -409,6 +418,45 @@ fn sample_entity(
         },
     };
     Ok(Entity { bytes, format, tensor: None })
+}
+
+/// The WAV file of one signal.
+fn wave(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Vec<u8>, Problem> {
+    let [one] = samples else {
+        let detail = format!("a WAV file holds one signal, the array has {}; ask for npy", samples.len());
+        return Err(Problem::new(Code::NotAcceptable, detail));
+    };
+    // A rate has to be written even where none is known; this is the usual one.
+    let own = if let Wrap::Wave(wave) = wrap { *wave } else { Wave::float(48_000) };
+    let wave = match depth {
+        None => own,
+        Some(Depth::U8) => Wave { bits: 8, float: false, ..own },
+        Some(Depth::U16) => Wave { bits: 16, float: false, ..own },
+        Some(Depth::F32) => Wave::float(own.rate),
+    };
+    Ok(codec::write_wav(one, wave)?)
+}
+
+/// The table of vectors, a row each, or of one signal, a column for each channel.
+fn table(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Vec<u8>, Problem> {
+    let is_signal = samples[0].shape().kind() == Kind::Signal;
+    let array = to_array(wrap, samples, depth)?;
+    let (width, length) = match (array.dims.as_slice(), is_signal) {
+        (&[length], true) => (1, length),
+        (&[width], false) => (width, 1),
+        (&[channels, length], true) => (channels, length),
+        (&[count, width], false) => (width, count),
+        _ => {
+            let detail = "a table holds vectors or one signal; ask for npy";
+            return Err(Problem::new(Code::NotAcceptable, detail));
+        }
+    };
+    if !is_signal {
+        return Ok(codec::write_csv(array.data.chunks(width)));
+    }
+    let step = |t: usize| array.data.iter().skip(t).step_by(length).copied().collect();
+    let steps: Vec<Vec<f32>> = (0..length).map(step).collect();
+    Ok(codec::write_csv(steps.iter().map(Vec::as_slice)))
 }
 
 /// How fine an image file of numbers of `dtype` is to be.
@@ -434,6 +482,7 @@ fn to_array(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Arr
         Wrap::Picture(carrier) => {
             Layout { dtype: dtype(carrier.depth), ..Layout::default_for(samples[0].shape()) }
         }
+        Wrap::Wave(_) => Layout::default_for(samples[0].shape()),
     };
     let layout = match depth {
         Some(depth) if is_image || depth == Depth::F32 => Layout { dtype: dtype(depth), ..layout },

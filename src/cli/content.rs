@@ -1,12 +1,15 @@
 //! Content of a file: the samples in it, and how they stood there, so that results can stand so again.
 
 use crate::codec::{
-    self, Array, Carrier, DType, Depth, Format, Layout, Picture, SampleSpec, read_image, read_npy,
+    self, Array, Carrier, DType, Depth, Format, Layout, Picture, SampleSpec, Wave, read_image, read_npy,
     write_image, write_npy,
 };
 use crate::infer::Session;
 use crate::limits::Limits;
-use crate::sample::{Sample, Shape};
+use crate::sample::{Kind, Sample, Shape};
+
+/// Steps in a second of a WAV file whose signal came without a rate.
+const USUAL_RATE: u32 = 48_000;
 
 /// Samples with what is kept beside them.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +23,9 @@ pub struct Content {
 enum Form {
     Picture(Carrier),
     Array(Layout),
+    Wave(Wave),
+    /// A vector a row, or a step in time.
+    Table,
 }
 
 /// How fine the numbers of a result are.
@@ -53,13 +59,21 @@ impl Content {
     /// (H,W) and (H,W,3) are images.
     ///
     /// # Errors
-    /// A line: the file is no image and no array, is damaged, or does not fit the model.
+    /// A line: the file is no image, array, sound or table, is damaged, or does not fit the model.
     pub fn read(bytes: &[u8], model: Option<&Session>, limits: &Limits) -> Result<Self, String> {
-        if Format::sniff(bytes) != Some(Format::Npy) {
-            let Picture { sample, carrier } = read_image(bytes, None, limits).map_err(|e| e.to_string())?;
-            return Ok(Self { samples: vec![sample], form: Form::Picture(carrier) });
-        }
-        let array = read_npy(bytes, limits).map_err(|e| e.to_string())?;
+        let array = match Format::sniff(bytes) {
+            Some(Format::Npy) => read_npy(bytes, limits).map_err(|e| e.to_string())?,
+            Some(Format::Wav) => {
+                let (sample, wave) = codec::read_wav(bytes, limits).map_err(|e| e.to_string())?;
+                return Ok(Self { samples: vec![sample], form: Form::Wave(wave) });
+            }
+            None if bytes.first().is_some_and(u8::is_ascii) => return Self::read_table(bytes, model, limits),
+            _ => {
+                let picture = read_image(bytes, None, limits).map_err(|e| e.to_string())?;
+                let Picture { sample, carrier } = picture;
+                return Ok(Self { samples: vec![sample], form: Form::Picture(carrier) });
+            }
+        };
         let spec = match model {
             Some(model) => {
                 let input = model.input();
@@ -74,6 +88,22 @@ impl Content {
         Ok(Self { samples, form: Form::Array(layout) })
     }
 
+    /// A table: one signal with a channel a column where the model takes signals, else a vector a row.
+    fn read_table(bytes: &[u8], model: Option<&Session>, limits: &Limits) -> Result<Self, String> {
+        let rows = codec::read_csv(bytes, limits).map_err(|e| format!("no image, array or WAV file; {e}"))?;
+        let sample = |shape, data| Sample::new(shape, data).map_err(|e| e.to_string());
+        let samples = if model.is_some_and(|model| model.input().kind == Kind::Signal) {
+            let shape = Shape::Signal { channels: rows[0].len(), length: rows.len() };
+            codec::check_shape(shape, limits).map_err(|e| e.to_string())?;
+            let column = |c: usize| rows.iter().map(move |row| row[c]);
+            vec![sample(shape, (0..shape.channels()).flat_map(column).collect())?]
+        } else {
+            let vector = |row: Vec<f32>| sample(Shape::Vector { features: row.len() }, row);
+            rows.into_iter().map(vector).collect::<Result<_, _>>()?
+        };
+        Ok(Self { samples, form: Form::Table })
+    }
+
     /// Samples that came from no image and no array.
     pub fn bare(samples: Vec<Sample>) -> Self {
         let shape = samples.first().map_or(Shape::Vector { features: 0 }, Sample::shape);
@@ -86,6 +116,8 @@ impl Content {
         match &self.form {
             Form::Picture(carrier) => carrier.format,
             Form::Array(_) => Format::Npy,
+            Form::Wave(_) => Format::Wav,
+            Form::Table => Format::Csv,
         }
     }
 
@@ -94,11 +126,26 @@ impl Content {
     /// # Errors
     /// A line: the format cannot hold them.
     pub fn write(&self, results: &[Sample], format: Format, fineness: Fineness) -> Result<Vec<u8>, String> {
-        if format == Format::Npy {
-            self.array(results, fineness)
-        } else {
-            self.image(results, format, fineness)
+        match format {
+            Format::Npy => self.array(results, fineness),
+            Format::Wav => self.wave(results, fineness),
+            Format::Csv => table(results),
+            _ => self.image(results, format, fineness),
         }
+    }
+
+    fn wave(&self, results: &[Sample], fineness: Fineness) -> Result<Vec<u8>, String> {
+        let [result] = results else {
+            return Err(format!("holds {} samples, a WAV file holds one; use --format npy", results.len()));
+        };
+        let own = if let Form::Wave(wave) = self.form { wave } else { Wave::float(USUAL_RATE) };
+        let wave = match fineness {
+            Fineness::Same => own,
+            Fineness::Bits8 => Wave { bits: 8, float: false, ..own },
+            Fineness::Bits16 => Wave { bits: 16, float: false, ..own },
+            Fineness::Float => Wave::float(own.rate),
+        };
+        codec::write_wav(result, wave).map_err(|e| e.to_string())
     }
 
     fn array(&self, results: &[Sample], fineness: Fineness) -> Result<Vec<u8>, String> {
@@ -106,6 +153,10 @@ impl Content {
         let (layout, same) = match &self.form {
             Form::Array(layout) => (*layout, layout.dtype),
             Form::Picture(carrier) => (Layout::default_for(first.shape()), dtype(carrier.depth)),
+            Form::Wave(_) | Form::Table => {
+                let batched = first.shape().kind() == Kind::Vector;
+                (Layout { batched, ..Layout::default_for(first.shape()) }, DType::F32)
+            }
         };
         let dtype = fineness.depth().map_or(same, dtype);
         let array = Array::from_samples(results, &Layout { dtype, ..layout }).map_err(|e| e.to_string())?;
@@ -119,12 +170,30 @@ impl Content {
         let carrier = match &self.form {
             Form::Picture(carrier) => carrier.clone(),
             Form::Array(layout) => Carrier::plain(format, depth(layout.dtype)),
+            Form::Wave(_) | Form::Table => Carrier::plain(format, Depth::U8),
         };
         let depth = fineness.depth();
         if depth.is_some_and(|depth| depth > finest(format)) {
             return Err(format!("{format} cannot hold this depth; use --format tiff or npy"));
         }
         write_image(result, &carrier, format, depth).map_err(|e| e.to_string())
+    }
+}
+
+/// Vectors as rows, or a signal with a column for each channel.
+fn table(results: &[Sample]) -> Result<Vec<u8>, String> {
+    if results.iter().all(|sample| sample.shape().kind() == Kind::Vector) {
+        return Ok(codec::write_csv(results.iter().map(Sample::data)));
+    }
+    match results {
+        [one] if one.shape().kind() == Kind::Signal => {
+            let length = one.data().len() / one.shape().channels();
+            let step = |t: usize| one.data().iter().skip(t).step_by(length).copied().collect();
+            let steps: Vec<Vec<f32>> = (0..length).map(step).collect();
+            Ok(codec::write_csv(steps.iter().map(Vec::as_slice)))
+        }
+        [one] => Err(format!("a table cannot hold an {}; use --format npy", one.shape())),
+        all => Err(format!("holds {} signals, a table holds one; use --format npy", all.len())),
     }
 }
 
@@ -158,8 +227,11 @@ fn depth(dtype: DType) -> Depth {
 /// # Errors
 /// A line with the formats there are.
 pub fn format(text: &str) -> Result<Format, String> {
-    let found = Format::from_extension(text).filter(|f| f.is_image() || *f == Format::Npy);
-    found.ok_or_else(|| format!("{text:?} is no format for samples; use png, jpg, tif, webp, pnm or npy"))
+    let holds = |f: &Format| f.is_image() || matches!(f, Format::Npy | Format::Wav | Format::Csv);
+    let found = Format::from_extension(text).filter(holds);
+    found.ok_or_else(|| {
+        format!("{text:?} is no format for samples; use png, jpg, tif, webp, pnm, npy, wav or csv")
+    })
 }
 
 /// Whether a file of this ending may hold samples.
@@ -198,6 +270,25 @@ mod tests {
         let image = Content::read(&png, None, &limits()).unwrap();
         assert_eq!((image.format(), &image.samples), (Format::Png, &array.samples));
         assert_eq!(image.write(&image.samples, Format::Npy, Fineness::Same).unwrap(), bytes);
+    }
+
+    #[test]
+    fn tables_and_sounds_come_back_as_they_were() {
+        let table = b"1,2.5\n-3,0.125\n";
+        let content = Content::read(table, None, &limits()).unwrap();
+        assert_eq!(content.samples[1].data(), [-3.0, 0.125]);
+        assert_eq!(content.write(&content.samples, Format::Csv, Fineness::Same).unwrap(), table);
+
+        let shape = Shape::Signal { channels: 2, length: 2 };
+        let signal = Sample::new(shape, vec![0.5, -0.5, 0.25, 0.0]).unwrap();
+        let wave = codec::write_wav(&signal, Wave { rate: 8000, bits: 16, float: false }).unwrap();
+        let content = Content::read(&wave, None, &limits()).unwrap();
+        assert_eq!(content.samples, std::slice::from_ref(&signal));
+        let write = |format| content.write(&content.samples, format, Fineness::Same);
+        assert_eq!(write(Format::Wav).unwrap(), wave);
+        assert_eq!(write(Format::Csv).unwrap(), b"0.5,0.25\n-0.5,0\n");
+        assert!(write(Format::Png).is_err());
+        assert!(Content::read(b"hello", None, &limits()).unwrap_err().contains("no image, array or WAV"));
     }
 
     #[test]

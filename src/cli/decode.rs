@@ -37,7 +37,7 @@ pub struct Args {
     /// How fine the numbers of the result are [default: 8 for images, float for arrays].
     #[arg(long, value_enum, value_name = "DEPTH", default_value = "same", hide_default_value = true)]
     depth: Fineness,
-    /// png, jpg, tif, webp, pnm or npy [default: by the ending of the output, else png for images, npy].
+    /// png, jpg, tif, webp, pnm, npy, wav or csv [default: by the ending of the output, else png for images, npy].
     #[arg(long, value_name = "FORMAT", value_parser = content::format)]
     format: Option<Format>,
     #[command(flatten)]
@@ -83,7 +83,7 @@ impl Args {
         let usual = if first.kind() == Kind::Image && samples.len() == 1 { Format::Png } else { Format::Npy };
         let format = format.unwrap_or(usual);
         let fineness = match (self.depth, format) {
-            (Fineness::Same, Format::Npy) => Fineness::Float,
+            (Fineness::Same, Format::Npy | Format::Wav | Format::Csv) => Fineness::Float,
             (Fineness::Same, _) => Fineness::Bits8,
             (stated, _) => stated,
         };

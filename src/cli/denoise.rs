@@ -49,7 +49,7 @@ pub struct Args {
     /// How fine the numbers of the result are.
     #[arg(long, value_enum, value_name = "DEPTH", default_value = "same")]
     depth: Fineness,
-    /// png, jpg, tif, webp, pnm or npy [default: by the ending of the output, else as the input].
+    /// png, jpg, tif, webp, pnm, npy, wav or csv [default: by the ending of the output, else as the input].
     #[arg(long, value_name = "FORMAT", value_parser = content::format)]
     format: Option<Format>,
     #[command(flatten)]

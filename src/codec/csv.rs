@@ -1,4 +1,6 @@
-//! CSV of numbers: one vector a line, for training on tables.
+//! CSV of numbers: one vector a line, or one step in time.
+
+use std::fmt::Write as _;
 
 use super::{Error, Result, within};
 use crate::limits::Limits;
@@ -36,6 +38,19 @@ pub fn read_csv(bytes: &[u8], limits: &Limits) -> Result<Vec<Vec<f32>>> {
         rows.push(row);
     }
     if rows.is_empty() { Err(Error::malformed("csv", "no rows below the header")) } else { Ok(rows) }
+}
+
+/// The text of `rows`, the fields apart by commas, every number as short as it is.
+pub fn write_csv<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Vec<u8> {
+    let mut text = String::new();
+    for row in rows {
+        for (i, value) in row.iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{}{value}", if i == 0 { "" } else { "," });
+        }
+        text.push('\n');
+    }
+    text.into_bytes()
 }
 
 fn read_row(line: &str, separator: Option<char>, number: usize, seen: usize) -> Result<Vec<f32>> {
@@ -82,6 +97,13 @@ mod tests {
         ] {
             assert_eq!(read(text), Ok(vec![vec![1.0, 2.5], vec![-3.0, 400.0]]), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let rows = vec![vec![1.0, -2.5e-7], vec![f32::MAX, 0.1]];
+        let text = write_csv(rows.iter().map(Vec::as_slice));
+        assert_eq!(read_csv(&text, &Limits::default()), Ok(rows));
     }
 
     #[test]

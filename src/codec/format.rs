@@ -15,6 +15,10 @@ pub enum Format {
     Pnm,
     /// NumPy array file.
     Npy,
+    /// PCM sound, and any other signal.
+    Wav,
+    /// Comma-separated values: a vector a row, or a step in time with a column for each channel.
+    Csv,
     /// Bare little-endian numbers; shape and dtype are told beside them.
     Raw,
     /// JSON.
@@ -25,13 +29,15 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 9] = [
+    pub const ALL: [Format; 11] = [
         Format::Png,
         Format::Jpeg,
         Format::Tiff,
         Format::WebP,
         Format::Pnm,
         Format::Npy,
+        Format::Wav,
+        Format::Csv,
         Format::Raw,
         Format::Json,
         Format::Latent,
@@ -46,6 +52,8 @@ impl Format {
             Format::WebP => "image/webp",
             Format::Pnm => "image/x-portable-anymap",
             Format::Npy => "application/x-npy",
+            Format::Wav => "audio/wav",
+            Format::Csv => "text/csv",
             Format::Raw => "application/octet-stream",
             Format::Json => "application/json",
             Format::Latent => "application/vnd.limpid.latent",
@@ -61,6 +69,8 @@ impl Format {
             Format::WebP => "webp",
             Format::Pnm => "pnm",
             Format::Npy => "npy",
+            Format::Wav => "wav",
+            Format::Csv => "csv",
             Format::Raw => "raw",
             Format::Json => "json",
             Format::Latent => "latent",
@@ -81,6 +91,8 @@ impl Format {
             | "image/x-portable-bitmap"
             | "image/x-portable-arbitrarymap" => Format::Pnm,
             "application/x-npy" | "application/npy" | "application/vnd.numpy" => Format::Npy,
+            "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => Format::Wav,
+            "text/csv" | "text/tab-separated-values" => Format::Csv,
             "application/octet-stream" => Format::Raw,
             "application/json" | "text/json" => Format::Json,
             "application/vnd.limpid.latent" => Format::Latent,
@@ -97,6 +109,8 @@ impl Format {
             "webp" => Format::WebP,
             "pnm" | "pgm" | "ppm" | "pbm" | "pam" => Format::Pnm,
             "npy" => Format::Npy,
+            "wav" | "wave" => Format::Wav,
+            "csv" | "tsv" => Format::Csv,
             "raw" | "bin" => Format::Raw,
             "json" => Format::Json,
             "latent" => Format::Latent,
@@ -104,13 +118,14 @@ impl Format {
         })
     }
 
-    /// The format by its first bytes. Raw numbers have no mark and are never the answer.
+    /// The format by its first bytes. Raw numbers and tables have no mark and are never the answer.
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Format::Png),
             [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::WebP),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some(Format::Wav),
             [b'P', b'1'..=b'7', space, ..] if space.is_ascii_whitespace() || *space == b'#' => {
                 Some(Format::Pnm)
             }
@@ -138,6 +153,8 @@ impl std::fmt::Display for Format {
             Format::WebP => "WebP",
             Format::Pnm => "PNM",
             Format::Npy => "npy array",
+            Format::Wav => "WAV",
+            Format::Csv => "CSV",
             Format::Raw => "raw tensor",
             Format::Json => "JSON",
             Format::Latent => "latent file",

@@ -17,7 +17,6 @@ mod read;
 mod split;
 mod table;
 mod unify;
-mod wav;
 
 pub use augment::turn;
 pub use loader::{Batch, Loader, Plan};

@@ -4,7 +4,7 @@ use std::io::Read as _;
 
 use flate2::read::GzDecoder;
 
-use super::{Wanted, idx, table, unify, wav};
+use super::{Wanted, idx, table, unify};
 use crate::codec::{self, Array, Format, SampleSpec};
 use crate::limits::Limits;
 use crate::sample::{Kind, Sample, Shape};
@@ -26,8 +26,8 @@ pub(super) fn read(name: &str, bytes: &[u8], limits: &Limits, wanted: Wanted) ->
     }
     let samples = if idx::is_idx(bytes) {
         idx::read_idx(bytes, limits)?
-    } else if wav::is_wav(bytes) {
-        vec![wav::read_wav(bytes, limits)?]
+    } else if Format::sniff(bytes) == Some(Format::Wav) {
+        vec![codec::read_wav(bytes, limits).map_err(|e| e.to_string())?.0]
     } else if Format::sniff(bytes).is_some_and(Format::is_image) {
         vec![codec::read_image(bytes, None, limits).map_err(|e| e.to_string())?.sample]
     } else if Format::sniff(bytes) == Some(Format::Npy) {

@@ -2,6 +2,7 @@
 
 use crate::dataset::{Dataset, Wanted};
 use crate::limits::Limits;
+use crate::nn::model::Family;
 use crate::registry::Registry;
 use crate::sample::Kind;
 use crate::train::{self, Config, FamilyChoice, FamilyName};
@@ -64,6 +65,7 @@ pub fn wanted(config: &Config, registry: &Registry) -> Result<Wanted, train::Err
         Some(FamilyChoice::Name(FamilyName::Pyramid | FamilyName::Compact)) => Some(Kind::Image),
         Some(FamilyChoice::Name(FamilyName::Signal)) => Some(Kind::Signal),
         Some(FamilyChoice::Name(FamilyName::Dense)) => Some(Kind::Vector),
+        Some(FamilyChoice::Sizes(Family::Signal(_))) => Some(Kind::Signal),
         Some(FamilyChoice::Sizes(_)) | None => None,
     };
     Ok(Wanted { kind, channels: None })

@@ -12,4 +12,5 @@ mod health;
 mod input;
 mod models;
 mod serve;
+mod signals;
 mod train;

@@ -4,6 +4,7 @@ mod denoise;
 mod evaluate;
 mod latents;
 mod models;
+mod signals;
 mod train;
 
 use std::path::{Path, PathBuf};

@@ -58,7 +58,7 @@ fn a_signal_model_is_trained_and_serves_every_form_of_signal() {
     assert_eq!((back.shape(), kept), (shape, wave));
 
     let (head, numbers) = read_npy(&ok(service.post(denoise, "application/x-npy", npy_floats(&[1, 50]))));
-    assert!(head.contains("(1, 50)") && numbers.len() == 50, "{head}");
+    assert!(head.contains("(1, 50") && numbers.len() == 50, "{head}");
     let body = json!({"data": (0..50).map(value).collect::<Vec<f32>>()});
     assert_eq!(ok_json(service.post_json(denoise, &body))["data"].as_array().unwrap().len(), 50);
 

@@ -11,6 +11,7 @@ mod archive;
 mod augment;
 mod gather;
 mod idx;
+mod labels;
 mod loader;
 mod notes;
 mod read;
@@ -19,6 +20,7 @@ mod table;
 mod unify;
 
 pub use augment::turn;
+pub use labels::read_labels;
 pub use loader::{Batch, Loader, Plan};
 pub use split::Split;
 

@@ -46,7 +46,7 @@ pub(super) fn read(name: &str, bytes: &[u8], limits: &Limits, wanted: Wanted) ->
     samples.into_iter().map(channels).collect()
 }
 
-fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, String> {
+pub(super) fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, String> {
     let mut unpacked = Vec::new();
     let most = limits.upload_bytes as u64;
     let read = GzDecoder::new(bytes).take(most + 1).read_to_end(&mut unpacked);

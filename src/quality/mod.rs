@@ -3,6 +3,8 @@
 //! | question | function |
 //! |---|---|
 //! | how near is it to the clean sample? | [`psnr`], [`ssim`], [`snr`], [`rmse`] |
+//! | is the writing still there? | [`ink_recall`] |
+//! | do latents of one name lie together? | [`knn_agrees`] |
 //! | how is it over many samples? | [`Summary`] |
 //! | how strong is the noise? | [`estimate_sigma`] |
 //! | is the noise correlated? | [`neighbor_correlation`] |
@@ -14,7 +16,9 @@
 //! noise.
 
 mod dct;
+mod ink;
 mod jpeg;
+mod neighbors;
 mod noise;
 mod pca;
 mod psnr;
@@ -23,7 +27,9 @@ mod residual;
 mod ssim;
 
 pub use dct::denoise_dct;
+pub use ink::ink_recall;
 pub use jpeg::{JpegPoint, jpeg_at_bytes};
+pub use neighbors::knn_agrees;
 pub use noise::estimate_sigma;
 pub use pca::Pca;
 pub use psnr::{mse, psnr, psnr_with_peak, rmse, snr};

@@ -1,8 +1,10 @@
 //! `limpid evaluate`: how well a model does on your data, beside methods that need no training.
 
 mod beside;
+mod map;
 mod report;
 mod score;
+mod sheet;
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +14,7 @@ use super::train::json;
 use super::workers::{self, Cores};
 use super::{Config, Error, out, progress, samples};
 use crate::corruption::{Clip, Corruption};
-use crate::dataset::{Dataset, Wanted};
+use crate::dataset::{Dataset, Wanted, read_labels};
 use crate::infer::{Mode, Options, Session};
 use crate::name::ModelRef;
 use crate::sample::Kind;
@@ -29,6 +31,10 @@ Examples:
         pairs: pairs/noisy/a.png with pairs/clean/a.png; a line per sample in scores.csv
   limpid evaluate photos/ --model photo-gray --sigma 0 --beside
         what the latent keeps, beside PCA at as many numbers and JPEG at as many bytes
+  limpid evaluate t10k-images-idx3-ubyte.gz --model digits --labels t10k-labels-idx1-ubyte.gz
+        whether latents of one label lie together: accuracy of the 10 nearest neighbours
+  limpid evaluate pages/ --model document --ink --sheet pages.png
+        whether writing survives, and a sheet of pictures to look at
 
 The noise of a sample depends on the sample and --seed alone, so scores can be compared between runs.";
 
@@ -67,6 +73,15 @@ pub struct Args {
     /// Show PCA at as many numbers and JPEG at as many bytes as the latent has.
     #[arg(long)]
     beside: bool,
+    /// A label a sample, to tell how many of the 10 nearest latents share it: an idx file, or a number a line.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Show how much of the ink (darker than half) of clean pages is still ink.
+    #[arg(long)]
+    ink: bool,
+    /// Write a sheet of pictures: noisy, strict, full and clean, a row a sample.
+    #[arg(long, value_name = "PNG")]
+    sheet: Option<PathBuf>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -86,14 +101,21 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let dataset = args.read(&session, config)?;
     let noises = args.noises(&dataset)?;
 
-    let mut report = Report::new(&session, &dataset, &args.options(Mode::Full), args.seed);
+    let labels = args.labels(&dataset, config)?;
+
+    let mut report = Report::new(&session, &dataset, &args.options(Mode::Full), args.seed, args.ink);
     for noise in &noises {
         let scores = args.score(&session, &dataset, noise)?;
         let beside = match args.beside {
             true => Some(beside::compare(&session, &dataset, noise, args.seed, &scores)),
             false => None,
         };
-        report.add(noise, scores, beside);
+        let map = labels.as_ref().map(|labels| map::map(&session, &dataset, noise, args.seed, labels));
+        report.add(noise, scores, beside, map.transpose()?);
+    }
+    if let Some(path) = &args.sheet {
+        let sheet = sheet::sheet(&session, &dataset, &noises, &args.options(Mode::Full), args.seed)?;
+        fs::write(path, sheet).map_err(Error::io(path))?;
     }
     if let Some(path) = &args.csv {
         fs::write(path, report.csv()).map_err(Error::io(path))?;
@@ -115,6 +137,18 @@ impl Args {
             return Err(Error::Failed("there is no sample that can be used in what was given".into()));
         }
         Ok(dataset)
+    }
+
+    /// The labels of the samples, where they were given.
+    fn labels(&self, dataset: &Dataset, config: &Config) -> Result<Option<Vec<u32>>, Error> {
+        let Some(path) = &self.labels else { return Ok(None) };
+        let labels = read_labels(path, &config.limits)?;
+        let (seen, wanted) = (labels.len(), dataset.items.len());
+        if seen != wanted {
+            let what = format!("{}: {seen} labels for {wanted} samples", path.display());
+            return Err(Error::Usage(what));
+        }
+        Ok(Some(labels))
     }
 
     fn options(&self, mode: Mode) -> Options {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::progress::tidy;
 use super::beside::Beside;
+use super::map::Map;
 use super::score::{Nearness, Noise, Score};
 use crate::dataset::Dataset;
 use crate::infer::{Options, Session};
@@ -19,6 +20,8 @@ pub(super) struct Report {
     names: Vec<String>,
     options: Options,
     seed: u64,
+    /// Whether the share of ink is shown.
+    ink: bool,
     parts: Vec<Part>,
 }
 
@@ -27,6 +30,7 @@ struct Part {
     label: String,
     scores: Vec<Score>,
     beside: Option<Beside>,
+    map: Option<Map>,
 }
 
 /// One line of the table: a way to denoise, with the scores of all samples.
@@ -37,20 +41,27 @@ struct Row {
 
 impl Report {
     /// Before anything was measured.
-    pub(super) fn new(session: &Session, dataset: &Dataset, options: &Options, seed: u64) -> Self {
+    pub(super) fn new(session: &Session, dataset: &Dataset, options: &Options, seed: u64, ink: bool) -> Self {
         Self {
             model: session.id().to_string(),
             kind: dataset.kind().unwrap_or(Kind::Image),
             names: dataset.items.iter().map(|item| item.name.clone()).collect(),
             options: *options,
             seed,
+            ink,
             parts: Vec::new(),
         }
     }
 
     /// Adds the scores at one noise, in the order of the samples.
-    pub(super) fn add(&mut self, noise: &Noise, scores: Vec<Score>, beside: Option<Beside>) {
-        self.parts.push(Part { label: noise.label(), scores, beside });
+    pub(super) fn add(
+        &mut self,
+        noise: &Noise,
+        scores: Vec<Score>,
+        beside: Option<Beside>,
+        map: Option<Map>,
+    ) {
+        self.parts.push(Part { label: noise.label(), scores, beside, map });
     }
 
     /// For people.
@@ -67,12 +78,14 @@ impl Report {
         for part in &self.parts {
             let _ = writeln!(
                 text,
-                "\n{:<24}{:>9}{:>9}{:>9}{:>9}   worst sample",
+                "\n{:<24}{:>9}{:>9}{:>9}{:>9}{:>9}{}   worst sample",
                 part.label,
                 self.unit(),
                 "spread",
                 "worst",
-                "SSIM"
+                "SSIM",
+                "RMSE",
+                if self.ink { "      ink" } else { "" },
             );
             for row in part.rows() {
                 text += &self.line(&row);
@@ -84,15 +97,17 @@ impl Report {
 
     fn line(&self, row: &Row) -> String {
         let db = row.db();
-        let ssim = row.ssim().and_then(|s| s.mean);
+        let (ssim, rmse) = (row.mean(|n| n.ssim), row.mean(|n| Some(n.rmse)));
+        let ink = if self.ink { cell(row.mean(|n| n.ink_recall), 4) } else { String::new() };
         let worst = db.lowest_at.and_then(|at| self.names.get(at)).map_or("", String::as_str);
         format!(
-            "  {:<22}{}{}{}{}   {worst}\n",
+            "  {:<22}{}{}{}{}{}{ink}   {worst}\n",
             row.name,
             cell(db.mean, 2),
             cell(db.spread, 2),
             cell(db.lowest, 2),
-            cell(ssim, 4)
+            cell(ssim, 4),
+            cell(rmse, 4)
         )
     }
 
@@ -140,9 +155,14 @@ impl Row {
         Summary::of(&self.nearness.iter().map(|n| n.db).collect::<Vec<_>>())
     }
 
-    fn ssim(&self) -> Option<Summary> {
-        let all: Option<Vec<f32>> = self.nearness.iter().map(|n| n.ssim).collect();
-        all.map(|ssim| Summary::of(&ssim))
+    /// Of a score that some samples may not have.
+    fn summary(&self, of: fn(&Nearness) -> Option<f32>) -> Option<Summary> {
+        let all: Vec<f32> = self.nearness.iter().filter_map(of).collect();
+        (!all.is_empty()).then(|| Summary::of(&all))
+    }
+
+    fn mean(&self, of: fn(&Nearness) -> Option<f32>) -> Option<f32> {
+        self.summary(of).and_then(|summary| summary.mean)
     }
 }
 
@@ -181,6 +201,13 @@ impl Part {
                 );
             }
         }
+        if let Some(Map { numbers, neighbors, latent, pca }) = self.map {
+            let _ = write!(
+                text,
+                "\n  labels: {latent:.4} of the samples have that of most of their {neighbors} nearest latents ({numbers} \
+                 numbers); {pca:.4} for as many principal components"
+            );
+        }
         let _ =
             writeln!(text, "\n  time: {:.2} s per million pixels or values, one sample a core", self.pace());
         text
@@ -201,7 +228,13 @@ impl Part {
         let mut ways = serde_json::Map::new();
         for row in self.rows() {
             let key = row.name.split([' ', ',']).next().unwrap_or_default().to_lowercase();
-            ways.insert(key, json!({ "db": row.db(), "ssim": row.ssim() }));
+            ways.insert(
+                key,
+                json!({
+                    "db": row.db(), "ssim": row.summary(|n| n.ssim), "rmse": row.summary(|n| Some(n.rmse)),
+                    "ink_recall": row.summary(|n| n.ink_recall),
+                }),
+            );
         }
         let sample = |(name, score): (&String, &Score)| {
             json!({
@@ -216,6 +249,7 @@ impl Part {
             "latent_numbers": latent,
             "pca_numbers_of_first": self.beside.as_ref().map(|b| b.pca_numbers),
             "jpeg": self.beside.as_ref().map(|b| &b.jpeg),
+            "map": self.map,
             "seconds_per_megapixel": self.pace(),
             "samples": names.iter().zip(&self.scores).map(sample).collect::<Vec<_>>(),
         })
@@ -244,7 +278,7 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        let near = |db| Nearness { db, ssim: Some(0.5) };
+        let near = |db| Nearness { db, ssim: Some(0.5), rmse: 0.1, ink_recall: None };
         let score = |db| Score {
             noisy: near(20.0),
             dct: None,
@@ -256,13 +290,19 @@ mod tests {
             familiarity: None,
             seconds: 1e-4,
         };
-        let part = Part { label: "sigma 25".into(), scores: vec![score(28.0), score(24.0)], beside: None };
+        let part = Part {
+            label: "sigma 25".into(),
+            scores: vec![score(28.0), score(24.0)],
+            beside: None,
+            map: None,
+        };
         Report {
             model: "m@1".into(),
             kind: Kind::Image,
             names: vec!["a,b".into(), "c".into()],
             options: Options::default(),
             seed: 0,
+            ink: false,
             parts: vec![part],
         }
     }
@@ -272,7 +312,7 @@ mod tests {
         let table = report().table();
         let full = table.lines().find(|line| line.trim_start().starts_with("full")).unwrap();
         let words: Vec<&str> = full.split_whitespace().collect();
-        assert_eq!(words, ["full", "27.00", "2.00", "25.00", "0.5000", "c"]);
+        assert_eq!(words, ["full", "27.00", "2.00", "25.00", "0.5000", "0.1000", "c"]);
         assert!(table.contains("100 of 200 numbers, 2.00 to 1"), "{table}");
         assert!(table.contains("1.00 s per million pixels") && !table.contains("DCT"), "{table}");
     }

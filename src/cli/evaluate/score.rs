@@ -27,6 +27,10 @@ pub(super) struct Nearness {
     pub db: f32,
     /// Structural similarity, for images.
     pub ssim: Option<f32>,
+    /// Root of the mean squared error, on the sample's own scale.
+    pub rmse: f32,
+    /// Share of the ink that is still ink, for gray images with any.
+    pub ink_recall: Option<f32>,
 }
 
 /// The scores of one sample.
@@ -102,7 +106,9 @@ impl Nearness {
         let is_image = shape.kind() == Kind::Image;
         let db = if is_image { quality::psnr } else { quality::snr };
         let ssim = is_image.then(|| quality::ssim(clean.data(), other, shape));
-        Self { db: db(clean.data(), other), ssim }
+        let is_page = is_image && shape.channels() == 1;
+        let ink_recall = is_page.then(|| quality::ink_recall(clean.data(), other)).flatten();
+        Self { db: db(clean.data(), other), ssim, rmse: quality::rmse(clean.data(), other), ink_recall }
     }
 }
 

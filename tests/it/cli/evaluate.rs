@@ -67,3 +67,16 @@ fn samples_that_do_not_fit_are_named() {
     let said = desk.run("evaluate clean --model tiny --models models --sigma -1");
     assert_eq!(said.code, 2, "{}", said.err);
 }
+
+#[test]
+fn labels_and_a_sheet_of_pictures() {
+    let desk = Desk::new();
+    desk.model();
+    desk.ok("evaluate clean --model tiny --models models --sigma 25 --no-baseline --sheet sheet.png");
+    let sheet = limpid::codec::read_image(&desk.read("sheet.png"), None, &Default::default()).unwrap();
+    // Four pictures of 160 pixels side by side, six below each other, 4 pixels between.
+    assert_eq!(sheet.sample.shape(), limpid::sample::Shape::image(1, 980, 652));
+    desk.write("labels.txt", "1\n2\n");
+    let said = desk.run("evaluate clean --model tiny --models models --labels labels.txt");
+    assert!(said.code == 2 && said.err.contains("2 labels for 12 samples"), "{}", said.err);
+}

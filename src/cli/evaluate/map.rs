@@ -1,0 +1,73 @@
+//! Whether latents of one label lie together: k-nearest-neighbour accuracy, beside PCA's.
+
+use serde::Serialize;
+
+use super::super::Error;
+use super::super::workers::each;
+use super::score::Noise;
+use crate::dataset::Dataset;
+use crate::infer::Session;
+use crate::quality::{Pca, knn_agrees};
+use crate::sample::{Latent, Sample};
+
+/// Neighbours that vote, as in published comparisons of maps.
+const NEIGHBORS: usize = 10;
+
+/// Points one worker classifies at a time.
+const SHARE: usize = 128;
+
+/// Leave-one-out accuracies, 0 to 1.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Map {
+    /// Numbers of a latent.
+    pub numbers: usize,
+    /// Neighbours that vote.
+    pub neighbors: usize,
+    /// Of the latents.
+    pub latent: f32,
+    /// Of as many principal components of the samples.
+    pub pca: f32,
+}
+
+/// Accuracies of the latents of noisy samples.
+///
+/// # Errors
+/// The latents are not vectors of one length, or a sample does not fit.
+pub(super) fn map(
+    session: &Session,
+    dataset: &Dataset,
+    noise: &Noise,
+    seed: u64,
+    labels: &[u32],
+) -> Result<Map, Error> {
+    let Some(shape) = session.input().fixed else {
+        let what = "--labels needs a model whose samples all have one shape: compact or dense";
+        return Err(Error::Usage(what.into()));
+    };
+    let noisy: Vec<Sample> = dataset.items.iter().map(|item| noise.noisy(item, seed)).collect();
+    let latents = each(&noisy, |_, sample| session.encode(sample, None), |_, _| ());
+    let latents = latents.into_iter().collect::<Result<Vec<Latent>, _>>()?;
+    let points: Vec<f32> =
+        latents.iter().flat_map(|l| l.planes.iter().flat_map(|p| p.data.clone())).collect();
+    let numbers = points.len() / latents.len();
+
+    let all: Vec<f32> = noisy.iter().flat_map(|s| s.data().iter().copied()).collect();
+    let pca = Pca::fit(&all, shape.numbers(), numbers);
+    let components: Vec<f32> = noisy.iter().flat_map(|s| pca.project(s.data(), numbers)).collect();
+    Ok(Map {
+        numbers,
+        neighbors: NEIGHBORS,
+        latent: accuracy(&points, labels),
+        pca: accuracy(&components, labels),
+    })
+}
+
+/// Share of points whose neighbours have their label.
+fn accuracy(points: &[f32], labels: &[u32]) -> f32 {
+    let n = points.len() / labels.len();
+    let shares: Vec<usize> = (0..labels.len()).step_by(SHARE).collect();
+    let agree = |_: usize, &start: &usize| {
+        knn_agrees(points, n, labels, NEIGHBORS, start..labels.len().min(start + SHARE))
+    };
+    each(&shares, agree, |_, _| ()).into_iter().sum::<usize>() as f32 / labels.len() as f32
+}

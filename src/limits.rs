@@ -29,10 +29,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body_bytes: 64 << 20,
+            body_bytes: 256 << 20,
             upload_bytes: 2 << 30,
-            image_pixels: 40_000_000,
-            image_side: 16_384,
+            image_pixels: 128_000_000,
+            image_side: 32_768,
             array_numbers: 16 << 20,
             samples: 256,
             archive_entries: 100_000,

@@ -21,7 +21,7 @@ use crate::limits::Limits;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LimitsReply {
     /// Sizes, in bytes, pixels, numbers and counts.
-    #[schema(value_type = Object, example = json!({"body_bytes": 67108864, "image_pixels": 40000000}))]
+    #[schema(value_type = Object, example = json!({"body_bytes": 268435456, "image_pixels": 128000000}))]
     #[serde(flatten)]
     limits: Limits,
     /// Seconds for the body of a request.

@@ -25,8 +25,8 @@ pub(super) struct Group {
 /// What samples came in.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Wrap {
-    /// An image file.
-    Picture(Carrier),
+    /// An image file, with a carrier for each image in it: several are the pages of a TIFF.
+    Pictures(Vec<Carrier>),
     /// An array of a format: npy, raw, csv, or JSON numbers.
     Array(Layout, Format),
     /// A WAV file.
@@ -70,7 +70,7 @@ fn read_source(
         Source::File(Format::Latent, _) => {
             Err(Problem::invalid("a latent file where a sample belongs; POST /decode takes latents"))
         }
-        Source::File(format, bytes) => picture(&bytes, Some(format), limits),
+        Source::File(format, bytes) => pictures(&bytes, Some(format), limits),
         Source::Raw(dims, dtype, bytes) => {
             spread(codec::read_raw(&bytes, &dims, dtype, limits)?, Format::Raw, spec, limits)
         }
@@ -86,7 +86,7 @@ fn read_value(
 ) -> Result<(Wrap, Vec<Sample>), Problem> {
     let member = |name: &str| value.get(name);
     if let Some(text) = member("image") {
-        return picture(&from_base64(text)?, None, limits);
+        return pictures(&from_base64(text)?, None, limits);
     }
     if let Some(data) = member("data") {
         return spread(codec::array_from_json(data, limits)?, Format::Json, spec, limits);
@@ -97,9 +97,10 @@ fn read_value(
     Err(Problem::invalid("expected one of image, data, tensor; POST /decode takes latents"))
 }
 
-fn picture(bytes: &[u8], format: Option<Format>, limits: &Limits) -> Result<(Wrap, Vec<Sample>), Problem> {
-    let picture = codec::read_image(bytes, format, limits)?;
-    Ok((Wrap::Picture(picture.carrier), vec![picture.sample]))
+fn pictures(bytes: &[u8], format: Option<Format>, limits: &Limits) -> Result<(Wrap, Vec<Sample>), Problem> {
+    let pictures = codec::read_images(bytes, format, limits)?;
+    let (carriers, samples) = pictures.into_iter().map(|picture| (picture.carrier, picture.sample)).unzip();
+    Ok((Wrap::Pictures(carriers), samples))
 }
 
 fn spread(

@@ -273,7 +273,7 @@ impl Wrap {
     /// The format samples in it are written in unless told otherwise.
     fn format(&self) -> Format {
         match self {
-            Wrap::Picture(carrier) => carrier.format,
+            Wrap::Pictures(carriers) => carriers[0].format,
             Wrap::Array(_, format) => *format,
             Wrap::Wave(_) => Format::Wav,
         }
@@ -290,6 +290,7 @@ impl Group {
             Format::Json | Format::Npy | Format::Raw => true,
             Format::Wav => is_one(Kind::Signal),
             Format::Csv => is_one(Kind::Signal) || kind == Kind::Vector,
+            Format::Tiff => kind == Kind::Image,
             _ => is_one(Kind::Image),
         };
         Format::ALL.into_iter().filter(can).collect()
@@ -323,7 +324,7 @@ impl Payload {
     /// How many numbers it holds.
     pub(super) fn numbers(&self) -> usize {
         match self {
-            Payload::Samples(_, samples) => samples.iter().map(|sample| sample.data().len()).sum(),
+            Payload::Samples(_, samples) => samples.iter().map(|sample| sample.shape().numbers()).sum(),
             Payload::Latent(_, latent) => latent.numbers(),
         }
     }
@@ -402,20 +403,25 @@ fn sample_entity(
         }
         Format::Wav => wave(wrap, samples, depth)?,
         Format::Csv => table(wrap, samples, depth)?,
-        image => match (samples, wrap) {
-            ([one], Wrap::Picture(carrier)) => codec::write_image(one, carrier, image, depth)?,
-            ([one], Wrap::Wave(_)) => {
-                codec::write_image(one, &Carrier::plain(image, Depth::U8), image, depth)?
-            }
-            ([one], Wrap::Array(layout, _)) => {
-                let carrier = Carrier::plain(image, depth_of(layout.dtype, image));
-                codec::write_image(one, &carrier, image, depth)?
-            }
-            (several, _) => {
-                let detail = format!("{image} holds one image, the array has {}; ask for npy", several.len());
-                return Err(Problem::new(Code::NotAcceptable, detail));
-            }
-        },
+        image if samples.len() > 1 && image != Format::Tiff => {
+            let detail =
+                format!("{image} holds one image, this has {}; ask for image/tiff or npy", samples.len());
+            return Err(Problem::new(Code::NotAcceptable, detail));
+        }
+        image => {
+            let plain = Carrier::plain(
+                image,
+                match wrap {
+                    Wrap::Array(layout, _) => depth_of(layout.dtype, image),
+                    _ => Depth::U8,
+                },
+            );
+            let pages: Vec<_> = match wrap {
+                Wrap::Pictures(carriers) => samples.iter().zip(carriers).collect(),
+                _ => samples.iter().map(|sample| (sample, &plain)).collect(),
+            };
+            codec::write_images(&pages, image, depth)?
+        }
     };
     Ok(Entity { bytes, format, tensor: None })
 }
@@ -479,9 +485,11 @@ fn to_array(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Arr
     let is_image = samples.iter().all(|sample| sample.shape().kind() == Kind::Image);
     let layout = match wrap {
         Wrap::Array(layout, _) => *layout,
-        Wrap::Picture(carrier) => {
-            Layout { dtype: dtype(carrier.depth), ..Layout::default_for(samples[0].shape()) }
-        }
+        Wrap::Pictures(carriers) => Layout {
+            dtype: dtype(carriers[0].depth),
+            batched: samples.len() > 1,
+            ..Layout::default_for(samples[0].shape())
+        },
         Wrap::Wave(_) => Layout::default_for(samples[0].shape()),
     };
     let layout = match depth {
@@ -549,7 +557,7 @@ mod tests {
             Format::Npy | Format::Raw | Format::Json => {
                 Wrap::Array(Layout::default_for(sample.shape()), format)
             }
-            image => Wrap::Picture(Carrier::plain(image, Depth::U8)),
+            image => Wrap::Pictures(vec![Carrier::plain(image, Depth::U8)]),
         };
         Group { name: None, wrap, samples: vec![sample] }
     }

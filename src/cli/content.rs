@@ -1,8 +1,8 @@
 //! Content of a file: the samples in it, and how they stood there, so that results can stand so again.
 
 use crate::codec::{
-    self, Array, Carrier, DType, Depth, Format, Layout, Picture, SampleSpec, Wave, read_image, read_npy,
-    write_image, write_npy,
+    self, Array, Carrier, DType, Depth, Format, Layout, SampleSpec, Wave, read_images, read_npy, write_images,
+    write_npy,
 };
 use crate::infer::Session;
 use crate::limits::Limits;
@@ -21,7 +21,8 @@ pub struct Content {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Form {
-    Picture(Carrier),
+    /// A carrier for each image: several are the pages of a TIFF.
+    Pictures(Vec<Carrier>),
     Array(Layout),
     Wave(Wave),
     /// A vector a row, or a step in time.
@@ -69,9 +70,9 @@ impl Content {
             }
             None if bytes.first().is_some_and(u8::is_ascii) => return Self::read_table(bytes, model, limits),
             _ => {
-                let picture = read_image(bytes, None, limits).map_err(|e| e.to_string())?;
-                let Picture { sample, carrier } = picture;
-                return Ok(Self { samples: vec![sample], form: Form::Picture(carrier) });
+                let pictures = read_images(bytes, None, limits).map_err(|e| e.to_string())?;
+                let (carriers, samples) = pictures.into_iter().map(|p| (p.carrier, p.sample)).unzip();
+                return Ok(Self { samples, form: Form::Pictures(carriers) });
             }
         };
         let spec = match model {
@@ -114,7 +115,7 @@ impl Content {
     /// The format it came in.
     pub fn format(&self) -> Format {
         match &self.form {
-            Form::Picture(carrier) => carrier.format,
+            Form::Pictures(carriers) => carriers[0].format,
             Form::Array(_) => Format::Npy,
             Form::Wave(_) => Format::Wav,
             Form::Table => Format::Csv,
@@ -152,7 +153,10 @@ impl Content {
         let first = results.first().ok_or("there is no sample in it")?;
         let (layout, same) = match &self.form {
             Form::Array(layout) => (*layout, layout.dtype),
-            Form::Picture(carrier) => (Layout::default_for(first.shape()), dtype(carrier.depth)),
+            Form::Pictures(carriers) => {
+                let layout = Layout { batched: results.len() > 1, ..Layout::default_for(first.shape()) };
+                (layout, dtype(carriers[0].depth))
+            }
             Form::Wave(_) | Form::Table => {
                 let batched = first.shape().kind() == Kind::Vector;
                 (Layout { batched, ..Layout::default_for(first.shape()) }, DType::F32)
@@ -164,19 +168,27 @@ impl Content {
     }
 
     fn image(&self, results: &[Sample], format: Format, fineness: Fineness) -> Result<Vec<u8>, String> {
-        let [result] = results else {
-            return Err(format!("holds {} samples, a {format} holds one; use --format npy", results.len()));
-        };
-        let carrier = match &self.form {
-            Form::Picture(carrier) => carrier.clone(),
-            Form::Array(layout) => Carrier::plain(format, depth(layout.dtype)),
-            Form::Wave(_) | Form::Table => Carrier::plain(format, Depth::U8),
-        };
+        if results.len() > 1 && format != Format::Tiff {
+            let count = results.len();
+            return Err(format!("holds {count} samples, a {format} holds one; use --format tif or npy"));
+        }
         let depth = fineness.depth();
         if depth.is_some_and(|depth| depth > finest(format)) {
             return Err(format!("{format} cannot hold this depth; use --format tiff or npy"));
         }
-        write_image(result, &carrier, format, depth).map_err(|e| e.to_string())
+        let plain;
+        let pages: Vec<_> = match &self.form {
+            Form::Pictures(carriers) => results.iter().zip(carriers).collect(),
+            Form::Array(layout) => {
+                plain = Carrier::plain(format, self::depth(layout.dtype));
+                results.iter().map(|result| (result, &plain)).collect()
+            }
+            Form::Wave(_) | Form::Table => {
+                plain = Carrier::plain(format, Depth::U8);
+                results.iter().map(|result| (result, &plain)).collect()
+            }
+        };
+        write_images(&pages, format, depth).map_err(|e| e.to_string())
     }
 }
 

@@ -14,6 +14,7 @@ mod picture;
 mod wav;
 mod zip;
 
+pub use crate::sample::Depth;
 pub use array::{
     Array, Axes, DType, Layout, SampleSpec, array_from_json, array_to_json, read_npy, read_raw,
     tensor_from_json, tensor_to_json, write_npy, write_raw,
@@ -21,7 +22,10 @@ pub use array::{
 pub use csv::{read_csv, write_csv};
 pub use format::Format;
 pub use latent::{latent_from_json, latent_to_json, read_latent, write_latent};
-pub use picture::{Carrier, Depth, Picture, read_image, write_image};
+pub use picture::{
+    Carrier, Picture, Resolution, Unit, decoded_bytes, held_depth, read_image, read_images, write_image,
+    write_images,
+};
 pub use wav::{Wave, read_wav, write_wav};
 pub use zip::{read_zip, walk_zip, write_zip};
 

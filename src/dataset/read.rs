@@ -29,7 +29,9 @@ pub(super) fn read(name: &str, bytes: &[u8], limits: &Limits, wanted: Wanted) ->
     } else if Format::sniff(bytes) == Some(Format::Wav) {
         vec![codec::read_wav(bytes, limits).map_err(|e| e.to_string())?.0]
     } else if Format::sniff(bytes).is_some_and(Format::is_image) {
-        vec![codec::read_image(bytes, None, limits).map_err(|e| e.to_string())?.sample]
+        let pictures = codec::read_images(bytes, None, limits).map_err(|e| e.to_string())?;
+        // All numbers are read again and again: as floats from the start.
+        pictures.into_iter().map(|picture| picture.sample.into_float()).collect()
     } else if Format::sniff(bytes) == Some(Format::Npy) {
         read_array(bytes, limits, wanted)?
     } else if is_table(name) {

@@ -16,11 +16,17 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// The statistics of `data`, summed in `f64` in order.
+    /// The statistics of `data`.
     pub fn of(data: &[f32]) -> Self {
-        let n = data.len().max(1) as f64;
-        let mean = data.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-        let variance = data.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
+        Self::of_parts(data.len(), |start, out| out.copy_from_slice(&data[start..start + out.len()]))
+    }
+
+    /// The statistics of `count` numbers, any part of which `read` writes out: so that all of them need not be
+    /// in memory. Summed in `f64` in a fixed order.
+    pub(super) fn of_parts(count: usize, read: impl Fn(usize, &mut [f32])) -> Self {
+        let n = count.max(1) as f64;
+        let mean = sum(count, &read, |v| v) / n;
+        let variance = sum(count, &read, |v| (v - mean) * (v - mean)) / n;
         let std = variance.sqrt() as f32;
         // Below this the differences are rounding of the mean, not content.
         let floor = (mean.abs() as f32) * 1e-6 + f32::MIN_POSITIVE;
@@ -36,6 +42,20 @@ impl Stats {
     pub fn restore(&self, data: &mut [f32]) {
         data.iter_mut().for_each(|v| *v = *v * self.std + self.mean);
     }
+}
+
+/// The sum of `of` over all numbers, in 8 chains, so that one addition need not wait for the one before.
+fn sum(count: usize, read: impl Fn(usize, &mut [f32]), of: impl Fn(f64) -> f64) -> f64 {
+    let mut part = [0.0; 4096];
+    let mut sums = [0.0; 8];
+    for start in (0..count).step_by(part.len()) {
+        let part = &mut part[..4096.min(count - start)];
+        read(start, part);
+        for eight in part.chunks(8) {
+            sums.iter_mut().zip(eight).for_each(|(sum, v)| *sum += of(f64::from(*v)));
+        }
+    }
+    sums.iter().sum()
 }
 
 /// One map or vector of a latent.

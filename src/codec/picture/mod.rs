@@ -4,14 +4,16 @@ mod jpeg;
 mod plane;
 mod pnm;
 mod read;
+mod resolution;
 mod tiff;
 mod write;
 
-pub use read::read_image;
-pub use write::write_image;
+pub use read::{decoded_bytes, read_image, read_images};
+pub use resolution::{Resolution, Unit};
+pub use write::{held_depth, write_image, write_images};
 
 use super::Format;
-use crate::sample::Sample;
+use crate::sample::{Depth, Sample};
 
 /// An image file, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,27 +34,18 @@ pub struct Carrier {
     pub format: Format,
     /// How fine its values are.
     pub depth: Depth,
-    /// Opacity, row by row, one number per pixel, in the range of the sample; none for opaque formats.
-    pub alpha: Option<Vec<f32>>,
+    /// Opacity, a gray image of the same size; none for opaque formats.
+    pub alpha: Option<Sample>,
     /// The ICC colour profile, as it stood in the file.
     pub icc: Option<Vec<u8>>,
-}
-
-/// How fine the values of an image file are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Depth {
-    /// 8 bits or fewer: 0..255 is 0..1.
-    U8,
-    /// 16 bits: 0..65535 is 0..1.
-    U16,
-    /// 32-bit float, kept as it is.
-    F32,
+    /// Pixels per unit of length.
+    pub resolution: Option<Resolution>,
 }
 
 impl Carrier {
     /// The carrier of an image that came from no image file: opaque, without a profile.
     pub fn plain(format: Format, depth: Depth) -> Self {
-        Self { format, depth, alpha: None, icc: None }
+        Self { format, depth, alpha: None, icc: None, resolution: None }
     }
 }
 

@@ -1,34 +1,37 @@
-//! Planes: interleaved pixels of any number type to planar `f32` and back, and turning them upright.
+//! Planes: interleaved pixels of any number type to planes and back, and turning them upright.
+
+use std::borrow::Cow;
 
 use super::super::{Error, Result};
-use crate::sample::{Sample, Shape};
+use crate::sample::{Number, Sample, Shape};
 
 /// Colour planes and opacity as a file holds them, before they are a sample.
-pub(super) struct Planes {
+pub(super) struct Planes<T> {
     pub(super) channels: usize,
     pub(super) height: usize,
     pub(super) width: usize,
     /// `(C,H,W)`
-    pub(super) color: Vec<f32>,
+    pub(super) color: Vec<T>,
     /// `(H,W)`
-    pub(super) alpha: Option<Vec<f32>>,
+    pub(super) alpha: Option<Vec<T>>,
 }
 
-impl Planes {
+impl<T: Number> Planes<T> {
     /// The planes of `pixels`, which hold `channels` values each and one more if `has_alpha`.
-    pub(super) fn split<T: Copy>(
-        pixels: &[T],
+    pub(super) fn split(
+        pixels: Vec<T>,
         (channels, has_alpha): (usize, bool),
         (width, height): (usize, usize),
-        to_f32: impl Fn(T) -> f32,
     ) -> Self {
         let stride = channels + usize::from(has_alpha);
+        if stride == 1 {
+            return Self { channels, height, width, color: pixels, alpha: None };
+        }
         let mut color = Vec::with_capacity(channels * width * height);
         for channel in 0..channels {
-            color.extend(pixels.iter().skip(channel).step_by(stride).map(|&v| to_f32(v)));
+            color.extend(pixels.iter().skip(channel).step_by(stride));
         }
-        let alpha =
-            has_alpha.then(|| pixels.iter().skip(channels).step_by(stride).map(|&v| to_f32(v)).collect());
+        let alpha = has_alpha.then(|| pixels.iter().skip(channels).step_by(stride).copied().collect());
         Self { channels, height, width, color, alpha }
     }
 
@@ -37,7 +40,7 @@ impl Planes {
         let (w, h) = (self.width, self.height);
         if (2..=8).contains(&orientation) {
             let turn =
-                |data: &[f32]| data.chunks_exact(w * h).flat_map(|p| turned(p, w, h, orientation)).collect();
+                |data: &[T]| data.chunks_exact(w * h).flat_map(|p| turned(p, w, h, orientation)).collect();
             self.color = turn(&self.color);
             self.alpha = self.alpha.map(|alpha| turn(&alpha));
         }
@@ -47,13 +50,11 @@ impl Planes {
         self
     }
 
-    /// The sample, and the opacity beside it.
-    pub(super) fn into_sample(self) -> Result<(Sample, Option<Vec<f32>>)> {
-        let sample = Sample::new(Shape::image(self.channels, self.height, self.width), self.color)?;
-        if let Some(alpha) = &self.alpha {
-            super::super::check_finite(alpha)?;
-        }
-        Ok((sample, self.alpha))
+    /// The sample, and the opacity beside it as a gray one.
+    pub(super) fn into_samples(self) -> Result<(Sample, Option<Sample>)> {
+        let sample = T::sample(Shape::image(self.channels, self.height, self.width), self.color)?;
+        let opacity = self.alpha.map(|alpha| T::sample(Shape::image(1, self.height, self.width), alpha));
+        Ok((sample, opacity.transpose()?))
     }
 }
 
@@ -62,7 +63,7 @@ impl Planes {
 /// # Source
 /// EXIF 2.32, tag 0x0112: 2 mirrored, 3 turned by 180 degrees, 4 upside down, 5 transposed, 6 to be turned
 /// clockwise, 7 transposed across the other diagonal, 8 to be turned counter-clockwise.
-fn turned(plane: &[f32], w: usize, h: usize, orientation: u8) -> Vec<f32> {
+fn turned<T: Copy>(plane: &[T], w: usize, h: usize, orientation: u8) -> Vec<T> {
     let (width, height) = if orientation >= 5 { (h, w) } else { (w, h) };
     let from = |y: usize, x: usize| match orientation {
         2 => (y, w - 1 - x),
@@ -82,25 +83,26 @@ fn turned(plane: &[f32], w: usize, h: usize, orientation: u8) -> Vec<f32> {
 }
 
 /// Pixels with opacity behind the colours, as a file holds them.
-pub(super) fn join<T>(sample: &Sample, alpha: Option<&[f32]>, from_f32: impl Fn(f32) -> T) -> Vec<T> {
+pub(super) fn join<'a, T: Number>(sample: &'a Sample, alpha: Option<&Sample>) -> Cow<'a, [T]> {
     let channels = sample.shape().channels();
-    let pixels = sample.data().len() / channels;
-    let mut joined = Vec::with_capacity(pixels * (channels + usize::from(alpha.is_some())));
-    for pixel in 0..pixels {
-        joined.extend((0..channels).map(|c| from_f32(sample.data()[c * pixels + pixel])));
-        joined.extend(alpha.map(|alpha| from_f32(alpha[pixel])));
+    let stride = channels + usize::from(alpha.is_some());
+    if let Some(own) = T::of(sample).filter(|_| stride == 1) {
+        return Cow::Borrowed(own);
     }
-    joined
-}
-
-/// 0..1 to 0..255, clamped and rounded half away from zero.
-pub(super) fn to_u8(v: f32) -> u8 {
-    (v.clamp(0.0, 1.0) * 255.0).round() as u8
-}
-
-/// 0..1 to 0..65535, clamped and rounded half away from zero.
-pub(super) fn to_u16(v: f32) -> u16 {
-    (v.clamp(0.0, 1.0) * 65535.0).round() as u16
+    let pixels = sample.shape().numbers() / channels;
+    let mut joined = vec![T::from_f32(0.0); pixels * stride];
+    let mut part = [0.0; 1024];
+    let mut put = |plane: &Sample, first: usize, at: usize| {
+        for start in (0..pixels).step_by(part.len()) {
+            let part = &mut part[..1024.min(pixels - start)];
+            plane.read(first + start, part);
+            let places = joined[start * stride + at..].iter_mut().step_by(stride);
+            places.zip(part).for_each(|(place, v)| *place = T::from_f32(*v));
+        }
+    };
+    (0..channels).for_each(|c| put(sample, c * pixels, c));
+    alpha.into_iter().for_each(|alpha| put(alpha, 0, channels));
+    Cow::Owned(joined)
 }
 
 /// Channels, height and width of an image sample of 1 or 3 channels.
@@ -122,27 +124,19 @@ mod tests {
             let image = image::RgbaImage::from_raw(5, 3, pixels.clone()).unwrap();
             let mut image = image::DynamicImage::from(image);
             image.apply_orientation(image::metadata::Orientation::from_exif(exif).unwrap());
-            let planes = Planes::split(&pixels, (3, true), (5, 3), f32::from).upright(exif);
+            let planes = Planes::split(pixels.clone(), (3, true), (5, 3)).upright(exif);
             assert_eq!((planes.width as u32, planes.height as u32), (image.width(), image.height()));
-            let expected =
-                Planes::split(image.as_bytes(), (3, true), (planes.width, planes.height), f32::from);
+            let expected = Planes::split(image.as_bytes().to_vec(), (3, true), (planes.width, planes.height));
             assert_eq!((planes.color, planes.alpha), (expected.color, expected.alpha), "{exif}");
         }
     }
 
     #[test]
-    fn every_integer_value_survives() {
-        for v in 0..=255u8 {
-            assert_eq!(to_u8(f32::from(v) / 255.0), v);
-        }
-        for v in 0..=65535u16 {
-            assert_eq!(to_u16(f32::from(v) / 65535.0), v);
-        }
-    }
-
-    #[test]
-    fn values_outside_the_range_are_clamped() {
-        assert_eq!([to_u8(-0.5), to_u8(0.5), to_u8(7.0)], [0, 128, 255]);
-        assert_eq!([to_u16(-0.5), to_u16(7.0)], [0, 65535]);
+    fn what_was_split_joins_again() {
+        let pixels: Vec<u16> = (0..4 * 1500).collect();
+        let (sample, alpha) = Planes::split(pixels.clone(), (3, true), (50, 30)).into_samples().unwrap();
+        assert_eq!(*join::<u16>(&sample, alpha.as_ref()), pixels);
+        let (gray, _) = Planes::split(pixels.clone(), (1, false), (200, 30)).into_samples().unwrap();
+        assert!(matches!(join::<u16>(&gray, None), Cow::Borrowed(own) if own == pixels));
     }
 }

@@ -3,14 +3,14 @@
 
 use super::super::Result;
 use super::Depth;
-use super::plane::{extents, join, to_u8, to_u16};
+use super::plane::{extents, join};
 use crate::sample::Sample;
 
 /// `sample` as binary PGM or PPM, or as PAM if it has opacity, of 8 or 16 bits.
 ///
 /// # Source
 /// The netpbm manual, pages pgm(5), ppm(5) and pam(5): 16-bit values are big-endian.
-pub(super) fn write(sample: &Sample, alpha: Option<&[f32]>, depth: Depth) -> Result<Vec<u8>> {
+pub(super) fn write(sample: &Sample, alpha: Option<&Sample>, depth: Depth) -> Result<Vec<u8>> {
     let (channels, height, width) = extents(sample)?;
     let most = if depth == Depth::U8 { 255 } else { 65535 };
     let mut file = match (channels, alpha) {
@@ -25,8 +25,8 @@ pub(super) fn write(sample: &Sample, alpha: Option<&[f32]>, depth: Depth) -> Res
     }
     .into_bytes();
     match depth {
-        Depth::U8 => file.extend(join(sample, alpha, to_u8)),
-        _ => file.extend(join(sample, alpha, to_u16).into_iter().flat_map(u16::to_be_bytes)),
+        Depth::U8 => file.extend_from_slice(&join(sample, alpha)),
+        _ => file.extend(join(sample, alpha).iter().flat_map(|v: &u16| v.to_be_bytes())),
     }
     Ok(file)
 }
@@ -38,7 +38,8 @@ mod tests {
 
     #[test]
     fn gray_is_pgm_colour_is_ppm_and_opacity_is_pam() {
-        let opaque = Some(&[1.0; 6][..]);
+        let ones = Sample::from_bytes(crate::sample::Shape::image(1, 2, 3), vec![255; 6]).unwrap();
+        let opaque = Some(&ones);
         for (channels, alpha, magic) in
             [(1, None, b"P5"), (3, None, b"P6"), (1, opaque, b"P7"), (3, opaque, b"P7")]
         {

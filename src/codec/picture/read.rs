@@ -7,28 +7,64 @@ use image::{DynamicImage, ImageDecoder, ImageError};
 
 use super::super::{Error, Format, Result, check_shape};
 use super::plane::Planes;
-use super::{Carrier, Depth, Picture, jpeg, tiff};
+use super::resolution::{self, Resolution};
+use super::{Carrier, Picture, jpeg, tiff};
 use crate::limits::Limits;
-use crate::sample::Shape;
+use crate::sample::{Number, Shape};
 
-/// The image in a file: of `format`, or of what its first bytes say.
+/// The images in a file: of `format`, or of what its first bytes say. One, except for TIFF, which may have many
+/// pages; smaller copies of a page (thumbnails) are left out.
 ///
-/// Gray stays gray and 16 bits stay 16 bits; palettes and 1, 2 and 4 bits are expanded to 8; WebP has no gray.
-/// Opacity and ICC profile go to the carrier, EXIF orientation is applied, other metadata is dropped.
+/// Gray stays gray and 16 bits stay 16 bits; palettes and 1, 2 and 4 bits are expanded to 8; WebP has no gray; CMYK
+/// in a JPEG becomes RGB. Opacity, ICC profile and resolution go to the carrier, EXIF orientation is applied, other
+/// metadata is dropped.
 ///
 /// # Errors
-/// [`Error::TooLarge`] by the header alone, before anything is decoded; [`Error::Malformed`] where the file is
-/// empty, cut, damaged or of another format than stated; [`Error::Unsupported`] for animations, stacks of
-/// pages and colour models other than gray and RGB, by name; [`Error::NonFinite`] in float images.
-pub fn read_image(bytes: &[u8], format: Option<Format>, limits: &Limits) -> Result<Picture> {
+/// [`Error::TooLarge`] by the header alone, before anything is decoded, with all pages counted together;
+/// [`Error::Malformed`] where the file is empty, cut, damaged or of another format than stated;
+/// [`Error::Unsupported`] for animations and colour models other than these, by name; [`Error::NonFinite`] in float
+/// images.
+pub fn read_images(bytes: &[u8], format: Option<Format>, limits: &Limits) -> Result<Vec<Picture>> {
     let format = settle_format(bytes, format)?;
-    let (planes, depth, icc) = match format {
-        Format::Tiff => tiff::read(bytes, limits)?,
-        _ => read_by_crate(bytes, format, limits)?,
-    };
-    let icc = icc.filter(|profile| profile_fits(profile, planes.channels));
-    let (sample, alpha) = planes.into_sample()?;
-    Ok(Picture { sample, carrier: Carrier { format, depth, alpha, icc } })
+    match format {
+        Format::Tiff => tiff::read(bytes, limits),
+        _ => Ok(vec![read_by_crate(bytes, format, limits)?]),
+    }
+}
+
+/// The one image in a file, see [`read_images`].
+///
+/// # Errors
+/// Also [`Error::Unsupported`] for several pages.
+pub fn read_image(bytes: &[u8], format: Option<Format>, limits: &Limits) -> Result<Picture> {
+    let mut pictures = read_images(bytes, format, limits)?;
+    match pictures.len() {
+        1 => Ok(pictures.remove(0)),
+        pages => Err(Error::unsupported(format!(
+            "a TIFF with {pages} pages is not accepted here; send each page alone, or all as an npy array (B,H,W)"
+        ))),
+    }
+}
+
+/// Bytes that the images in a file take once they are decoded, as its header tells: nothing is decoded.
+///
+/// # Errors
+/// As for [`read_images`], as far as the header tells.
+pub fn decoded_bytes(bytes: &[u8], format: Option<Format>, limits: &Limits) -> Result<usize> {
+    let format = settle_format(bytes, format)?;
+    let reader = Cursor::new(bytes);
+    let failed = |error| from_crate(format, error);
+    let most = |decoder: &dyn Fn() -> image::ImageResult<u64>| decoder().map(|n| n as usize).map_err(failed);
+    check_png_size(bytes, format, limits)?;
+    match format {
+        Format::Tiff => tiff::decoded_bytes(bytes, limits),
+        Format::Png => {
+            most(&|| Ok(PngDecoder::with_limits(reader.clone(), memory_limit(limits))?.total_bytes()))
+        }
+        Format::Jpeg => most(&|| Ok(JpegDecoder::new(reader.clone())?.total_bytes())),
+        Format::WebP => most(&|| Ok(WebPDecoder::new(reader.clone())?.total_bytes())),
+        _ => most(&|| Ok(PnmDecoder::new(reader.clone())?.total_bytes())),
+    }
 }
 
 /// The format the bytes are read as, when what is stated and what is seen agree.
@@ -52,22 +88,22 @@ fn settle_format(bytes: &[u8], stated: Option<Format>) -> Result<Format> {
     }
 }
 
-type Read = (Planes, Depth, Option<Vec<u8>>);
-
-fn read_by_crate(bytes: &[u8], format: Format, limits: &Limits) -> Result<Read> {
+fn read_by_crate(bytes: &[u8], format: Format, limits: &Limits) -> Result<Picture> {
     let failed = |error| from_crate(format, error);
     let reader = Cursor::new(bytes);
+    check_png_size(bytes, format, limits)?;
+    let resolution = resolution::read(bytes, format);
     match format {
         Format::Png => {
             let decoder = PngDecoder::with_limits(reader, memory_limit(limits)).map_err(failed)?;
             if decoder.is_apng().map_err(failed)? {
                 return Err(animated(format));
             }
-            decode(decoder, format, limits)
+            decode(decoder, format, resolution, limits)
         }
         Format::Jpeg => {
             jpeg::check_complete(bytes)?;
-            decode(JpegDecoder::new(reader).map_err(failed)?, format, limits)
+            decode(JpegDecoder::new(reader).map_err(failed)?, format, resolution, limits)
         }
         Format::WebP => {
             check_riff_length(bytes)?;
@@ -75,9 +111,21 @@ fn read_by_crate(bytes: &[u8], format: Format, limits: &Limits) -> Result<Read> 
             if decoder.has_animation() {
                 return Err(animated(format));
             }
-            decode(decoder, format, limits)
+            decode(decoder, format, resolution, limits)
         }
-        _ => decode(PnmDecoder::new(reader).map_err(failed)?, format, limits),
+        _ => decode(PnmDecoder::new(reader).map_err(failed)?, format, resolution, limits),
+    }
+}
+
+/// The size that a PNG states. The decoder has a limit of its own on it, and tells it in other words.
+fn check_png_size(bytes: &[u8], format: Format, limits: &Limits) -> Result<()> {
+    let side =
+        |at: usize| bytes.get(at..at + 4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize);
+    match (side(16), side(20)) {
+        (Some(width), Some(height)) if format == Format::Png => {
+            check_shape(Shape::image(1, height, width), limits)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -95,32 +143,53 @@ fn animated(format: Format) -> Error {
     Error::unsupported(format!("animated {format} is not accepted; send one frame"))
 }
 
-fn decode(mut decoder: impl ImageDecoder, format: Format, limits: &Limits) -> Result<Read> {
+fn decode(
+    mut decoder: impl ImageDecoder,
+    format: Format,
+    resolution: Option<Resolution>,
+    limits: &Limits,
+) -> Result<Picture> {
     let failed = |error| from_crate(format, error);
     let (width, height) = decoder.dimensions();
     let size = (width as usize, height as usize);
     check_shape(Shape::image(1, size.1, size.0), limits)?;
     decoder.set_limits(memory_limit(limits)).map_err(failed)?;
-    let icc = decoder.icc_profile().map_err(failed)?;
-    let orientation = decoder.orientation().map_err(failed)?.to_exif();
+    let page = Page {
+        format,
+        icc: decoder.icc_profile().map_err(failed)?,
+        orientation: decoder.orientation().map_err(failed)?.to_exif(),
+        resolution,
+    };
     let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     let layout = (if image.color().has_color() { 3 } else { 1 }, image.color().has_alpha());
-    let (planes, depth) = match &image {
-        DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_) => {
-            let flat = image.as_flat_samples_f32().map(|f| f.samples).unwrap_or_default();
-            (Planes::split(flat, layout, size, |v| v), Depth::F32)
-        }
-        _ => match (image.as_flat_samples_u8(), image.as_flat_samples_u16()) {
-            (Some(flat), _) => {
-                (Planes::split(flat.samples, layout, size, |v| f32::from(v) / 255.0), Depth::U8)
-            }
-            (_, Some(flat)) => {
-                (Planes::split(flat.samples, layout, size, |v| f32::from(v) / 65535.0), Depth::U16)
-            }
-            _ => return Err(Error::unsupported(format!("{format} with pixels of {:?}", image.color()))),
-        },
-    };
-    Ok((planes.upright(orientation), depth, icc))
+    match image {
+        DynamicImage::ImageRgb32F(image) => page.finish(Planes::split(image.into_raw(), layout, size)),
+        DynamicImage::ImageRgba32F(image) => page.finish(Planes::split(image.into_raw(), layout, size)),
+        DynamicImage::ImageLuma16(image) => page.finish(Planes::split(image.into_raw(), layout, size)),
+        DynamicImage::ImageLumaA16(image) => page.finish(Planes::split(image.into_raw(), layout, size)),
+        DynamicImage::ImageRgb16(image) => page.finish(Planes::split(image.into_raw(), layout, size)),
+        DynamicImage::ImageRgba16(image) => page.finish(Planes::split(image.into_raw(), layout, size)),
+        other => page.finish(Planes::split(other.into_bytes(), layout, size)),
+    }
+}
+
+/// What is told of an image beside its pixels.
+pub(super) struct Page {
+    pub(super) format: Format,
+    pub(super) icc: Option<Vec<u8>>,
+    pub(super) orientation: u8,
+    pub(super) resolution: Option<Resolution>,
+}
+
+impl Page {
+    /// The picture with these pixels.
+    pub(super) fn finish<T: Number>(self, planes: Planes<T>) -> Result<Picture> {
+        let Self { format, icc, orientation, resolution } = self;
+        let icc = icc.filter(|profile| profile_fits(profile, planes.channels));
+        let (sample, alpha) = planes.upright(orientation).into_samples()?;
+        let resolution = resolution.map(|resolution| resolution.upright(orientation));
+        Ok(Picture { sample, carrier: Carrier { format, depth: T::DEPTH, alpha, icc, resolution } })
+    }
 }
 
 /// What a decoder may allocate: the largest image there may be, at 8 bytes a pixel, twice for its own use.
@@ -163,6 +232,7 @@ mod tests {
     use super::super::super::write_image;
     use super::super::testing::example;
     use super::*;
+    use crate::sample::Depth;
 
     const IMAGES: [Format; 5] = [Format::Png, Format::Jpeg, Format::Tiff, Format::WebP, Format::Pnm];
 
@@ -230,9 +300,12 @@ mod tests {
 
     #[test]
     fn a_header_over_the_limits_is_refused_before_decoding() {
-        let error = read(&png_header(100_000, 100_000)).unwrap_err();
-        assert_eq!(error, Error::TooLarge { what: "image side", limit: 16_384, actual: 100_000 });
-        let error = read(&png_header(10_000, 10_000)).unwrap_err();
+        for side in [100_000, 1 << 31, u32::MAX] {
+            let error = read(&png_header(side, side)).unwrap_err();
+            let expected = Error::TooLarge { what: "image side", limit: 32_768, actual: u64::from(side) };
+            assert_eq!(error, expected);
+        }
+        let error = read(&png_header(20_000, 20_000)).unwrap_err();
         assert!(matches!(error, Error::TooLarge { what: "image pixels", .. }), "{error}");
         let error = read(b"P5\n100000 100000\n255\n").unwrap_err();
         assert!(matches!(error, Error::TooLarge { what: "image side", .. }), "{error}");

@@ -6,23 +6,23 @@ use image::codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder};
 use image::{ExtendedColorType, ImageEncoder, ImageError, ImageResult};
 
 use super::super::{Error, Format, Result};
-use super::plane::{extents, join, to_u8, to_u16};
+use super::plane::{extents, join};
 use super::read::{one_line, profile_fits};
-use super::{Carrier, Depth, pnm, tiff};
-use crate::sample::Sample;
+use super::{Carrier, pnm, resolution, tiff};
+use crate::sample::{Depth, Sample};
 
 /// JPEG quality, of 1..=100: high enough that its blocks are not taken for the model's work.
-const JPEG_QUALITY: u8 = 90;
+pub const JPEG_QUALITY: u8 = 90;
 
-/// `sample` as a file of `format`, with the opacity and the profile of `carrier` put back.
+/// `sample` as a file of `format`, with the opacity, the profile and the resolution of `carrier` put back.
 ///
 /// # Depth
 /// `depth`, or the carrier's, as far as the format goes: PNG and PNM hold 8 and 16 bits (float becomes 16),
 /// TIFF all three, JPEG and lossless WebP 8. Integer depths clamp to [0, 1] and round half away from zero.
 ///
 /// # What is lost
-/// JPEG (quality 90) has no opacity; PNM has no profile; WebP writes gray as colour. A profile of another
-/// colour model than the sample's is left out. With opacity, PNM is written as PAM.
+/// JPEG (quality 90) has no opacity; PNM has no profile; PNM and WebP have no resolution; WebP writes gray as colour.
+/// A profile of another colour model than the sample's is left out. With opacity, PNM is written as PAM.
 ///
 /// # Errors
 /// [`Error::Shape`] for anything but images of 1 or 3 channels, or opacity of another size;
@@ -33,38 +33,30 @@ pub fn write_image(
     format: Format,
     depth: Option<Depth>,
 ) -> Result<Vec<u8>> {
-    let (channels, height, width) = extents(sample)?;
-    let alpha = carrier.alpha.as_deref().filter(|_| format != Format::Jpeg);
-    if let Some(alpha) = alpha.filter(|alpha| alpha.len() != width * height) {
-        let expected = format!("opacity of {width}x{height} pixels");
-        return Err(Error::shape(expected, format!("{} numbers", alpha.len())));
-    }
-    let icc = carrier.icc.as_ref().filter(|profile| profile_fits(profile, channels));
-    let depth = held_depth(format, depth.unwrap_or(carrier.depth));
-    match format {
-        Format::Tiff => return tiff::write(sample, alpha, icc.map(Vec::as_slice), depth),
-        Format::Pnm => return pnm::write(sample, alpha, depth),
-        _ => {}
-    }
-    let pixels = Pixels::new(sample, alpha, depth)?;
-    let icc_color = icc.filter(|profile| profile_fits(profile, 3));
-    let mut file = Vec::new();
-    let out = Cursor::new(&mut file);
-    let written = match format {
-        Format::Png => pixels.encode(PngEncoder::new(out), icc),
-        Format::Jpeg => pixels.encode(JpegEncoder::new_with_quality(out, JPEG_QUALITY), icc),
-        // The file is colour, whatever the sample is.
-        Format::WebP => pixels.encode(WebPEncoder::new_lossless(out), icc_color),
-        other => return Err(Error::unsupported(format!("{other} is not an image format"))),
-    };
-    written.map_err(|error| {
-        Error::unsupported(format!("{format} cannot hold this image: {}", one_line(&error.to_string())))
-    })?;
-    Ok(file)
+    write_images(&[(sample, carrier)], format, depth)
 }
 
-/// The finest depth of `format` that is not finer than asked for, except that float falls to 16 bits.
-fn held_depth(format: Format, depth: Depth) -> Depth {
+/// Several images as the pages of a TIFF; one as a file of any format, see [`write_image`].
+///
+/// # Errors
+/// Also [`Error::Unsupported`] for several images in another format.
+pub fn write_images(pages: &[(&Sample, &Carrier)], format: Format, depth: Option<Depth>) -> Result<Vec<u8>> {
+    let pages = pages.iter().map(|(sample, carrier)| Page::new(sample, carrier, format, depth));
+    let pages = pages.collect::<Result<Vec<_>>>()?;
+    match (format, pages.as_slice()) {
+        (Format::Tiff, pages) => tiff::write(pages),
+        (Format::Pnm, [page]) => pnm::write(page.sample, page.alpha, page.depth),
+        (_, [page]) => page.encode(format),
+        (format, pages) => {
+            let what = format!("{format} holds one image, not {}; ask for image/tiff", pages.len());
+            Err(Error::unsupported(what))
+        }
+    }
+}
+
+/// How fine the values of a file of `format` are that is asked to be as fine as `depth`: no finer than that, except
+/// that float falls to 16 bits.
+pub fn held_depth(format: Format, depth: Depth) -> Depth {
     match (format, depth) {
         (Format::Jpeg | Format::WebP, _) => Depth::U8,
         (Format::Png | Format::Pnm, Depth::F32) => Depth::U16,
@@ -72,41 +64,85 @@ fn held_depth(format: Format, depth: Depth) -> Depth {
     }
 }
 
-/// Integer pixels in the byte order that encoders take: the machine's.
-struct Pixels {
-    bytes: Vec<u8>,
-    width: u32,
-    height: u32,
-    color: ExtendedColorType,
+/// One image as it is to be written.
+pub(super) struct Page<'a> {
+    pub(super) sample: &'a Sample,
+    pub(super) alpha: Option<&'a Sample>,
+    pub(super) icc: Option<&'a [u8]>,
+    pub(super) resolution: Option<resolution::Resolution>,
+    pub(super) depth: Depth,
+    pub(super) channels: usize,
+    pub(super) width: u32,
+    pub(super) height: u32,
 }
 
-impl Pixels {
-    fn new(sample: &Sample, alpha: Option<&[f32]>, depth: Depth) -> Result<Self> {
-        use ExtendedColorType::{L8, L16, La8, La16, Rgb8, Rgb16, Rgba8, Rgba16};
+impl<'a> Page<'a> {
+    fn new(sample: &'a Sample, carrier: &'a Carrier, format: Format, depth: Option<Depth>) -> Result<Self> {
         let (channels, height, width) = extents(sample)?;
-        let (bytes, wide) = match depth {
-            Depth::U8 => (join(sample, alpha, to_u8), false),
-            _ => (join(sample, alpha, to_u16).into_iter().flat_map(u16::to_ne_bytes).collect(), true),
-        };
-        let color = match (channels, alpha.is_some(), wide) {
-            (1, false, false) => L8,
-            (1, false, true) => L16,
-            (1, true, false) => La8,
-            (1, true, true) => La16,
-            (_, false, false) => Rgb8,
-            (_, false, true) => Rgb16,
-            (_, true, false) => Rgba8,
-            (_, true, true) => Rgba16,
-        };
+        let alpha = carrier.alpha.as_ref().filter(|_| format != Format::Jpeg);
+        if let Some(alpha) = alpha.filter(|alpha| alpha.shape().numbers() != width * height) {
+            return Err(Error::shape(format!("opacity of {width}x{height} pixels"), alpha.shape()));
+        }
+        let icc = carrier.icc.as_deref().filter(|profile| profile_fits(profile, channels));
+        let depth = held_depth(format, depth.unwrap_or(carrier.depth));
         let side = |n| u32::try_from(n).map_err(|_| Error::shape("sides below 2^32", n));
-        Ok(Self { bytes, width: side(width)?, height: side(height)?, color })
+        let (width, height) = (side(width)?, side(height)?);
+        Ok(Self { sample, alpha, icc, resolution: carrier.resolution, depth, channels, width, height })
     }
 
-    fn encode(&self, mut encoder: impl ImageEncoder, icc: Option<&Vec<u8>>) -> ImageResult<()> {
-        if let Some(profile) = icc {
-            encoder.set_icc_profile(profile.clone()).map_err(ImageError::Unsupported)?;
+    /// The file, by the `image` crate.
+    fn encode(&self, format: Format) -> Result<Vec<u8>> {
+        // Noise does not shrink: the file is hardly smaller than its pixels, and growing would copy it.
+        let mut file = Vec::with_capacity(self.sample.shape().numbers() * self.depth.bytes() + 1024);
+        let out = Cursor::new(&mut file);
+        let written = match format {
+            Format::Png => self.encode_by(PngEncoder::new(out), self.icc),
+            Format::Jpeg => {
+                let mut encoder = JpegEncoder::new_with_quality(out, JPEG_QUALITY);
+                self.resolution.into_iter().for_each(|r| encoder.set_pixel_density(resolution::for_jpeg(r)));
+                self.encode_by(encoder, self.icc)
+            }
+            // The file is colour, whatever the sample is.
+            Format::WebP => {
+                let icc = self.icc.filter(|profile| profile_fits(profile, 3));
+                self.encode_by(WebPEncoder::new_lossless(out), icc)
+            }
+            other => return Err(Error::unsupported(format!("{other} is not an image format"))),
+        };
+        written.map_err(|error| {
+            Error::unsupported(format!("{format} cannot hold this image: {}", one_line(&error.to_string())))
+        })?;
+        if let Some(resolution) = self.resolution.filter(|_| format == Format::Png) {
+            resolution::put_png(&mut file, resolution);
         }
-        encoder.write_image(&self.bytes, self.width, self.height, self.color)
+        Ok(file)
+    }
+
+    fn encode_by(&self, mut encoder: impl ImageEncoder, icc: Option<&[u8]>) -> ImageResult<()> {
+        use ExtendedColorType::{L8, L16, La8, La16, Rgb8, Rgb16, Rgba8, Rgba16};
+        if let Some(profile) = icc {
+            encoder.set_icc_profile(profile.to_vec()).map_err(ImageError::Unsupported)?;
+        }
+        let has_alpha = self.alpha.is_some();
+        if self.depth == Depth::U8 {
+            let color = match (self.channels, has_alpha) {
+                (1, false) => L8,
+                (1, true) => La8,
+                (_, false) => Rgb8,
+                (_, true) => Rgba8,
+            };
+            return encoder.write_image(&join(self.sample, self.alpha), self.width, self.height, color);
+        }
+        let color = match (self.channels, has_alpha) {
+            (1, false) => L16,
+            (1, true) => La16,
+            (_, false) => Rgb16,
+            (_, true) => Rgba16,
+        };
+        // Encoders take the machine's byte order.
+        let words = join::<u16>(self.sample, self.alpha);
+        let bytes: Vec<u8> = words.iter().flat_map(|v| v.to_ne_bytes()).collect();
+        encoder.write_image(&bytes, self.width, self.height, color)
     }
 }
 
@@ -116,7 +152,7 @@ mod tests {
     use super::super::testing::{example, profile};
     use super::*;
     use crate::limits::Limits;
-    use crate::sample::Shape;
+    use crate::sample::{Number, Shape};
 
     const IMAGES: [Format; 5] = [Format::Png, Format::Jpeg, Format::Tiff, Format::WebP, Format::Pnm];
     const DEPTHS: [Depth; 3] = [Depth::U8, Depth::U16, Depth::F32];
@@ -128,8 +164,8 @@ mod tests {
     /// The values of a sample as they come back from a file of `depth`.
     fn on_grid(sample: &Sample, depth: Depth) -> Vec<f32> {
         let round = |&v: &f32| match depth {
-            Depth::U8 => f32::from(to_u8(v)) / 255.0,
-            Depth::U16 => f32::from(to_u16(v)) / 65535.0,
+            Depth::U8 => u8::from_f32(v).to_f32(),
+            Depth::U16 => u16::from_f32(v).to_f32(),
             Depth::F32 => v,
         };
         sample.data().iter().map(round).collect()
@@ -174,7 +210,7 @@ mod tests {
 
     #[test]
     fn opacity_is_put_back_where_the_format_holds_it() {
-        let alpha: Vec<f32> = (0..6u8).map(|i| f32::from(i * 51) / 255.0).collect();
+        let alpha = Sample::from_bytes(Shape::image(1, 2, 3), (0..6).map(|i| i * 51).collect()).unwrap();
         for format in [Format::Png, Format::Tiff, Format::WebP, Format::Pnm] {
             for channels in [1, 3] {
                 for depth in [Depth::U8, Depth::U16] {
@@ -192,7 +228,8 @@ mod tests {
 
     #[test]
     fn opacity_of_another_size_is_refused() {
-        let carrier = Carrier { alpha: Some(vec![1.0; 5]), ..Carrier::plain(Format::Png, Depth::U8) };
+        let alpha = Sample::from_bytes(Shape::image(1, 1, 5), vec![255; 5]).ok();
+        let carrier = Carrier { alpha, ..Carrier::plain(Format::Png, Depth::U8) };
         let result = write_image(&example(1, 2, 3), &carrier, Format::Png, None);
         assert!(matches!(result, Err(Error::Shape { .. })));
     }

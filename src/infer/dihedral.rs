@@ -1,48 +1,50 @@
 //! The eight flips and quarter turns of an image, for averaging over them.
 
-use crate::sample::{Sample, Shape};
+use crate::sample::{Depth, Number, Sample, Shape};
 
 /// How many there are.
 pub const COUNT: usize = 8;
 
-/// Whether turn `k` swaps height and width.
-pub fn transposes(k: usize) -> bool {
-    k & 4 != 0
-}
-
 /// Turn `k` of an image: bit 0 flips left and right, bit 1 up and down, bit 2 then swaps the axes.
 /// Samples of other kinds come back as they are.
 pub fn apply(sample: &Sample, k: usize) -> Sample {
-    let Shape::Image { channels, height, width } = sample.shape() else { return sample.clone() };
-    let flip = |y: usize, x: usize| {
-        let y = if k & 2 != 0 { height - 1 - y } else { y };
-        let x = if k & 1 != 0 { width - 1 - x } else { x };
-        y * width + x
+    match sample.depth() {
+        Depth::U8 => turn::<u8>(sample, k),
+        Depth::U16 => turn::<u16>(sample, k),
+        Depth::F32 => turn::<f32>(sample, k),
+    }
+}
+
+fn turn<T: Number>(sample: &Sample, k: usize) -> Sample {
+    let numbers = T::of(sample).expect("the depth is the sample's");
+    let mut turned = Vec::with_capacity(numbers.len());
+    let shape = walk(sample.shape(), k, |from| turned.push(numbers[from]));
+    T::sample(shape, turned).expect("a turn moves finite numbers and drops none")
+}
+
+/// Adds the numbers of turn `k` of an image of `shape` to `sum`, where they were before it.
+pub fn add_back(sum: &mut [f32], turned: &[f32], shape: Shape, k: usize) {
+    let mut turned = turned.iter();
+    walk(shape, k, |from| sum[from] += turned.next().copied().unwrap_or_default());
+}
+
+/// Calls `each` with the place in an image of `shape` of every number of turn `k`, in its order; gives its shape.
+fn walk(shape: Shape, k: usize, mut each: impl FnMut(usize)) -> Shape {
+    let Shape::Image { channels, height, width } = shape else {
+        (0..shape.numbers()).for_each(each);
+        return shape;
     };
-    if transposes(k) {
-        rebuild(sample, Shape::image(channels, width, height), |y, x| flip(x, y))
-    } else {
-        rebuild(sample, sample.shape(), flip)
-    }
-}
-
-/// Undoes [`apply`].
-pub fn undo(sample: &Sample, k: usize) -> Sample {
-    // Swapping first turns a left-right flip into an up-down one.
-    let swapped = if transposes(k) { apply(sample, 4) } else { sample.clone() };
-    apply(&swapped, k & 3)
-}
-
-fn rebuild(sample: &Sample, shape: Shape, from: impl Fn(usize, usize) -> usize) -> Sample {
-    let Shape::Image { channels, height, width } = shape else { return sample.clone() };
-    let mut data = Vec::with_capacity(sample.data().len());
+    let swaps = k & 4 != 0;
+    let (rows, cols) = if swaps { (width, height) } else { (height, width) };
     for c in 0..channels {
-        let plane = &sample.data()[c * height * width..][..height * width];
-        data.extend(
-            (0..height).flat_map(|y| (0..width).map(move |x| (y, x))).map(|(y, x)| plane[from(y, x)]),
-        );
+        for (row, col) in (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col))) {
+            let (y, x) = if swaps { (col, row) } else { (row, col) };
+            let y = if k & 2 != 0 { height - 1 - y } else { y };
+            let x = if k & 1 != 0 { width - 1 - x } else { x };
+            each((c * height + y) * width + x);
+        }
     }
-    Sample::new(shape, data).expect("a turn moves finite numbers and drops none")
+    Shape::image(channels, rows, cols)
 }
 
 #[cfg(test)]
@@ -55,7 +57,9 @@ mod tests {
         let sample = Sample::new(Shape::image(2, 2, 3), data).unwrap();
         let turns: Vec<Sample> = (0..COUNT).map(|k| apply(&sample, k)).collect();
         for (k, turned) in turns.iter().enumerate() {
-            assert_eq!(undo(turned, k), sample, "turn {k}");
+            let mut back = vec![0.0; 12];
+            add_back(&mut back, turned.data(), sample.shape(), k);
+            assert_eq!(back, sample.data(), "turn {k}");
             assert!(turns[..k].iter().all(|other| other != turned), "turn {k} is another one again");
         }
     }

@@ -40,6 +40,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// Whoever waited for it does no longer, see [`super::Pace`].
+    #[error("the work was given up between two tiles")]
+    Abandoned,
     /// The tensor code failed.
     #[error("tensor code failed: {0}")]
     Tensor(#[from] crate::nn::Error),

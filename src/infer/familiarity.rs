@@ -10,22 +10,23 @@
 //! Mahalanobis distance", arXiv 1812.02765; here with a diagonal covariance).
 
 use crate::registry::Familiarity;
-use crate::sample::{Latent, Stats};
+use crate::sample::{Latent, Plane, Stats};
 
-/// The features of one sample: `residual` is the sample less its strict reconstruction, both on the
-/// normalised scale.
-pub fn features(latent: &Latent, residual: &[f32]) -> Vec<f32> {
-    let energy = |values: &[f32]| {
-        let mean_square = values.iter().map(|v| f64::from(v * v)).sum::<f64>() / values.len().max(1) as f64;
-        ((mean_square + 1e-8).ln() * 0.5) as f32
+/// The features of one sample, from the mean squares of each latent channel and, last, of the sample less its
+/// reconstruction on the normalised scale.
+pub fn features(mean_squares: &[f64]) -> Vec<f32> {
+    mean_squares.iter().map(|mean_square| ((mean_square + 1e-8).ln() * 0.5) as f32).collect()
+}
+
+/// The mean square of each channel of a latent.
+pub fn energies(latent: &Latent) -> Vec<f64> {
+    let mean_square =
+        |values: &[f32]| values.iter().map(|v| f64::from(v * v)).sum::<f64>() / values.len() as f64;
+    let of_plane = |plane: &Plane| {
+        let positions = plane.dims[1..].iter().product::<usize>().max(1);
+        plane.data.chunks(positions).map(mean_square).collect::<Vec<_>>()
     };
-    let of_plane = |plane: &crate::sample::Plane| {
-        let positions = plane.dims[1..].iter().product::<usize>();
-        plane.data.chunks(positions).map(energy).collect::<Vec<_>>()
-    };
-    let mut all: Vec<f32> = latent.planes.iter().flat_map(of_plane).collect();
-    all.push(energy(residual));
-    all
+    latent.planes.iter().flat_map(of_plane).collect()
 }
 
 /// Learns what is typical from the features of samples like the training data. Half of them set the

@@ -1,96 +1,74 @@
-//! A map: the channels of an image or of a latent plane at one scale, cut and pasted by area.
-
-use std::ops::Range;
+//! A map: the channels of one scale over an area, cut and pasted by area.
 
 use super::tile::Area;
-use crate::nn::{Device, Result, Tensor};
+use crate::sample::Plane;
 
-/// Numbers `(C, H, W)`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Map {
+/// Numbers `(C, rows, cols)` over `area`, borrowed.
+#[derive(Debug, Clone)]
+pub struct Map<'a> {
     pub channels: usize,
-    pub height: usize,
-    pub width: usize,
-    pub data: Vec<f32>,
+    pub area: Area,
+    pub data: &'a [f32],
 }
 
-impl Map {
-    /// A map of zeros.
-    pub fn zeros(channels: usize, height: usize, width: usize) -> Self {
-        Self { channels, height, width, data: vec![0.0; channels * height * width] }
+impl<'a> Map<'a> {
+    /// A map of a latent; a vector is one row.
+    pub fn of(plane: &'a Plane) -> Self {
+        let (height, width) = rows_and_columns(&plane.dims);
+        Self { channels: plane.dims[0], area: Area::whole(height, width), data: &plane.data }
     }
 
-    /// The map at `height` x `width`, each pixel from where `row` and `col` say, so that borders can be
-    /// mirrored or repeated.
-    pub fn resample(&self, rows: impl Iterator<Item = usize>, cols: impl Iterator<Item = usize>) -> Self {
-        let (rows, cols): (Vec<_>, Vec<_>) = (rows.collect(), cols.collect());
-        let mut data = Vec::with_capacity(self.channels * rows.len() * cols.len());
-        for c in 0..self.channels {
-            for y in &rows {
-                let row = &self.data[(c * self.height + y) * self.width..][..self.width];
-                data.extend(cols.iter().map(|&x| row[x]));
-            }
-        }
-        Self { channels: self.channels, height: rows.len(), width: cols.len(), data }
-    }
-
-    /// Mirrors the map beyond its lower and right border up to `height` x `width`; the border pixel
-    /// itself is not repeated. Works for any size, by mirroring again and again.
-    pub fn mirror_to(&self, height: usize, width: usize) -> Self {
-        let fold = |n: usize| {
-            move |i: usize| {
-                let period = (2 * n - 2).max(1);
-                let i = i % period;
-                i.min(period - i).min(n - 1)
-            }
-        };
-        self.resample((0..height).map(fold(self.height)), (0..width).map(fold(self.width)))
-    }
-
-    /// Repeats the border up to `height` x `width`, or cuts down to it.
-    pub fn repeat_to(&self, height: usize, width: usize) -> Self {
-        let clamp = |n: usize| move |i: usize| i.min(n - 1);
-        self.resample((0..height).map(clamp(self.height)), (0..width).map(clamp(self.width)))
-    }
-
-    /// The channels of a range, the missing ones zero.
-    pub fn with_channels(mut self, channels: usize) -> Self {
-        self.data.resize(channels * self.height * self.width, 0.0);
-        Self { channels, ..self }
-    }
-
-    /// An area as a batch of one.
-    ///
-    /// # Shape
-    /// `(1, C, rows, cols)`
-    pub fn tensor(&self, area: &Area) -> Result<Tensor> {
-        let (h, w) = (area.rows.len(), area.cols.len());
-        let mut data = Vec::with_capacity(self.channels * h * w);
-        for c in 0..self.channels {
+    /// Appends `channels` channels over `area` to `out`. Beyond `height` x `width` and beyond the map the border is
+    /// repeated; channels that are not there are zero.
+    pub fn cut(&self, area: &Area, channels: usize, (height, width): (usize, usize), out: &mut Vec<f32>) {
+        let inside = self.area.inside(height, width);
+        let start = out.len();
+        for c in 0..channels.min(self.channels) {
             for y in area.rows.clone() {
-                data.extend_from_slice(&self.data[self.row(c, y, &area.cols)]);
+                let row = self.row(c, y.clamp(inside.rows.start, inside.rows.end - 1));
+                let of =
+                    |x: usize| row[x.clamp(inside.cols.start, inside.cols.end - 1) - self.area.cols.start];
+                out.extend(area.cols.clone().map(of));
             }
         }
-        Tensor::from_vec(data, (1, self.channels, h, w), &Device::Cpu)
+        out.resize(start + channels * area.rows.len() * area.cols.len(), 0.0);
     }
 
-    /// Pastes the `from` area of a batch of one at `to`.
-    pub fn paste(&mut self, tensor: &Tensor, from: &Area, to: &Area) -> Result<()> {
-        let (_, _, h, w) = tensor.dims4()?;
-        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-        for c in 0..self.channels {
-            for (y_from, y_to) in from.rows.clone().zip(to.rows.clone()) {
-                let source = &values[(c * h + y_from) * w..][from.cols.clone()];
-                let target = self.row(c, y_to, &to.cols);
-                self.data[target].copy_from_slice(source);
-            }
+    /// The part of row `y` of a channel between two columns of the area.
+    pub fn part(&self, channel: usize, y: usize, cols: std::ops::Range<usize>) -> &'a [f32] {
+        &self.row(channel, y)[cols.start - self.area.cols.start..cols.end - self.area.cols.start]
+    }
+
+    /// The sum of squares of a channel over `area`, which lies inside the map.
+    pub fn energy(&self, channel: usize, area: &Area) -> f64 {
+        let rows = area.rows.clone().map(|y| self.part(channel, y, area.cols.clone()));
+        rows.flatten().map(|v| f64::from(v * v)).sum()
+    }
+
+    fn row(&self, channel: usize, y: usize) -> &'a [f32] {
+        let (rows, cols) = self.area.size();
+        &self.data[(channel * rows + y - self.area.rows.start) * cols..][..cols]
+    }
+}
+
+/// Writes the part of `map` over `area` to its place in `plane`, as far as the plane goes in every axis.
+pub fn paste(plane: &mut Plane, map: &Map, area: &Area) {
+    let (height, width) = rows_and_columns(&plane.dims);
+    let area = area.inside(height, width);
+    for c in 0..plane.dims[0] {
+        for y in area.rows.clone() {
+            let to = &mut plane.data[(c * height + y) * width..][area.cols.clone()];
+            to.copy_from_slice(map.part(c, y, area.cols.clone()));
         }
-        Ok(())
     }
+}
 
-    fn row(&self, channel: usize, y: usize, cols: &Range<usize>) -> Range<usize> {
-        let start = (channel * self.height + y) * self.width;
-        start + cols.start..start + cols.end
+/// Rows and columns of a map of the latent: `(Z, H, W)`, or `(Z, L)` with one row; `(Z)` is one place.
+pub fn rows_and_columns(dims: &[usize]) -> (usize, usize) {
+    match *dims {
+        [_, height, width] => (height, width),
+        [_, length] => (1, length),
+        _ => (1, 1),
     }
 }
 
@@ -98,31 +76,32 @@ impl Map {
 mod tests {
     use super::*;
 
-    fn row(values: &[f32]) -> Map {
-        Map { channels: 1, height: 1, width: values.len(), data: values.to_vec() }
+    fn cut(map: &Map, area: &Area, channels: usize, limit: (usize, usize)) -> Vec<f32> {
+        let mut out = vec![7.0];
+        map.cut(area, channels, limit, &mut out);
+        out.split_off(1)
     }
 
     #[test]
-    fn mirroring_does_not_repeat_the_border_and_works_for_one_pixel() {
-        assert_eq!(row(&[1.0, 2.0, 3.0]).mirror_to(1, 8).data, [1.0, 2.0, 3.0, 2.0, 1.0, 2.0, 3.0, 2.0]);
-        assert_eq!(row(&[7.0]).mirror_to(2, 3).data, [7.0; 6]);
-    }
-
-    #[test]
-    fn repeating_and_cutting_are_inverse() {
-        let map = row(&[1.0, 2.0, 3.0]);
-        assert_eq!(map.repeat_to(2, 4).data, [1.0, 2.0, 3.0, 3.0, 1.0, 2.0, 3.0, 3.0]);
-        assert_eq!(map.repeat_to(2, 4).repeat_to(1, 3), map);
+    fn a_cut_repeats_borders_and_fills_channels() {
+        let data: Vec<f32> = (0..6).map(|v| v as f32).collect();
+        let map = Map { channels: 1, area: Area { rows: 2..4, cols: 10..13 }, data: &data };
+        let area = Area { rows: 3..6, cols: 11..14 };
+        assert_eq!(cut(&map, &area, 1, (99, 99)), [4.0, 5.0, 5.0, 4.0, 5.0, 5.0, 4.0, 5.0, 5.0]);
+        assert_eq!(cut(&map, &area, 1, (3, 12)), [1.0; 9]);
+        assert_eq!(cut(&map, &Area { rows: 2..3, cols: 10..11 }, 2, (99, 99)), [0.0, 0.0]);
     }
 
     #[test]
     fn what_is_pasted_can_be_cut_again() {
-        let map = Map { channels: 2, height: 3, width: 4, data: (0..24).map(|v| v as f32).collect() };
-        let area = Area { rows: 1..3, cols: 1..4 };
-        let mut copy = Map::zeros(2, 3, 4);
-        copy.paste(&map.tensor(&area).unwrap(), &Area::whole(2, 3), &area).unwrap();
-        assert_eq!(copy.data[5], 5.0);
-        assert_eq!(copy.data[23], 23.0);
-        assert_eq!(copy.data[4], 0.0);
+        let data: Vec<f32> = (0..24).map(|v| v as f32).collect();
+        let map = Map { channels: 2, area: Area { rows: 1..4, cols: 2..6 }, data: &data };
+        let mut plane = Plane { dims: vec![1, 3, 5], data: vec![-1.0; 15] };
+        paste(&mut plane, &map, &Area { rows: 2..9, cols: 3..9 });
+        assert_eq!(plane.data[..13], [-1.0; 13]);
+        assert_eq!(plane.data[13..], [5.0, 6.0]);
+        let area = Area { rows: 2..3, cols: 3..5 };
+        assert_eq!(cut(&Map::of(&plane), &area, 1, (3, 5)), [5.0, 6.0]);
+        assert_eq!(Map::of(&plane).energy(0, &area), 61.0);
     }
 }

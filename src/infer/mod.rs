@@ -8,22 +8,25 @@ mod dihedral;
 mod error;
 pub mod familiarity;
 mod map;
+mod pace;
+mod run;
+mod source;
+mod target;
 #[cfg(test)]
 mod tests;
 mod tile;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 
 pub use error::Error;
-use map::Map;
-use tile::{Area, Tile};
+pub use pace::{Pace, Steady};
 
 use crate::name::ModelId;
 use crate::nn::Weights;
-use crate::nn::model::{Code, Model, Normalize, Rebuilt, Sizes};
+use crate::nn::model::{Model, Normalize};
 use crate::quality;
 use crate::registry::{Artifact, Input, Manifest};
-use crate::sample::{Kind, Latent, Plane, Sample, Shape, Stats};
+use crate::sample::{Depth, Kind, Latent, Number, Sample, Shape, Stats};
 
 /// What calls of this module give.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -65,8 +68,10 @@ pub struct Denoised {
     /// The clean sample, of the input's shape.
     pub sample: Sample,
     /// Estimated standard deviation of the noise, on the 0..255 scale for images, on the sample's own
-    /// scale otherwise.
+    /// scale otherwise: the mean of [`Denoised::sigmas`].
     pub sigma: f32,
+    /// The same for each channel.
+    pub sigmas: Vec<f32>,
     /// How like the training data the sample is, 0..1; absent where the model was never calibrated.
     pub familiarity: Option<f32>,
 }
@@ -79,14 +84,6 @@ pub struct Session {
     manifest: Manifest,
     input: Input,
     model: Model,
-}
-
-/// A sample as the network takes it.
-struct Prepared {
-    shape: Shape,
-    stats: Stats,
-    /// Normalised, mirrored up to a multiple of the stride.
-    map: Map,
 }
 
 impl Session {
@@ -127,20 +124,25 @@ impl Session {
         &self.input
     }
 
-    /// Bytes of working memory a sample of this shape needs at most, output included.
+    /// Bytes that denoising a sample of this shape and depth takes at most, input and output of depth `to` included.
+    pub fn bytes_to_denoise(&self, shape: Shape, from: Depth, to: Depth, options: &Options) -> usize {
+        let numbers = shape.numbers();
+        let mut each = from.bytes() + to.bytes();
+        if options.ensemble > 1 {
+            // A turned copy, its result, and the sum.
+            each += from.bytes() + 2 * size_of::<f32>();
+        }
+        if options.mode == Mode::Strict && !self.is_whole(shape) {
+            // The latent has fewer numbers than the sample.
+            each += size_of::<f32>();
+        }
+        numbers.saturating_mul(each).saturating_add(self.bytes_of_tile(shape))
+    }
+
+    /// Bytes of working memory a sample of this shape needs at most, output included, whatever is done to it.
     pub fn working_bytes(&self, shape: Shape) -> usize {
-        let floats = |n: usize| n.saturating_mul(size_of::<f32>());
-        let whole = floats(shape.numbers()).saturating_mul(6);
-        let Some(sizes) = self.manifest.model.scales() else {
-            return whole.saturating_add(floats(1 << 18));
-        };
-        let (encoder, decoder) = self.manifest.model.reach();
-        let (_, height, width) = extents(shape);
-        let core = if height == 1 { tile::CORE_OF_LINE } else { tile::CORE };
-        let side = core + 2 * encoder.max(decoder).next_multiple_of(tile::ALIGN);
-        let places = height.min(side).saturating_mul(width.min(side));
-        // About six maps of the widest scale, which is a quarter of the numbers, live at a time.
-        whole.saturating_add(floats(places * sizes.widths[0] / 4 * 6))
+        let whole = shape.numbers().saturating_mul(6 * size_of::<f32>());
+        whole.saturating_add(self.bytes_of_tile(shape))
     }
 
     /// `f(x)`: the latent of a sample, at most `1 / ratio` of its numbers.
@@ -148,9 +150,16 @@ impl Session {
     /// # Errors
     /// The sample's shape or the ratio does not fit the model.
     pub fn encode(&self, sample: &Sample, ratio: Option<f32>) -> Result<Latent> {
+        self.encode_at(sample, ratio, &Steady)
+    }
+
+    /// [`Session::encode`], steered.
+    ///
+    /// # Errors
+    /// Also [`Error::Abandoned`].
+    pub fn encode_at(&self, sample: &Sample, ratio: Option<f32>, pace: &dyn Pace) -> Result<Latent> {
         let keep = self.keep(sample.shape(), ratio)?;
-        let prepared = self.prepare(sample)?;
-        Ok(self.encode_prepared(&prepared, keep)?.0)
+        self.encode_tiles(sample, keep, pace)
     }
 
     /// `g(h)`: the sample of a latent, from the latent alone.
@@ -158,8 +167,25 @@ impl Session {
     /// # Errors
     /// The latent is not one of this model's.
     pub fn decode(&self, latent: &Latent) -> Result<Sample> {
-        let maps = self.spread(latent)?;
-        self.rebuild(latent, |tile| Ok(self.decode_tile(&maps, tile)?.strict))
+        self.decode_at(latent, Depth::F32, &Steady)
+    }
+
+    /// [`Session::decode`], steered, to the depth that is wanted.
+    ///
+    /// # Errors
+    /// Also [`Error::Abandoned`].
+    pub fn decode_at(&self, latent: &Latent, depth: Depth, pace: &dyn Pace) -> Result<Sample> {
+        self.check_latent(latent)?;
+        match self.depth(depth) {
+            Depth::U8 => self.decode_to::<u8>(latent, pace),
+            Depth::U16 => self.decode_to::<u16>(latent, pace),
+            Depth::F32 => self.decode_to::<f32>(latent, pace),
+        }
+    }
+
+    fn decode_to<T: Number>(&self, latent: &Latent, pace: &dyn Pace) -> Result<Sample> {
+        let (data, _) = self.decode_tiles::<T>(latent, None, 1.0, pace)?;
+        self.finish(latent.shape, data)
     }
 
     /// The clean sample.
@@ -167,34 +193,64 @@ impl Session {
     /// # Errors
     /// The sample's shape or an option does not fit the model.
     pub fn denoise(&self, sample: &Sample, options: &Options) -> Result<Denoised> {
-        if !(0.0..=1.0).contains(&options.strength) {
-            let reason = format!("expected 0..1, got {}", options.strength);
-            return Err(Error::Parameter { name: "strength", reason });
+        self.denoise_at(sample, options, Depth::F32, &Steady)
+    }
+
+    /// [`Session::denoise`], steered, to the depth that is wanted: a large image of 8 bits then never takes more than 2
+    /// bytes a number beside its tiles. Only images come in whole numbers.
+    ///
+    /// # Errors
+    /// Also [`Error::Abandoned`].
+    pub fn denoise_at(
+        &self,
+        sample: &Sample,
+        options: &Options,
+        depth: Depth,
+        pace: &dyn Pace,
+    ) -> Result<Denoised> {
+        match self.depth(depth) {
+            Depth::U8 => self.denoise_to::<u8>(sample, options, pace),
+            Depth::U16 => self.denoise_to::<u16>(sample, options, pace),
+            Depth::F32 => self.denoise_to::<f32>(sample, options, pace),
         }
-        let turns = match options.ensemble {
-            1 => 1,
-            dihedral::COUNT if self.can_turn() => dihedral::COUNT,
-            other => {
-                let reason = format!("expected 1, or 8 for images that may be turned, got {other}");
-                return Err(Error::Parameter { name: "ensemble", reason });
+    }
+
+    fn denoise_to<T: Number>(&self, sample: &Sample, options: &Options, pace: &dyn Pace) -> Result<Denoised> {
+        let turns = self.turns(options)?;
+        let keep = self.keep(sample.shape(), options.ratio)?;
+        let (data, familiarity) = if turns == 1 {
+            self.pass::<T>(sample, options, keep, pace)?
+        } else {
+            let once = Options { strength: 1.0, ..*options };
+            let (mut sum, familiarity) = self.pass::<f32>(sample, &once, keep, pace)?;
+            for k in 1..turns {
+                let (turned, _) = self.pass::<f32>(&dihedral::apply(sample, k), &once, keep, pace)?;
+                dihedral::add_back(&mut sum, &turned, sample.shape(), k);
             }
+            (blend(&sum, sample, options.strength, turns), familiarity)
         };
+        self.denoised(sample, data, familiarity)
+    }
 
-        let (first, familiarity) = self.denoise_once(sample, options)?;
-        let mut sum = first.into_data();
-        for k in 1..turns {
-            let (turned, _) = self.denoise_once(&dihedral::apply(sample, k), options)?;
-            let back = dihedral::undo(&turned, k);
-            sum.iter_mut().zip(back.data()).for_each(|(s, v)| *s += v);
+    /// [`Session::denoise`] of several samples of one shape that are one tile each ([`Session::is_whole`]). Each result
+    /// is what it would be alone.
+    ///
+    /// # Errors
+    /// As [`Session::denoise`]; the samples differ in shape.
+    pub fn denoise_batch(&self, samples: &[&Sample], options: &Options) -> Result<Vec<Denoised>> {
+        let Some(shape) = samples.first().map(|sample| sample.shape()) else { return Ok(Vec::new()) };
+        if self.turns(options)? > 1 {
+            return samples.iter().map(|sample| self.denoise(sample, options)).collect();
         }
-
-        let (weight, kept) = (options.strength / turns as f32, 1.0 - options.strength);
-        if (weight, kept) != (1.0, 0.0) {
-            sum.iter_mut().zip(sample.data()).for_each(|(s, x)| *s = *s * weight + x * kept);
+        let keep = self.keep(shape, options.ratio)?;
+        if let Some(other) = samples.iter().find(|sample| sample.shape() != shape) {
+            let expected = format!("samples of one shape in a batch, the first is {shape}");
+            return Err(Error::Shape { model: self.id.clone(), expected, got: other.shape() });
         }
-        let scale = if self.input.kind == Kind::Image { 255.0 } else { 1.0 };
-        let sigma = quality::estimate_sigma(sample.data(), sample.shape()) * scale;
-        Ok(Denoised { sample: self.finish(sample.shape(), sum)?, sigma, familiarity })
+        let passed = self.pass_whole::<f32>(samples, options, keep)?;
+        let denoised =
+            |((data, familiarity), sample): ((_, _), &&Sample)| self.denoised(sample, data, familiarity);
+        passed.into_iter().zip(samples).map(denoised).collect()
     }
 
     /// The features that familiarity is judged by, see [`familiarity::features`].
@@ -203,43 +259,49 @@ impl Session {
     /// The sample's shape does not fit the model.
     pub fn features(&self, sample: &Sample) -> Result<Vec<f32>> {
         let latent = self.encode(sample, None)?;
-        let strict = self.decode(&latent)?;
-        Ok(self.compare(sample, &latent, &strict))
+        let (_, residual) = self.decode_tiles::<f32>(&latent, Some(sample), 1.0, &Steady)?;
+        let mut mean_squares = familiarity::energies(&latent);
+        mean_squares.push(residual / sample.shape().numbers() as f64);
+        Ok(familiarity::features(&mean_squares))
     }
 
-    /// One pass, without the turns and the blend, and the familiarity of the sample.
-    fn denoise_once(&self, sample: &Sample, options: &Options) -> Result<(Sample, Option<f32>)> {
-        let keep = self.keep(sample.shape(), options.ratio)?;
-        let prepared = self.prepare(sample)?;
-        let (latent, detail) = self.encode_prepared(&prepared, keep)?;
-        let score = |strict: &Sample| {
-            let typical = self.manifest.familiarity.as_ref()?;
-            familiarity::score(typical, &self.compare(sample, &latent, strict))
-        };
-        if options.mode == Mode::Strict || !self.model.has_refiner() {
-            let strict = self.decode(&latent)?;
-            let score = score(&strict);
-            return Ok((strict, score));
+    /// The familiarity of a sample with such mean squares, where the model was calibrated.
+    fn familiarity(&self, mean_squares: &[f64]) -> Option<f32> {
+        familiarity::score(self.manifest.familiarity.as_ref()?, &familiarity::features(mean_squares))
+    }
+
+    fn denoised<T: Number>(
+        &self,
+        sample: &Sample,
+        data: Vec<T>,
+        familiarity: Option<f32>,
+    ) -> Result<Denoised> {
+        let scale = if self.input.kind == Kind::Image { 255.0 } else { 1.0 };
+        let sigmas: Vec<f32> =
+            quality::estimate_noise(sample).into_iter().map(|sigma| sigma * scale).collect();
+        let sigma = sigmas.iter().sum::<f32>() / sigmas.len().max(1) as f32;
+        Ok(Denoised { sample: self.finish(sample.shape(), data)?, sigma, sigmas, familiarity })
+    }
+
+    /// How many turns an ensemble has.
+    fn turns(&self, options: &Options) -> Result<usize> {
+        if !(0.0..=1.0).contains(&options.strength) {
+            let reason = format!("expected 0..1, got {}", options.strength);
+            return Err(Error::Parameter { name: "strength", reason });
         }
-
-        let maps = self.spread(&latent)?;
-        let full = self.rebuild(&latent, |tile| {
-            let rebuilt = self.decode_tile(&maps, tile)?;
-            let detail = match &detail {
-                Some(detail) => Some(detail.clone()),
-                None => self.encode_tile(&prepared, &tile.outer)?.detail,
-            };
-            Ok(self.model.refine(&rebuilt, detail.as_ref())?)
-        })?;
-        let score = score(&full);
-        Ok((full, score))
+        match options.ensemble {
+            1 => Ok(1),
+            dihedral::COUNT if self.can_turn() => Ok(dihedral::COUNT),
+            other => {
+                let reason = format!("expected 1, or 8 for images that may be turned, got {other}");
+                Err(Error::Parameter { name: "ensemble", reason })
+            }
+        }
     }
 
-    fn compare(&self, sample: &Sample, latent: &Latent, rebuilt: &Sample) -> Vec<f32> {
-        let std = self.stats_of(latent).std;
-        let residual: Vec<f32> =
-            sample.data().iter().zip(rebuilt.data()).map(|(x, r)| (x - r) / std).collect();
-        familiarity::features(latent, &residual)
+    /// Whole numbers are for images only.
+    fn depth(&self, depth: Depth) -> Depth {
+        if self.input.kind == Kind::Image { depth } else { Depth::F32 }
     }
 
     /// How many latent channels to keep so that the latent is `ratio` times smaller than the sample.
@@ -282,20 +344,6 @@ impl Session {
         self.input.kind == Kind::Image && square
     }
 
-    fn prepare(&self, sample: &Sample) -> Result<Prepared> {
-        let shape = sample.shape();
-        let stats = match self.manifest.model.normalize {
-            Normalize::Sample => sample.stats(),
-            Normalize::Fixed(stats) => stats,
-        };
-        let mut data = sample.data().to_vec();
-        stats.normalize(&mut data);
-        let (channels, height, width) = extents(shape);
-        let (padded_height, padded_width) = self.padded(shape);
-        let map = Map { channels, height, width, data }.mirror_to(padded_height, padded_width);
-        Ok(Prepared { shape, stats, map })
-    }
-
     /// Height and width inside the network.
     fn padded(&self, shape: Shape) -> (usize, usize) {
         let stride = self.manifest.model.stride();
@@ -307,120 +355,52 @@ impl Session {
         }
     }
 
-    /// The latent of `keep` channels, and the detail where one tile sees all.
-    fn encode_prepared(&self, prepared: &Prepared, keep: usize) -> Result<(Latent, Option<Tensor>)> {
-        let config = &self.manifest.model;
-        let dims = config.latent_dims(prepared.shape, keep);
-        let (planes, detail) = match config.scales() {
-            Some(sizes) => self.encode_tiles(prepared, &sizes, dims)?,
-            None => {
-                let whole = Area::whole(prepared.map.height, prepared.map.width);
-                let code = self.encode_tile(prepared, &whole)?;
-                let vector = |(plane, dims): (&Tensor, Vec<usize>)| {
-                    Ok(Plane { dims, data: plane.flatten_all()?.to_vec1()? })
-                };
-                (code.planes.iter().zip(dims).map(vector).collect::<Result<_>>()?, code.detail)
-            }
-        };
-        let stats = (config.normalize == Normalize::Sample).then_some(prepared.stats);
-        Ok((Latent { shape: prepared.shape, stats, planes }, detail))
+    /// Whether a sample of this shape is computed in one piece.
+    pub fn is_whole(&self, shape: Shape) -> bool {
+        let (height, width) = self.padded(shape);
+        self.manifest.model.scales().is_none() || tile::is_whole(height, width)
     }
 
-    fn encode_tiles(
-        &self,
-        prepared: &Prepared,
-        sizes: &Sizes,
-        dims: Vec<Vec<usize>>,
-    ) -> Result<(Vec<Plane>, Option<Tensor>)> {
-        let (height, width) = (prepared.map.height, prepared.map.width);
-        let whole = |(channels, scale): (usize, usize)| {
-            let (rows, cols) = sizes.axes.shrink(scale);
-            Map::zeros(channels, height / rows, width / cols)
-        };
-        let mut maps: Vec<Map> = sizes.planes().into_iter().take(dims.len()).map(whole).collect();
-        let tiles = tile::plan(height, width, self.manifest.model.reach().0);
-        let mut detail = None;
-        for tile in &tiles {
-            let code = self.encode_tile(prepared, &tile.outer)?;
-            for ((map, plane), (_, scale)) in maps.iter_mut().zip(&code.planes).zip(sizes.planes()) {
-                let shrink = sizes.axes.shrink(scale);
-                let from = tile.core.within(&tile.outer).at(shrink);
-                map.paste(&as_map(plane)?, &from, &tile.core.at(shrink))?;
-            }
-            detail = code.detail;
-        }
-        Ok((maps.into_iter().zip(dims).map(cut).collect(), detail.filter(|_| tiles.len() == 1)))
+    /// Bytes that the network takes for one tile of a sample of this shape.
+    fn bytes_of_tile(&self, shape: Shape) -> usize {
+        let floats = |n: usize| n.saturating_mul(size_of::<f32>());
+        let Some(sizes) = self.manifest.model.scales() else { return floats(1 << 18) };
+        let (height, width) = self.padded(shape);
+        let (encoder, decoder) = self.manifest.model.reach();
+        // The first tile but one is as large as any.
+        let tiles = tile::plan(height.min(1 << 12), width.min(1 << 18), encoder, decoder);
+        let places = |area: &tile::Area| area.rows.len() * area.cols.len();
+        let largest =
+            |of: fn(&tile::Tile) -> &tile::Area| tiles.iter().map(|t| places(of(t))).max().unwrap_or(0);
+        // Four and six maps of the finest scale, which has a quarter of the places, live at a time.
+        let maps = (4 * largest(|tile| &tile.outer)).max(6 * largest(|tile| &tile.inner));
+        floats(maps.saturating_mul(sizes.widths[0]) / 4)
     }
 
-    fn encode_tile(&self, prepared: &Prepared, area: &Area) -> Result<Code> {
-        let x = prepared.map.tensor(area)?;
-        Ok(self.model.encode(&from_map(x, prepared.shape.kind())?)?)
-    }
-
-    /// The maps of a latent at the sizes and with the channels the network works on.
-    fn spread(&self, latent: &Latent) -> Result<Vec<Map>> {
+    /// # Errors
+    /// The latent is not one of this model's.
+    fn check_latent(&self, latent: &Latent) -> Result<()> {
         self.check(latent.shape)?;
-        let misfit = |reason: String| Error::Latent { model: self.id.clone(), reason };
+        let misfit = |reason: String| Err(Error::Latent { model: self.id.clone(), reason });
         let config = &self.manifest.model;
         if latent.stats.is_some() != (config.normalize == Normalize::Sample) {
-            return Err(misfit("statistics of the sample are missing or too many".into()));
+            return misfit("statistics of the sample are missing or too many".into());
         }
         let seen: Vec<&Vec<usize>> = latent.planes.iter().map(|p| &p.dims).collect();
         let fits = |keep: &usize| config.latent_dims(latent.shape, *keep).iter().eq(seen.iter().copied());
         if !config.prefixes().iter().any(fits) {
             let whole = config.latent_dims(latent.shape, config.latent_channels());
-            return Err(misfit(format!(
-                "expected maps {whole:?} or a prefix of their channels, got {seen:?}"
-            )));
+            return misfit(format!("expected maps {whole:?} or a prefix of their channels, got {seen:?}"));
         }
-
-        let (height, width) = self.padded(latent.shape);
-        let Some(sizes) = config.scales() else {
-            return Ok(latent.planes.iter().map(|p| vector_map(&p.data)).collect());
-        };
-        let full = |(i, (channels, scale)): (usize, (usize, usize))| {
-            let (rows, cols) = sizes.axes.shrink(scale);
-            let (rows, cols) = (height / rows, width / cols);
-            match latent.planes.get(i) {
-                Some(Plane { dims, data }) => {
-                    let (height, width) = rows_and_columns(dims);
-                    let map = Map { channels: dims[0], height, width, data: data.clone() };
-                    map.repeat_to(rows, cols).with_channels(channels)
-                }
-                None => Map::zeros(channels, rows, cols),
-            }
-        };
-        Ok(sizes.planes().into_iter().enumerate().map(full).collect())
+        Ok(())
     }
 
-    fn decode_tile(&self, maps: &[Map], tile: &Tile) -> Result<Rebuilt> {
-        let planes = match self.manifest.model.scales() {
-            Some(sizes) => {
-                let of_tile = |(map, (_, scale)): (&Map, (usize, usize))| {
-                    from_map(map.tensor(&tile.outer.at(sizes.axes.shrink(scale)))?, self.input.kind)
-                };
-                maps.iter().zip(sizes.planes()).map(of_tile).collect::<crate::nn::Result<Vec<_>>>()?
-            }
-            None => {
-                let vector = |map: &Map| map.tensor(&Area::whole(1, map.width))?.flatten_from(1);
-                maps.iter().map(vector).collect::<crate::nn::Result<Vec<_>>>()?
-            }
-        };
-        Ok(self.model.decode(&planes)?)
-    }
-
-    /// The sample of a latent, tile by tile, on the sample's own scale.
-    fn rebuild(&self, latent: &Latent, tile: impl Fn(&Tile) -> Result<Tensor>) -> Result<Sample> {
-        let (channels, height, width) = extents(latent.shape);
-        let (padded_height, padded_width) = self.padded(latent.shape);
-        let mut out = Map::zeros(channels, padded_height, padded_width);
-        for one in tile::plan(padded_height, padded_width, self.manifest.model.reach().1) {
-            let result = as_map(&tile(&one)?)?;
-            out.paste(&result, &one.core.within(&one.outer), &one.core)?;
+    /// What is taken out of a sample before the network.
+    fn stats_for(&self, sample: &Sample) -> Stats {
+        match self.manifest.model.normalize {
+            Normalize::Sample => sample.stats(),
+            Normalize::Fixed(stats) => stats,
         }
-        let mut data = out.repeat_to(height, width).data;
-        self.stats_of(latent).restore(&mut data);
-        self.finish(latent.shape, data)
     }
 
     fn stats_of(&self, latent: &Latent) -> Stats {
@@ -430,10 +410,23 @@ impl Session {
         }
     }
 
-    fn finish(&self, shape: Shape, data: Vec<f32>) -> Result<Sample> {
+    fn finish<T: Number>(&self, shape: Shape, data: Vec<T>) -> Result<Sample> {
         let fault = |e| Error::Tensor(crate::nn::Error::Msg(format!("model {}: {e}", self.id)));
-        Sample::new(shape, data).map_err(fault)
+        T::sample(shape, data).map_err(fault)
     }
+}
+
+/// The mean of `count` results, blended with the sample.
+fn blend<T: Number>(sum: &[f32], sample: &Sample, strength: f32, count: usize) -> Vec<T> {
+    let (new, old) = (strength / count as f32, 1.0 - strength);
+    let mut data = Vec::with_capacity(sum.len());
+    let mut input = [0.0; 1024];
+    for (part, start) in sum.chunks(input.len()).zip((0..).step_by(input.len())) {
+        let input = &mut input[..part.len()];
+        sample.read(start, input);
+        data.extend(part.iter().zip(input).map(|(s, x)| T::from_f32(s * new + *x * old)));
+    }
+    data
 }
 
 /// Channels, height and width; other kinds lie along the width.
@@ -443,41 +436,4 @@ fn extents(shape: Shape) -> (usize, usize, usize) {
         Shape::Signal { channels, length } => (channels, 1, length),
         Shape::Vector { features } => (1, 1, features),
     }
-}
-
-/// `(1, D)` as `(1, 1, 1, D)`, `(1, C, L)` as `(1, C, 1, L)`.
-fn as_map(tensor: &Tensor) -> Result<Tensor> {
-    Ok(match tensor.rank() {
-        2 => tensor.unsqueeze(1)?.unsqueeze(1)?,
-        3 => tensor.unsqueeze(2)?,
-        _ => tensor.clone(),
-    })
-}
-
-/// A map of one sample with the axes that models of its kind take.
-fn from_map(tensor: Tensor, kind: Kind) -> crate::nn::Result<Tensor> {
-    match kind {
-        Kind::Image => Ok(tensor),
-        Kind::Signal => tensor.squeeze(2),
-        Kind::Vector => tensor.flatten_from(1),
-    }
-}
-
-/// Rows and columns of a map of the latent: `(Z, H, W)`, or `(Z, L)` with one row.
-fn rows_and_columns(dims: &[usize]) -> (usize, usize) {
-    match *dims {
-        [_, height, width] => (height, width),
-        _ => (1, dims.last().copied().unwrap_or(1)),
-    }
-}
-
-fn vector_map(values: &[f32]) -> Map {
-    Map { channels: 1, height: 1, width: values.len(), data: values.to_vec() }
-}
-
-/// The part of a whole map that a latent keeps.
-fn cut((map, dims): (Map, Vec<usize>)) -> Plane {
-    let (height, width) = rows_and_columns(&dims);
-    let data = map.repeat_to(height, width).with_channels(dims[0]).data;
-    Plane { dims, data }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use candle_core::Device;
 
 use super::*;
+use crate::kernel::parallel;
 use crate::nn::model::{self, CompactConfig, Family, PyramidConfig, SignalConfig};
 use crate::rng::{Purpose, Rng};
 
@@ -70,28 +71,161 @@ fn any_size_works_and_strict_is_the_latent_alone() {
     }
 }
 
-/// The image spans two tiles each way. Every pixel is computed from the same numbers, in an order that
-/// may differ at the borders of the planes, hence the tolerance: about ten units in the last place.
+/// The sample in one piece, however large it is.
+fn in_one_piece(session: &Session, sample: &Sample) -> Vec<f32> {
+    let keep = session.manifest.model.latent_channels();
+    session.pass_whole::<f32>(&[sample], &Options::default(), keep).unwrap().remove(0).0
+}
+
+#[track_caller]
+fn assert_close(tiled: &[f32], whole: &[f32]) {
+    for (i, (a, b)) in tiled.iter().zip(whole).enumerate() {
+        assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{i}: {a} in tiles, {b} in one piece");
+    }
+}
+
+/// Every pixel is computed from the same numbers. A 4x4 tile of Winograd's algorithm rounds all of its pixels together,
+/// so that those at the rim of what a pixel sees touch its last digits: hence the tolerance, about a hundred units in
+/// the last place of 1, a four-hundredth of a step of 8 bits.
 #[test]
 fn tiles_give_what_the_whole_gives() {
     let session = pyramid(1);
-    let sample = image(1, tile::CORE + 72, tile::CORE + 40);
-    let tiled = session.denoise(&sample, &Options::default()).unwrap().sample;
-
-    let prepared = session.prepare(&sample).unwrap();
-    let whole = Area::whole(prepared.map.height, prepared.map.width);
-    let code = session.encode_tile(&prepared, &whole).unwrap();
-    let rebuilt = session.model.decode(&code.planes).unwrap();
-    let full = session.model.refine(&rebuilt, code.detail.as_ref()).unwrap();
-    let (_, _, _, padded_width) = full.dims4().unwrap();
-    let mut full = full.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    prepared.stats.restore(&mut full);
-
-    let Shape::Image { height, width, .. } = sample.shape() else { unreachable!() };
-    for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-        let (a, b) = (tiled.data()[y * width + x], full[y * padded_width + x]);
-        assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "({y}, {x}): {a} tiled, {b} whole");
+    for (height, width) in [(1100, 1001), (40, 30_001), (3000, 353)] {
+        let sample = image(1, height, width);
+        assert!(!session.is_whole(sample.shape()));
+        let tiled = session.denoise(&sample, &Options::default()).unwrap().sample;
+        assert_close(tiled.data(), &in_one_piece(&session, &sample));
     }
+}
+
+#[test]
+fn the_strict_path_of_tiles_is_the_latent_alone() {
+    let session = pyramid(3);
+    let sample = image(3, 1030, 1050);
+    assert!(!session.is_whole(sample.shape()));
+    let latent = session.encode(&sample, Some(4.0)).unwrap();
+    let strict = session.denoise(&sample, &Options { ratio: Some(4.0), ..STRICT }).unwrap().sample;
+    assert_eq!(session.decode(&latent).unwrap(), strict);
+}
+
+/// Property: a result does not depend on threads, on neighbours in a batch, or on how its numbers were kept.
+#[test]
+fn the_same_numbers_come_out_whatever_is_around() {
+    let mut rng = Rng::new(3, Purpose::Evaluate, 0);
+    let mut draw = |n: usize| 1 + (rng.uniform() * n as f32) as usize;
+    for round in 0..12 {
+        let session = pyramid(if round % 2 == 0 { 1 } else { 3 });
+        let channels = session.input.channels;
+        let (height, width, count) = (draw(70), draw(70), 1 + draw(5));
+        let options =
+            Options { mode: if round % 3 == 0 { Mode::Strict } else { Mode::Full }, ..Options::default() };
+        let samples: Vec<Sample> = (0..count)
+            .map(|i| {
+                let data = image(channels, height, width).into_data();
+                let data = data.iter().map(|v| ((v * (i + 1) as f32).fract() * 255.0) as u8).collect();
+                Sample::from_bytes(Shape::image(channels, height, width), data).unwrap()
+            })
+            .collect();
+        let batch = session.denoise_batch(&samples.iter().collect::<Vec<_>>(), &options).unwrap();
+        for (together, sample) in batch.iter().zip(&samples) {
+            let floats = sample.clone().into_float();
+            for threads in [1, 2, 3] {
+                let alone = parallel::with_threads(threads, || session.denoise(&floats, &options)).unwrap();
+                assert_eq!(
+                    alone.sample, together.sample,
+                    "{channels} x {height} x {width}, batch of {count}"
+                );
+                assert_eq!((alone.sigma, alone.familiarity), (together.sigma, together.familiarity));
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_change_nothing_in_a_large_image_or_in_other_families() {
+    let family = Family::Compact(CompactConfig { widths: [8, 8], ..CompactConfig::new(1, 28, 28, 6) });
+    let compact = session(model::Config { family, normalize: Normalize::Sample });
+    let family = Family::Dense(model::DenseConfig::new(40, 5));
+    let dense = session(model::Config { family, normalize: Normalize::Sample });
+    let vector = |i: usize| {
+        let data = signal(1, 40 + i).into_data()[i..].to_vec();
+        Sample::new(Shape::Vector { features: 40 }, data).unwrap()
+    };
+    let digit = |i: usize| {
+        Sample::new(Shape::image(1, 28, 28), signal(1, 784 + i).into_data()[i..].to_vec()).unwrap()
+    };
+    let lead = |i: usize| {
+        Sample::new(Shape::Signal { channels: 1, length: 500 }, signal(1, 500 + i).into_data()[i..].to_vec())
+            .unwrap()
+    };
+    let sets: [(Session, Vec<Sample>); 4] = [
+        (compact, (0..9).map(digit).collect()),
+        (dense, (0..9).map(vector).collect()),
+        (signals(1), (0..9).map(lead).collect()),
+        (pyramid(1), vec![image(1, 1100, 1000)]),
+    ];
+    for (session, samples) in &sets {
+        let run = |threads, samples: &[Sample]| {
+            let samples: Vec<&Sample> = samples.iter().collect();
+            let all = parallel::with_threads(threads, || match samples.as_slice() {
+                [one] => session.denoise(one, &Options::default()).map(|one| vec![one]),
+                all => session.denoise_batch(all, &Options::default()),
+            });
+            all.unwrap().into_iter().map(|denoised| denoised.sample).collect::<Vec<_>>()
+        };
+        let together = run(1, samples);
+        assert_eq!(together, run(3, samples));
+        for (sample, together) in samples.iter().zip(&together) {
+            assert_eq!(run(2, std::slice::from_ref(sample)), [together.clone()]);
+        }
+    }
+}
+
+#[test]
+fn a_depth_rounds_the_result_and_nothing_else() {
+    let session = pyramid(1);
+    for (height, width) in [(30, 21), (1050, 1000)] {
+        let sample = image(1, height, width);
+        let at = |depth| session.denoise_at(&sample, &Options::default(), depth, &Steady).unwrap().sample;
+        let float = at(Depth::F32);
+        let rounded: Vec<u8> = float.data().iter().map(|v| u8::from_f32(*v)).collect();
+        assert_eq!(u8::of(&at(Depth::U8)).unwrap(), rounded);
+        assert_eq!(at(Depth::U16).depth(), Depth::U16);
+    }
+    assert_eq!(
+        signals(1).denoise_at(&signal(1, 9), &Options::default(), Depth::U8, &Steady).unwrap().sample.depth(),
+        Depth::F32
+    );
+}
+
+/// Goes on for so many tiles.
+struct Patience(std::cell::Cell<usize>);
+
+impl Pace for Patience {
+    fn next(&self) -> Option<usize> {
+        let left = self.0.get().checked_sub(1)?;
+        self.0.set(left);
+        Some(1)
+    }
+}
+
+#[test]
+fn work_is_given_up_between_two_tiles() {
+    let session = pyramid(1);
+    let sample = image(1, 1100, 1000);
+    let run = |options, tiles| {
+        let patience = Patience(std::cell::Cell::new(tiles));
+        let result = session.denoise_at(&sample, &options, Depth::F32, &patience);
+        (result.map(|_| patience.0.get()), patience.0.get())
+    };
+    let (done, left) = run(Options::default(), 1000);
+    let tiles = 1000 - left;
+    assert!(done.is_ok() && tiles >= 4, "{tiles}");
+    for few in 0..tiles {
+        assert!(matches!(run(Options::default(), few), (Err(Error::Abandoned), 0)), "{few} of {tiles}");
+    }
+    assert!(matches!(run(STRICT, tiles), (Err(Error::Abandoned), 0)));
+    assert!(matches!(run(Options { ensemble: 8, ..Options::default() }, tiles), (Err(Error::Abandoned), 0)));
 }
 
 #[test]
@@ -115,18 +249,10 @@ fn signals_of_any_length_work_and_strict_is_the_latent_alone() {
 #[test]
 fn windows_of_a_signal_give_what_the_whole_gives() {
     let session = signals(1);
-    let sample = signal(1, 2 * tile::CORE_OF_LINE + 1008);
+    let sample = signal(1, 132_080);
+    assert!(!session.is_whole(sample.shape()));
     let tiled = session.denoise(&sample, &Options::default()).unwrap().sample;
-
-    let prepared = session.prepare(&sample).unwrap();
-    let code = session.encode_tile(&prepared, &Area::whole(1, prepared.map.width)).unwrap();
-    let rebuilt = session.model.decode(&code.planes).unwrap();
-    let full = session.model.refine(&rebuilt, code.detail.as_ref()).unwrap();
-    let mut full = full.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    prepared.stats.restore(&mut full);
-    for (i, (a, b)) in tiled.data().iter().zip(&full).enumerate() {
-        assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{i}: {a} in windows, {b} whole");
-    }
+    assert_close(tiled.data(), &in_one_piece(&session, &sample));
 }
 
 /// Scale and offset of the input do not matter, up to rounding.
@@ -177,8 +303,9 @@ fn the_ensemble_commutes_with_turning_the_image() {
     let options = Options { ensemble: 8, ..Options::default() };
     let straight = session.denoise(&sample, &options).unwrap().sample;
     let turned = session.denoise(&dihedral::apply(&sample, 5), &options).unwrap().sample;
-    let back = dihedral::undo(&turned, 5);
-    for (a, b) in straight.data().iter().zip(back.data()) {
+    let mut back = vec![0.0; sample.data().len()];
+    dihedral::add_back(&mut back, turned.data(), sample.shape(), 5);
+    for (a, b) in straight.data().iter().zip(&back) {
         assert!((a - b).abs() < 1e-5, "{a} {b}");
     }
     assert!(session.denoise(&sample, &Options { ensemble: 3, ..Options::default() }).is_err());

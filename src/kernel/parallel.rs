@@ -47,7 +47,7 @@ pub fn with_threads<R>(n: usize, f: impl FnOnce() -> R) -> R {
 }
 
 /// Threads that a kernel called here and now would use.
-pub(super) fn limit() -> usize {
+pub fn limit() -> usize {
     match LIMIT.get() {
         usize::MAX => threads(),
         n => n,

@@ -30,7 +30,7 @@ pub use dct::denoise_dct;
 pub use ink::ink_recall;
 pub use jpeg::{JpegPoint, jpeg_at_bytes};
 pub use neighbors::knn_agrees;
-pub use noise::estimate_sigma;
+pub use noise::{estimate_noise, estimate_sigma};
 pub use pca::Pca;
 pub use psnr::{mse, psnr, psnr_with_peak, rmse, snr};
 pub use report::Summary;

@@ -1,9 +1,9 @@
 //! How strong the noise in a sample is, from the sample alone.
 
-use crate::sample::Shape;
+use crate::sample::{Sample, Shape};
 
 /// Coefficients looked at; more make the median no better.
-const ENOUGH: usize = 1 << 20;
+const ENOUGH: usize = 1 << 18;
 /// With fewer places than this all of them count.
 const CHOOSE_FROM: usize = 256;
 /// Median of the absolute value of a standard normal.
@@ -29,16 +29,27 @@ const WAVELET: [f32; 4] = [-0.129_409_52, -0.224_143_87, 0.836_516_3, -0.482_962
 /// The count of numbers differs from the shape.
 pub fn estimate_sigma(data: &[f32], shape: Shape) -> f32 {
     assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
+    let sigmas = sigmas(shape, |start, out| out.copy_from_slice(&data[start..start + out.len()]));
+    sigmas.iter().sum::<f32>() / sigmas.len() as f32
+}
+
+/// [`estimate_sigma`] of each channel.
+pub fn estimate_noise(sample: &Sample) -> Vec<f32> {
+    sigmas(sample.shape(), |start, out| sample.read(start, out))
+}
+
+/// The estimate for each channel of numbers, any part of which `read` writes out.
+fn sigmas(shape: Shape, read: impl Fn(usize, &mut [f32])) -> Vec<f32> {
     let (channels, height, width) = match shape {
         Shape::Image { channels, height, width } => (channels, height, width),
         Shape::Signal { channels, length } => (channels, 1, length),
         Shape::Vector { features } => (1, 1, features),
     };
-    let planes = data.chunks_exact(height * width);
-    planes.map(|plane| plane_sigma(plane, height, width)).sum::<f32>() / channels as f32
+    let plane = |c: usize| plane_sigma(|at, out| read(c * height * width + at, out), height, width);
+    (0..channels).map(plane).collect()
 }
 
-fn plane_sigma(plane: &[f32], height: usize, width: usize) -> f32 {
+fn plane_sigma(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> f32 {
     let (down, across) = (wavelet(height), wavelet(width));
     if down.len() * across.len() == 1 {
         return 0.0;
@@ -47,12 +58,15 @@ fn plane_sigma(plane: &[f32], height: usize, width: usize) -> f32 {
     // A step that is odd and the same both ways looks at places of every kind.
     let step = ((rows * columns).div_ceil(ENOUGH) as f64).sqrt().ceil() as usize | 1;
     let mut places = Vec::with_capacity(rows.div_ceil(step) * columns.div_ceil(step));
+    let mut strip = vec![0.0; down.len() * width];
+    let mut plane = Range::default();
     for y in (0..rows).step_by(step) {
-        for x in (0..columns).step_by(step) {
-            places.push(Place::at(plane, width, (y, x), down, across));
-        }
+        read(y * width, &mut strip);
+        plane.add(&strip);
+        let places_of_row = (0..columns).step_by(step);
+        places.extend(places_of_row.map(|x| Place::at(&strip, width, x, down, across)));
     }
-    keep_unclipped(&mut places, plane);
+    keep_unclipped(&mut places, &plane);
     if places.len() >= CHOOSE_FROM && height > 1 && width > 1 {
         let third = places.len() / 3;
         places.select_nth_unstable_by(third, |a, b| a.slope.total_cmp(&b.slope));
@@ -62,22 +76,39 @@ fn plane_sigma(plane: &[f32], height: usize, width: usize) -> f32 {
     median(&mut details) / NORMAL_MEDIAN
 }
 
+/// Smallest and largest number of a set.
+#[derive(Debug, Clone, Copy)]
+struct Range(f32, f32);
+
+impl Default for Range {
+    fn default() -> Self {
+        Self(f32::INFINITY, f32::NEG_INFINITY)
+    }
+}
+
+impl Range {
+    fn add(&mut self, numbers: &[f32]) {
+        let Self(low, high) = self;
+        numbers.iter().for_each(|&v| (*low, *high) = (low.min(v), high.max(v)));
+    }
+}
+
 /// What one place shows: its diagonal detail, and how much the image rises around it.
 struct Place {
     detail: f32,
     slope: f32,
-    /// Smallest and largest number seen there.
-    range: (f32, f32),
+    range: Range,
 }
 
 impl Place {
-    fn at(plane: &[f32], width: usize, (y, x): (usize, usize), down: &[f32], across: &[f32]) -> Self {
+    /// The place at column `x` of a strip of as many rows as `down` has taps.
+    fn at(strip: &[f32], width: usize, x: usize, down: &[f32], across: &[f32]) -> Self {
         let (mut detail, mut to_right, mut to_bottom) = (0.0, 0.0, 0.0);
-        let mut range = (f32::INFINITY, f32::NEG_INFINITY);
+        let mut range = Range::default();
         for (i, w) in down.iter().enumerate() {
-            let row = &plane[(y + i) * width + x..][..across.len()];
+            let row = &strip[i * width + x..][..across.len()];
             detail += w * across.iter().zip(row).map(|(w, v)| w * v).sum::<f32>();
-            range = row.iter().fold(range, |(low, high), &v| (low.min(v), high.max(v)));
+            range.add(row);
             let (left, right) = row.split_at(row.len() / 2);
             let (left, right) = (left.iter().sum::<f32>(), right.iter().sum::<f32>());
             to_right += right - left;
@@ -87,13 +118,11 @@ impl Place {
     }
 }
 
-/// Noise that was clipped at black or white is weaker than it was. Places that touch the plane's
-/// extremes are left out, unless these are so common (a page is mostly white) that the rest would be
-/// nothing but edges.
-fn keep_unclipped(places: &mut Vec<Place>, plane: &[f32]) {
-    let (low, high) =
-        plane.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
-    let is_inside = |place: &Place| place.range.0 > low && place.range.1 < high;
+/// Noise that was clipped at black or white is weaker than it was. Places that touch the extremes of all that was
+/// looked at are left out, unless these are so common (a page is mostly white) that the rest would be nothing but
+/// edges.
+fn keep_unclipped(places: &mut Vec<Place>, plane: &Range) {
+    let is_inside = |place: &Place| place.range.0 > plane.0 && place.range.1 < plane.1;
     if 3 * places.iter().filter(|place| is_inside(place)).count() >= 2 * places.len() {
         places.retain(is_inside);
     }
@@ -149,6 +178,18 @@ mod tests {
         let mut data = noisy(|_| 0.5, 20_000, 0.1);
         data[10_000..].fill(0.5);
         assert!((estimate_sigma(&data, shape) - 0.05).abs() < 0.003);
+    }
+
+    #[test]
+    fn channels_are_told_apart_at_any_depth() {
+        let shape = Shape::image(2, 100, 100);
+        let mut data = noisy(|_| 0.5, 20_000, 0.1);
+        data[10_000..].fill(0.5);
+        let bytes = data.iter().map(|v| (v.clamp(0.0, 1.0) * 255.0) as u8).collect();
+        for sample in [Sample::new(shape, data).unwrap(), Sample::from_bytes(shape, bytes).unwrap()] {
+            let seen = estimate_noise(&sample);
+            assert!((seen[0] - 0.1).abs() < 0.006 && seen[1] < 1e-6, "{seen:?}");
+        }
     }
 
     #[test]

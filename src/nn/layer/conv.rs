@@ -37,7 +37,12 @@ impl Conv2d {
         let init = Init::Randn { mean: 0.0, stdev };
         let weight = vb.get_with_hints((c_out, c_in, kh, kw), "weight", init)?;
         let bias = vb.get_with_hints(c_out, "bias", Init::Const(0.0))?;
-        Ok(Self { weight, bias, frozen: Arc::default() })
+        Ok(Self::of(weight, bias))
+    }
+
+    /// The layer of a weight `(Z, C, KH, KW)` and a bias `(Z)`.
+    pub(super) fn of(weight: Tensor, bias: Tensor) -> Self {
+        Self { weight, bias, frozen: Arc::default() }
     }
 
     /// The same layer with its weights as they are now, prepared for serving: later training of the variables it

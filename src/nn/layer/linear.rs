@@ -3,12 +3,13 @@
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 
-/// `x W^T + b`.
+use super::Conv2d;
+use crate::nn::op::Activation;
+
+/// `x W^T + b`, computed as a 1x1 convolution along a line of samples: Limpid's kernels sum every number in one order,
+/// whereas a general matrix product sums in another for another size of the batch.
 #[derive(Debug, Clone)]
-pub struct Linear {
-    weight: Tensor,
-    bias: Tensor,
-}
+pub struct Linear(Conv2d);
 
 impl Linear {
     /// A layer from `d_in` to `d_out` features; new weights are normal with variance
@@ -18,10 +19,10 @@ impl Linear {
     /// The stored weights have another shape.
     pub fn new(d_in: usize, d_out: usize, gain: f64, vb: VarBuilder) -> Result<Self> {
         let init = Init::Randn { mean: 0.0, stdev: gain / (d_in as f64).sqrt() };
-        Ok(Self {
-            weight: vb.get_with_hints((d_out, d_in), "weight", init)?,
-            bias: vb.get_with_hints(d_out, "bias", Init::Const(0.0))?,
-        })
+        let weight = vb.get_with_hints((d_out, d_in), "weight", init)?;
+        let bias = vb.get_with_hints(d_out, "bias", Init::Const(0.0))?;
+        // It shares its numbers with the stored matrix, also while these are trained.
+        Ok(Self(Conv2d::of(weight.reshape((d_out, d_in, 1, 1))?, bias)))
     }
 
     /// # Shape
@@ -30,6 +31,44 @@ impl Linear {
     /// # Errors
     /// The shapes do not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.matmul(&self.weight.t()?)?.broadcast_add(&self.bias)
+        let (batch, features) = x.dims2()?;
+        let line = x.t()?.contiguous()?.reshape((1, features, 1, batch))?;
+        let line = self.0.forward(&line, Activation::None, None)?;
+        line.reshape(((), batch))?.t()?.contiguous()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+    use candle_nn::VarMap;
+
+    use super::*;
+
+    #[test]
+    fn it_is_the_matrix_product_for_any_batch_and_follows_training() {
+        let vars = VarMap::new();
+        let layer =
+            Linear::new(70, 9, 1.0, VarBuilder::from_varmap(&vars, DType::F32, &Device::Cpu)).unwrap();
+        let x = Tensor::randn(0f32, 1.0, (11, 70), &Device::Cpu).unwrap();
+        let rows = |y: &Tensor| y.to_vec2::<f32>().unwrap();
+        for _ in 0..2 {
+            let (weight, bias) = {
+                let vars = vars.data().lock().unwrap();
+                (vars["weight"].as_tensor().clone(), vars["bias"].as_tensor().clone())
+            };
+            let expected = x.matmul(&weight.t().unwrap()).unwrap().broadcast_add(&bias).unwrap();
+            let seen = layer.forward(&x).unwrap();
+            let error =
+                (&seen - &expected).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(error < 1e-4, "{error}");
+            for i in 0..11 {
+                let alone = layer.forward(&x.narrow(0, i, 1).unwrap()).unwrap();
+                assert_eq!(rows(&alone)[0], rows(&seen)[i]);
+            }
+            let gradients = seen.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+            assert!(gradients.get(&weight).is_some());
+            vars.all_vars().iter().for_each(|var| var.set(&(var.as_tensor() * 0.5).unwrap()).unwrap());
+        }
     }
 }

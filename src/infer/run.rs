@@ -1,0 +1,304 @@
+//! Run: samples through the network, in one piece or tile by tile.
+//!
+//! Small samples of one shape go through together, as a batch. Of a large one no more than a tile is ever a tensor;
+//! the whole of it stays in its own numbers. In strict mode the whole latent is made first, so that denoising *is*
+//! `decode(encode(x))`; with the refiner each tile goes through all parts at once.
+
+use super::map::{Map, paste};
+use super::source::Source;
+use super::target::Target;
+use super::tile::{self, Area, Tile};
+use super::{Error, Mode, Options, Pace, Result, Session, extents, familiarity};
+use crate::kernel::parallel;
+use crate::nn::model::{Code, Normalize, Rebuilt, Sizes};
+use crate::nn::{Device, Tensor};
+use crate::sample::{Kind, Latent, Number, Plane, Sample, Shape};
+
+/// A result with the familiarity of its sample.
+type Passed<T> = (Vec<T>, Option<f32>);
+
+impl Session {
+    /// One pass of a sample, blended.
+    pub(super) fn pass<T: Number>(
+        &self,
+        sample: &Sample,
+        options: &Options,
+        keep: usize,
+        pace: &dyn Pace,
+    ) -> Result<Passed<T>> {
+        if self.is_whole(sample.shape()) {
+            let mut one = step(pace, || self.pass_whole::<T>(&[sample], options, keep))?;
+            return Ok(one.remove(0));
+        }
+        match self.manifest.model.scales().filter(|_| self.refines(options)) {
+            Some(sizes) => self.pass_tiles(&sizes, sample, options.strength, keep, pace),
+            None => {
+                let latent = self.encode_tiles(sample, keep, pace)?;
+                let (data, residual) = self.decode_tiles(&latent, Some(sample), options.strength, pace)?;
+                Ok((data, self.judge(familiarity::energies(&latent), residual, sample.shape())))
+            }
+        }
+    }
+
+    fn refines(&self, options: &Options) -> bool {
+        options.mode == Mode::Full && self.model.has_refiner()
+    }
+
+    fn judge(&self, mut mean_squares: Vec<f64>, residual: f64, shape: Shape) -> Option<f32> {
+        mean_squares.push(residual / shape.numbers() as f64);
+        self.familiarity(&mean_squares)
+    }
+
+    /// One pass of samples of one shape, each in one piece.
+    pub(super) fn pass_whole<T: Number>(
+        &self,
+        samples: &[&Sample],
+        options: &Options,
+        keep: usize,
+    ) -> Result<Vec<Passed<T>>> {
+        let (latents, detail) = self.encode_whole(samples, keep)?;
+        let all: Vec<&Latent> = latents.iter().collect();
+        let rebuilt = self.decode_area(&all, &self.whole(latents[0].shape))?;
+        let result = if self.refines(options) {
+            self.model.refine(&rebuilt, detail.as_ref())?
+        } else {
+            rebuilt.strict
+        };
+        let outputs = self.split(&result, samples.len(), samples[0].shape())?;
+        let finish = |((sample, latent), output): ((&&Sample, &Latent), Vec<f32>)| {
+            let shape = sample.shape();
+            let mut target = Target::new(shape, self.stats_of(latent), Some(*sample), options.strength);
+            let area = self.whole(shape);
+            target.put(&Map { channels: extents(shape).0, area: area.clone(), data: &output }, &area)?;
+            let familiarity = self.judge(familiarity::energies(latent), target.residual, shape);
+            Ok((target.into_data(), familiarity))
+        };
+        samples.iter().zip(&latents).zip(outputs).map(finish).collect()
+    }
+
+    /// The latents of samples of one shape, and what they leave out.
+    fn encode_whole(&self, samples: &[&Sample], keep: usize) -> Result<(Vec<Latent>, Option<Tensor>)> {
+        let shape = samples[0].shape();
+        let area = self.whole(shape);
+        let sources: Vec<Source> =
+            samples.iter().map(|s| Source { sample: s, stats: self.stats_for(s) }).collect();
+        let Code { planes, detail } = self.encode_area(&sources, &area)?;
+        let mut latents: Vec<Latent> = sources.iter().map(|source| self.empty_latent(source, keep)).collect();
+        for (index, (plane, map_area)) in planes.iter().zip(self.map_areas(&area)).enumerate() {
+            let channels = plane.dim(1)?;
+            let values = plane.flatten_all()?.to_vec1::<f32>()?;
+            let each = values.len() / samples.len();
+            for (latent, data) in latents.iter_mut().zip(values.chunks(each)) {
+                // A shorter latent has fewer maps.
+                let Some(plane) = latent.planes.get_mut(index) else { continue };
+                paste(plane, &Map { channels, area: map_area.clone(), data }, &map_area);
+            }
+        }
+        Ok((latents, detail))
+    }
+
+    /// The latent of a sample, tile by tile.
+    pub(super) fn encode_tiles(&self, sample: &Sample, keep: usize, pace: &dyn Pace) -> Result<Latent> {
+        if self.is_whole(sample.shape()) {
+            return Ok(step(pace, || self.encode_whole(&[sample], keep))?.0.remove(0));
+        }
+        let source = Source { sample, stats: self.stats_for(sample) };
+        let mut latent = self.empty_latent(&source, keep);
+        let (height, width) = self.padded(sample.shape());
+        for Tile { core, outer, .. } in tile::plan(height, width, self.manifest.model.reach().0, 0) {
+            let planes = step(pace, || self.encode_area(&[source], &outer))?.planes;
+            let areas = self.map_areas(&outer).into_iter().zip(self.map_areas(&core));
+            for ((plane, tensor), (outer, core)) in latent.planes.iter_mut().zip(&planes).zip(areas) {
+                let data = tensor.flatten_all()?.to_vec1::<f32>()?;
+                paste(plane, &Map { channels: tensor.dim(1)?, area: outer, data: &data }, &core);
+            }
+        }
+        Ok(latent)
+    }
+
+    /// The sample of a latent, tile by tile, blended with `input`; and the sum of squares between both.
+    pub(super) fn decode_tiles<T: Number>(
+        &self,
+        latent: &Latent,
+        input: Option<&Sample>,
+        strength: f32,
+        pace: &dyn Pace,
+    ) -> Result<(Vec<T>, f64)> {
+        let mut target = Target::new(latent.shape, self.stats_of(latent), input, strength);
+        let (height, width) = self.padded(latent.shape);
+        for Tile { core, inner, .. } in tile::plan(height, width, 0, self.manifest.model.reach().1) {
+            step(pace, || {
+                let strict = self.decode_area(&[latent], &inner)?.strict;
+                self.put(&mut target, &strict, &inner, &core)
+            })?;
+        }
+        let residual = target.residual;
+        Ok((target.into_data(), residual))
+    }
+
+    /// Encoder, decoder and refiner, tile by tile.
+    fn pass_tiles<T: Number>(
+        &self,
+        sizes: &Sizes,
+        sample: &Sample,
+        strength: f32,
+        keep: usize,
+        pace: &dyn Pace,
+    ) -> Result<Passed<T>> {
+        let source = Source { sample, stats: self.stats_for(sample) };
+        let mut target = Target::new(sample.shape(), source.stats, Some(sample), strength);
+        let dims = self.manifest.model.latent_dims(sample.shape(), keep);
+        let mut energies = vec![0.0; dims.iter().map(|dims| dims[0]).sum()];
+        let (height, width) = self.padded(sample.shape());
+        let (encoder, decoder) = self.manifest.model.reach();
+        for tile in tile::plan(height, width, encoder, decoder) {
+            step(pace, || {
+                let Code { planes, detail } = self.encode_area(&[source], &tile.outer)?;
+                let planes = self.narrow(sizes, &planes, &dims, &tile, &mut energies)?;
+                let rebuilt = self.model.decode(&planes)?;
+                let detail = detail.map(|detail| crop(&detail, sizes, &tile)).transpose()?;
+                let full = self.model.refine(&rebuilt, detail.as_ref())?;
+                self.put(&mut target, &full, &tile.inner, &tile.core)
+            })?;
+        }
+        let positions =
+            dims.iter().flat_map(|dims| std::iter::repeat_n(dims[1..].iter().product::<usize>(), dims[0]));
+        let mean_squares = energies.iter().zip(positions).map(|(sum, n)| sum / n as f64).collect();
+        let familiarity = self.judge(mean_squares, target.residual, sample.shape());
+        Ok((target.into_data(), familiarity))
+    }
+
+    /// What the decoder is to see of a tile's latent: the maps over the inner area, as they would come out of a latent
+    /// of extents `dims`. Adds the energies of its channels over the core.
+    fn narrow(
+        &self,
+        sizes: &Sizes,
+        planes: &[Tensor],
+        dims: &[Vec<usize>],
+        tile: &Tile,
+        energies: &mut [f64],
+    ) -> Result<Vec<Tensor>> {
+        let mut energies = energies.iter_mut();
+        let narrow = |(index, (tensor, (channels, scale))): (usize, (&Tensor, (usize, usize)))| {
+            let shrink = sizes.axes.shrink(scale);
+            let area = tile.inner.at(shrink);
+            let mut cut = Vec::new();
+            if let Some(dims) = dims.get(index) {
+                let (height, width) = super::map::rows_and_columns(dims);
+                let data = tensor.flatten_all()?.to_vec1::<f32>()?;
+                let map = Map { channels: dims[0], area: tile.outer.at(shrink), data: &data };
+                map.cut(&area, channels, (height, width), &mut cut);
+                let core = tile.core.at(shrink).inside(height, width);
+                energies.by_ref().take(dims[0]).enumerate().for_each(|(c, sum)| *sum += map.energy(c, &core));
+            }
+            cut.resize(channels * area.rows.len() * area.cols.len(), 0.0);
+            self.tensor(cut, 1, channels, &area)
+        };
+        planes.iter().zip(sizes.planes()).enumerate().map(narrow).collect()
+    }
+
+    /// What the encoder gives for an area of samples of one shape.
+    fn encode_area(&self, sources: &[Source], area: &Area) -> Result<Code> {
+        let (rows, cols) = area.size();
+        let channels = extents(sources[0].sample.shape()).0;
+        let mut data = Vec::with_capacity(sources.len() * channels * rows * cols);
+        sources.iter().for_each(|source| source.read(area, &mut data));
+        Ok(self.model.encode(&self.tensor(data, sources.len(), channels, area)?)?)
+    }
+
+    /// What the decoder gives for an area of latents of one shape.
+    fn decode_area(&self, latents: &[&Latent], area: &Area) -> Result<Rebuilt> {
+        let Some(sizes) = self.manifest.model.scales() else {
+            let data: Vec<f32> = latents.iter().flat_map(|l| l.planes[0].data.iter().copied()).collect();
+            let extents = (latents.len(), data.len() / latents.len());
+            return Ok(self.model.decode(&[Tensor::from_vec(data, extents, &Device::Cpu)?])?);
+        };
+        let plane = |(index, (channels, scale)): (usize, (usize, usize))| {
+            let area = area.at(sizes.axes.shrink(scale));
+            let mut data = Vec::with_capacity(latents.len() * channels * area.rows.len() * area.cols.len());
+            for latent in latents {
+                match latent.planes.get(index).map(Map::of) {
+                    Some(map) => map.cut(&area, channels, map.area.size(), &mut data),
+                    None => data.resize(data.len() + channels * area.rows.len() * area.cols.len(), 0.0),
+                }
+            }
+            self.tensor(data, latents.len(), channels, &area)
+        };
+        let planes: Vec<Tensor> = sizes.planes().into_iter().enumerate().map(plane).collect::<Result<_>>()?;
+        Ok(self.model.decode(&planes)?)
+    }
+
+    /// Writes the core of what a network gave for `area` to its place.
+    fn put<T: Number>(
+        &self,
+        target: &mut Target<T>,
+        tensor: &Tensor,
+        area: &Area,
+        core: &Area,
+    ) -> Result<()> {
+        let data = tensor.flatten_all()?.to_vec1::<f32>()?;
+        let map = Map { channels: tensor.dim(1)?, area: area.clone(), data: &data };
+        target.put(&map, core)
+    }
+
+    /// The numbers of each sample of a batch that covers the whole of `shape`.
+    fn split(&self, batch: &Tensor, count: usize, shape: Shape) -> Result<Vec<Vec<f32>>> {
+        let values = batch.flatten_all()?.to_vec1::<f32>()?;
+        let (rows, cols) = self.whole(shape).size();
+        let each = extents(shape).0 * rows * cols;
+        if values.len() != count * each {
+            let fault = format!("the network gave {} numbers for {count} x {each}", values.len());
+            return Err(Error::Tensor(crate::nn::Error::Msg(fault)));
+        }
+        Ok(values.chunks(each).map(<[f32]>::to_vec).collect())
+    }
+
+    /// A batch of maps over `area`, with the axes that models of this kind take.
+    fn tensor(&self, data: Vec<f32>, batch: usize, channels: usize, area: &Area) -> Result<Tensor> {
+        let (rows, cols) = area.size();
+        Ok(match self.input.kind {
+            Kind::Image => Tensor::from_vec(data, (batch, channels, rows, cols), &Device::Cpu)?,
+            Kind::Signal => Tensor::from_vec(data, (batch, channels, cols), &Device::Cpu)?,
+            Kind::Vector => Tensor::from_vec(data, (batch, cols), &Device::Cpu)?,
+        })
+    }
+
+    /// A latent of `keep` channels, all zero.
+    fn empty_latent(&self, source: &Source, keep: usize) -> Latent {
+        let shape = source.sample.shape();
+        let stats = (self.manifest.model.normalize == Normalize::Sample).then_some(source.stats);
+        let plane = |dims: Vec<usize>| Plane { data: vec![0.0; dims.iter().product()], dims };
+        let planes = self.manifest.model.latent_dims(shape, keep).into_iter().map(plane).collect();
+        Latent { shape, stats, planes }
+    }
+
+    /// The area of each latent map that covers an area of the sample; a vector is one place.
+    fn map_areas(&self, area: &Area) -> Vec<Area> {
+        match self.manifest.model.scales() {
+            Some(sizes) => {
+                sizes.planes().iter().map(|(_, scale)| area.at(sizes.axes.shrink(*scale))).collect()
+            }
+            None => vec![Area::whole(1, 1)],
+        }
+    }
+
+    /// The whole of a sample, as the network sees it.
+    fn whole(&self, shape: Shape) -> Area {
+        let (height, width) = self.padded(shape);
+        Area::whole(height, width)
+    }
+}
+
+/// One step of long work, with the threads that `pace` gives it.
+fn step<R>(pace: &dyn Pace, work: impl FnOnce() -> Result<R>) -> Result<R> {
+    let threads = pace.next().ok_or(Error::Abandoned)?;
+    parallel::with_threads(threads, work)
+}
+
+/// The part of the detail that lies over the inner area of a tile.
+fn crop(detail: &Tensor, sizes: &Sizes, tile: &Tile) -> crate::nn::Result<Tensor> {
+    let shrink = sizes.axes.shrink(sizes.axes.scales()[0]);
+    let (outer, inner) = (tile.outer.at(shrink), tile.inner.at(shrink));
+    let cut = detail.narrow(2, inner.rows.start - outer.rows.start, inner.rows.len())?;
+    cut.narrow(3, inner.cols.start - outer.cols.start, inner.cols.len())?.contiguous()
+}

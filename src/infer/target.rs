@@ -1,0 +1,100 @@
+//! Target: where results go, area by area, back on the sample's own scale and at the depth that was asked for.
+
+use super::map::Map;
+use super::tile::Area;
+use super::{Error, Result, extents};
+use crate::sample::{Number, Sample, Shape, Stats};
+
+/// The result in the making.
+#[derive(Debug)]
+pub struct Target<'a, T> {
+    shape: Shape,
+    stats: Stats,
+    /// The input, where it takes part: it is blended in with weight `1 - strength`.
+    input: Option<&'a Sample>,
+    strength: f32,
+    data: Vec<T>,
+    /// Sum of squares of input less result, on the normalised scale.
+    pub residual: f64,
+}
+
+impl<'a, T: Number> Target<'a, T> {
+    /// An empty result of `shape`.
+    pub fn new(shape: Shape, stats: Stats, input: Option<&'a Sample>, strength: f32) -> Self {
+        let data = vec![T::from_f32(0.0); shape.numbers()];
+        Self { shape, stats, input, strength, data, residual: 0.0 }
+    }
+
+    /// Takes what a network gave for `area`, as far as the sample goes.
+    ///
+    /// # Errors
+    /// A number is not finite.
+    pub fn put(&mut self, map: &Map, area: &Area) -> Result<()> {
+        let (channels, height, width) = extents(self.shape);
+        let area = area.inside(height, width);
+        let (mut row, mut input) = (vec![0.0; area.cols.len()], vec![0.0; area.cols.len()]);
+        for c in 0..channels {
+            for y in area.rows.clone() {
+                let at = (c * height + y) * width + area.cols.start;
+                row.copy_from_slice(map.part(c, y, area.cols.clone()));
+                self.stats.restore(&mut row);
+                // A sum is not finite where one of its terms is not, and costs no branch per number.
+                if !row.iter().sum::<f32>().is_finite() && row.iter().any(|v| !v.is_finite()) {
+                    let fault = format!("the network gave a number that is not finite in row {y}");
+                    return Err(Error::Tensor(crate::nn::Error::Msg(fault)));
+                }
+                if let Some(sample) = self.input {
+                    sample.read(at, &mut input);
+                    self.residual += residual(&input, &row, self.stats.std);
+                    if self.strength != 1.0 {
+                        let (new, old) = (self.strength, 1.0 - self.strength);
+                        row.iter_mut().zip(&input).for_each(|(r, x)| *r = *r * new + x * old);
+                    }
+                }
+                let to = &mut self.data[at..at + row.len()];
+                to.iter_mut().zip(&row).for_each(|(to, v)| *to = T::from_f32(*v));
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers.
+    pub fn into_data(self) -> Vec<T> {
+        self.data
+    }
+}
+
+/// Sum of squares of the differences of two rows, in units of `std`.
+fn residual(input: &[f32], result: &[f32], std: f32) -> f64 {
+    let square = |(x, r): (&f32, &f32)| f64::from(((x - r) / std).powi(2));
+    input.iter().zip(result).map(square).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put<T: Number>(strength: f32, values: &[f32]) -> Result<(Vec<T>, f64)> {
+        let shape = Shape::image(1, 1, 2);
+        let input = Sample::new(shape, vec![1.0, 0.0]).unwrap();
+        let stats = Stats { mean: 0.5, std: 0.25 };
+        let mut target = Target::<T>::new(shape, stats, Some(&input), strength);
+        let area = Area { rows: 0..1, cols: 0..4 };
+        target.put(&Map { channels: 1, area: area.clone(), data: values }, &area)?;
+        let residual = target.residual;
+        Ok((target.into_data(), residual))
+    }
+
+    #[test]
+    fn results_are_restored_blended_cut_and_rounded() {
+        assert_eq!(put::<f32>(1.0, &[0.0, 1.0, 9.0, 9.0]).unwrap(), (vec![0.5, 0.75], 13.0));
+        assert_eq!(put::<f32>(0.5, &[0.0, 1.0, 9.0, 9.0]).unwrap(), (vec![0.75, 0.375], 13.0));
+        assert_eq!(put::<u8>(1.0, &[2.0, 99.0, 0.0, 0.0]).unwrap().0, [255, 255]);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_an_error() {
+        assert!(put::<u8>(1.0, &[f32::NAN, 0.0, 0.0, 0.0]).is_err());
+        assert!(put::<f32>(1.0, &[f32::INFINITY, f32::NEG_INFINITY, 0.0, 0.0]).is_err());
+    }
+}

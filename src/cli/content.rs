@@ -1,8 +1,8 @@
 //! Content of a file: the samples in it, and how they stood there, so that results can stand so again.
 
 use crate::codec::{
-    self, Array, Carrier, DType, Depth, Format, Layout, SampleSpec, Wave, read_images, read_npy, write_images,
-    write_npy,
+    self, Array, Carrier, DType, Depth, Format, Layout, SampleSpec, Wave, read_images, read_npy,
+    write_images, write_npy,
 };
 use crate::infer::Session;
 use crate::limits::Limits;

@@ -32,12 +32,14 @@ if ARGS.cpu_time:
 
 # Before torch is imported: it reads these once.
 os.environ["OMP_NUM_THREADS"] = str(ARGS.threads)
+HAS_AVX512 = "avx512f" in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
 if ARGS.avx2:
     os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
     os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
-    from mask_cpuid import mask_avx512
+    if HAS_AVX512:
+        from mask_cpuid import mask_avx512
 
-    mask_avx512()
+        mask_avx512()
 
 import numpy as np
 import onnxruntime as ort
@@ -133,7 +135,8 @@ class Rust:
     def runner(self, name, network, task, shape):
         isa = "avx2" if ARGS.avx2 else "best"
         command = f"{name} {network} {task} {' '.join(map(str, shape))} {isa} {ARGS.threads}"
-        return lambda: self.ask(command)[ARGS.cpu_time]
+        # Wall and CPU time of each run, in turn.
+        return lambda times: self.ask(f"{command} {times}")[ARGS.cpu_time :: 2]
 
 
 CLOCK = time.thread_time if ARGS.cpu_time else time.perf_counter
@@ -145,7 +148,7 @@ def timed(run):
         run()
         return (CLOCK() - start) * 1e3
 
-    return once
+    return lambda times: [once() for _ in range(times)]
 
 
 def torch_runner(network, task, shape):
@@ -187,7 +190,7 @@ def ort_runner(network, shape):
 def main():
     torch.set_num_threads(ARGS.threads)
     rust = Rust()
-    isa = "avx2" if ARGS.avx2 else "avx512"
+    isa = "avx2" if ARGS.avx2 or not HAS_AVX512 else "avx512"
     peak = max(rust.ask(f"peak {isa} {ARGS.threads}")[0] for _ in range(5))
     print(f"multiply-adds in registers: {peak:.0f} GFLOP/s with {ARGS.threads} threads, {isa}")
     # Name, network, task, (batch, height, width), GFLOP of the direct convolutions.
@@ -214,7 +217,8 @@ def main():
 
 def measure(rust, name, network, task, shape):
     contenders = {"limpid": rust.runner("limpid", network, task, shape)}
-    if not ARGS.no_candle and not ARGS.avx2:
+    # candle's matrix product finds the instruction set itself and cannot be held to another.
+    if not ARGS.no_candle and not (ARGS.avx2 and HAS_AVX512):
         contenders["candle"] = rust.runner("candle", network, task, shape)
     contenders["torch"] = torch_runner(network, task, shape)
     if task == "forward":
@@ -224,12 +228,12 @@ def measure(rust, name, network, task, shape):
     for turn in range(ARGS.rounds + 2):
         for i in range(len(order)):
             who = order[(i + turn) % len(order)]
-            if who == "candle" and turn > 5:
+            if who == "candle" and turn > 4:
                 continue
             time.sleep(0.02)  # the last one's threads stop spinning
-            contenders[who]()  # caches and clocks: the run before is not measured
-            quick = 5 if who != "candle" else 1
-            repeats = [contenders[who]() for _ in range(quick if shape[0] * shape[1] < 512 and task == "forward" else 1)]
+            small = shape[0] * shape[1] < 512 and task == "forward" and who != "candle"
+            # Caches and clocks: the first run is not measured.
+            repeats = contenders[who](6 if small else 2)[1:]
             if turn >= 2:
                 samples[who].append(statistics.median(repeats))
     return {who: statistics.median(of) for who, of in samples.items()}

@@ -1,8 +1,8 @@
 //! Limpid and candle as one side of `kernels.py`: a line of standard input names a run, a line of standard
-//! output gives its milliseconds by the clock on the wall, and those of CPU time of this thread.
+//! output gives, for each time it ran, milliseconds by the clock on the wall and those of CPU time of this thread.
 //!
-//! A command is `<runner> <network> <pass> <batch> <height> <width> <isa> <threads>`, for example
-//! `limpid n1 forward 1 512 512 best 2`; `peak <isa> <threads>` measures multiply-adds per second in registers.
+//! A command is `<runner> <network> <pass> <batch> <height> <width> <isa> <threads> <times>`, for example
+//! `limpid n1 forward 1 512 512 best 2 5`; `peak <isa> <threads>` measures multiply-adds per second in registers.
 
 #[path = "networks.rs"]
 mod networks;
@@ -38,7 +38,7 @@ fn main() {
                 let threads = threads.parse().expect("threads is a number");
                 peak::gigaflops(isa(name), threads).to_string()
             }
-            [runner, network, pass, batch, height, width, name, threads] => {
+            [runner, network, pass, batch, height, width, name, threads, times] => {
                 let number = |text: &str| text.parse::<usize>().expect("extents are numbers");
                 let key = words[..6].join(" ");
                 let run = runs.entry(key).or_insert_with(|| {
@@ -46,10 +46,13 @@ fn main() {
                 });
                 with_isa(isa(name), || {
                     with_threads(number(threads), || {
-                        let (start, cpu) = (Instant::now(), peak::cpu_seconds());
-                        run.once();
-                        let wall = start.elapsed().as_secs_f64() * 1e3;
-                        format!("{wall} {}", (peak::cpu_seconds() - cpu) * 1e3)
+                        let times = (0..number(times)).map(|_| {
+                            let (start, cpu) = (Instant::now(), peak::cpu_seconds());
+                            run.once();
+                            let wall = start.elapsed().as_secs_f64() * 1e3;
+                            format!("{wall} {}", (peak::cpu_seconds() - cpu) * 1e3)
+                        });
+                        times.collect::<Vec<_>>().join(" ")
                     })
                 })
             }

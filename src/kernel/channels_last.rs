@@ -18,9 +18,10 @@ pub(super) unsafe fn gather<S: Simd>(
     to: *mut f32,
     pitch: usize,
 ) {
-    let mut p = 0;
-    while p < n {
-        let lanes = S::N.min(n - p);
+    for p in (0..n).step_by(S::N) {
+        // The last vector overlaps the one before rather than be cut, where there is one.
+        let lanes = S::N.min(n);
+        let p = p.min(n - lanes);
         // SAFETY: the caller's contract: lanes never pass n, channels never pass `channels`.
         unsafe {
             let mut v = [S::zero(); 16];
@@ -48,7 +49,6 @@ pub(super) unsafe fn gather<S: Simd>(
                 }
             }
         }
-        p += lanes;
     }
 }
 
@@ -81,9 +81,10 @@ pub(super) unsafe fn scatter<S: Simd>(
     z: usize,
     epilogue: &Epilogue,
 ) {
-    let mut p = 0;
-    while p < n {
-        let lanes = S::N.min(n - p);
+    for p in (0..n).step_by(S::N) {
+        // The last vector overlaps the one before rather than be cut, where there is one.
+        let lanes = S::N.min(n);
+        let p = p.min(n - lanes);
         // SAFETY: the caller's contract: lanes never pass n, channels never pass `channels`.
         unsafe {
             let mut v = [S::zero(); 16];
@@ -99,6 +100,5 @@ pub(super) unsafe fn scatter<S: Simd>(
                 }
             }
         }
-        p += lanes;
     }
 }

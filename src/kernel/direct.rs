@@ -8,7 +8,7 @@
 
 use super::Conv;
 use super::epilogue::Epilogue;
-use super::gemm::{Tile, next_vectors, tile_rows};
+use super::gemm::{Sink, Tile, next_rows, next_vectors};
 use super::isa::{Isa, Work, dispatch};
 use super::parallel::{self, Shared};
 use super::scratch::Scratch;
@@ -16,6 +16,12 @@ use super::simd::Simd;
 
 /// Floats of scratch a strip may fill: half of a common L2 cache.
 const STRIP: usize = 128 << 10;
+
+/// Floats of half an L1 cache.
+const CHUNK: usize = 4 << 10;
+
+/// Operations below which a second thread costs more than it saves: about four microseconds' worth.
+const SMALL: usize = 400_000;
 
 /// Weights as the register tile reads them: blocks of rows (output channels), in each `[k][row]`, the
 /// channels missing from the last block zero.
@@ -26,13 +32,16 @@ pub(super) fn pack(isa: Isa, weight: &[f32], rows: usize, k: usize) -> Vec<f32> 
         #[inline(always)]
         unsafe fn run<S: Simd>(self) -> Vec<f32> {
             let Pack(weight, rows, k) = self;
-            let block = tile_rows::<S>(rows);
-            let mut packed = vec![0.0; rows.div_ceil(block) * block * k];
-            for z in 0..rows {
-                let to = &mut packed[z / block * block * k + z % block..];
-                for (i, w) in weight[z * k..(z + 1) * k].iter().enumerate() {
-                    to[i * block] = *w;
+            let mut packed = Vec::with_capacity((rows + 7) * k);
+            let mut first = 0;
+            while first < rows {
+                let block = next_rows::<S>(rows - first);
+                for i in 0..k {
+                    packed.extend(
+                        (first..first + block).map(|z| if z < rows { weight[z * k + i] } else { 0.0 }),
+                    );
                 }
+                first += block;
             }
             packed
         }
@@ -51,9 +60,10 @@ pub(super) fn conv2d(
     out: Shared<f32>,
 ) {
     let plan = Plan::new(conv);
-    parallel::for_each(conv.batch * plan.strips, |task| {
-        let strip = Strip { conv, plan: &plan, x, packed, epilogue, out, task };
-        // SAFETY: `isa` is available; tasks write disjoint strips of `out`.
+    parallel::for_each(conv.batch * plan.strips * plan.shares, |task| {
+        let (task, share) = (task / plan.shares, task % plan.shares);
+        let strip = Strip { conv, plan: &plan, x, packed, epilogue, out, task, share };
+        // SAFETY: `isa` is available; tasks write disjoint strips, or channels, of `out`.
         unsafe { dispatch(isa, strip) }
     });
 }
@@ -67,6 +77,8 @@ struct Plan {
     /// Rows of a strip.
     step: usize,
     strips: usize,
+    /// Tasks that share a strip's output channels, where there are fewer strips than threads.
+    shares: usize,
     pitch: usize,
     /// Floats from one channel's scratch to the next.
     plane: usize,
@@ -78,23 +90,26 @@ impl Plan {
         let line = is_line(conv);
         let (h, w) = if line { (conv.h * conv.w, 1) } else { (conv.h, conv.w) };
         let pitch = if line { 1 } else { w + conv.kw / 2 };
-        // Small enough for the cache; enough strips for every thread, results being the same.
-        let fits = (STRIP / conv.c_in / pitch).saturating_sub(conv.kh - 1);
-        let wanted = (4 * parallel::limit()).div_ceil(conv.batch.max(1));
-        let floor = (96 / pitch).max(1);
-        let step = h.div_ceil(wanted).max(floor).min(fits.max(1)).min(h.max(1));
+        // Small enough for the cache; enough strips for every thread, results being the same; but not so small
+        // that the padding and the last register tile outweigh the rest.
+        let fits = (STRIP / conv.c_in / pitch).saturating_sub(conv.kh - 1).max(1);
+        let operations = 2 * conv.output_len() * conv.c_in * conv.kh * conv.kw;
+        let threads = if operations < SMALL { 1 } else { parallel::limit() };
+        let each = threads.div_ceil(conv.batch);
+        let strips = (4 * each).min(h * pitch / 96);
+        let strips = if strips > each { strips / each * each } else { strips };
+        let step = h.div_ceil(strips.max(h.div_ceil(fits)).max(1)).max(1);
         let strips = h.div_ceil(step);
-        let step = h.div_ceil(strips.max(1)).max(1);
-        // The last tile reads up to a tile's width beyond the strip; planes must not all begin at
-        // the same place of a 4 KiB page, or they evict each other from the L1 cache.
+        let shares = if conv.batch * strips < threads { threads.min(conv.c_out.div_ceil(8)) } else { 1 };
+        // The last tile reads up to a tile's width beyond the strip. Planes lie an odd number of cache
+        // lines apart, so that the same position of all channels spreads over the whole L1 cache.
         let len = (step + conv.kh - 1) * pitch + 2 * (conv.kw / 2) + 64;
-        let plane =
-            len.next_multiple_of(16) + if len.next_multiple_of(16).is_multiple_of(256) { 16 } else { 0 };
+        let plane = (len.div_ceil(16) | 1) * 16;
         let offsets = (0..conv.c_in * conv.kh * conv.kw)
             .map(|k| (k / (conv.kh * conv.kw), k / conv.kw % conv.kh, k % conv.kw))
             .map(|(c, i, j)| (c * plane + i * pitch + j) as u32)
             .collect();
-        Self { line, h, w, step, strips: h.div_ceil(step), pitch, plane, offsets }
+        Self { line, h, w, step, strips, shares, pitch, plane, offsets }
     }
 }
 
@@ -111,6 +126,7 @@ struct Strip<'a> {
     epilogue: &'a Epilogue<'a>,
     out: Shared<f32>,
     task: usize,
+    share: usize,
 }
 
 impl Work for Strip<'_> {
@@ -179,14 +195,51 @@ impl Strip<'_> {
         rows: usize,
     ) {
         let Self { conv, plan, .. } = self;
+        // Where rows fill vectors well, tiles end with their row; else they run on over the padding, and rows are
+        // picked out when results are stored.
+        let filled = plan.w.next_multiple_of(S::N);
+        let by_row = plan.pitch > plan.w && filled >= 16 && 8 * filled <= 9 * plan.pitch;
+        let (lines, line) = if by_row { (rows, plan.w) } else { (1, rows * plan.pitch) };
+        // Some tiles share a pass over the weights, and so write longer runs of each channel, as long as what they
+        // read of the input stays in half of an L1 cache.
+        let tile = S::COLS * S::N;
+        let run = tile * (CHUNK / (conv.c_in * conv.kh * tile)).clamp(1, 8);
+        for start in (0..lines).map(|r| r * plan.pitch) {
+            for p in (0..line).step_by(run) {
+                // SAFETY: the caller's contract.
+                unsafe {
+                    self.run_of::<S>(planes, tile_out, image, first, start + p, run.min(line - p));
+                }
+            }
+        }
+    }
+
+    /// This share's output channels at `run` positions from `start` on.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn run_of<S: Simd>(
+        &self,
+        planes: *const f32,
+        tile_out: *mut f32,
+        image: usize,
+        first: usize,
+        start: usize,
+        run: usize,
+    ) {
+        let Self { conv, plan, .. } = self;
         let k = plan.offsets.len();
-        let block = tile_rows::<S>(conv.c_out);
-        let positions = rows * plan.pitch;
-        let mut p = 0;
-        while p < positions {
-            let vectors = next_vectors::<S>((positions - p).div_ceil(S::N));
-            let len = (vectors * S::N).min(positions - p);
-            for z in (0..conv.c_out).step_by(block) {
+        let area = plan.h * plan.w;
+        // A share has the register tiles that begin in it.
+        let own = |share: usize| share * conv.c_out / plan.shares;
+        let mut z = 0;
+        while z < own(self.share + 1) {
+            let block = next_rows::<S>(conv.c_out - z);
+            let channels = block.min(conv.c_out - z);
+            let mut p = start;
+            while z >= own(self.share) && p < start + run {
+                let vectors = next_vectors::<S>((start + run - p).div_ceil(S::N));
+                let len = (vectors * S::N).min(start + run - p);
+                let (row, col) = (p / plan.pitch, p % plan.pitch);
                 let tile = Tile {
                     k,
                     a: self.packed[z * k..].as_ptr(),
@@ -200,14 +253,21 @@ impl Strip<'_> {
                     c_row: S::COLS * S::N,
                     add: false,
                 };
-                // SAFETY: packed weights hold k x block floats from z k on; shifted reads end within
-                // the 64 spare floats of each plane; the result fits in `tile_out`.
-                unsafe { tile.run_rows::<S, true>(block, vectors) };
-                let channels = block.min(conv.c_out - z);
-                // SAFETY: this task owns the strip's rows of the output.
-                unsafe { self.store::<S>(tile_out, image, first, p, len, z, channels) };
+                // SAFETY: packed weights hold k x block floats from z k on; shifted reads end within the 64 spare
+                // floats of each plane; the result fits in `tile_out`; this task owns these places of the output.
+                unsafe {
+                    if len == vectors * S::N && (plan.pitch == plan.w || col + len <= plan.w) {
+                        let at = (image * conv.c_out + z) * area + (first + row) * plan.w + col;
+                        let mut sink = Direct { strip: self, at, z, channels };
+                        tile.run_into::<S, true>(block, vectors, &mut sink);
+                    } else {
+                        tile.run_rows::<S, true>(block, vectors);
+                        self.store::<S>(tile_out, image, first, p, len, z, channels);
+                    }
+                }
+                p += len;
             }
-            p += len;
+            z += block;
         }
     }
 
@@ -246,25 +306,54 @@ impl Strip<'_> {
     }
 }
 
+/// Sums go from the registers through the epilogue to the result.
+struct Direct<'a> {
+    strip: &'a Strip<'a>,
+    /// Of the first channel's first position in the whole result.
+    at: usize,
+    z: usize,
+    channels: usize,
+}
+
+impl<S: Simd> Sink<S> for Direct<'_> {
+    #[inline(always)]
+    unsafe fn put<const C: usize>(&mut self, m: usize, sums: &[S::V; C]) {
+        if m >= self.channels {
+            return;
+        }
+        let Strip { plan, out, epilogue, .. } = self.strip;
+        let at = self.at + m * plan.h * plan.w;
+        // SAFETY: these places are this task's alone, by the caller.
+        let to = unsafe { out.part(at, C * S::N) };
+        for n in 0..C {
+            // SAFETY: the machine has the instructions; the part has C vectors.
+            unsafe {
+                let to = to.get_unchecked_mut(n * S::N..(n + 1) * S::N);
+                epilogue.vector::<S>(sums[n], to, at + n * S::N, self.z + m);
+            }
+        }
+    }
+}
+
 /// Copies `n` floats.
 #[inline(always)]
-pub(super) unsafe fn copy<S: Simd>(from: *const f32, to: *mut f32, n: usize) {
-    let mut i = 0;
+unsafe fn copy<S: Simd>(from: *const f32, to: *mut f32, n: usize) {
     // SAFETY: the caller says that n floats are readable and writable.
     unsafe {
-        while i + S::N <= n {
-            S::store(to.add(i), S::load(from.add(i)));
-            i += S::N;
+        if n < S::N {
+            S::store_n(to, n, S::load_n(from, n));
+            return;
         }
-        if i < n {
-            S::store_n(to.add(i), n - i, S::load_n(from.add(i), n - i));
+        for i in (0..n).step_by(S::N) {
+            let i = i.min(n - S::N);
+            S::store(to.add(i), S::load(from.add(i)));
         }
     }
 }
 
 /// Writes `value` to `n` floats.
 #[inline(always)]
-pub(super) unsafe fn fill<S: Simd>(to: *mut f32, n: usize, value: f32) {
+unsafe fn fill<S: Simd>(to: *mut f32, n: usize, value: f32) {
     let mut i = 0;
     // SAFETY: the caller says that n floats are writable.
     unsafe {

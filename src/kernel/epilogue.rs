@@ -19,7 +19,9 @@ impl Epilogue<'_> {
     pub(super) unsafe fn run<S: Simd>(&self, sums: *const f32, out: &mut [f32], at: usize, channel: usize) {
         let n = out.len();
         for i in (0..n).step_by(S::N) {
-            let lanes = S::N.min(n - i);
+            // The last vector overlaps the one before rather than be cut: stores of some lanes are slow.
+            let i = if n < S::N { 0 } else { i.min(n - S::N) };
+            let lanes = S::N.min(n);
             // SAFETY: i + lanes <= n.
             unsafe {
                 let sum = if lanes == S::N { S::load(sums.add(i)) } else { S::load_n(sums.add(i), lanes) };

@@ -21,11 +21,35 @@ pub(super) struct Tile {
     pub add: bool,
 }
 
-impl Tile {
+/// Where a tile's sums go: row `m` of the tile, as vectors.
+pub(super) trait Sink<S: Simd> {
     /// # Safety
-    /// Every place named by the formula is readable (`a`, `b`, `offsets`) or writable (`c`).
+    /// The machine has the instructions of `S`; the rest is the implementor's contract.
+    unsafe fn put<const C: usize>(&mut self, m: usize, sums: &[S::V; C]);
+}
+
+/// Sums go to memory: row `m` to `start + m row`.
+struct Matrix {
+    start: *mut f32,
+    row: usize,
+}
+
+impl<S: Simd> Sink<S> for Matrix {
     #[inline(always)]
-    pub(super) unsafe fn run<S: Simd, const R: usize, const C: usize, const TABLE: bool>(&self) {
+    unsafe fn put<const C: usize>(&mut self, m: usize, sums: &[S::V; C]) {
+        for (n, sum) in sums.iter().enumerate() {
+            // SAFETY: the tile's contract.
+            unsafe { S::store(self.start.add(m * self.row + n * S::N), *sum) };
+        }
+    }
+}
+
+impl Tile {
+    #[inline(always)]
+    unsafe fn run<S: Simd, const R: usize, const C: usize, const TABLE: bool>(
+        &self,
+        sink: &mut impl Sink<S>,
+    ) {
         // SAFETY: all accesses are those of the formula, which the caller vouches for.
         unsafe {
             let mut sum = [[S::zero(); C]; R];
@@ -50,40 +74,54 @@ impl Tile {
                 }
             }
             for m in 0..R {
-                for n in 0..C {
-                    S::store(self.c.add(m * self.c_row + n * S::N), sum[m][n]);
-                }
+                sink.put(m, &sum[m]);
             }
         }
     }
 
-    /// The tile of `S::ROWS` rows (or 4) and `vectors <= S::COLS` vectors.
+    /// The tile of `rows` rows, as [`next_rows`] gives them, and `vectors <= S::COLS` vectors, to `c`.
     ///
     /// # Safety
-    /// As for [`Tile::run`].
+    /// Every place named by the formula is readable (`a`, `b`, `offsets`) or writable (`c`).
     #[inline(always)]
     pub(super) unsafe fn run_rows<S: Simd, const TABLE: bool>(&self, rows: usize, vectors: usize) {
+        let mut sink = Matrix { start: self.c, row: self.c_row };
+        // SAFETY: the caller's contract.
+        unsafe { self.run_into::<S, TABLE>(rows, vectors, &mut sink) }
+    }
+
+    /// The same, but to `sink`.
+    ///
+    /// # Safety
+    /// Every place that the formula reads is readable, and the sink's contract holds.
+    #[inline(always)]
+    pub(super) unsafe fn run_into<S: Simd, const TABLE: bool>(
+        &self,
+        rows: usize,
+        vectors: usize,
+        sink: &mut impl Sink<S>,
+    ) {
         // SAFETY: the caller's contract; the sizes are those asked for.
         unsafe {
             match (rows, vectors) {
-                (4, 1) => self.run::<S, 4, 1, TABLE>(),
-                (4, 2) => self.run::<S, 4, 2, TABLE>(),
-                (4, 3) => self.run::<S, 4, 3, TABLE>(),
-                (6, 1) => self.run::<S, 6, 1, TABLE>(),
-                (6, 2) => self.run::<S, 6, 2, TABLE>(),
-                (8, 1) => self.run::<S, 8, 1, TABLE>(),
-                (8, 2) => self.run::<S, 8, 2, TABLE>(),
-                (8, 3) => self.run::<S, 8, 3, TABLE>(),
+                (4, 1) => self.run::<S, 4, 1, TABLE>(sink),
+                (4, 2) => self.run::<S, 4, 2, TABLE>(sink),
+                (4, 3) => self.run::<S, 4, 3, TABLE>(sink),
+                (6, 1) => self.run::<S, 6, 1, TABLE>(sink),
+                (6, 2) => self.run::<S, 6, 2, TABLE>(sink),
+                (8, 1) => self.run::<S, 8, 1, TABLE>(sink),
+                (8, 2) => self.run::<S, 8, 2, TABLE>(sink),
+                (8, 3) => self.run::<S, 8, 3, TABLE>(sink),
                 _ => unreachable!("no register tile of {rows} x {vectors}"),
             }
         }
     }
 }
 
-/// Rows of a register tile for `rows` rows in all: the full height, or 4 where that is enough.
+/// The height of the next register tile when `left` rows are left: the full height, or 4 where that wastes less.
 #[inline(always)]
-pub(super) fn tile_rows<S: Simd>(rows: usize) -> usize {
-    if rows <= 4 { 4 } else { S::ROWS }
+pub(super) fn next_rows<S: Simd>(left: usize) -> usize {
+    if left <= 4 || S::ROWS == 6 && matches!(left, 7 | 8) { 4 } else { S::ROWS }
 }
 
 /// The number of vectors of the next register tile when `left` are left: full tiles, but 2 + 2 rather

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use super::simd::{Portable, Simd};
+use super::simd::{Plain, Simd};
 
 /// An instruction set the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,8 +12,13 @@ pub enum Isa {
     Avx512,
     /// 8 lanes, 16 registers, fused multiply-add.
     Avx2,
-    /// Plain Rust on arrays of 4, which compilers turn into SSE2 or NEON.
+    /// 4 lanes, 32 registers, fused multiply-add: every 64-bit ARM.
+    Neon,
+    /// Plain Rust on arrays of 4, which compilers turn into SSE2 or what else there is.
     Portable,
+    /// The shape of AVX-512 in plain Rust: so that it is tested on machines without.
+    #[cfg(test)]
+    Wide,
 }
 
 impl Isa {
@@ -22,8 +27,10 @@ impl Isa {
         match self {
             Isa::Avx512 => "avx512",
             Isa::Avx2 => "avx2+fma",
-            Isa::Portable if cfg!(target_arch = "aarch64") => "neon",
+            Isa::Neon => "neon",
             Isa::Portable => "portable",
+            #[cfg(test)]
+            Isa::Wide => "wide",
         }
     }
 
@@ -36,13 +43,19 @@ impl Isa {
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(not(target_arch = "x86_64"))]
             Isa::Avx512 | Isa::Avx2 => false,
+            Isa::Neon => cfg!(target_arch = "aarch64"),
             Isa::Portable => true,
+            #[cfg(test)]
+            Isa::Wide => true,
         }
     }
 
     /// Every instruction set this machine has, the best first.
     pub fn all() -> Vec<Isa> {
-        [Isa::Avx512, Isa::Avx2, Isa::Portable].into_iter().filter(|isa| isa.available()).collect()
+        let all = [Isa::Avx512, Isa::Avx2, Isa::Neon, Isa::Portable];
+        #[cfg(test)]
+        let all = all.into_iter().chain([Isa::Wide]);
+        all.into_iter().filter(|isa| isa.available()).collect()
     }
 
     /// The one that kernels called on this thread use: the best, unless inside [`with_isa`].
@@ -92,26 +105,29 @@ pub(super) trait Work {
 /// `isa` is available on this machine, and the contract of `work` holds.
 pub(super) unsafe fn dispatch<W: Work>(isa: Isa, work: W) -> W::Out {
     #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f")]
-        unsafe fn avx512<W: Work>(work: W) -> W::Out {
-            // SAFETY: the caller's contract, passed on.
-            unsafe { work.run::<super::simd::Avx512>() }
-        }
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2<W: Work>(work: W) -> W::Out {
-            // SAFETY: the caller's contract, passed on.
-            unsafe { work.run::<super::simd::Avx2>() }
-        }
+    #[target_feature(enable = "avx512f")]
+    unsafe fn avx512<W: Work>(work: W) -> W::Out {
+        // SAFETY: the caller's contract, passed on.
+        unsafe { work.run::<super::simd::Avx512>() }
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn avx2<W: Work>(work: W) -> W::Out {
+        // SAFETY: the caller's contract, passed on.
+        unsafe { work.run::<super::simd::Avx2>() }
+    }
+    // SAFETY: the caller says that the machine has it; the plain ones need no more than the target's own.
+    unsafe {
         match isa {
-            // SAFETY: the caller says that the machine has it.
-            Isa::Avx512 => return unsafe { avx512(work) },
-            // SAFETY: the caller says that the machine has it.
-            Isa::Avx2 => return unsafe { avx2(work) },
-            Isa::Portable => {}
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => avx512(work),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => avx2(work),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => work.run::<super::simd::Neon>(),
+            #[cfg(test)]
+            Isa::Wide => work.run::<Plain<16>>(),
+            _ => work.run::<Plain<4>>(),
         }
     }
-    let _ = isa;
-    // SAFETY: the portable path needs no instructions beyond the target's own.
-    unsafe { work.run::<Portable>() }
 }

@@ -8,12 +8,13 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::quota;
 
-/// Turns that an idle worker looks for new work before it sleeps: about 30 microseconds, more than
-/// the time between two layers and less than a scheduler's time slice.
-const SPINS: usize = 2_000;
+/// How long an idle worker looks for new work before it sleeps: longer than what lies between two layers of a
+/// network, since to wake a core of a virtual machine takes about as long as a small layer.
+const AWAKE: Duration = Duration::from_micros(100);
 
 static THREADS: OnceLock<usize> = OnceLock::new();
 
@@ -124,20 +125,27 @@ struct State {
     job: Option<JobPtr>,
     /// Helpers still wanted.
     wanted: usize,
-    /// Helpers inside.
-    inside: usize,
 }
+
+/// On cache lines of its own: what one thread polls should not be slowed by what another writes beside it.
+#[derive(Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
 
 #[derive(Default)]
 struct Pool {
     /// Held by the caller whose job it is; counts the workers.
     turn: Mutex<usize>,
     state: Mutex<State>,
-    /// Grows with each job: what idle workers watch.
-    posted: AtomicUsize,
     wake: Condvar,
     left: Condvar,
     sleepers: AtomicUsize,
+    /// The caller sleeps until the last helper has left.
+    awaited: AtomicBool,
+    /// Grows with each job: what idle workers watch.
+    posted: Apart<AtomicUsize>,
+    /// Helpers at work: what the caller watches.
+    inside: Apart<AtomicUsize>,
 }
 
 /// The right to use the pool.
@@ -170,20 +178,37 @@ struct Leave(&'static Pool);
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.job = None;
-        state.wanted = 0;
-        // Helpers are within their last task now: look a while before sleeping.
-        for _ in 0..SPINS {
-            if state.inside == 0 {
-                return;
-            }
-            drop(state);
-            std::hint::spin_loop();
-            state = self.0.lock();
+        let Pool { inside: Apart(inside), awaited, left, .. } = self.0;
+        {
+            let mut state = self.0.lock();
+            state.job = None;
+            state.wanted = 0;
         }
-        while state.inside > 0 {
-            state = self.0.left.wait(state).unwrap_or_else(PoisonError::into_inner);
+        // No one enters now; helpers are within their last task: look a while before sleeping.
+        if spin_until(|| inside.load(Ordering::Acquire) == 0) {
+            return;
+        }
+        let mut state = self.0.lock();
+        awaited.store(true, Ordering::SeqCst);
+        while inside.load(Ordering::SeqCst) > 0 {
+            state = left.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        awaited.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Looks for `done` for as long as a thread stays awake; whether it came.
+fn spin_until(done: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    loop {
+        for _ in 0..32 {
+            if done() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        if start.elapsed() > AWAKE {
+            return false;
         }
     }
 }
@@ -198,7 +223,7 @@ impl Pool {
         let mut state = self.lock();
         state.job = Some(JobPtr(job));
         state.wanted = helpers;
-        self.posted.fetch_add(1, Ordering::Release);
+        self.posted.0.fetch_add(1, Ordering::Release);
         drop(state);
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             self.wake.notify_all();
@@ -207,30 +232,26 @@ impl Pool {
 
     /// A worker's life.
     fn work(&self) {
+        let Pool { posted: Apart(posted), inside: Apart(inside), .. } = self;
         let mut seen = 0;
         loop {
-            for _ in 0..SPINS {
-                if self.posted.load(Ordering::Acquire) != seen {
-                    break;
-                }
-                std::hint::spin_loop();
-            }
+            spin_until(|| posted.load(Ordering::Acquire) != seen);
             let mut state = self.lock();
-            while self.posted.load(Ordering::Acquire) == seen {
+            while posted.load(Ordering::Acquire) == seen {
                 self.sleepers.fetch_add(1, Ordering::SeqCst);
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
                 self.sleepers.fetch_sub(1, Ordering::SeqCst);
             }
-            seen = self.posted.load(Ordering::Acquire);
+            seen = posted.load(Ordering::Acquire);
             let Some(JobPtr(job)) = state.job.filter(|_| state.wanted > 0) else { continue };
             state.wanted -= 1;
-            state.inside += 1;
+            inside.fetch_add(1, Ordering::SeqCst);
             drop(state);
             // SAFETY: the job lives until its caller has seen `inside` fall to 0.
             unsafe { &*job }.help();
-            let mut state = self.lock();
-            state.inside -= 1;
-            if state.inside == 0 {
+            // The caller either sees this, or says before it looks that it waits, and then is told under the lock.
+            if inside.fetch_sub(1, Ordering::SeqCst) == 1 && self.awaited.load(Ordering::SeqCst) {
+                let _state = self.lock();
                 self.left.notify_all();
             }
         }

@@ -8,7 +8,7 @@
 use super::Conv;
 use super::channels_last::{gather, zero};
 use super::direct::is_line;
-use super::gemm::{Tile, next_vectors, tile_rows};
+use super::gemm::{Tile, next_rows, next_vectors};
 use super::isa::{Isa, Work, dispatch};
 use super::parallel::{self, Shared};
 use super::scratch::Scratch;
@@ -217,11 +217,12 @@ pub(super) unsafe fn product<S: Simd>(
     (b, b_columns, b_pitch): (*const f32, usize, usize),
     c: *mut f32,
 ) {
-    let rows = tile_rows::<S>(a_columns);
     let mut n = 0;
     while n < b_columns {
         let vectors = next_vectors::<S>((b_columns - n).div_ceil(S::N));
-        for m in (0..a_columns).step_by(rows) {
+        let mut m = 0;
+        while m < a_columns {
+            let rows = next_rows::<S>(a_columns - m);
             // SAFETY: the caller's contract; pitches are multiples of whole vectors.
             unsafe {
                 let tile = Tile {
@@ -238,6 +239,7 @@ pub(super) unsafe fn product<S: Simd>(
                 };
                 tile.run_rows::<S, false>(rows, vectors);
             }
+            m += rows;
         }
         n += vectors * S::N;
     }

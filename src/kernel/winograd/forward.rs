@@ -1,42 +1,56 @@
 //! The forward pass, which is also the gradient of the input with the kernel turned.
 
-use super::super::Conv;
 use super::super::channels_last::{gather, scatter};
 use super::super::epilogue::Epilogue;
-use super::super::gemm::{Tile, next_vectors};
+use super::super::gemm::{Tile, next_rows, next_vectors};
 use super::super::isa::{Isa, Work, dispatch};
 use super::super::parallel::{self, Shared};
 use super::super::scratch::Scratch;
 use super::super::simd::Simd;
+use super::super::{Conv, output};
 use super::POINTS;
 use super::blocks::{Block, Blocks, stage};
 use super::transform::{self, point_step, points_len};
 
 /// Tiles of a block: 36 transformed tiles of 64 channels fill a quarter of a 2 MiB L2 cache.
 const TILES: usize = 48;
+/// A block with fewer tiles is bound by reading the weights, not by arithmetic: threads had better share its output
+/// channels, and each transform the same tiles, than share tiles and each read all weights.
+const FEW: usize = 24;
 
-/// Transforms weights `(Z, C, 3, 3)` to `[point][c][z]`, `z` padded with zeros to whole vectors of 16. With `turned`,
-/// to those of the gradient of the input: taps in reverse, `[point][z][c]`.
+/// Transforms weights `(Z, C, 3, 3)` to `[panel][point][c][z]`, where a panel is the columns of one register tile, so
+/// that they are read from end to end; `z` is padded with zeros to whole vectors. With `turned`, to those of the gradient
+/// of the input: taps in reverse, `[panel][point][z][c]`.
 pub(in crate::kernel) fn pack(isa: Isa, conv: &Conv, weight: &[f32], turned: bool) -> Vec<f32> {
     let (rows, columns) = if turned { (conv.c_out, conv.c_in) } else { (conv.c_in, conv.c_out) };
-    let mut packed = vec![0.0; POINTS * rows * columns.next_multiple_of(16)];
-    let out = Shared::new(&mut packed);
-    let lanes = 16;
-    parallel::for_each(columns.div_ceil(lanes), |group| {
-        let first = group * lanes;
-        let work = Pack { conv, weight, turned, columns: first..columns.min(first + lanes), rows, out };
-        // SAFETY: `isa` is available; each task writes its own columns.
-        unsafe { dispatch(isa, work) }
-    });
-    packed
+    output(POINTS * rows * columns.next_multiple_of(16), |out| {
+        parallel::for_each(columns.div_ceil(16), |group| {
+            let work = Pack { conv, weight, turned, first: group * 16, rows, columns, out };
+            // SAFETY: `isa` is available; each task writes its own columns.
+            unsafe { dispatch(isa, work) }
+        });
+    })
 }
 
+/// Panels of register tiles over `vectors` vectors of columns: `(first vector, vectors)`.
+#[inline(always)]
+fn panels<S: Simd>(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let panel = (first, next_vectors::<S>(vectors - first));
+        first += panel.1;
+        (panel.1 > 0).then_some(panel)
+    })
+}
+
+/// Transforms 16 columns.
 struct Pack<'a> {
     conv: &'a Conv,
     weight: &'a [f32],
     turned: bool,
-    columns: std::ops::Range<usize>,
+    first: usize,
     rows: usize,
+    columns: usize,
     out: Shared<f32>,
 }
 
@@ -44,33 +58,43 @@ impl Work for Pack<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { conv, weight, .. } = self;
-        let all = if self.turned { conv.c_in } else { conv.c_out };
-        let pitch = all.next_multiple_of(16);
+        let Self { conv, weight, rows, .. } = self;
         let mut taps = [0.0; 9 * 16];
-        for first in self.columns.clone().step_by(S::N) {
-            let lanes = S::N.min(self.columns.end - first);
-            for row in 0..self.rows {
-                let (start, step) = if self.turned {
-                    ((row * conv.c_in + first) * 9, 9)
-                } else {
-                    ((first * conv.c_in + row) * 9, conv.c_in * 9)
-                };
-                // SAFETY: the last tap of the last lane is inside the weights, by their length; the results are this
-                // task's columns of each point.
-                unsafe {
-                    let from = weight[start..start + (lanes - 1) * step + 9].as_ptr();
-                    gather::<S>(from, step, lanes, 9, taps.as_mut_ptr(), S::N);
-                    if self.turned {
-                        for tap in 0..4 {
-                            for lane in 0..S::N {
-                                taps.swap(tap * S::N + lane, (8 - tap) * S::N + lane);
+        for (panel, vectors) in panels::<S>(self.columns.next_multiple_of(16) / S::N) {
+            for vector in panel..panel + vectors {
+                let first = vector * S::N;
+                if !(self.first..self.first + 16).contains(&first) {
+                    continue;
+                }
+                let lanes = S::N.min(self.columns.saturating_sub(first));
+                let pitch = vectors * S::N;
+                let point = rows * pitch;
+                for row in 0..rows {
+                    let (start, step) = if self.turned {
+                        ((row * conv.c_in + first) * 9, 9)
+                    } else {
+                        ((first * conv.c_in + row) * 9, conv.c_in * 9)
+                    };
+                    // SAFETY: the last tap of the last lane is inside the weights, by their length; the results are
+                    // this task's columns of each point.
+                    unsafe {
+                        if lanes == 0 {
+                            taps.fill(0.0);
+                        } else {
+                            let from = weight[start..start + (lanes - 1) * step + 9].as_ptr();
+                            gather::<S>(from, step, lanes, 9, taps.as_mut_ptr(), S::N);
+                        }
+                        if self.turned {
+                            for tap in 0..4 {
+                                for lane in 0..S::N {
+                                    taps.swap(tap * S::N + lane, (8 - tap) * S::N + lane);
+                                }
                             }
                         }
+                        let at = POINTS * rows * panel * S::N + row * pitch + first - panel * S::N;
+                        let to = self.out.at(at);
+                        transform::weight::<S>(taps.as_ptr(), 3 * S::N, S::N, to, 6 * point, point);
                     }
-                    let to = self.out.at(row * pitch + first);
-                    let point = self.rows * pitch;
-                    transform::weight::<S>(taps.as_ptr(), 3 * S::N, S::N, to, 6 * point, point);
                 }
             }
         }
@@ -86,14 +110,20 @@ pub(in crate::kernel) fn conv2d(
     epilogue: &Epilogue,
     out: Shared<f32>,
 ) {
-    let blocks = Blocks::new(conv, TILES, parallel::limit());
     assert!(
         packed.len() == POINTS * conv.c_in * conv.c_out.next_multiple_of(16),
         "weights packed for this shape"
     );
-    parallel::for_each(blocks.len(), |i| {
-        let work = Forward { conv, blocks: &blocks, block: blocks.get(i), x, packed, epilogue, out };
-        // SAFETY: `isa` is available; blocks cover disjoint pixels of the result.
+    let threads = parallel::limit();
+    let tiles = conv.batch * conv.h.div_ceil(4) * conv.w.div_ceil(4);
+    // How work is shared changes no result: each is one sum, in the same order.
+    let shares = if tiles < threads * FEW { threads } else { 1 };
+    let blocks = Blocks::new(conv, TILES, threads.div_ceil(shares));
+    parallel::for_each(blocks.len() * shares, |i| {
+        let block = blocks.get(i / shares);
+        let share = (i % shares, shares);
+        let work = Forward { conv, blocks: &blocks, block, share, x, packed, epilogue, out };
+        // SAFETY: `isa` is available; blocks cover disjoint pixels of the result, shares disjoint channels.
         unsafe { dispatch(isa, work) }
     });
 }
@@ -102,6 +132,8 @@ struct Forward<'a> {
     conv: &'a Conv,
     blocks: &'a Blocks,
     block: Block,
+    /// Which of how many shares of the output channels.
+    share: (usize, usize),
     x: &'a [f32],
     packed: &'a [f32],
     epilogue: &'a Epilogue<'a>,
@@ -125,16 +157,15 @@ impl Work for Forward<'_> {
             let v = scratch.ptr();
             let m = v.add(points);
             let pixels = m.add(products);
+            if self.panels::<S>().next().is_none() {
+                return;
+            }
             transform_input::<S>(conv, &self.block, self.x, conv.c_in, c_in, tiles, pixels, v);
-            let all = conv.c_out.div_ceil(S::N);
-            let mut vector = 0;
-            while vector < all {
-                let vectors = next_vectors::<S>(all - vector);
-                self.multiply::<S>(v, c_in, tiles, vector * S::N, vectors, m);
-                for i in 0..vectors {
-                    self.transform_output::<S>(m.add(i * S::N), tiles, columns, (vector + i) * S::N, pixels);
+            for (panel, vectors) in self.panels::<S>() {
+                self.multiply::<S>(v, c_in, tiles, panel * S::N, vectors, m);
+                for i in 0..vectors.min(conv.c_out.div_ceil(S::N) - panel) {
+                    self.transform_output::<S>(m.add(i * S::N), tiles, columns, (panel + i) * S::N, pixels);
                 }
-                vector += vectors;
             }
         }
     }
@@ -180,7 +211,18 @@ pub(super) unsafe fn transform_input<S: Simd>(
 }
 
 impl Forward<'_> {
-    /// The 36 products for `vectors` vectors of output channels from `z` on.
+    /// The panels of this share.
+    #[inline(always)]
+    fn panels<S: Simd>(&self) -> impl Iterator<Item = (usize, usize)> {
+        let all = self.conv.c_out.next_multiple_of(16) / S::N;
+        let used = self.conv.c_out.div_ceil(S::N);
+        let (share, shares) = self.share;
+        let count = panels::<S>(all).count();
+        let own = share * count / shares..(share + 1) * count / shares;
+        panels::<S>(all).skip(own.start).take(own.len()).filter(move |(first, _)| *first < used)
+    }
+
+    /// The 36 products for the panel of `vectors` vectors of output channels from `z` on.
     #[inline(always)]
     unsafe fn multiply<S: Simd>(
         &self,
@@ -191,28 +233,31 @@ impl Forward<'_> {
         vectors: usize,
         m: *mut f32,
     ) {
-        let conv = self.conv;
-        let z_pitch = conv.c_out.next_multiple_of(16);
+        let k = self.conv.c_in;
         let columns = S::COLS * S::N;
         let used = self.block.images.len() * self.block.area();
         for point in 0..POINTS {
-            for tile in (0..used).step_by(S::ROWS) {
-                // SAFETY: tiles are rounded up to whole register tiles in v and m; the weights hold z_pitch columns.
+            let b = &self.packed[(POINTS * z + point * vectors * S::N) * k..][..k * vectors * S::N];
+            let mut first = 0;
+            while first < used {
+                let rows = next_rows::<S>(used - first);
+                // SAFETY: v and m have whole register tiles of rows; the panel has k rows.
                 unsafe {
                     let tile = Tile {
-                        k: conv.c_in,
-                        a: v.add(point * point_step(tiles, v_pitch) + tile * v_pitch),
+                        k,
+                        a: v.add(point * point_step(tiles, v_pitch) + first * v_pitch),
                         a_row: v_pitch,
                         a_step: 1,
-                        b: self.packed.as_ptr().add(point * conv.c_in * z_pitch + z),
-                        b_step: z_pitch,
+                        b: b.as_ptr(),
+                        b_step: vectors * S::N,
                         offsets: std::ptr::null(),
-                        c: m.add(point * point_step(tiles, columns) + tile * columns),
+                        c: m.add(point * point_step(tiles, columns) + first * columns),
                         c_row: columns,
                         add: false,
                     };
-                    tile.run_rows::<S, false>(S::ROWS, vectors);
+                    tile.run_rows::<S, false>(rows, vectors);
                 }
+                first += rows;
             }
         }
     }

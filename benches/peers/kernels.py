@@ -225,17 +225,16 @@ def measure(rust, name, network, task, shape):
         contenders["ort"] = ort_runner(network, shape)
     order = list(contenders)
     samples = {who: [] for who in order}
-    for turn in range(ARGS.rounds + 2):
+    # Each runs for a tenth of a second at a time, at least twice, and the second half counts: after a pause caches and
+    # clocks are cold, and the scheduler of a virtual machine may need tens of milliseconds to part two threads.
+    times = {who: max(2, int(100 / contenders[who](3)[-1])) for who in order}
+    for turn in range(ARGS.rounds):
         for i in range(len(order)):
             who = order[(i + turn) % len(order)]
-            if who == "candle" and turn > 4:
+            if who == "candle" and turn > 2:
                 continue
-            time.sleep(0.02)  # the last one's threads stop spinning
-            small = shape[0] * shape[1] < 512 and task == "forward" and who != "candle"
-            # Caches and clocks: the first run is not measured.
-            repeats = contenders[who](6 if small else 2)[1:]
-            if turn >= 2:
-                samples[who].append(statistics.median(repeats))
+            time.sleep(0.1)  # ONNX Runtime's threads spin for up to 40 ms after a run
+            samples[who].append(statistics.median(contenders[who](times[who])[times[who] // 2 :]))
     return {who: statistics.median(of) for who, of in samples.items()}
 
 

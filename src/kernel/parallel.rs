@@ -197,7 +197,8 @@ impl Drop for Leave {
     }
 }
 
-/// Looks for `done` for as long as a thread stays awake; whether it came.
+/// Looks for `done` for as long as a thread stays awake; whether it came. Whoever else wants the core goes first, above all
+/// the one that is waited for, where the system has put both on one core.
 fn spin_until(done: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     loop {
@@ -210,6 +211,7 @@ fn spin_until(done: impl Fn() -> bool) -> bool {
         if start.elapsed() > AWAKE {
             return false;
         }
+        std::thread::yield_now();
     }
 }
 

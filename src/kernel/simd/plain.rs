@@ -90,7 +90,7 @@ impl<const N: usize> Simd for Plain<N> {
     }
     #[inline(always)]
     unsafe fn zip(e: [f32; N], o: [f32; N]) -> ([f32; N], [f32; N]) {
-        let both = |i: usize| if i % 2 == 0 { e[i / 2] } else { o[i / 2] };
+        let both = |i: usize| if i.is_multiple_of(2) { e[i / 2] } else { o[i / 2] };
         (std::array::from_fn(both), std::array::from_fn(|i| both(N + i)))
     }
 }

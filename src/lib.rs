@@ -22,7 +22,7 @@
 //! |---|---|---|
 //! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`] | hold values |
 //! | 1 pure | [`codec`], [`corruption`], [`quality`], [`kernel`] | compute on slices |
-//! | 2 substrate | [`nn`] | tensors |
+//! | 2 substrate | [`nn`], [`store`], [`db`] | tensors; bytes by key; rows |
 //! | 3 data | [`dataset`], [`registry`] | turn stored bytes into samples and models |
 //! | 4 inference | [`infer`] | one model, one sample, synchronous |
 //! | 5 work | [`train`], [`engine`] | long computing; scheduling |
@@ -43,7 +43,9 @@ pub mod kernel;
 pub mod quality;
 
 // floor 2: substrate
+pub mod db;
 pub mod nn;
+pub mod store;
 
 // floor 3: data
 pub mod dataset;

@@ -1,7 +1,9 @@
 //! The one table from the errors of lower floors to problems.
 
+use std::time::Duration;
+
 use super::error::{Code, Problem};
-use crate::{codec, engine, infer, job, registry, train};
+use crate::{codec, db, engine, infer, job, registry, train};
 
 impl From<codec::Error> for Problem {
     fn from(error: codec::Error) -> Self {
@@ -45,10 +47,11 @@ impl From<registry::Error> for Problem {
             registry::Error::ModelNotFound(_) => Problem::new(Code::ModelNotFound, detail),
             registry::Error::VersionNotFound { .. } => Problem::new(Code::VersionNotFound, detail),
             registry::Error::ReadOnly | registry::Error::Bundled(_) => Problem::new(Code::Forbidden, detail),
-            registry::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                Problem::new(Code::DiskFull, "there is no disk space left for this")
-            }
-            registry::Error::Damaged { .. } | registry::Error::Io { .. } => Problem::internal(detail),
+            registry::Error::Invalid(_) => Problem::invalid(detail),
+            registry::Error::Changed(_) => Problem::new(Code::PreconditionFailed, detail),
+            registry::Error::Io { source, .. } => source.into(),
+            registry::Error::Db(error) => error.into(),
+            registry::Error::Damaged { .. } | registry::Error::Lost(_) => Problem::internal(detail),
         }
     }
 }
@@ -71,19 +74,49 @@ impl From<engine::Error> for Problem {
     }
 }
 
+impl From<std::io::Error> for Problem {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded => Problem::disk_full(),
+            _ => Problem::internal(error),
+        }
+    }
+}
+
+impl From<db::Error> for Problem {
+    fn from(error: db::Error) -> Self {
+        match error {
+            db::Error::Full => Problem::disk_full(),
+            db::Error::Busy(_) | db::Error::Gone(_) => {
+                tracing::error!(%error, "the database is out of reach");
+                let detail = "the database is out of reach; models that are loaded go on serving";
+                Problem::new(Code::NotReady, detail).retry_after(Duration::from_secs(5))
+            }
+            error => Problem::internal(error),
+        }
+    }
+}
+
 impl From<job::Error> for Problem {
     fn from(error: job::Error) -> Self {
         let detail = error.to_string();
         match error {
             job::Error::NotFound(_) => Problem::new(Code::JobNotFound, detail),
+            job::Error::State { .. } => Problem::new(Code::JobStateConflict, detail),
+            job::Error::Idempotency(_) => Problem::new(Code::IdempotencyConflict, detail),
             job::Error::QueueFull { retry_after } => {
                 Problem::new(Code::QueueFull, detail).retry_after(retry_after)
             }
             job::Error::TooLarge { limit, actual } => {
-                Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, actual as u64)
+                Problem::new(Code::PayloadTooLarge, detail).over(limit, actual)
             }
             job::Error::Draining => Problem::new(Code::Draining, detail),
+            job::Error::DiskFull => Problem::disk_full(),
             job::Error::Train(error) => error.into(),
+            job::Error::Db(error) => error.into(),
+            job::Error::Store(error) => error.into(),
+            job::Error::Row { .. } => Problem::internal(detail),
         }
     }
 }

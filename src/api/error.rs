@@ -239,6 +239,13 @@ impl Problem {
         Self::new(Code::Internal, "the service failed; its log has the cause under this request id")
     }
 
+    /// 507 `disk_full`.
+    pub fn disk_full() -> Self {
+        let detail = "the disk is full: nothing new can be kept until the operator makes room; models go on \
+                      serving, and jobs and versions can be removed";
+        Self::new(Code::DiskFull, detail).retry_after(Duration::from_secs(60))
+    }
+
     /// Also names a place that is wrong.
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@
 //! become a [`Problem`] and leave by one door, the outermost middleware.
 
 mod about;
+mod artifact;
 mod auth;
 mod body;
 mod clock;
@@ -14,6 +15,7 @@ mod denoise;
 mod encode;
 mod error;
 mod evaluate;
+mod events;
 mod extract;
 mod health;
 mod models;
@@ -27,6 +29,7 @@ mod serve;
 mod spec;
 mod state;
 mod train;
+mod upload;
 mod writing;
 
 pub mod keys;
@@ -94,6 +97,7 @@ fn infer() -> OpenApiRouter<App> {
         .routes(routes!(models::list))
         .routes(routes!(models::get))
         .routes(routes!(models::card))
+        .routes(routes!(artifact::export))
         .routes(routes!(about::limits))
         .routes(routes!(about::version))
         .routes(routes!(about::openapi_yaml))
@@ -106,11 +110,17 @@ fn training() -> OpenApiRouter<App> {
         .routes(routes!(train::list, train::submit))
         .routes(routes!(train::get))
         .routes(routes!(train::cancel))
+        .routes(routes!(train::pause))
+        .routes(routes!(train::resume))
+        .routes(routes!(events::watch))
 }
 
 /// The routes that need a key with the scope `admin`.
 fn admin() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(models::set_default)).routes(routes!(models::remove))
+    OpenApiRouter::new()
+        .routes(routes!(models::set_default))
+        .routes(routes!(models::remove))
+        .routes(routes!(artifact::import))
 }
 
 /// All routes with the contract that was collected from them; `guard` is laid over each group.

@@ -14,13 +14,25 @@ use super::path::Segments;
 use super::spec::{Failures, InputShape};
 use super::state::App;
 use crate::name::{ModelRef, Name};
-use crate::registry::Summary;
+use crate::registry::{self, Summary};
 
 /// All models.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ModelList {
-    /// By name.
+    /// Those with a version that can be used, by name.
     models: Vec<Model>,
+    /// All versions that cannot be used.
+    damaged: Vec<Damaged>,
+}
+
+/// A version of some model that cannot be used.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Damaged {
+    /// `name@version`.
+    #[schema(example = "my-scans@2")]
+    id: String,
+    /// Why.
+    reason: String,
 }
 
 /// One model with its versions.
@@ -87,7 +99,9 @@ pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Jso
     no_query(&request)?;
     app.block(|app| {
         let models = app.registry().list().into_iter().map(Model::from).collect();
-        Ok(Json(ModelList { models }))
+        let damaged =
+            app.registry().quarantined().into_iter().map(|(id, reason)| Damaged { id, reason }).collect();
+        Ok(Json(ModelList { models, damaged }))
     })
     .await
 }
@@ -150,12 +164,15 @@ pub(super) async fn set_default(
     let engine = app.engine().clone();
     let changed = app
         .block(move |app| {
+            app.registry().refresh()?;
             let before = app.registry().get(&name)?;
-            if let Some(expected) = expected.filter(|tag| tag != "*" && *tag != etag(&before)) {
-                let detail = format!("model {name} is not as {expected} says any more; get it again");
-                return Err(Problem::new(Code::PreconditionFailed, detail));
+            let is_stale = expected.as_ref().is_some_and(|tag| tag != "*" && *tag != etag(&before));
+            if is_stale {
+                return Err(registry::Error::Changed(name).into());
             }
-            app.registry().set_default(&name, wanted.version)?;
+            // Whoever moves it between the look and this is seen, too.
+            let revision = expected.filter(|tag| tag != "*").map(|_| before.revision);
+            app.registry().set_default(&name, wanted.version, revision)?;
             Ok(app.registry().get(&name)?)
         })
         .await?;
@@ -184,11 +201,11 @@ pub(super) async fn remove(
 }
 
 /// A name from the path: what is no name is no model either.
-fn parse(name: &str) -> Result<Name, Problem> {
+pub(super) fn parse(name: &str) -> Result<Name, Problem> {
     name.parse().map_err(|e: crate::name::Error| Problem::new(Code::ModelNotFound, e.to_string()))
 }
 
-fn parse_version(name: &str, version: &str) -> Result<u32, Problem> {
+pub(super) fn parse_version(name: &str, version: &str) -> Result<u32, Problem> {
     let number = version.parse().ok().filter(|&number| number > 0);
     number.ok_or_else(|| {
         let shown: String = version.chars().take(40).collect();
@@ -204,11 +221,11 @@ fn if_match(headers: &HeaderMap) -> Option<String> {
 /// Changes whenever the default or the versions do.
 fn etag(model: &Summary) -> String {
     let versions: Vec<String> = model.versions.iter().map(u32::to_string).collect();
-    format!("\"{}-{}\"", model.default, versions.join("."))
+    format!("\"{}-{}-{}\"", model.revision, model.default, versions.join("."))
 }
 
-fn with_etag(model: Summary) -> Response {
-    let tag = HeaderValue::try_from(etag(&model)).expect("digits, dots and quotes");
+pub(super) fn with_etag(model: Summary) -> Response {
+    let tag = HeaderValue::try_from(etag(&model)).expect("digits, dots, dashes and quotes");
     ([(ETAG, tag)], Json(Model::from(model))).into_response()
 }
 

@@ -139,7 +139,7 @@ impl App {
         }
     }
 
-    /// The right to send samples to train on: they are held in memory, so few may come at a time.
+    /// The right to send samples to train on: few may come at a time, so that the disk keeps up.
     ///
     /// # Errors
     /// 429 while others send theirs.

@@ -46,6 +46,9 @@ pub enum Error {
     /// The models.
     #[error(transparent)]
     Registry(#[from] crate::registry::Error),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] crate::db::Error),
     /// One model.
     #[error(transparent)]
     Infer(Box<crate::infer::Error>),

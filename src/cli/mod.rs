@@ -13,6 +13,7 @@ mod evaluate;
 mod files;
 mod health;
 mod interrupt;
+mod kept;
 mod keys;
 mod logging;
 mod models;
@@ -23,6 +24,7 @@ mod samples;
 mod serve;
 mod size;
 mod train;
+mod worker;
 mod workers;
 mod zoo;
 
@@ -95,6 +97,7 @@ enum Command {
     Config(config::command::Args),
     Keys(keys::Args),
     Health(health::Args),
+    Worker(worker::Args),
 }
 
 /// Runs the command that the arguments of this process name; `serve` if they name none.
@@ -120,7 +123,10 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
     }
     let variables =
         std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
-    let loaded = config::load(&flags, variables, common.config.as_deref())?;
+    let mut loaded = config::load(&flags, variables, common.config.as_deref())?;
+    if let Command::Worker(args) = &command {
+        args.take_config(&mut loaded.config)?;
+    }
     let config = &loaded.config;
     logging::start(&config.log)?;
     if let Some(threads) = config.threads {
@@ -138,6 +144,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Config(args) => config::command::run(&args, &loaded),
         Command::Keys(args) => keys::run(args, config),
         Command::Health(args) => health::run(args, config),
+        Command::Worker(args) => worker::run(&args, config),
     }
 }
 
@@ -175,13 +182,13 @@ fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-/// The models of this configuration. The folder of trained ones is made if `is_writing` says so, and
-/// left out where it is not there otherwise.
+/// The models of this configuration, to read: the folders alone. That of trained models is left out where it
+/// is not there.
 ///
 /// # Errors
-/// A folder cannot be read or made.
-pub(crate) fn open_registry(config: &Config, is_writing: bool) -> Result<Registry, Error> {
-    let trained = config.trained().filter(|folder| is_writing || folder.is_dir());
+/// A folder cannot be read.
+pub(crate) fn open_registry(config: &Config) -> Result<Registry, Error> {
+    let trained = config.trained().filter(|folder| folder.is_dir());
     Ok(Registry::open(config.bundled(), trained)?)
 }
 

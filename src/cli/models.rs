@@ -69,7 +69,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
         Action::Show { model, json, place } => show(&place.open(config)?, &model, json),
         Action::Default { name, version, place } => {
             let registry = place.open_to_write(config)?;
-            registry.set_default(&name, version).map_err(|e| explain(&registry, e))?;
+            registry.set_default(&name, version, None).map_err(|e| explain(&registry, e))?;
             out(&format!("{name} now means version {version}\n"))
         }
         Action::Remove { model, place } => {
@@ -137,7 +137,14 @@ mod tests {
     fn the_version_that_serves_is_marked() {
         let input = Input { kind: Kind::Image, channels: 1, fixed: None };
         let name = "scans".parse().unwrap();
-        let model = Summary { name, default: 2, versions: vec![1, 2, 3], quarantined: Vec::new(), input };
+        let model = Summary {
+            name,
+            default: 2,
+            versions: vec![1, 2, 3],
+            quarantined: Vec::new(),
+            revision: 0,
+            input,
+        };
         let words: Vec<String> = line(&model).split_whitespace().map(str::to_owned).collect();
         assert_eq!(words, ["scans", "1", "2*", "3", "images", "with", "1", "channel(s)"]);
     }

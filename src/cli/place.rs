@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::kept::Kept;
 use super::{Config, Error, open_registry};
 use crate::infer::Session;
 use crate::name::{ModelRef, Name};
@@ -33,7 +34,7 @@ impl Place {
                 let trained = config.trained().filter(|folder| folder.is_dir());
                 Ok(Registry::open(Some(stated.clone()), trained)?)
             }
-            (None, _) => open_registry(config, false),
+            (None, _) => open_registry(config),
         }
     }
 
@@ -44,7 +45,7 @@ impl Place {
     pub fn open_to_write(&self, config: &Config) -> Result<Registry, Error> {
         match &self.models {
             Some(stated) => Ok(Registry::open(None, Some(stated.clone()))?),
-            None => open_registry(config, true),
+            None => Kept::open(config)?.map_or_else(|| open_registry(config), |kept| Ok(kept.registry)),
         }
     }
 

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::config::{Config, Flag, Models};
+use super::kept::Kept;
 use super::{Error, open_registry};
 use crate::api::keys::Keys;
 use crate::api::{self, App, ServeError};
+use crate::db::Db;
 use crate::engine::Engine;
-use crate::job::Jobs;
+use crate::job::{Jobs, Program};
 use crate::kernel;
 use crate::name::ModelRef;
-use crate::registry::{self, Registry};
+use crate::registry::Registry;
+use crate::store::Store;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +61,7 @@ impl Args {
 /// It cannot start, or did not come to its end in time.
 pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
     let keys = Keys::open(config.keys_file())?;
-    let registry = Arc::new(open_models(config)?);
+    let (registry, place) = open_models(config)?;
     for (model, reason) in registry.quarantined() {
         tracing::warn!(%model, %reason, "model cannot be used");
     }
@@ -69,7 +72,7 @@ pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| Error::Failed(format!("no threads to serve with: {error}")))?;
-    let result = runtime.block_on(serve(config, registry, keys, listener));
+    let result = runtime.block_on(serve(config, registry, place, keys, listener));
     // What still blocks a thread must not keep the process from ending.
     runtime.shutdown_background();
     result
@@ -79,11 +82,12 @@ pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
 async fn serve(
     config: &Config,
     registry: Arc<Registry>,
+    place: Option<(Db, Arc<Store>)>,
     keys: Keys,
     listener: TcpListener,
 ) -> Result<(), Error> {
     let engine = Engine::start(config.engine.clone(), registry);
-    let jobs = Jobs::start(config.jobs.clone(), config.limits.clone(), engine.clone());
+    let jobs = Jobs::start(config.jobs.clone(), engine.clone(), place, Some(trainer(config)?));
     let app = App::new(config.server.clone(), config.limits.clone(), engine.clone(), jobs.clone(), keys);
     announce(&engine);
     tokio::spawn(preload(engine.clone(), defaults(config, engine.registry())));
@@ -95,8 +99,8 @@ async fn serve(
     let stopping = async {
         stop.await;
         told = Instant::now();
-        // Training stops while requests are finished.
-        tokio::spawn(async move { training.shutdown(drain).await });
+        // Training stops, with a checkpoint, while requests are finished.
+        training.begin_shutdown();
     };
     api::serve_on(listener, app, stopping).await?;
 
@@ -109,19 +113,31 @@ async fn serve(
     Ok(())
 }
 
-/// The models; where the default data folder cannot be made, such as on a read-only disk, without it.
-fn open_models(config: &Config) -> Result<Registry, Error> {
-    match open_registry(config, true) {
-        Err(Error::Registry(registry::Error::Io { path, source }))
-            if config.models.data_dir == Models::default().data_dir =>
-        {
+/// The models, and where jobs are kept; where the default data folder cannot be made, such as on a read-only
+/// disk, without it.
+fn open_models(config: &Config) -> Result<(Arc<Registry>, Option<(Db, Arc<Store>)>), Error> {
+    let none = || Ok((Arc::new(open_registry(config)?), None));
+    match Kept::open(config) {
+        Ok(Some(kept)) => Ok((Arc::new(kept.registry), Some((kept.db, kept.store)))),
+        Ok(None) => none(),
+        Err(Error::Io { path, source }) if config.models.data_dir == Models::default().data_dir => {
             let path = path.display();
             tracing::warn!(%path, error = %source, "trained models cannot be kept; give --data-dir DIR to train");
-            let models = Models { data_dir: "".into(), ..config.models.clone() };
-            open_registry(&Config { models, ..config.clone() }, false)
+            none()
         }
-        result => result,
+        Err(other) => Err(other),
     }
+}
+
+/// How the training process beside this one is started: this program, with this configuration.
+fn trainer(config: &Config) -> Result<Program, Error> {
+    let path =
+        std::env::current_exe().map_err(|e| Error::Failed(format!("this program cannot be found: {e}")))?;
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = config.jobs.threads_beside(config.threads.unwrap_or(cores));
+    let hello = serde_json::to_string(&Config { threads: Some(threads), ..config.clone() });
+    let hello = hello.map_err(|e| Error::Failed(e.to_string()))?;
+    Ok(Program { path, hello, threads })
 }
 
 /// The models that serve when none is named, as far as they are there.

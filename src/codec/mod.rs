@@ -27,7 +27,7 @@ pub use picture::{
     write_images,
 };
 pub use wav::{Wave, read_wav, write_wav};
-pub use zip::{read_zip, walk_zip, write_zip};
+pub use zip::{check_entry_name, check_zip, is_archive, read_zip, walk_zip, write_zip};
 
 /// What codec calls return.
 pub type Result<T> = std::result::Result<T, Error>;

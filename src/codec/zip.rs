@@ -1,7 +1,7 @@
 //! ZIP archives: uploads of many files, and replies of several samples.
 
 use std::collections::HashSet;
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Read, Seek, Write};
 
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
@@ -65,9 +65,35 @@ pub fn walk_zip(
     Ok(())
 }
 
+/// Checks an archive as [`walk_zip`] does, entry by entry, and unpacks the first bytes of each alone.
+///
+/// # Errors
+/// As [`walk_zip`], but for entries that are not as they state: those are found when they are read.
+pub fn check_zip(source: impl Read + Seek, limits: &Limits) -> Result<()> {
+    let mut archive = ZipArchive::new(source).map_err(failed)?;
+    within("archive entries", archive.len(), limits.archive_entries)?;
+    if archive.has_duplicate_names() {
+        return Err(Error::malformed("zip archive", "two entries have the same name"));
+    }
+    let mut seen = HashSet::new();
+    let mut unpacked = 0;
+    for index in 0..archive.len() {
+        let Some((name, stated)) = check_entry(&mut archive, index, &mut seen)? else { continue };
+        unpacked = to_usize(stated).saturating_add(unpacked);
+        within("archive bytes", unpacked, limits.archive_bytes)?;
+        let mut head = Vec::new();
+        let read = archive.by_index(index).map_err(failed)?.take(512).read_to_end(&mut head);
+        read.map_err(|e| refused(&name, &format!("cannot be unpacked: {e}")))?;
+        if is_archive(&head) {
+            return Err(refused(&name, "is an archive itself; unpack it first"));
+        }
+    }
+    Ok(())
+}
+
 /// Name and stated size of an entry, judged by its header alone; none for a folder.
 fn check_entry(
-    archive: &mut ZipArchive<Cursor<&[u8]>>,
+    archive: &mut ZipArchive<impl Read + Seek>,
     index: usize,
     seen: &mut HashSet<String>,
 ) -> Result<Option<(String, u64)>> {
@@ -106,9 +132,16 @@ fn unpack(archive: &mut ZipArchive<Cursor<&[u8]>>, index: usize, name: &str, sta
     Ok(content)
 }
 
-/// Names that stay where they belong, on every system.
 fn check_name(name: &str) -> Result<()> {
-    let wrong = |reason| Err(refused(name, reason));
+    check_entry_name(name).map_err(|reason| refused(name, reason))
+}
+
+/// Names that stay where they belong, on every system.
+///
+/// # Errors
+/// What is wrong, to go behind the name.
+pub fn check_entry_name(name: &str) -> std::result::Result<(), &'static str> {
+    let wrong = |reason| Err(reason);
     if name.is_empty() || name.len() > MAX_NAME {
         return wrong("has no name, or one beyond 1024 bytes");
     }
@@ -125,7 +158,7 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 /// Whether bytes begin as zip, gzip, 7z, xz, zstd, bzip2 or rar does, or are a tar.
-fn is_archive(bytes: &[u8]) -> bool {
+pub fn is_archive(bytes: &[u8]) -> bool {
     let marks: [&[u8]; 8] = [
         b"PK\x03\x04",
         b"PK\x05\x06",

@@ -1,11 +1,16 @@
 //! Archives: zip and tar files, gzipped or not, as their entries.
 
-use std::io::Read as _;
+use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use flate2::read::GzDecoder;
+use tar::EntryType;
 
 use crate::codec;
 use crate::limits::Limits;
+
+/// The most a gzipped tar may grow by unpacking, once it is larger than [`RATIO_FREE_BYTES`]: as for zip.
+const MOST_RATIO: u64 = 100;
+const RATIO_FREE_BYTES: u64 = 1 << 20;
 
 /// Paths and bytes, in the archive's order.
 type Entries = Vec<(String, Vec<u8>)>;
@@ -35,34 +40,114 @@ fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-fn read_tar(stream: impl std::io::Read, limits: &Limits) -> Result<Entries, String> {
-    // One byte more than allowed, so that an archive at the limit is told from one beyond it.
+fn read_tar(stream: impl Read, limits: &Limits) -> Result<Entries, String> {
+    let mut entries = Vec::new();
+    walk_tar(stream, limits, |path, size, content| {
+        let mut bytes = Vec::new();
+        content.read_to_end(&mut bytes).map_err(|e| format!("tar: {path}: {e}"))?;
+        if bytes.len() as u64 != size {
+            return Err(format!("tar: {path} is cut after {} of {size} bytes", bytes.len()));
+        }
+        refuse_nested(path, &bytes)?;
+        entries.push((path.to_owned(), bytes));
+        Ok(())
+    })?;
+    Ok(entries)
+}
+
+/// Checks an archive as [`entries`] does, without holding what is in it; files that are no archives pass.
+///
+/// # Errors
+/// One line, with the name of the entry.
+pub(super) fn check(mut file: impl Read + Seek, packed: u64, limits: &Limits) -> Result<(), String> {
+    let mut head = Vec::new();
+    file.by_ref().take(512).read_to_end(&mut head).map_err(|e| e.to_string())?;
+    file.seek(SeekFrom::Start(0)).map_err(|e| e.to_string())?;
+    if head.starts_with(b"PK\x03\x04") {
+        return codec::check_zip(BufReader::new(file), limits).map_err(|e| e.to_string());
+    }
+    if is_tar(&head) {
+        return check_tar(BufReader::new(file), limits);
+    }
+    if !head.starts_with(&[0x1f, 0x8b]) {
+        return Ok(());
+    }
+    let mut inside = Vec::new();
+    let _ = GzDecoder::new(file.by_ref()).take(512).read_to_end(&mut inside);
+    file.seek(SeekFrom::Start(0)).map_err(|e| e.to_string())?;
+    if !is_tar(&inside) {
+        return Ok(());
+    }
+    // Beyond so many bytes it is not samples but a bomb: cut there, and named for what it is.
+    let most = packed.saturating_mul(MOST_RATIO).max(RATIO_FREE_BYTES);
+    let limits = Limits { archive_bytes: limits.archive_bytes.min(most as usize), ..limits.clone() };
+    check_tar(GzDecoder::new(BufReader::new(file)), &limits)
+}
+
+fn check_tar(stream: impl Read, limits: &Limits) -> Result<(), String> {
+    walk_tar(stream, limits, |path, _, content| {
+        let mut head = Vec::new();
+        content.take(512).read_to_end(&mut head).map_err(|e| format!("tar: {path}: {e}"))?;
+        refuse_nested(path, &head)
+    })
+}
+
+fn refuse_nested(path: &str, bytes: &[u8]) -> Result<(), String> {
+    if codec::is_archive(bytes) {
+        return Err(refused(path, "is an archive itself; unpack it first"));
+    }
+    Ok(())
+}
+
+fn refused(path: &str, reason: &str) -> String {
+    let shown: String = path.chars().take(80).collect();
+    format!("tar: entry {shown:?} {reason}")
+}
+
+/// Calls `visit` with path, size and content of each file of a tar.
+fn walk_tar(
+    stream: impl Read,
+    limits: &Limits,
+    mut visit: impl FnMut(&str, u64, &mut dyn Read) -> Result<(), String>,
+) -> Result<(), String> {
+    // More than allowed, so that an archive at the limit is told from one beyond it.
     let most = limits.archive_bytes as u64;
     let mut archive = tar::Archive::new(stream.take(most.saturating_add(1 << 20)));
-    let mut entries = Vec::new();
-    let mut left = most;
+    let (mut left, mut count) = (most, 0);
     for entry in archive.entries().map_err(|e| format!("tar: {e}"))? {
-        let entry = entry.map_err(|e| format!("tar: {e}"))?;
-        if !entry.header().entry_type().is_file() {
+        let mut entry = entry.map_err(|e| format!("tar: {e}"))?;
+        let kind = entry.header().entry_type();
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if matches!(kind, EntryType::XGlobalHeader) {
             continue;
         }
-        if entries.len() == limits.archive_entries {
+        if count == limits.archive_entries {
             return Err(format!("tar: has more than the limit of {} entries", limits.archive_entries));
         }
-        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        count += 1;
+        // `tar -C folder .` names its entries so.
+        let name = path.strip_prefix("./").unwrap_or(&path);
+        if kind.is_dir() && matches!(name, "" | ".") {
+            continue;
+        }
+        codec::check_entry_name(name).map_err(|reason| refused(&path, reason))?;
+        if kind.is_dir() {
+            continue;
+        }
+        if kind.is_symlink() || kind.is_hard_link() {
+            return Err(refused(&path, "is a link"));
+        }
+        if !kind.is_file() && kind != EntryType::Continuous {
+            return Err(refused(&path, "is neither a file nor a folder"));
+        }
         let size = entry.size();
         if size > left {
             return Err(format!("tar: unpacks to more than the limit of {most} bytes"));
         }
-        let mut bytes = Vec::new();
-        entry.take(left).read_to_end(&mut bytes).map_err(|e| format!("tar: {e}"))?;
-        if bytes.len() as u64 != size {
-            return Err(format!("tar: {path} is cut after {} of {size} bytes", bytes.len()));
-        }
         left -= size;
-        entries.push((path, bytes));
+        visit(name, size, &mut entry)?;
     }
-    Ok(entries)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -108,5 +193,55 @@ mod tests {
         assert!(refused(Limits { archive_bytes: 3000, ..Limits::default() }, &tar).contains("limit of 3000"));
         assert!(refused(Limits { archive_entries: 1, ..Limits::default() }, &tar).contains("limit of 1"));
         assert!(refused(Limits::default(), &tar[..1500]).contains("tar"));
+    }
+
+    /// A tar with one entry, as someone who does not keep to our rules writes it.
+    fn foreign(path: &str, kind: EntryType, content: &[u8]) -> Vec<u8> {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_cksum();
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.append(&header, content).unwrap();
+        tar.into_inner().unwrap()
+    }
+
+    fn checked(bytes: &[u8]) -> Result<(), String> {
+        check(std::io::Cursor::new(bytes), bytes.len() as u64, &Limits::default())
+    }
+
+    #[test]
+    fn what_leaves_its_place_or_is_no_file_is_refused_by_name_when_checked_and_when_read() {
+        let nested = codec::write_zip(&[("a".to_owned(), vec![1])]).unwrap();
+        for (path, kind, content, reason) in [
+            ("../a.csv", EntryType::Regular, &b"1"[..], "'..'"),
+            ("/etc/a.csv", EntryType::Regular, b"1", "absolute"),
+            ("a/../../b.csv", EntryType::Regular, b"1", "'..'"),
+            ("link.csv", EntryType::Symlink, b"", "link"),
+            ("hard.csv", EntryType::Link, b"", "link"),
+            ("pipe.csv", EntryType::Fifo, b"", "neither"),
+            ("in.zip", EntryType::Regular, &nested, "archive itself"),
+        ] {
+            for bytes in [foreign(path, kind, content), gzip(&foreign(path, kind, content))] {
+                let said = checked(&bytes).unwrap_err();
+                assert!(said.contains(path) && said.contains(reason), "{path}: {said}");
+                let read = entries(&bytes, &Limits::default()).unwrap().unwrap_err();
+                assert!(read.contains(path), "{read}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_and_plain_files_pass() {
+        let bomb = gzip(&tar_of(&[("zeros.csv", &vec![b'0'; 32 << 20])]));
+        assert!(checked(&bomb).unwrap_err().contains("more than the limit"));
+        checked(&tar_of(&[("./a/b.csv", b"1,2")])).unwrap();
+        checked(b"1,2").unwrap();
+        checked(&gzip(b"1,2")).unwrap();
+        let zip = codec::write_zip(&[("a/b.csv".to_owned(), b"1".to_vec())]).unwrap();
+        checked(&zip).unwrap();
+        let inside = codec::write_zip(&[("c.zip".to_owned(), zip)]).unwrap();
+        assert!(checked(&inside).unwrap_err().contains("c.zip"));
     }
 }

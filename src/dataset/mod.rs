@@ -123,6 +123,17 @@ impl Dataset {
         gather::uploads(files, limits, wanted)
     }
 
+    /// Checks an uploaded file before it is read: an archive within its limits, with nothing but files of
+    /// plain names in it. Other files pass.
+    ///
+    /// # Errors
+    /// One line, with the name of the entry.
+    pub fn check_upload(path: &Path, limits: &Limits) -> Result<(), String> {
+        let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+        let packed = file.metadata().map_err(|e| e.to_string())?.len();
+        archive::check(file, packed, limits)
+    }
+
     /// The samples with `channels` channels: colour images become gray by the luma of Rec. 601; gray
     /// ones cannot become colour and are left out with a reason. Signals and vectors stay as they are.
     pub fn as_channels(mut self, channels: usize) -> Self {

@@ -18,8 +18,9 @@ pub struct Config {
     /// Samples of this many numbers or more get all cores, one at a time; smaller ones share the cores,
     /// one each.
     pub wide_numbers: usize,
-    /// Loaded models that are kept; beyond it the one unused for longest goes.
-    pub loaded_models: usize,
+    /// Bytes of weights of loaded models that are kept; beyond it those unused for longest go. An eighth of the
+    /// memory this process may use when absent.
+    pub models_bytes: Option<usize>,
     /// A worker busy with one sample for longer counts as stuck, and the service as not ready.
     pub stuck_after_seconds: f64,
 }
@@ -32,7 +33,7 @@ impl Default for Config {
             memory_bytes: None,
             queue_bytes: None,
             wide_numbers: 1 << 20,
-            loaded_models: 16,
+            models_bytes: None,
             stuck_after_seconds: 600.0,
         }
     }

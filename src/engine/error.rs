@@ -35,3 +35,14 @@ pub enum Error {
     #[error(transparent)]
     Infer(#[from] crate::infer::Error),
 }
+
+impl Error {
+    /// Whether a model turned out to be damaged.
+    pub(super) fn is_damage(&self) -> bool {
+        use crate::{infer, registry};
+        matches!(
+            self,
+            Error::Registry(registry::Error::Damaged { .. }) | Error::Infer(infer::Error::Load { .. })
+        )
+    }
+}

@@ -103,7 +103,7 @@ impl Engine {
         let bounds = Bounds { workers, queue: config.queue, memory_bytes, queue_bytes };
         Self(Arc::new(Inner {
             registry,
-            models: Models::new(config.loaded_models),
+            models: Models::new(config.models_bytes.unwrap_or_else(|| config::memory() / 8)),
             admission: Arc::new(Admission::new(bounds)),
             pool: Pool::start(workers).expect("the system gives threads to a process that starts"),
             wide: Arc::new(Semaphore::new(1)),
@@ -122,14 +122,28 @@ impl Engine {
     /// # Errors
     /// There is no such model or version, it is damaged, or there is no room for the work of loading.
     pub async fn session(&self, reference: &ModelRef) -> Result<Arc<Session>, Error> {
-        let (name, version) = self.0.registry.resolve(reference)?;
-        let exact = ModelRef { name: name.clone(), version: Some(version) };
-        let load = || async {
-            let registry = Arc::clone(&self.0.registry);
-            let work = move || Ok(Session::load(registry.read(&exact)?)?);
-            self.run(0, work).await?.value
-        };
-        self.0.models.get((name, version), load).await
+        loop {
+            let (name, version) = self.0.registry.resolve(reference)?;
+            let exact = ModelRef { name: name.clone(), version: Some(version) };
+            let load = || async {
+                let registry = Arc::clone(&self.0.registry);
+                let work = move || {
+                    let artifact = registry.read(&exact)?;
+                    let bytes = artifact.weights.len();
+                    Ok((Session::load(artifact)?, bytes))
+                };
+                self.run(0, work).await?.value
+            };
+            let error = match self.0.models.get((name.clone(), version), load).await {
+                Err(error) if error.is_damage() => error,
+                result => return result,
+            };
+            self.0.registry.quarantine(&name, version, error.to_string());
+            // The version before it serves, where none was asked for by its number.
+            if reference.version.is_some() || self.0.registry.resolve(reference).is_err() {
+                return Err(error);
+            }
+        }
     }
 
     /// Loads these models, so that first requests need not wait, and opens the engine for `/readyz`.

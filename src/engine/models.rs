@@ -1,9 +1,12 @@
-//! Models in memory: loaded once on first use, kept by name and version.
+//! Models in memory: loaded once on first use, kept by name and version within a budget of bytes.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::OnceCell;
@@ -14,48 +17,74 @@ use crate::name::Name;
 type Key = (Name, u32);
 type Table<S> = HashMap<Key, Arc<Slot<S>>>;
 
+/// How often it is looked whether a model that left the table is still in use.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// The table of loaded models. Looking one up takes no lock.
 #[derive(Debug)]
 pub(super) struct Models<S> {
     table: ArcSwap<Table<S>>,
     /// Counts look-ups: the slot with the lowest mark was unused for longest.
     clock: AtomicU64,
-    limit: usize,
+    /// Bytes of weights that are kept.
+    budget: usize,
+    /// Models that left the table; freed by a thread of their own once nobody uses them.
+    gone: mpsc::Sender<Arc<S>>,
 }
 
 /// The place of one model; those who come while it loads wait for the one load.
 #[derive(Debug)]
 struct Slot<S> {
     session: OnceCell<Arc<S>>,
+    /// Of its weights; 0 until they are loaded.
+    bytes: AtomicUsize,
     used: AtomicU64,
 }
 
-impl<S> Models<S> {
-    /// An empty table that keeps at most `limit` models, at least 1.
-    pub(super) fn new(limit: usize) -> Self {
-        Self { table: ArcSwap::default(), clock: AtomicU64::new(0), limit: limit.max(1) }
+impl<S: Send + Sync + 'static> Models<S> {
+    /// An empty table that keeps models of at most `budget` bytes together, and always the one used last.
+    ///
+    /// # Panics
+    /// The system gives no thread: nothing can be served then.
+    pub(super) fn new(budget: usize) -> Self {
+        let (gone, left) = mpsc::channel();
+        let free = move || free(&left);
+        thread::Builder::new()
+            .name("limpid-free".to_owned())
+            .spawn(free)
+            .expect("the system gives threads to a process that starts");
+        Self { table: ArcSwap::default(), clock: AtomicU64::new(0), budget, gone }
     }
 
-    /// The model of `key`; `load` makes it if it is not here yet.
+    /// The model of `key`; `load` makes it, and tells the bytes of its weights, if it is not here yet.
     ///
     /// # Errors
     /// Those of `load`; the next caller tries anew.
     pub(super) async fn get<F>(&self, key: Key, load: impl FnOnce() -> F) -> Result<Arc<S>, Error>
     where
-        F: Future<Output = Result<S, Error>>,
+        F: Future<Output = Result<(S, usize), Error>>,
     {
         let slot = self.slot(&key);
-        let session = slot.session.get_or_try_init(|| async { load().await.map(Arc::new) }).await;
-        if session.is_err() {
-            // A slot without a model must not push one that is in use out of the table.
-            self.retain(|k| *k != key);
+        let mut is_new = false;
+        let make = || async {
+            let (session, bytes) = load().await?;
+            slot.bytes.store(bytes, Ordering::Relaxed);
+            is_new = true;
+            Ok(Arc::new(session))
+        };
+        let session = slot.session.get_or_try_init(make).await;
+        match &session {
+            // A slot without a model must not stay in the table.
+            Err(_) => self.change(|table| drop(table.remove(&key))),
+            Ok(_) if is_new => self.change(|table| shrink(table, self.budget, &key)),
+            Ok(_) => {}
         }
         session.cloned()
     }
 
     /// Drops the models of `name`, except `version`. Requests under way keep theirs.
     pub(super) fn forget(&self, name: &Name, except: Option<u32>) {
-        self.retain(|(n, version)| n != name || Some(*version) == except);
+        self.change(|table| table.retain(|(n, version), _| n != name || Some(*version) == except));
     }
 
     /// Names and versions of the models that are loaded.
@@ -77,33 +106,62 @@ impl<S> Models<S> {
 
     /// A new place for `key`, or the one that another caller made just before.
     fn insert(&self, key: &Key, now: u64) -> Arc<Slot<S>> {
-        let new = Arc::new(Slot { session: OnceCell::new(), used: AtomicU64::new(now) });
+        let (session, bytes) = (OnceCell::new(), AtomicUsize::new(0));
+        let new = Arc::new(Slot { session, bytes, used: AtomicU64::new(now) });
         let before = self.table.rcu(|table| {
             let mut table = Table::clone(table);
             table.entry(key.clone()).or_insert_with(|| Arc::clone(&new));
-            shrink(&mut table, self.limit, key);
             table
         });
         before.get(key).cloned().unwrap_or(new)
     }
 
-    fn retain(&self, keep: impl Fn(&Key) -> bool) {
-        self.table.rcu(|table| {
+    /// Changes the table; what left it is freed elsewhere, since freeing weights takes its time.
+    fn change(&self, change: impl Fn(&mut Table<S>)) {
+        let mut after = None;
+        let before = self.table.rcu(|table| {
             let mut table = Table::clone(table);
-            table.retain(|key, _| keep(key));
+            change(&mut table);
+            let table = Arc::new(table);
+            after = Some(Arc::clone(&table));
             table
         });
+        let after = after.unwrap_or_default();
+        let left =
+            before.iter().filter(|(key, slot)| !after.get(*key).is_some_and(|now| Arc::ptr_eq(now, slot)));
+        for session in left.filter_map(|(_, slot)| slot.session.get()) {
+            // The thread goes with this table only.
+            let _ = self.gone.send(Arc::clone(session));
+        }
     }
 }
 
-/// Drops the slots unused for longest, never that of `newest`.
-fn shrink<S>(table: &mut Table<S>, limit: usize, newest: &Key) {
-    while table.len() > limit {
-        let others = table.iter().filter(|(key, _)| *key != newest);
+/// Drops the slots unused for longest until what is left fits, never that of `newest`.
+fn shrink<S>(table: &mut Table<S>, budget: usize, newest: &Key) {
+    let bytes = |slot: &Arc<Slot<S>>| slot.bytes.load(Ordering::Relaxed);
+    while table.values().map(bytes).sum::<usize>() > budget {
+        let others = table.iter().filter(|(key, slot)| *key != newest && bytes(slot) > 0);
         let oldest =
             others.min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed)).map(|(key, _)| key.clone());
         let Some(oldest) = oldest else { return };
         table.remove(&oldest);
+    }
+}
+
+/// Holds what left the table until nobody else does, so that no request has to free it.
+fn free<S>(left: &mpsc::Receiver<Arc<S>>) {
+    let mut held: Vec<Arc<S>> = Vec::new();
+    loop {
+        let next = if held.is_empty() {
+            left.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            left.recv_timeout(LOOK)
+        };
+        match next {
+            Ok(session) => held.push(session),
+            Err(RecvTimeoutError::Timeout) => held.retain(|session| Arc::strong_count(session) > 1),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
 
@@ -118,16 +176,16 @@ mod tests {
     }
 
     async fn use_of(models: &Models<String>, name: &str, version: u32) -> Arc<String> {
-        models.get(key(name, version), || async { Ok(format!("{name}@{version}")) }).await.unwrap()
+        models.get(key(name, version), || async { Ok((format!("{name}@{version}"), 10)) }).await.unwrap()
     }
 
     #[tokio::test]
     async fn first_users_at_the_same_time_load_once() {
-        let (models, loads) = (Models::new(4), AtomicUsize::new(0));
+        let (models, loads) = (Models::new(100), AtomicUsize::new(0));
         let load = || async {
             loads.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
-            Ok(1)
+            Ok((1, 10))
         };
         let (a, b) = tokio::join!(models.get(key("a", 1), load), models.get(key("a", 1), load));
         assert!(Arc::ptr_eq(&a.unwrap(), &b.unwrap()) && loads.into_inner() == 1);
@@ -135,15 +193,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_load_that_failed_is_tried_again() {
-        let models = Models::new(4);
+        let models = Models::new(100);
         let failed = models.get(key("a", 1), || async { Err(Error::Draining) }).await;
         assert!(failed.is_err() && models.loaded().is_empty());
-        assert_eq!(*models.get(key("a", 1), || async { Ok(2) }).await.unwrap(), 2);
+        assert_eq!(*models.get(key("a", 1), || async { Ok((2, 10)) }).await.unwrap(), 2);
     }
 
     #[tokio::test]
     async fn the_model_unused_for_longest_goes() {
-        let models = Models::new(2);
+        let models = Models::new(25);
         for (name, version) in [("a", 1), ("b", 1), ("a", 1), ("c", 1)] {
             use_of(&models, name, version).await;
         }
@@ -152,7 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn forgetting_a_name_keeps_its_default_and_other_names() {
-        let models = Models::new(9);
+        let models = Models::new(100);
         let kept = use_of(&models, "a", 1).await;
         for (name, version) in [("a", 2), ("b", 1)] {
             use_of(&models, name, version).await;
@@ -160,5 +218,35 @@ mod tests {
         models.forget(&key("a", 0).0, Some(2));
         assert_eq!(models.loaded(), [key("a", 2), key("b", 1)]);
         assert_eq!(*kept, "a@1");
+    }
+
+    #[tokio::test]
+    async fn a_model_beyond_the_budget_is_kept_alone() {
+        let models = Models::new(5);
+        for name in ["a", "b"] {
+            use_of(&models, name, 1).await;
+        }
+        assert_eq!(models.loaded(), [key("b", 1)]);
+    }
+
+    /// Tells which thread frees it.
+    struct Told(mpsc::Sender<Option<String>>);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            let _ = self.0.send(thread::current().name().map(str::to_owned));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_leaves_is_freed_by_its_own_thread_when_the_last_request_is_done() {
+        let models = Models::new(100);
+        let (tx, freed) = mpsc::channel();
+        let held = models.get(key("a", 1), || async { Ok((Told(tx), 10)) }).await.unwrap();
+        models.forget(&key("a", 1).0, None);
+        assert!(freed.recv_timeout(LOOK * 5).is_err());
+        drop(held);
+        let thread = freed.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(thread.as_deref(), Some("limpid-free"));
     }
 }

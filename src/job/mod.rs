@@ -1,48 +1,68 @@
-//! Jobs: training as long work that is asked for, watched, cancelled and followed by a new version.
+//! Jobs: training as long work that is asked for, watched, paused, cancelled and followed by a new version.
 //!
-//! One thread trains, one job after another; its priority is lower than that of the threads that serve.
-//! The table lives in memory: a restart forgets its jobs, not the models they published.
+//! A job is a row of the database and files in the store, so it survives whatever happens to a process. A
+//! worker takes it with a lease and a fence, trains it in a process of its own, and publishes the result
+//! in the transaction that ends the job. This side of the queue only asks and looks.
 
 mod config;
 mod error;
+mod keeper;
 mod model;
-mod runner;
+mod preview;
+mod queue;
+mod rows;
 mod source;
 mod state;
-mod table;
+mod submit;
+mod supervisor;
+mod webhook;
+mod worker;
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use table::{Entry, Table};
+use keeper::Helper;
+use queue::Queue;
+use rows::Held;
+use supervisor::Supervisor;
 
 pub use config::Config;
 pub use error::Error;
 pub use model::{Failure, Job, Outcome, Progress, Samples, Scheme, Skipped};
-pub use source::{Source, wanted};
+pub use source::wanted;
 pub use state::Status;
+pub use submit::{File, Order};
+pub use supervisor::Program;
+pub use worker::Worker;
 
+use crate::db::{Conn, Db};
 use crate::engine::Engine;
-use crate::limits::Limits;
-use crate::name::ModelRef;
+use crate::name::Name;
+use crate::store::{Reserve, Store};
 use crate::{registry, train};
 
-/// The jobs of this service; clones share them.
+/// The jobs of this service; clones share them. All calls block on the database.
 #[derive(Debug, Clone)]
 pub struct Jobs(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     config: Config,
-    limits: Limits,
     engine: Engine,
-    table: Mutex<Table>,
-    /// Rung when a job is added or the service stops.
-    bell: Condvar,
-    /// Becomes true when the runner has come to its end.
-    has_ended: watch::Sender<bool>,
+    /// None where nothing is kept: there are no jobs then.
+    place: Option<Arc<Place>>,
+    supervisor: Option<Supervisor>,
+    is_stopping: AtomicBool,
+    helpers: std::sync::Mutex<Vec<Helper>>,
+}
+
+/// Where jobs are kept.
+#[derive(Debug)]
+struct Place {
+    queue: Queue,
+    store: Arc<Store>,
+    reserve: Reserve,
 }
 
 /// Some of the jobs, newest first.
@@ -54,44 +74,76 @@ pub struct Page {
     pub has_more: bool,
 }
 
+/// Which jobs to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those older than this one.
+    pub after: Option<String>,
+    /// Only those in this state.
+    pub status: Option<Status>,
+    /// Only those of this model.
+    pub name: Option<Name>,
+}
+
+/// Something that happened to a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Counts up from 1 within the job.
+    pub id: i64,
+    /// `status`, `progress`, `metrics`, `sample` or `done`.
+    pub kind: String,
+    /// JSON.
+    pub data: String,
+}
+
 impl Jobs {
-    /// An empty table and the thread that works it off.
+    /// The jobs kept in `db` and `store`; `program` trains them beside this process. Without a place there
+    /// are none, and none can be had.
     ///
     /// # Panics
-    /// The system gives no thread: nothing can be trained then.
-    pub fn start(config: Config, limits: Limits, engine: Engine) -> Self {
-        let (has_ended, _) = watch::channel(false);
-        let table = Mutex::default();
-        let inner = Arc::new(Inner { config, limits, engine, table, bell: Condvar::new(), has_ended });
-        runner::start(Arc::clone(&inner)).expect("the system gives a thread to a process that starts");
+    /// The system gives no threads: nothing can be trained then.
+    pub fn start(
+        config: Config,
+        engine: Engine,
+        place: Option<(Db, Arc<Store>)>,
+        program: Option<Program>,
+    ) -> Self {
+        let place = place.map(|(db, store)| {
+            let queue = Queue { db, config: config.clone() };
+            let reserve = Reserve::new(store.root());
+            if let Err(error) = reserve.restore() {
+                tracing::warn!(%error, "nothing can be kept in reserve for a full disk");
+            }
+            Arc::new(Place { queue, store, reserve })
+        });
+        let threads = "the system gives threads to a process that starts";
+        let program = program.filter(|_| config.workers > 0);
+        let supervisor = place
+            .as_ref()
+            .zip(program)
+            .map(|(place, program)| Supervisor::start(program, place.queue.clone()).expect(threads));
+        let helpers = std::sync::Mutex::default();
+        let is_stopping = AtomicBool::new(false);
+        let inner =
+            Arc::new(Inner { config, engine, place: place.clone(), supervisor, is_stopping, helpers });
+        if let Some(place) = place {
+            // The threads hold no owner of themselves, so that they end with the last user of the jobs.
+            let (weak, kept) = (Arc::downgrade(&inner), Arc::clone(&place));
+            let keep = move |stop: &AtomicBool| keeper::run(&weak, &kept, stop);
+            let tell = move |stop: &AtomicBool| webhook::run(&place, stop);
+            let keeper = Helper::start("limpid-keeper", keep).expect(threads);
+            let webhooks = Helper::start("limpid-webhooks", tell).expect(threads);
+            *inner.helpers.lock().unwrap_or_else(|e| e.into_inner()) = vec![keeper, webhooks];
+        }
         Self(inner)
     }
 
-    /// Takes a job on; it starts when those before it are done.
+    /// Where uploads go.
     ///
     /// # Errors
-    /// The config cannot be trained on, there is nowhere to publish, or there is no room.
-    pub fn submit(&self, config: train::Config, source: Source) -> Result<Job, Error> {
-        config.validate()?;
-        self.check_registry(&config)?;
-        let bytes = source.bytes();
-        let limit = self.0.config.queue_bytes;
-        if bytes > limit {
-            return Err(Error::TooLarge { limit, actual: bytes });
-        }
-        let mut table = self.0.lock();
-        if table.is_stopping {
-            return Err(Error::Draining);
-        }
-        let is_full = table.unfinished() > self.0.config.queue || table.bytes().saturating_add(bytes) > limit;
-        if is_full {
-            return Err(Error::QueueFull { retry_after: table.retry_after() });
-        }
-        let entry = Entry::new(config, source, bytes);
-        let job = entry.job();
-        table.add(entry, self.0.config.keep);
-        self.0.bell.notify_one();
-        Ok(job)
+    /// Nothing is kept by this service.
+    pub fn store(&self) -> Result<Arc<Store>, Error> {
+        Ok(Arc::clone(&self.0.place()?.store))
     }
 
     /// One job as it is now.
@@ -99,73 +151,175 @@ impl Jobs {
     /// # Errors
     /// There is none of this id.
     pub fn get(&self, id: &str) -> Result<Job, Error> {
-        self.0.lock().find(id).map(Entry::job)
+        let Ok(place) = self.0.place() else { return Err(Error::NotFound(id.chars().take(64).collect())) };
+        let job = place.queue.db.read(async |conn| rows::get(conn, id).await)?.job;
+        if job.status == Status::Succeeded {
+            // Whoever hears of a success may count on the new version.
+            self.0.refresh();
+        }
+        Ok(job)
     }
 
-    /// One job as it changes; the channel closes when the job is forgotten.
-    ///
-    /// # Errors
-    /// There is none of this id.
-    pub fn watch(&self, id: &str) -> Result<watch::Receiver<Job>, Error> {
-        self.0.lock().find(id).map(Entry::watch)
-    }
-
-    /// At most `limit` jobs, newest first; those behind `after` where it is given.
+    /// At most `limit` jobs, newest first.
     ///
     /// # Errors
     /// There is no job `after`.
-    pub fn list(&self, limit: usize, after: Option<&str>) -> Result<Page, Error> {
-        let table = self.0.lock();
-        if let Some(after) = after {
-            table.find(after)?;
+    pub fn list(&self, limit: usize, filter: &Filter) -> Result<Page, Error> {
+        let after = filter.after.clone().unwrap_or_default();
+        let Ok(place) = self.0.place() else {
+            return if after.is_empty() {
+                Ok(Page { jobs: vec![], has_more: false })
+            } else {
+                Err(Error::NotFound(after))
+            };
+        };
+        let jobs = place.queue.db.read(async |conn| {
+            if !after.is_empty() {
+                rows::get(conn, &after).await?;
+            }
+            let sql = "SELECT * FROM jobs WHERE ($1 = '' OR id < $1) AND ($2 = '' OR status = $2)
+                       AND ($3 = '' OR name = $3) ORDER BY id DESC LIMIT $4";
+            let query = sqlx::query(sql).bind(&after).bind(filter.status.map_or("", Status::as_str));
+            let query = query.bind(filter.name.as_ref().map_or("", Name::as_str)).bind(limit as i64 + 1);
+            let rows = query.fetch_all(conn).await?;
+            Ok::<_, Error>(rows.iter().filter_map(|row| rows::held(row).ok()).collect::<Vec<Held>>())
+        })?;
+        if jobs.iter().any(|held| held.job.status == Status::Succeeded) {
+            self.0.refresh();
         }
-        Ok(table.page(limit, after))
+        let mut jobs: Vec<Job> = jobs.into_iter().map(|held| held.job).collect();
+        let has_more = jobs.len() > limit;
+        jobs.truncate(limit);
+        Ok(Page { jobs, has_more })
     }
 
-    /// Stops a job: one that waits at once, one that runs within a step. One that is over stays as it is.
+    /// At most 100 of the events of a job behind the one with the id `after`, oldest first.
     ///
     /// # Errors
-    /// There is none of this id.
+    /// There is no job of this id.
+    pub fn events(&self, id: &str, after: i64) -> Result<Vec<Event>, Error> {
+        let Ok(place) = self.0.place() else { return Err(Error::NotFound(id.chars().take(64).collect())) };
+        let events = place.queue.db.read(async |conn| {
+            let events = rows::events(conn, id, after, 100).await?;
+            if events.is_empty() {
+                rows::get(conn, id).await?;
+            }
+            Ok::<_, Error>(events)
+        })?;
+        if events.iter().any(|event| event.kind == "done") {
+            self.0.refresh();
+        }
+        Ok(events)
+    }
+
+    /// Stops a job: one that waits or rests at once, one that runs within a step and a checkpoint. One that
+    /// was cancelled stays so.
+    ///
+    /// # Errors
+    /// There is none of this id, or it is over.
     pub fn cancel(&self, id: &str) -> Result<Job, Error> {
-        let mut table = self.0.lock();
-        table.cancel(id)?;
-        table.find(id).map(Entry::job)
+        self.0.steer(id, "cancelled", async |conn, held, now| {
+            let keep = self.0.config.keep_events;
+            match held.job.status {
+                Status::Cancelled => Ok(true),
+                status if status.is_final() => Ok(false),
+                status if status.is_held() && held.lease_until >= now => want(conn, held, "cancel").await,
+                _ => rows::finish(conn, held, Status::Cancelled, None, now, keep).await,
+            }
+        })
     }
 
-    /// Takes no new jobs, stops those there are and waits for the runner, at most for `deadline`.
-    /// Whether it came to its end.
+    /// Lets a job rest: it keeps its checkpoint and its place among the jobs, and no worker takes it.
+    ///
+    /// # Errors
+    /// There is none of this id, or it is over.
+    pub fn pause(&self, id: &str) -> Result<Job, Error> {
+        self.0.steer(id, "paused", async |conn, held, now| match held.job.status {
+            status if status.is_final() => Ok(false),
+            status if status.is_held() && held.lease_until >= now => want(conn, held, "pause").await,
+            // Also one that rests for another reason: it is not to go on by itself any more.
+            _ => rows::put(conn, held, Status::Paused, now, self.0.config.keep_events).await,
+        })
+    }
+
+    /// Lets a job that rests go on in its turn.
+    ///
+    /// # Errors
+    /// There is none of this id, or it is over.
+    pub fn resume(&self, id: &str) -> Result<Job, Error> {
+        self.0.steer(id, "resumed", async |conn, held, now| match held.job.status {
+            status if status.is_final() => Ok(false),
+            Status::Paused => rows::put(conn, held, Status::Queued, now, self.0.config.keep_events).await,
+            _ if held.wanted == "pause" => want(conn, held, "").await,
+            _ => Ok(true),
+        })
+    }
+
+    /// Takes no new jobs and tells the worker to stop: what it has is put back with a checkpoint.
+    pub fn begin_shutdown(&self) {
+        self.0.is_stopping.store(true, Ordering::Release);
+        if let Some(supervisor) = &self.0.supervisor {
+            supervisor.begin_stop();
+        }
+    }
+
+    /// [`Jobs::begin_shutdown`], and waits for the worker's end, at most for `deadline`. Whether it came to it.
     pub async fn shutdown(&self, deadline: Duration) -> bool {
-        {
-            let mut table = self.0.lock();
-            table.is_stopping = true;
-            table.cancel_all();
-        }
-        self.0.bell.notify_all();
-        let mut ended = self.0.has_ended.subscribe();
-        tokio::time::timeout(deadline, ended.wait_for(|ended| *ended)).await.is_ok()
-    }
-
-    /// What would make a job fail at its end is said at its start.
-    fn check_registry(&self, config: &train::Config) -> Result<(), Error> {
-        let registry = self.0.engine.registry();
-        if !registry.is_writable() {
-            return Err(train::Error::from(registry::Error::ReadOnly).into());
-        }
-        if let Some(base) = &config.base {
-            let invalid =
-                |e: crate::name::Error| train::Error::Invalid { field: "base".into(), reason: e.to_string() };
-            let base: ModelRef = base.parse().map_err(invalid)?;
-            registry.resolve(&base).map_err(train::Error::from)?;
-        }
-        Ok(())
+        self.begin_shutdown();
+        self.0.helpers.lock().unwrap_or_else(|e| e.into_inner()).clear();
+        let inner = Arc::clone(&self.0);
+        let stop = move || inner.supervisor.as_ref().is_none_or(|supervisor| supervisor.stop(deadline));
+        tokio::task::spawn_blocking(stop).await.unwrap_or(false)
     }
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        // Changes are single steps that do not panic: whole even if poisoned.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn place(&self) -> Result<&Place, Error> {
+        let missing = || Error::Train(train::Error::from(registry::Error::ReadOnly));
+        self.place.as_deref().ok_or_else(missing)
     }
+
+    /// Serves what other processes published, and no longer what they removed.
+    fn refresh(&self) {
+        match self.engine.registry().refresh() {
+            Ok(changed) => changed.iter().for_each(|name| self.engine.reload(name)),
+            Err(error) => tracing::warn!(%error, "the models cannot be looked at"),
+        }
+    }
+
+    /// Changes a job by what it is now. `change` says whether that goes together.
+    async fn try_steer(
+        &self,
+        conn: &mut Conn,
+        id: &str,
+        wanted: &'static str,
+        change: &impl AsyncFn(&mut Conn, &Held, i64) -> Result<bool, Error>,
+    ) -> Result<Job, Error> {
+        let now = self.place()?.queue.db.now(conn).await?;
+        let held = rows::get(conn, id).await?;
+        let is_done = change(conn, &held, now).await?;
+        let job = rows::get(conn, id).await?.job;
+        // A job that moved on between the look and the change is looked at again by the caller of the route.
+        is_done.then_some(job).ok_or(Error::State { id: id.to_owned(), status: held.job.status, wanted })
+    }
+
+    fn steer(
+        &self,
+        id: &str,
+        wanted: &'static str,
+        change: impl AsyncFn(&mut Conn, &Held, i64) -> Result<bool, Error>,
+    ) -> Result<Job, Error> {
+        let Ok(place) = self.place() else { return Err(Error::NotFound(id.chars().take(64).collect())) };
+        place.queue.db.transact(async |conn| self.try_steer(conn, id, wanted, &change).await)
+    }
+}
+
+/// Leaves word for the worker that has a job.
+async fn want(conn: &mut Conn, held: &Held, wanted: &str) -> Result<bool, Error> {
+    let sql =
+        "UPDATE jobs SET wanted = $1 WHERE id = $2 AND fence = $3 AND status IN ('validating', 'running')";
+    let query = sqlx::query(sql).bind(wanted).bind(&held.job.id).bind(held.fence);
+    Ok(query.execute(conn).await?.rows_affected() == 1)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A job as callers see it: the JSON of `GET /train/{id}`.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Status;
@@ -28,7 +28,7 @@ pub struct Job {
     /// When it came to its end.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
-    /// How often it was begun.
+    /// How often it was begun, after a pause or a crash too.
     pub attempt: u32,
     /// How clean targets are had from the samples.
     pub scheme: Option<Scheme>,
@@ -38,12 +38,12 @@ pub struct Job {
     pub progress: Option<Progress>,
     /// What came of it.
     pub result: Option<Outcome>,
-    /// Why it failed.
+    /// Why it failed, or rests.
     pub error: Option<Failure>,
 }
 
 /// How clean targets are had from the samples.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Scheme {
     /// `clean`, `pairs`, `repeats` or `noisy`.
     pub name: String,
@@ -52,7 +52,7 @@ pub struct Scheme {
 }
 
 /// What became of the uploaded files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Samples {
     /// Samples that are used.
     pub used: usize,
@@ -63,7 +63,7 @@ pub struct Samples {
 }
 
 /// A file that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Skipped {
     /// Its name.
     pub name: String,
@@ -72,7 +72,7 @@ pub struct Skipped {
 }
 
 /// Where a training stands.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     /// Steps done.
     pub step: u64,
@@ -89,7 +89,7 @@ pub struct Progress {
 }
 
 /// What a finished training gave.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Outcome {
     /// The model.
     #[schema(value_type = String)]
@@ -104,7 +104,7 @@ pub struct Outcome {
 }
 
 /// Why a job failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     /// One of the contract's error codes.
     #[schema(example = "invalid_input")]
@@ -123,12 +123,6 @@ impl From<&train::Progress> for Progress {
             steps_per_second: from.steps_per_second,
             eta_seconds: (from.total_steps < u64::MAX).then_some(from.eta_seconds),
         }
-    }
-}
-
-impl From<train::Outcome> for Outcome {
-    fn from(from: train::Outcome) -> Self {
-        Self { model: from.model, version: from.version, promoted: from.promoted, scores: from.scores }
     }
 }
 

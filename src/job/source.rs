@@ -1,52 +1,10 @@
-//! Where the samples of a job come from, and what they should be read as.
+//! What the samples of a job should be read as.
 
-use crate::dataset::{Dataset, Wanted};
-use crate::limits::Limits;
+use crate::dataset::Wanted;
 use crate::nn::model::Family;
 use crate::registry::Registry;
 use crate::sample::Kind;
 use crate::train::{self, Config, FamilyChoice, FamilyName};
-
-/// The samples of a job.
-#[derive(Debug)]
-pub enum Source {
-    /// Uploaded files `(name, bytes)`, each of which may be an archive; read when the job's turn comes.
-    Uploads(Vec<(String, Vec<u8>)>),
-    /// Samples that are read already.
-    Dataset(Dataset),
-}
-
-impl Source {
-    /// Bytes of memory it holds.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Source::Uploads(files) => files.iter().map(|(_, bytes)| bytes.len()).sum(),
-            Source::Dataset(dataset) => {
-                let numbers = |item: &crate::dataset::Item| {
-                    item.clean.data().len() + item.noisy.as_ref().map_or(0, |noisy| noisy.data().len())
-                };
-                dataset.items.iter().map(numbers).sum::<usize>() * size_of::<f32>()
-            }
-        }
-    }
-
-    /// The samples, of what the model to be trained takes. Reads and decodes: for a thread that may block.
-    ///
-    /// # Errors
-    /// The base model cannot be had. Files that cannot be used are listed in the dataset instead.
-    pub fn read(
-        self,
-        config: &Config,
-        registry: &Registry,
-        limits: &Limits,
-    ) -> Result<Dataset, train::Error> {
-        let wanted = wanted(config, registry)?;
-        Ok(match self {
-            Source::Uploads(files) => Dataset::from_uploads_as(files, limits, wanted),
-            Source::Dataset(dataset) => dataset,
-        })
-    }
-}
 
 /// What the model that `config` asks for takes: its base's input, or what its family is for.
 ///
@@ -94,11 +52,5 @@ mod tests {
         config.base = Some("no-such".into());
         let result = wanted(&config, &Registry::open(None, None).unwrap());
         assert!(matches!(result, Err(train::Error::Registry(_))));
-    }
-
-    #[test]
-    fn uploads_weigh_their_bytes() {
-        let files = vec![("a".to_owned(), vec![0; 10]), ("b".to_owned(), vec![0; 5])];
-        assert_eq!(Source::Uploads(files).bytes(), 15);
     }
 }

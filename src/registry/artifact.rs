@@ -1,6 +1,6 @@
 //! An artifact on disk: `config.json`, `model.safetensors` and the model card `README.md`.
 //!
-//! A version is either whole or absent: it is written beside its place, made durable and renamed.
+//! A version is either whole or absent: see `publish` for how it gets into its place.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -11,10 +11,12 @@ use sha2::{Digest as _, Sha256};
 use super::manifest::Manifest;
 use super::{Error, Result};
 use crate::name::{ModelId, Name};
+use crate::nn::model;
+use crate::nn::{Device, Weights};
 
-const MANIFEST: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
-const CARD: &str = "README.md";
+pub(super) const MANIFEST: &str = "config.json";
+pub(super) const WEIGHTS: &str = "model.safetensors";
+pub(super) const CARD: &str = "README.md";
 
 /// No manifest or card is longer; a longer file is not one of ours.
 const MOST_TEXT: u64 = 16 << 20;
@@ -66,22 +68,38 @@ impl Artifact {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Writes the three files into `folder`, which must not exist yet.
+    /// Writes the three files into `folder`, which must not exist yet, and makes them durable. What was
+    /// written is removed again where that fails.
     pub(super) fn write(folder: &Path, manifest: &Manifest, weights: &[u8], card: &str) -> Result<()> {
-        let version = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let beside = folder.with_file_name(format!(".{version}.{}", std::process::id()));
-        let io = |source| Error::Io { path: beside.clone(), source };
+        let write = || {
+            let json = serde_json::to_vec_pretty(manifest)?;
+            fs::create_dir(folder)?;
+            for (file, bytes) in [(MANIFEST, json.as_slice()), (WEIGHTS, weights), (CARD, card.as_bytes())] {
+                let mut file = File::create_new(folder.join(file))?;
+                file.write_all(bytes).and_then(|()| file.sync_all())?;
+            }
+            sync_folder(folder)?;
+            folder.parent().map_or(Ok(()), sync_folder)
+        };
+        write().map_err(|source| {
+            let _ = fs::remove_dir_all(folder);
+            Error::Io { path: folder.to_owned(), source }
+        })
+    }
+}
 
-        let _ = fs::remove_dir_all(&beside);
-        fs::create_dir_all(&beside).map_err(io)?;
-        let json = serde_json::to_vec_pretty(manifest).map_err(|e| io(e.into()))?;
-        for (file, bytes) in [(MANIFEST, json.as_slice()), (WEIGHTS, weights), (CARD, card.as_bytes())] {
-            let mut file = File::create_new(beside.join(file)).map_err(io)?;
-            file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)?;
-        }
-        sync_folder(&beside).map_err(io)?;
-        fs::rename(&beside, folder).map_err(|source| Error::Io { path: folder.to_owned(), source })?;
-        folder.parent().map_or(Ok(()), sync_folder).map_err(io)
+/// Checks that `weights` are finite and are those that `model` is built from, no more and no fewer.
+///
+/// # Errors
+/// One line.
+pub(super) fn verify(model: &model::Config, weights: &[u8]) -> Result<(), String> {
+    let device = &Device::Cpu;
+    let tensors = Weights::read(weights, device).map_err(|e| format!("{WEIGHTS}: {e}"))?;
+    let weights = Weights::to_serve(tensors);
+    model::Model::new(model, weights.builder(device)).map_err(|e| format!("{WEIGHTS}: {e}"))?;
+    match weights.unused().first() {
+        Some(first) => Err(format!("{WEIGHTS} holds {first}, which the config has no place for")),
+        None => Ok(()),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use super::Error;
 use super::config::Config;
 use crate::nn::optim::AdamW;
 use crate::nn::{Device, Tensor};
+
+/// No head of a checkpoint is longer.
+const MOST_HEAD: u64 = 16 << 20;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,18 @@ impl Checkpoint {
     /// A checkpoint at `path`, written once a minute.
     pub fn new(path: PathBuf, resume: bool) -> Self {
         Self { path, resume, every: Duration::from_secs(60) }
+    }
+
+    /// The step that the file was written at; none where there is no file, or no whole one. Reads its head
+    /// alone.
+    pub fn step(&self) -> Option<u64> {
+        let mut file = File::open(&self.path).ok()?;
+        let mut head = vec![0; 8];
+        file.read_exact(&mut head).ok()?;
+        let length = u64::from_le_bytes(head[..8].try_into().ok()?);
+        (&file).take(length.min(MOST_HEAD)).read_to_end(&mut head).ok()?;
+        let (_, header) = SafeTensors::read_metadata(&head).ok()?;
+        header.metadata().as_ref()?.get("step")?.parse().ok()
     }
 
     pub(super) fn save(&self, config: &Config, counters: Counters, optimizer: &AdamW) -> Result<(), Error> {

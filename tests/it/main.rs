@@ -2,11 +2,13 @@
 //!
 //! `api` mirrors `src/api`; `cli` runs the commands as processes of their own; `contract` holds
 //! `openapi.yaml` and the Postman collection to the routes; `process` starts and stops the service as a
-//! process; `architecture` holds the source to its floors.
+//! process; `kills` and `swaps` end its processes and change its models at every moment; `architecture` holds the source to its floors.
 
 mod api;
 mod architecture;
 mod cli;
 mod contract;
+mod kills;
 mod process;
 mod support;
+mod swaps;

@@ -19,6 +19,7 @@ use layer::{Layer, typed};
 use print::print;
 
 use crate::api;
+use crate::db;
 use crate::engine;
 use crate::job;
 use crate::limits::Limits;
@@ -43,6 +44,8 @@ pub struct Config {
     pub limits: Limits,
     /// Training.
     pub jobs: job::Config,
+    /// Where jobs, and what is known of trained models, are written down.
+    pub database: db::Config,
     /// Where models are.
     pub models: Models,
     /// Logs.
@@ -55,8 +58,8 @@ pub struct Config {
 pub struct Models {
     /// The folder of bundled models, which is only read.
     pub dir: PathBuf,
-    /// The folder for what is kept: trained models in `models/`, API keys in `keys.jsonl`. Nothing is
-    /// kept if it is empty.
+    /// The folder for what is kept: trained models in `models/`, uploaded samples, checkpoints, jobs in
+    /// `limpid.db`, API keys in `keys.jsonl`. Nothing is kept if it is empty.
     pub data_dir: PathBuf,
 }
 
@@ -206,6 +209,11 @@ impl Config {
     /// The file of API keys.
     pub fn keys_file(&self) -> Option<PathBuf> {
         self.server.keys_file.clone().or_else(|| self.in_data_dir("keys.jsonl"))
+    }
+
+    /// The database's file, where no other database is configured.
+    pub fn database_file(&self) -> Option<PathBuf> {
+        self.in_data_dir("limpid.db")
     }
 
     fn in_data_dir(&self, name: &str) -> Option<PathBuf> {

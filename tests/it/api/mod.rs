@@ -1,6 +1,7 @@
 //! Mirrors `src/api`.
 
 mod about;
+mod artifact;
 mod auth;
 mod cors;
 mod decode;
@@ -8,9 +9,11 @@ mod denoise;
 mod encode;
 mod errors;
 mod evaluate;
+mod events;
 mod health;
 mod input;
 mod models;
 mod serve;
 mod signals;
 mod train;
+mod upload;

@@ -84,7 +84,7 @@ fn others_are_not_served_without_keys_unless_told() {
     runtime.block_on(async {
         let registry = std::sync::Arc::new(Registry::open(None, None).unwrap());
         let engine = engine::Engine::start(engine::Config::default(), registry);
-        let jobs = job::Jobs::start(job::Config::default(), Limits::default(), engine.clone());
+        let jobs = job::Jobs::start(job::Config::default(), engine.clone(), None, None);
         let start = |allow_anonymous| {
             let config = Config { bind: ([0, 0, 0, 0], 0).into(), allow_anonymous, ..Config::default() };
             let keys = Keys::open(None).unwrap();

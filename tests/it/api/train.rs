@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 /// Waits for the end of a job.
-fn finish(service: &Service, id: &str) -> Value {
+pub fn finish(service: &Service, id: &str) -> Value {
     let begun = Instant::now();
     loop {
         let job = ok_json(service.get(&format!("/train/{id}")));
@@ -22,7 +22,7 @@ fn finish(service: &Service, id: &str) -> Value {
 }
 
 /// A table of `rows` vectors of 12 numbers on two lines through space.
-fn table(rows: usize) -> String {
+pub fn table(rows: usize) -> String {
     let row = |i: usize| {
         let (a, b) = ((i as f32 * 0.7).sin(), (i as f32 * 1.3).cos());
         let row: Vec<String> =
@@ -32,11 +32,11 @@ fn table(rows: usize) -> String {
     (0..rows).map(row).collect::<Vec<_>>().join("\n")
 }
 
-fn config(name: &str, steps: usize) -> Value {
+pub fn config(name: &str, steps: usize) -> Value {
     json!({"name": name, "family": "dense", "steps": steps, "seed": 1})
 }
 
-fn submit(service: &Service, config: &Value) -> reqwest::blocking::Response {
+pub fn submit(service: &Service, config: &Value) -> reqwest::blocking::Response {
     let form = Form::new()
         .part("config", Part::text(config.to_string()).mime_str("application/json").unwrap())
         .part("samples", Part::bytes(table(200).into_bytes()).file_name("rows.csv"));
@@ -45,7 +45,7 @@ fn submit(service: &Service, config: &Value) -> reqwest::blocking::Response {
 
 #[test]
 fn a_job_becomes_a_version_that_serves_without_a_restart() {
-    let service = Service::start();
+    let service = Service::that_trains();
     let response = submit(&service, &config("mine", 20));
     assert_eq!(response.status().as_u16(), 202);
     let location = header(&response, "location").to_owned();
@@ -63,7 +63,7 @@ fn a_job_becomes_a_version_that_serves_without_a_restart() {
 
 #[test]
 fn samples_may_come_as_json() {
-    let service = Service::start();
+    let service = Service::that_trains();
     let rows: Vec<Vec<f32>> =
         table(64).lines().map(|line| line.split(',').map(|n| n.parse().unwrap()).collect()).collect();
     let samples: Vec<Value> = rows.iter().map(|row| json!({"data": row})).collect();
@@ -75,7 +75,7 @@ fn samples_may_come_as_json() {
 
 #[test]
 fn jobs_are_listed_page_by_page_newest_first() {
-    let service = Service::start();
+    let service = Service::that_trains();
     let ids: Vec<String> = (0..3)
         .map(|_| ok_json(submit(&service, &config("mine", 2)))["id"].as_str().unwrap().to_owned())
         .collect();
@@ -87,14 +87,22 @@ fn jobs_are_listed_page_by_page_newest_first() {
     assert_eq!(page["has_more"], true);
     let rest = ok_json(service.get(&format!("/train?after={}", ids[1])));
     assert_eq!((listed(&rest), &rest["has_more"]), (vec![ids[0].clone()], &json!(false)));
-    for path in ["/train?limit=0", "/train?limit=101", "/train?limit=x", "/train?after=none", "/train?x=1"] {
+    for path in [
+        "/train?limit=0",
+        "/train?limit=101",
+        "/train?status=done",
+        "/train?name=A",
+        "/train?limit=x",
+        "/train?after=none",
+        "/train?x=1",
+    ] {
         refused(service.get(path), "invalid_input");
     }
 }
 
 #[test]
 fn a_job_can_be_cancelled_until_it_is_over() {
-    let service = Service::start();
+    let service = Service::that_trains();
     let job = ok_json(submit(&service, &config("long", 1_000_000)));
     let cancel = format!("/train/{}/cancel", job["id"].as_str().unwrap());
     assert!(service.request("POST", &cancel).send().unwrap().status().is_success());

@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 
 use limpid::api::keys::{self, Keys, Scope};
 use limpid::api::{App, Config, serve_on};
+use limpid::db::{self, Db};
 use limpid::engine::{self, Engine};
-use limpid::job::{self, Jobs};
+use limpid::job::{self, Jobs, Program};
 use limpid::limits::Limits;
 use limpid::registry::Registry;
+use limpid::store::Store;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,6 +36,8 @@ pub struct Setup {
     pub keys: Vec<(&'static str, Vec<Scope>)>,
     /// Whether the models are loaded before the first request.
     pub is_preloaded: bool,
+    /// The jobs.
+    pub jobs: job::Config,
 }
 
 impl Default for Setup {
@@ -53,6 +57,8 @@ impl Default for Setup {
             },
             keys: Vec::new(),
             is_preloaded: true,
+            // A process for each service would cost what few tests need.
+            jobs: job::Config { workers: 0, ..job::Config::default() },
         }
     }
 }
@@ -75,17 +81,26 @@ impl Service {
         Self::with(Setup::default())
     }
 
+    /// The default service, with a training process beside it.
+    pub fn that_trains() -> Self {
+        Self::with(Setup { jobs: job::Config::default(), ..Setup::default() })
+    }
+
     /// A service that differs from the default one.
     pub fn with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let registry =
-            Arc::new(Registry::open(None, Some(folder.path().join("models"))).expect("a registry"));
+        let db =
+            Db::open(&db::Config::default(), &folder.path().join("limpid.db"), || false).expect("a database");
+        let store = Arc::new(Store::open(folder.path()).expect("a store"));
+        let models = folder.path().join("models");
+        let registry = Arc::new(Registry::open_with(None, models, db.clone()).expect("a registry"));
         models::publish_all(&registry);
         let key_file = folder.path().join("keys");
         let mut made = Vec::new();
         for (name, scopes) in setup.keys {
             made.push(keys::add(&key_file, name.parse().unwrap(), scopes).expect("a key"));
         }
+        let trainer = trainer(folder.path(), &setup.limits, &setup.jobs);
         let listener = TcpListener::bind(setup.config.bind).expect("a free port");
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -94,7 +109,7 @@ impl Service {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             runtime.expect("a runtime").block_on(async move {
                 let engine = Engine::start(setup.engine, registry);
-                let jobs = Jobs::start(job::Config::default(), setup.limits.clone(), engine.clone());
+                let jobs = Jobs::start(setup.jobs, engine.clone(), Some((db, store)), Some(trainer));
                 let keys = Keys::open(Some(key_file)).expect("a key file");
                 let app = App::new(setup.config, setup.limits, engine.clone(), jobs.clone(), keys);
                 if setup.is_preloaded {
@@ -169,6 +184,16 @@ impl Drop for Service {
             let _ = thread.join();
         }
     }
+}
+
+/// The training process of a service in this process: the real program, with what it needs of the setup.
+fn trainer(folder: &Path, limits: &Limits, jobs: &job::Config) -> Program {
+    let mut config = limpid::cli::Config::default();
+    config.models.dir = folder.join("none");
+    config.models.data_dir = folder.to_owned();
+    (config.threads, config.limits, config.jobs) = (Some(1), limits.clone(), jobs.clone());
+    let hello = serde_json::to_string(&config).unwrap();
+    Program { path: env!("CARGO_BIN_EXE_limpid").into(), hello, threads: 1 }
 }
 
 /// A header as text; empty where it is missing.

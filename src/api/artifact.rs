@@ -1,0 +1,121 @@
+//! Artifacts: a version of a model as one file, to take away and to bring back.
+
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use utoipa::IntoParams;
+
+use super::body::Received;
+use super::error::{Code, Problem};
+use super::models::{Model, parse, parse_version, with_etag};
+use super::path::Segments;
+use super::spec::Failures;
+use super::state::App;
+use crate::name::{ModelRef, Name};
+use crate::registry::bundle;
+
+const TAR: &str = "application/x-tar";
+
+/// What an imported version becomes.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the query")]
+struct ImportParams {
+    /// The model it becomes the next version of; the one it says itself when absent.
+    #[param(example = "my-scans")]
+    name: Option<String>,
+    /// `never` (the default: only if it is the first of its name) or `always`.
+    #[param(example = "never")]
+    promote: Option<String>,
+}
+
+/// A version as one file.
+///
+/// A tar of `config.json`, `model.safetensors` and the card `README.md`; `POST /models` takes it.
+#[utoipa::path(get, path = "/models/{name}/{version}/artifact", operation_id = "export_version", tag = "models", params(
+    ("name" = String, Path, description = "The model.", example = "photo-gray"),
+    ("version" = u32, Path, description = "The version.", example = 1),
+), responses(
+    (status = 200, description = "The artifact; `ETag` is the SHA-256 of its weights.", body = Vec<u8>, content_type = "application/x-tar",
+        headers(("ETag" = String, description = "SHA-256 of the weights."))), Failures,
+))]
+pub(super) async fn export(
+    State(app): State<App>,
+    Segments((name, version)): Segments<(String, String)>,
+) -> Result<Response, Problem> {
+    let reference = ModelRef { name: parse(&name)?, version: Some(parse_version(&name, &version)?) };
+    app.block(move |app| {
+        let artifact = app.registry().read(&reference)?;
+        let tar = bundle::write(&artifact)?;
+        let file = format!("attachment; filename=\"{}-{}.tar\"", artifact.id.name, artifact.id.version);
+        let text = |text: String| HeaderValue::try_from(text).map_err(Problem::internal);
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static(TAR)),
+            (CONTENT_DISPOSITION, text(file)?),
+            (ETAG, text(format!("\"{}\"", artifact.manifest.weights.sha256))?),
+        ];
+        Ok((headers, tar).into_response())
+    })
+    .await
+}
+
+/// Takes in a version.
+///
+/// It is checked as a trained one is, and becomes the next version of its name. Sent again, it is the
+/// version that it is already.
+#[utoipa::path(post, path = "/models", operation_id = "import_version", tag = "models", params(ImportParams),
+    request_body(description = "What `GET /models/{name}/{version}/artifact` gives.", content = Vec<u8>, content_type = "application/x-tar"),
+    responses(
+        (status = 201, description = "The model with its new version.", body = Model, headers(("Location" = String, description = "`/models/{name}/{version}`"))),
+        (status = 200, description = "The model, which had this version before.", body = Model, headers(("Location" = String, description = "`/models/{name}/{version}`"))),
+        Failures,
+    ))]
+pub(super) async fn import(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let received = Received::read(&app, request).await?;
+    let (mut name, mut promote) = (None::<Name>, false);
+    for (key, value) in received.query()? {
+        match (key.as_str(), value.as_str()) {
+            ("name", _) => {
+                name = Some(
+                    value
+                        .parse()
+                        .map_err(|e: crate::name::Error| Problem::invalid_at("/name", e.to_string()))?,
+                );
+            }
+            ("promote", "always" | "never") => promote = value == "always",
+            ("promote", _) => return Err(Problem::invalid_at("/promote", "expected never or always")),
+            (other, _) => {
+                let pointer = format!("/{}", super::params::escape(other));
+                return Err(Problem::invalid_at(pointer, "not a parameter here; there are name, promote"));
+            }
+        }
+    }
+    if !matches!(received.media_type().as_str(), TAR | "application/octet-stream") {
+        let detail = format!("this route takes Content-Type: {TAR}");
+        return Err(Problem::new(Code::UnsupportedMediaType, detail));
+    }
+    let engine = app.engine().clone();
+    let (status, version, model) = app
+        .block(move |app| {
+            let draft = bundle::read(&received.body, name)?;
+            let name = draft.name.clone();
+            let known = app.registry().find_content(&name, &draft.sha256());
+            let (status, version) = match known {
+                Some(version) => (StatusCode::OK, version),
+                None => (StatusCode::CREATED, app.registry().publish(draft, promote)?.version),
+            };
+            if known.is_some() && promote {
+                app.registry().set_default(&name, version, None)?;
+            }
+            Ok((status, version, app.registry().get(&name)?))
+        })
+        .await?;
+    engine.reload(&model.name);
+    let location = format!("/models/{}/{version}", model.name);
+    let mut response = with_etag(model);
+    *response.status_mut() = status;
+    let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}

@@ -1,0 +1,273 @@
+//! Uploads: the body of `POST /train`, streamed into the store while it arrives.
+
+use axum::body::Bytes;
+use axum::extract::multipart::Field;
+use axum::extract::{Multipart, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::body::{self, form_problem, too_large};
+use super::error::{Code, Problem};
+use super::state::App;
+use crate::codec;
+use crate::dataset::Dataset;
+use crate::job::{File, Order};
+use crate::limits::Limits;
+use crate::train::Config;
+
+/// Bytes of a training config; none needs more.
+const CONFIG_BYTES: usize = 1 << 20;
+
+/// Chunks that may wait for the disk.
+const CHUNKS: usize = 8;
+
+/// What is to be trained, and where to tell of it.
+type Ask = (Config, Option<String>);
+
+/// Reads a submission; its samples are in the store then.
+///
+/// # Errors
+/// It is not of the form, over a limit, or the disk is full.
+pub(super) async fn read(app: &App, request: Request) -> Result<Order, Problem> {
+    let limit = app.limits().upload_bytes;
+    let key = idempotency_key(request.headers())?;
+    let stated = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if let Some(actual) = stated.filter(|&actual: &usize| actual > limit) {
+        body::discard(request.into_body()).await;
+        return Err(too_large(limit, actual));
+    }
+    let (ask, files) = match body::media_type(request.headers()).as_str() {
+        "multipart/form-data" => from_form(app, request).await?,
+        "application/json" | "text/json" => from_json(app, request).await?,
+        _ => {
+            body::discard(request.into_body()).await;
+            let detail = "this route takes multipart/form-data with config and samples, or application/json";
+            return Err(Problem::new(Code::UnsupportedMediaType, detail));
+        }
+    };
+    let missing = || Problem::invalid_at("/config", "missing; at least {\"name\": \"my-model\"}");
+    let (config, webhook) = ask.ok_or_else(missing)?;
+    if files.is_empty() {
+        return Err(Problem::invalid_at("/samples", "missing; send what to train on"));
+    }
+    Ok(Order { config, webhook, files, idempotency_key: key })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().ok().map(str::trim).filter(|text| (1..=255).contains(&text.len()));
+    let expected = || Problem::invalid("Idempotency-Key: expected 1 to 255 visible characters");
+    Ok(Some(text.ok_or_else(expected)?.to_owned()))
+}
+
+async fn from_form(app: &App, request: Request) -> Result<(Option<Ask>, Vec<File>), Problem> {
+    let mut form = body::form(request).await?;
+    let read = from_parts(app, &mut form).await;
+    if read.is_err() {
+        body::discard_form(&mut form).await;
+    }
+    read
+}
+
+async fn from_parts(app: &App, form: &mut Multipart) -> Result<(Option<Ask>, Vec<File>), Problem> {
+    let (mut ask, mut files) = (None, Vec::new());
+    let mut counter = Counter { limit: app.limits().upload_bytes, seen: 0 };
+    while let Some(mut field) = form.next_field().await.map_err(|e| form_problem(&e))? {
+        let role = field.name().unwrap_or_default().to_owned();
+        match role.as_str() {
+            "config" if ask.is_some() => return Err(Problem::invalid_at("/config", "given twice")),
+            "config" => {
+                let mut text = Vec::new();
+                while let Some(chunk) = field.chunk().await.map_err(|e| form_problem(&e))? {
+                    counter.count(&chunk)?;
+                    text.extend_from_slice(&chunk);
+                    if text.len() > CONFIG_BYTES {
+                        return Err(Problem::invalid_at("/config", format!("is over {CONFIG_BYTES} bytes")));
+                    }
+                }
+                let text: Value = serde_json::from_slice(&text)
+                    .map_err(|e| Problem::invalid_at("/config", e.to_string()))?;
+                // Before hours of upload: what cannot be trained is said at once.
+                ask = Some(checked(app, text).await?);
+            }
+            "samples" => {
+                if files.len() == app.limits().archive_entries {
+                    let (limit, actual) = (files.len() as u64, files.len() as u64 + 1);
+                    let detail = format!("more than {limit} files; put them into an archive");
+                    return Err(Problem::new(Code::PayloadTooLarge, detail).over(limit, actual));
+                }
+                files.push(store_field(app, field, files.len(), &mut counter).await?);
+            }
+            other => {
+                let pointer = format!("/{}", super::params::escape(other));
+                return Err(Problem::invalid_at(pointer, "not a field here; there are config, samples"));
+            }
+        }
+    }
+    Ok((ask, files))
+}
+
+/// Bytes of one upload.
+struct Counter {
+    limit: usize,
+    seen: usize,
+}
+
+impl Counter {
+    fn count(&mut self, chunk: &Bytes) -> Result<(), Problem> {
+        self.seen += chunk.len();
+        if self.seen > self.limit { Err(too_large(self.limit, self.seen)) } else { Ok(()) }
+    }
+}
+
+/// One file, chunk by chunk from the connection to the disk.
+async fn store_field(
+    app: &App,
+    mut field: Field<'_>,
+    index: usize,
+    counter: &mut Counter,
+) -> Result<File, Problem> {
+    let name = field.file_name().map(str::to_owned);
+    let media_type = field.content_type().map(str::to_owned).unwrap_or_default();
+    let store = app.jobs().store()?;
+    let (tx, mut rx) = mpsc::channel::<Result<Bytes, Problem>>(CHUNKS);
+    let stored = app.block(move |_| store.put(std::iter::from_fn(|| rx.blocking_recv())));
+    let send = async {
+        let mut head = Bytes::new();
+        loop {
+            let chunk = match field.chunk().await.map_err(|e| form_problem(&e)) {
+                Ok(Some(chunk)) => counter.count(&chunk).map(|()| chunk),
+                Ok(None) => break,
+                Err(problem) => Err(problem),
+            };
+            if let Ok(chunk) = &chunk
+                && head.is_empty()
+            {
+                head = chunk.clone();
+            }
+            let is_last = chunk.is_err();
+            // The other side is gone only where the disk failed; it says why.
+            if tx.send(chunk).await.is_err() || is_last {
+                break;
+            }
+        }
+        drop(tx);
+        head
+    };
+    let (head, stored) = tokio::join!(send, stored);
+    let stored = stored?;
+    let name = name.unwrap_or_else(|| invent(index, &media_type, &head));
+    let file = File { name, sha256: stored.sha256, bytes: stored.bytes };
+    check_file(app, index, file).await
+}
+
+/// Looks into an archive before the job is accepted.
+async fn check_file(app: &App, index: usize, file: File) -> Result<File, Problem> {
+    app.block(move |app| {
+        let path = app.jobs().store()?.path(&file.sha256);
+        Dataset::check_upload(&path, app.limits()).map_err(|reason| {
+            Problem::invalid_at(format!("/samples/{index}"), format!("{}: {reason}", file.name))
+        })?;
+        Ok(file)
+    })
+    .await
+}
+
+async fn from_json(app: &App, request: Request) -> Result<(Option<Ask>, Vec<File>), Problem> {
+    let received = body::Received::read(app, request).await?;
+    let limits = app.limits().clone();
+    let bytes = received.body.len().saturating_mul(16);
+    let (config, samples) = app.compute(bytes, move || from_object(&received.body, &limits)).await?;
+    let ask = match config {
+        Some(config) => Some(checked(app, config).await?),
+        None => None,
+    };
+    let files = app
+        .block(move |app| {
+            let store = app.jobs().store()?;
+            let put = |(name, bytes): (String, Vec<u8>)| {
+                let blob = store.put(bytes.chunks(1 << 20).map(Ok::<_, Problem>))?;
+                Ok(File { name, sha256: blob.sha256, bytes: blob.bytes })
+            };
+            samples.into_iter().map(put).collect::<Result<Vec<_>, Problem>>()
+        })
+        .await?;
+    Ok((ask, files))
+}
+
+/// The config and the samples, as files, of a JSON body.
+fn from_object(body: &[u8], limits: &Limits) -> Result<(Option<Value>, Vec<(String, Vec<u8>)>), Problem> {
+    let value: Value =
+        serde_json::from_slice(body).map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
+    let Value::Object(mut object) = value else {
+        return Err(Problem::invalid_at("", "expected an object with config and samples"));
+    };
+    let config = object.remove("config");
+    let samples = object.remove("samples").unwrap_or(Value::Array(Vec::new()));
+    if let Some(other) = object.keys().next() {
+        let pointer = format!("/{}", super::params::escape(other));
+        return Err(Problem::invalid_at(pointer, "not a member here; there are config, samples"));
+    }
+    let Value::Array(samples) = samples else {
+        return Err(Problem::invalid_at("/samples", "expected a list"));
+    };
+    let file = |(index, sample): (usize, &Value)| to_file(index, sample, limits);
+    Ok((config, samples.iter().enumerate().map(file).collect::<Result<_, _>>()?))
+}
+
+/// A config that can be trained on, as far as that can be told without samples.
+async fn checked(app: &App, mut config: Value) -> Result<Ask, Problem> {
+    let webhook = config.as_object_mut().and_then(|object| object.remove("webhook"));
+    let webhook = match webhook {
+        None | Some(Value::Null) => None,
+        Some(Value::String(url)) => Some(url),
+        Some(_) => return Err(Problem::invalid_at("/config/webhook", "expected an address as text")),
+    };
+    let config: Config =
+        serde_json::from_value(config).map_err(|e| Problem::invalid_at("/config", e.to_string()))?;
+    app.block(move |app| {
+        app.jobs().check(&config, webhook.as_deref())?;
+        Ok((config, webhook))
+    })
+    .await
+}
+
+/// A name for a sample that came without one, with the ending of what it is.
+fn invent(index: usize, media_type: &str, bytes: &[u8]) -> String {
+    let stated = codec::Format::from_media_type(media_type).filter(|format| *format != codec::Format::Raw);
+    let format = codec::Format::sniff(bytes).or(stated);
+    match format {
+        Some(format) => format!("sample-{index:05}.{}", format.extension()),
+        None if bytes.starts_with(b"PK") => format!("sample-{index:05}.zip"),
+        None => format!("sample-{index:05}"),
+    }
+}
+
+/// A sample in JSON as a file: an image as it is, numbers as npy.
+fn to_file(index: usize, sample: &Value, limits: &Limits) -> Result<(String, Vec<u8>), Problem> {
+    let at = |member: &str| format!("/samples/{index}/{member}");
+    let npy =
+        |array: codec::Array| Ok((format!("sample-{index:05}.npy"), codec::write_npy(&array, array.dtype)?));
+    let object = sample.as_object().filter(|object| object.len() == 1);
+    let one = object.and_then(|object| object.iter().next()).map(|(name, value)| (name.as_str(), value));
+    match one {
+        Some(("image", text)) => {
+            let bytes = super::reading::from_base64(text).map_err(|problem| problem.under(&at("image")))?;
+            Ok((invent(index, "", &bytes), bytes))
+        }
+        Some(("data", data)) => {
+            let array = codec::array_from_json(data, limits);
+            npy(array.map_err(|e| Problem::from(e).under(&at("data")))?)
+        }
+        Some(("tensor", tensor)) => {
+            let array = codec::tensor_from_json(tensor, limits);
+            npy(array.map_err(|e| Problem::from(e).under(&at("tensor")))?)
+        }
+        _ => Err(Problem::invalid_at(
+            format!("/samples/{index}"),
+            "expected an object with exactly one of image, data, tensor",
+        )),
+    }
+}

@@ -1,0 +1,41 @@
+//! What is kept: the database, the store and the trained models of one data folder.
+
+use std::fs;
+use std::sync::Arc;
+
+use super::{Config, Error};
+use crate::db::Db;
+use crate::registry::Registry;
+use crate::store::{Reserve, Store};
+
+/// Room that a database needs to be opened; below it, the reserve is given up first.
+const LEAST_FREE: u64 = 1 << 20;
+
+/// All that a service, a worker or a command that writes works on.
+#[derive(Debug)]
+pub struct Kept {
+    pub db: Db,
+    pub store: Arc<Store>,
+    pub registry: Registry,
+}
+
+impl Kept {
+    /// Opens what the configuration names; none where nothing is to be kept.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or the database cannot be opened.
+    pub fn open(config: &Config) -> Result<Option<Self>, Error> {
+        let (Some(trained), Some(file)) = (config.trained(), config.database_file()) else { return Ok(None) };
+        let root = &config.models.data_dir;
+        fs::create_dir_all(&trained).map_err(Error::io(&trained))?;
+        let store = Arc::new(Store::open(root).map_err(Error::io(root))?);
+        let reserve = Reserve::new(root);
+        if reserve.free().is_ok_and(|free| free < LEAST_FREE) {
+            reserve.release();
+        }
+        let make_room = move || reserve.release();
+        let db = Db::open(&config.database, &file, make_room)?;
+        let registry = Registry::open_with(config.bundled(), trained, db.clone())?;
+        Ok(Some(Self { db, store, registry }))
+    }
+}

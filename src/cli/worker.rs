@@ -1,0 +1,113 @@
+//! `limpid worker`: trains what is asked for, in a process of its own.
+
+use std::io::{self, BufRead as _, Read as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::interrupt::Interrupt;
+use super::kept::Kept;
+use super::{Config, Error};
+use crate::job::Worker;
+
+const EXAMPLES: &str = "\
+Examples:
+  limpid worker --data-dir /mnt/limpid               a training machine, with the service's data folder mounted
+  LIMPID_DATABASE__URL=postgres://... limpid worker  and its database, which must be Postgres then
+
+`limpid serve` starts a worker of its own; set jobs.workers = 0 there to train on other machines alone.
+SIGTERM or Ctrl-C: the job goes on from a checkpoint, here or elsewhere.";
+
+/// How long a worker that was told to stop has for its checkpoint.
+const LAST_WORDS: Duration = Duration::from_secs(20);
+
+/// Train the jobs of a service (`serve` starts one by itself).
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Started by `limpid serve`, under this id: the configuration is the first line of the standard input,
+    /// whose end tells the worker to stop.
+    #[arg(long, hide = true, value_name = "ID")]
+    supervised: Option<String>,
+}
+
+impl Args {
+    /// Puts the configuration of the service in the place of this process's own.
+    ///
+    /// # Errors
+    /// The first line of the standard input is none.
+    pub(super) fn take_config(&self, config: &mut Config) -> Result<(), Error> {
+        if self.supervised.is_none() {
+            return Ok(());
+        }
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map_err(Error::io("standard input"))?;
+        *config = serde_json::from_str(&line)
+            .map_err(|e| Error::Usage(format!("--supervised is for limpid serve: {e}")))?;
+        Ok(())
+    }
+}
+
+/// Trains until told to stop.
+///
+/// # Errors
+/// There is no data folder, or the database cannot be opened.
+pub fn run(args: &Args, config: &Config) -> Result<(), Error> {
+    // First of all: threads made later inherit it.
+    be_modest(config.jobs.nice);
+    let stop = Arc::new(AtomicBool::new(false));
+    let interrupt = Interrupt::listen();
+    let asked = Arc::clone(&stop);
+    watch("limpid-stop", move || {
+        while !interrupt.is_asked() {
+            thread::sleep(Duration::from_millis(50));
+        }
+        end_soon(&asked);
+    })?;
+    if args.supervised.is_some() {
+        let asked = Arc::clone(&stop);
+        watch("limpid-parent", move || {
+            // Ends when the parent does, however it does.
+            let _ = io::stdin().lock().read_to_end(&mut Vec::new());
+            end_soon(&asked);
+        })?;
+    }
+    let kept = Kept::open(config)?;
+    let kept =
+        kept.ok_or_else(|| Error::Usage("a worker needs a data folder: give --data-dir DIR".into()))?;
+    let id = args.supervised.clone().unwrap_or_else(|| format!("worker-{}", uuid::Uuid::now_v7()));
+    tracing::info!(worker = %id, threads = crate::kernel::threads(), nice = config.jobs.nice, "worker starts");
+    let Kept { db, store, registry } = kept;
+    Worker::new(config.jobs.clone(), config.limits.clone(), db, store, registry, id).run(&stop);
+    tracing::info!("worker stops");
+    Ok(())
+}
+
+/// Asks for a good end, and sees to it that there is one.
+fn end_soon(stop: &AtomicBool) {
+    stop.store(true, Ordering::Release);
+    thread::sleep(LAST_WORDS);
+    tracing::warn!("ended without a last checkpoint");
+    std::process::exit(1);
+}
+
+fn watch(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.map(drop).map_err(|e| Error::Failed(format!("no thread: {e}")))
+}
+
+/// Yields to those who serve: in time, and in memory, where this process goes first if there is too little.
+fn be_modest(nice: u8) {
+    #[cfg(unix)]
+    if let Err(error) = rustix::process::setpriority_process(None, nice.min(19).into()) {
+        tracing::warn!(%error, "training keeps the priority of serving");
+    }
+    #[cfg(target_os = "linux")]
+    {
+        // Half of the scale; not every container lets a process say so.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "500");
+    }
+    #[cfg(not(unix))]
+    let _ = nice;
+}

@@ -1,0 +1,134 @@
+//! The keeper: a thread that keeps the house while the service runs. New versions are served, what is no
+//! longer wanted is removed, the disk is watched.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::rows;
+use super::{Error, Inner, Place, Status};
+
+/// How often other programs' changes to the models are looked for.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often the disk is looked at.
+const SPACE: Duration = Duration::from_secs(2);
+/// How often what nobody wants is looked for.
+const SWEEP: Duration = Duration::from_secs(60);
+/// How often all trained versions are read and checked.
+const CHECK: Duration = Duration::from_secs(3600);
+
+/// Runs until `stop`, or until nobody uses the jobs any more.
+pub(super) fn run(inner: &Weak<Inner>, place: &Place, stop: &AtomicBool) {
+    let mut due = [Instant::now(); 3];
+    while !stop.load(Ordering::Acquire) {
+        let Some(owner) = inner.upgrade() else { return };
+        let inner = &*owner;
+        let mut is_due = |which: usize, every: Duration| {
+            let now = Instant::now();
+            let is_due = now >= due[which];
+            if is_due {
+                due[which] = now + every;
+            }
+            is_due
+        };
+        inner.refresh();
+        if is_due(0, SPACE) {
+            report("the disk", space(place));
+        }
+        if is_due(1, SWEEP) {
+            report("what is not wanted any more", sweep(inner, place));
+        }
+        if is_due(2, CHECK) {
+            report(
+                "the models",
+                inner.engine.registry().check(None).map_err(|e| Error::from(crate::train::Error::from(e))),
+            );
+        }
+        drop(owner);
+        thread::sleep(LOOK);
+    }
+}
+
+fn report(what: &str, done: Result<(), Error>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "cannot look after {what}");
+    }
+}
+
+/// Makes the reserve again where there is room, and wakes the jobs that rest for want of it.
+fn space(place: &Place) -> Result<(), Error> {
+    if place.reserve.restore().unwrap_or(false) {
+        place.queue.wake()?;
+    }
+    Ok(())
+}
+
+/// Forgets the oldest finished jobs, and removes the files that no job needs.
+pub(super) fn sweep(inner: &Inner, place: &Place) -> Result<(), Error> {
+    let keep = i64::try_from(inner.config.keep).unwrap_or(i64::MAX);
+    place.queue.db.transact(async |conn| {
+        // The ids sort by time.
+        let sql = "SELECT id FROM jobs WHERE status IN ('succeeded', 'failed', 'cancelled')
+                   ORDER BY id DESC LIMIT 10000 OFFSET $1";
+        let old: Vec<String> = sqlx::query_scalar(sql).bind(keep).fetch_all(&mut *conn).await?;
+        for id in old {
+            for sql in [
+                "DELETE FROM events WHERE job = $1",
+                "DELETE FROM files WHERE job = $1",
+                "DELETE FROM deliveries WHERE job = $1",
+                "DELETE FROM jobs WHERE id = $1",
+            ] {
+                sqlx::query(sql).bind(&id).execute(&mut *conn).await?;
+            }
+        }
+        Ok::<_, Error>(())
+    })?;
+    for job in place.store.checkpoints()? {
+        let held = place.queue.db.read(async |conn| rows::get(conn, &job).await);
+        if matches!(&held, Err(Error::NotFound(_))) || held.is_ok_and(|held| held.job.status.is_final()) {
+            place.store.forget(&job);
+        }
+    }
+    let kept = Duration::from_secs(inner.config.keep_samples_seconds);
+    place.store.remove_unwanted(kept, |sha256| is_wanted(place, sha256, kept))?;
+    Ok(())
+}
+
+/// Whether a job that is not over, or was over not long ago, needs a file.
+fn is_wanted(place: &Place, sha256: &str, kept: Duration) -> Result<bool, Error> {
+    let over: Vec<&str> = Status::ALL.iter().filter(|s| s.is_final()).map(|s| s.as_str()).collect();
+    debug_assert_eq!(over, ["succeeded", "failed", "cancelled"]);
+    place.queue.db.read(async |conn| {
+        let since = place.queue.db.now(conn).await? - kept.as_millis() as i64;
+        let sql = "SELECT COUNT(*) FROM files JOIN jobs ON jobs.id = files.job WHERE files.sha256 = $1
+                   AND (jobs.status NOT IN ('succeeded', 'failed', 'cancelled') OR jobs.finished_at > $2)";
+        let wanted: i64 = sqlx::query_scalar(sql).bind(sha256).bind(since).fetch_one(conn).await?;
+        Ok(wanted > 0)
+    })
+}
+
+/// A thread that ends when its owner lets go of it.
+#[derive(Debug)]
+pub(super) struct Helper {
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Helper {
+    /// Starts `work`, which looks at the flag it is given.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(name: &str, work: impl FnOnce(&AtomicBool) + Send + 'static) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let own = Arc::clone(&stop);
+        thread::Builder::new().name(name.to_owned()).spawn(move || work(&own))?;
+        Ok(Self { stop })
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}

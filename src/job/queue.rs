@@ -1,0 +1,359 @@
+//! The queue: what workers do to jobs. Every change names the fence of its attempt, so that a worker
+//! that lost a job changes nothing.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::rows::{self, Held};
+use super::{Config, Error, Failure, File, Outcome, Progress, Samples, Scheme, Status};
+use crate::db::{Conn, Db};
+use crate::registry::{self, Claim, Published};
+use crate::train;
+
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The fault of a job that rests because the disk is full; it goes on by itself.
+pub(super) const DISK_FULL: &str = "disk_full";
+
+/// The jobs as workers see them.
+#[derive(Debug, Clone)]
+pub(super) struct Queue {
+    pub db: Db,
+    pub config: Config,
+}
+
+/// A job that was taken.
+#[derive(Debug, Clone)]
+pub(super) struct Taken {
+    pub id: String,
+    pub config: train::Config,
+    pub files: Vec<File>,
+    pub fence: i64,
+}
+
+/// What is wanted of the worker that has a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// To go on.
+    Work,
+    /// To stop for good.
+    Cancel,
+    /// To write a checkpoint and stop.
+    Pause,
+    /// Nothing: another worker has the job, or it is over.
+    Nothing,
+}
+
+/// How an attempt ended, other than by a new version.
+#[derive(Debug, Clone)]
+pub(super) enum End {
+    /// As it was asked to.
+    Cancelled,
+    /// As it was asked to.
+    Paused,
+    /// The worker was told to stop: the job goes on elsewhere or later, and nothing is held against it.
+    Stopped,
+    /// There is no room on the disk: it rests until there is.
+    DiskFull(String),
+    /// Something that may not happen again: another attempt.
+    Fault(String),
+    /// Something that would happen again.
+    Failed(Failure),
+}
+
+impl Queue {
+    /// The job that waited longest is `validating` now and belongs to `worker`; jobs of workers that were
+    /// not heard of wait again. `step_of` tells the step of a job's checkpoint.
+    pub fn take(&self, worker: &str, step_of: &dyn Fn(&str) -> u64) -> Result<Option<Taken>> {
+        // Looked at first: whoever waits for work must not keep others from writing.
+        let is_there = self.db.read(async |conn| {
+            let now = self.db.now(conn).await?;
+            let sql = "SELECT COUNT(*) FROM jobs WHERE status = 'queued'
+                       OR (status IN ('validating', 'running') AND lease_until < $1)";
+            Ok::<i64, Error>(sqlx::query_scalar(sql).bind(now).fetch_one(conn).await?)
+        })?;
+        if is_there == 0 {
+            return Ok(None);
+        }
+        self.db.transact(async |conn| {
+            let now = self.db.now(conn).await?;
+            self.reclaim(conn, now).await?;
+            let sql = "SELECT * FROM jobs WHERE status = 'queued' ORDER BY id LIMIT 10";
+            for row in sqlx::query(sql).fetch_all(&mut *conn).await? {
+                // A row that is not understood must not stop those behind it.
+                let Ok(held) =
+                    rows::held(&row).inspect_err(|error| tracing::warn!(%error, "job passed over"))
+                else {
+                    continue;
+                };
+                if let Some(taken) = self.take_one(conn, &held, worker, step_of, now).await? {
+                    return Ok(Some(taken));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    /// Jobs whose worker was not heard of in time: what was asked of them happens, or they wait again.
+    async fn reclaim(&self, conn: &mut Conn, now: i64) -> Result<()> {
+        let sql = "SELECT * FROM jobs WHERE status IN ('validating', 'running') AND lease_until < $1";
+        for row in sqlx::query(sql).bind(now).fetch_all(&mut *conn).await? {
+            let Ok(held) = rows::held(&row) else { continue };
+            let fault = "its worker was not heard of any more";
+            let fault = if held.fault.is_empty() { fault } else { &held.fault };
+            self.put_back(conn, &held, fault, now).await?;
+        }
+        Ok(())
+    }
+
+    /// A job that lost its worker: what was asked of it happens, or it waits again.
+    async fn put_back(&self, conn: &mut Conn, held: &Held, fault: &str, now: i64) -> Result<()> {
+        let keep = self.config.keep_events;
+        match held.wanted.as_str() {
+            "cancel" => rows::finish(conn, held, Status::Cancelled, None, now, keep).await.map(drop),
+            wanted => {
+                let to = if wanted == "pause" { Status::Paused } else { Status::Queued };
+                if rows::change(conn, held, to, fault).await? {
+                    rows::say_status(conn, &held.job.id, to, now, keep).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn take_one(
+        &self,
+        conn: &mut Conn,
+        held: &Held,
+        worker: &str,
+        step_of: &dyn Fn(&str) -> u64,
+        now: i64,
+    ) -> Result<Option<Taken>> {
+        let (id, keep) = (&held.job.id, self.config.keep_events);
+        let config = match serde_json::from_str(&held.config) {
+            Ok(config) => config,
+            Err(error) => {
+                let detail = format!("its config is not understood by this program: {error}");
+                let failure = Failure { code: "internal".into(), detail };
+                rows::finish(conn, held, Status::Failed, Some(&failure), now, keep).await?;
+                return Ok(None);
+            }
+        };
+        // What moved on since the last look is not poison, however often its workers were killed.
+        let step = step_of(id);
+        let strikes = if step > held.saved_step { 0 } else { held.strikes };
+        if strikes >= self.config.attempts.max(1) {
+            let fault = if held.fault.is_empty() { "its worker ended" } else { &held.fault };
+            let detail = format!("{strikes} attempts in a row came to nothing; the last one: {fault}");
+            let failure = Failure { code: "internal".into(), detail };
+            rows::finish(conn, held, Status::Failed, Some(&failure), now, keep).await?;
+            return Ok(None);
+        }
+        let sql =
+            "UPDATE jobs SET status = 'validating', attempt = attempt + 1, strikes = $1, saved_step = $2,
+                   fence = fence + 1, worker = $3, lease_until = $4, wanted = '', fault = '', error = '',
+                   started_at = CASE WHEN started_at = 0 THEN $5 ELSE started_at END
+                   WHERE id = $6 AND status = 'queued' AND fence = $7";
+        let query = sqlx::query(sql).bind(i64::from(strikes) + 1).bind(step.max(held.saved_step) as i64);
+        let query = query.bind(worker).bind(now + self.config.lease_ms()).bind(now);
+        if query.bind(id).bind(held.fence).execute(&mut *conn).await?.rows_affected() == 0 {
+            return Ok(None);
+        }
+        rows::say_status(conn, id, Status::Validating, now, keep).await?;
+        let files = rows::files(conn, id).await?;
+        Ok(Some(Taken { id: id.clone(), config, files, fence: held.fence + 1 }))
+    }
+
+    /// Says that the worker is there still, and how far it is. What is wanted of it.
+    pub fn beat(&self, taken: &Taken, news: &News) -> Result<Wanted> {
+        self.db.transact(async |conn| {
+            let now = self.db.now(conn).await?;
+            let sql = "UPDATE jobs SET lease_until = $1,
+                       progress = CASE WHEN $2 = '' THEN progress ELSE $2 END,
+                       strikes = CASE WHEN $3 > saved_step THEN 0 ELSE strikes END,
+                       saved_step = CASE WHEN $3 > saved_step THEN $3 ELSE saved_step END
+                       WHERE id = $4 AND fence = $5 AND status IN ('validating', 'running')";
+            let progress = news.progress.as_ref().map(rows::json).unwrap_or_default();
+            let query = sqlx::query(sql).bind(now + self.config.lease_ms()).bind(&progress);
+            let query = query.bind(news.saved_step as i64).bind(&taken.id).bind(taken.fence);
+            if query.execute(&mut *conn).await?.rows_affected() == 0 {
+                return Ok(Wanted::Nothing);
+            }
+            let keep = self.config.keep_events;
+            if !progress.is_empty() {
+                rows::add_event(conn, &taken.id, "progress", &progress, now, keep).await?;
+            }
+            for (kind, data) in &news.events {
+                rows::add_event(conn, &taken.id, kind, data, now, keep).await?;
+            }
+            wanted(conn, taken).await
+        })
+    }
+
+    /// What is wanted of the worker.
+    pub fn look(&self, taken: &Taken) -> Result<Wanted> {
+        self.db.read(async |conn| wanted(conn, taken).await)
+    }
+
+    /// Notes what became of the samples, and how clean targets are had from them; the job runs from now on.
+    /// Whether it is still this worker's.
+    pub fn begin(&self, taken: &Taken, samples: &Samples, scheme: Option<&Scheme>) -> Result<bool> {
+        self.db.transact(async |conn| {
+            let now = self.db.now(conn).await?;
+            let sql = "UPDATE jobs SET status = 'running', samples = $1, scheme = $2, lease_until = $3
+                       WHERE id = $4 AND fence = $5 AND status = 'validating'";
+            let query =
+                sqlx::query(sql).bind(rows::json(samples)).bind(scheme.map(rows::json).unwrap_or_default());
+            let query = query.bind(now + self.config.lease_ms()).bind(&taken.id).bind(taken.fence);
+            if query.execute(&mut *conn).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            rows::say_status(conn, &taken.id, Status::Running, now, self.config.keep_events).await?;
+            Ok(true)
+        })
+    }
+
+    /// Ends an attempt. Nothing happens where the job is another worker's by now.
+    pub fn end(&self, taken: &Taken, end: &End) -> Result<()> {
+        self.db.transact(async |conn| {
+            let now = self.db.now(conn).await?;
+            let held = rows::get(conn, &taken.id).await?;
+            if held.fence != taken.fence || !held.job.status.is_held() {
+                return Ok(());
+            }
+            let keep = self.config.keep_events;
+            match end {
+                End::Cancelled => {
+                    rows::finish(conn, &held, Status::Cancelled, None, now, keep).await.map(drop)
+                }
+                End::Failed(failure) => {
+                    rows::finish(conn, &held, Status::Failed, Some(failure), now, keep).await.map(drop)
+                }
+                End::Paused => self.rest(conn, &held, "", None, now).await,
+                End::DiskFull(detail) => {
+                    let failure = Failure { code: DISK_FULL.into(), detail: detail.clone() };
+                    self.rest(conn, &held, DISK_FULL, Some(&failure), now).await
+                }
+                End::Fault(fault) => self.put_back(conn, &held, fault, now).await,
+                End::Stopped => {
+                    let sql = "UPDATE jobs SET strikes = CASE WHEN strikes > 0 THEN strikes - 1 ELSE 0 END WHERE id = $1";
+                    sqlx::query(sql).bind(&taken.id).execute(&mut *conn).await?;
+                    self.put_back(conn, &held, "", now).await
+                }
+            }
+        })
+    }
+
+    async fn rest(
+        &self,
+        conn: &mut Conn,
+        held: &Held,
+        fault: &str,
+        failure: Option<&Failure>,
+        now: i64,
+    ) -> Result<()> {
+        if rows::change(conn, held, Status::Paused, fault).await? {
+            let sql = "UPDATE jobs SET error = $1, strikes = 0 WHERE id = $2";
+            let error = failure.map(rows::json).unwrap_or_default();
+            sqlx::query(sql).bind(error).bind(&held.job.id).execute(&mut *conn).await?;
+            rows::say_status(conn, &held.job.id, Status::Paused, now, self.config.keep_events).await?;
+        }
+        Ok(())
+    }
+
+    /// Jobs of a worker that is known to be gone wait again at once, with `fault` as the reason.
+    pub fn release(&self, worker: &str, fault: &str) -> Result<()> {
+        self.db.transact(async |conn| {
+            let now = self.db.now(conn).await?;
+            let sql = "SELECT * FROM jobs WHERE worker = $1 AND status IN ('validating', 'running')";
+            for row in sqlx::query(sql).bind(worker).fetch_all(&mut *conn).await? {
+                let Ok(held) = rows::held(&row) else { continue };
+                self.put_back(conn, &held, fault, now).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Jobs that rest because of a full disk wait for their turn again.
+    pub fn wake(&self) -> Result<()> {
+        let sql = "SELECT * FROM jobs WHERE status = 'paused' AND fault = $1";
+        let resting = self
+            .db
+            .read(async |conn| Ok::<_, Error>(sqlx::query(sql).bind(DISK_FULL).fetch_all(conn).await?))?;
+        if resting.is_empty() {
+            return Ok(());
+        }
+        self.db.transact(async |conn| {
+            let now = self.db.now(conn).await?;
+            for held in resting.iter().filter_map(|row| rows::held(row).ok()) {
+                rows::put(conn, &held, Status::Queued, now, self.config.keep_events).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+async fn wanted(conn: &mut Conn, taken: &Taken) -> Result<Wanted> {
+    let held = rows::get(conn, &taken.id).await?;
+    Ok(match held.wanted.as_str() {
+        _ if held.fence != taken.fence || !held.job.status.is_held() => Wanted::Nothing,
+        "cancel" => Wanted::Cancel,
+        "pause" => Wanted::Pause,
+        _ => Wanted::Work,
+    })
+}
+
+/// What a worker has to tell since it did last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct News {
+    /// Where the training stands, if it moved.
+    pub progress: Option<Progress>,
+    /// The step of the last checkpoint.
+    pub saved_step: u64,
+    /// Events, as kind and JSON.
+    pub events: Vec<(&'static str, String)>,
+}
+
+/// The right of one attempt to publish: used up by the job's success, in the same transaction.
+#[derive(Debug)]
+pub(super) struct Right {
+    pub queue: Queue,
+    pub taken: Taken,
+    /// The last progress, which is as much part of the result as the version.
+    pub last: Arc<Mutex<Option<Progress>>>,
+}
+
+impl Claim for Right {
+    fn settle<'a>(
+        &'a self,
+        conn: &'a mut Conn,
+        published: &'a Published,
+    ) -> Pin<Box<dyn Future<Output = registry::Result<()>> + 'a>> {
+        let Taken { id, fence, .. } = &self.taken;
+        Box::pin(async move {
+            let outcome = Outcome {
+                model: published.id.name.clone(),
+                version: published.id.version,
+                promoted: published.promoted,
+                scores: published.scores.clone(),
+            };
+            let progress = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let now = self.queue.db.now(conn).await?;
+            let sql = "UPDATE jobs SET status = 'succeeded', result = $1, progress = $2, finished_at = $3,
+                       wanted = '', worker = '', lease_until = 0, error = '', fault = ''
+                       WHERE id = $4 AND fence = $5 AND status = 'running'";
+            let query = sqlx::query(sql).bind(rows::json(&outcome));
+            let query = query.bind(progress.as_ref().map(rows::json).unwrap_or_default()).bind(now);
+            let done =
+                query.bind(id).bind(fence).execute(&mut *conn).await.map_err(crate::db::Error::from)?;
+            if done.rows_affected() == 0 {
+                let reason = format!("job {id} is not this worker's any more: nothing is published");
+                return Err(registry::Error::Lost(reason));
+            }
+            rows::over(conn, id, now, self.queue.config.keep_events).await.map_err(|error| match error {
+                Error::Db(error) => registry::Error::Db(error),
+                other => registry::Error::Lost(other.to_string()),
+            })
+        })
+    }
+}

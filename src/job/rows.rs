@@ -1,0 +1,208 @@
+//! Rows of jobs: how a job is read, and the small changes that larger ones are made of.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::Row as _;
+
+use super::{Error, Event, Failure, File, Job, Status};
+use crate::db::{Conn, Row};
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// A job with what only workers and the queue want to know.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub job: Job,
+    /// The config as it was sent, JSON.
+    pub config: String,
+    /// What was asked of the worker: nothing, `cancel` or `pause`.
+    pub wanted: String,
+    /// Attempts in a row that ended without a new checkpoint, the present one among them.
+    pub strikes: u32,
+    /// The step of the last checkpoint that is known of.
+    pub saved_step: u64,
+    /// What ended the last attempt.
+    pub fault: String,
+    /// Grows with every attempt; who holds an older one may change nothing.
+    pub fence: i64,
+    /// Until when the worker has the job, by the clock of the database, ms.
+    pub lease_until: i64,
+}
+
+/// The job of this id.
+///
+/// # Errors
+/// There is none.
+pub(super) async fn get(conn: &mut Conn, id: &str) -> Result<Held> {
+    let row = sqlx::query("SELECT * FROM jobs WHERE id = $1").bind(id).fetch_optional(conn).await?;
+    // What a caller sent is echoed only up to the length of an id.
+    held(&row.ok_or_else(|| Error::NotFound(id.chars().take(64).collect()))?)
+}
+
+/// Reads a row of `jobs`.
+///
+/// # Errors
+/// It was not written by this program.
+pub(super) fn held(row: &Row) -> Result<Held> {
+    let id: String = row.try_get("id")?;
+    let odd = |what: &str| Error::Row { id: id.clone(), reason: format!("its {what} is not understood") };
+    let number = |column: &str| row.try_get::<i64, _>(column);
+    let time = |column: &str| number(column).map(time);
+    let job = Job {
+        id: id.clone(),
+        name: row.try_get::<String, _>("name")?.parse().map_err(|_| odd("name"))?,
+        status: Status::parse(&row.try_get::<String, _>("status")?).ok_or_else(|| odd("status"))?,
+        created_at: time("created_at")?.unwrap_or(Timestamp::UNIX_EPOCH),
+        started_at: time("started_at")?,
+        finished_at: time("finished_at")?,
+        attempt: number("attempt")? as u32,
+        scheme: part(row, "scheme")?,
+        samples: part(row, "samples")?,
+        progress: part(row, "progress")?,
+        result: part(row, "result")?,
+        error: part(row, "error")?,
+    };
+    Ok(Held {
+        job,
+        config: row.try_get("config")?,
+        wanted: row.try_get("wanted")?,
+        strikes: number("strikes")? as u32,
+        saved_step: number("saved_step")? as u64,
+        fault: row.try_get("fault")?,
+        fence: number("fence")?,
+        lease_until: number("lease_until")?,
+    })
+}
+
+/// Milliseconds as a time; 0 is none.
+fn time(ms: i64) -> Option<Timestamp> {
+    (ms > 0).then(|| Timestamp::from_millisecond(ms).ok()).flatten()
+}
+
+/// A member that is written as JSON; empty text is none, and so is what a newer program wrote.
+fn part<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>> {
+    Ok(serde_json::from_str(&row.try_get::<String, _>(column)?).ok())
+}
+
+/// A value as it is written in a column.
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// The uploaded files of a job, in order.
+pub(super) async fn files(conn: &mut Conn, job: &str) -> Result<Vec<File>> {
+    let sql = "SELECT name, sha256, bytes FROM files WHERE job = $1 ORDER BY position";
+    let rows = sqlx::query(sql).bind(job).fetch_all(conn).await?;
+    let file = |row: &Row| {
+        Ok(File { name: row.try_get(0)?, sha256: row.try_get(1)?, bytes: row.try_get::<i64, _>(2)? as u64 })
+    };
+    rows.iter().map(file).collect()
+}
+
+/// Moves a job from the state and fence it was seen in. Whether it still was.
+pub(super) async fn change(conn: &mut Conn, held: &Held, to: Status, fault: &str) -> Result<bool> {
+    let sql = "UPDATE jobs SET status = $1, fault = $2, wanted = '', worker = '', lease_until = 0,
+               fence = fence + 1 WHERE id = $3 AND status = $4 AND fence = $5";
+    let query = sqlx::query(sql).bind(to.as_str()).bind(fault).bind(&held.job.id);
+    let query = query.bind(held.job.status.as_str()).bind(held.fence);
+    Ok(query.execute(conn).await?.rows_affected() == 1)
+}
+
+/// Puts a job that no worker has into another state, with nothing held against it. Whether it still was where
+/// it was seen.
+pub(super) async fn put(
+    conn: &mut Conn,
+    held: &Held,
+    to: Status,
+    now: i64,
+    keep_events: usize,
+) -> Result<bool> {
+    if !change(conn, held, to, "").await? {
+        return Ok(false);
+    }
+    let sql = "UPDATE jobs SET error = '', strikes = 0 WHERE id = $1";
+    sqlx::query(sql).bind(&held.job.id).execute(&mut *conn).await?;
+    if held.job.status != to {
+        say_status(conn, &held.job.id, to, now, keep_events).await?;
+    }
+    Ok(true)
+}
+
+/// Brings a job to a final state. Whether it still was where it was seen.
+pub(super) async fn finish(
+    conn: &mut Conn,
+    held: &Held,
+    to: Status,
+    error: Option<&Failure>,
+    now: i64,
+    keep_events: usize,
+) -> Result<bool> {
+    if !change(conn, held, to, "").await? {
+        return Ok(false);
+    }
+    let sql = "UPDATE jobs SET finished_at = $1, error = $2 WHERE id = $3";
+    let error = error.map(json).unwrap_or_default();
+    sqlx::query(sql).bind(now).bind(error).bind(&held.job.id).execute(&mut *conn).await?;
+    over(conn, &held.job.id, now, keep_events).await?;
+    Ok(true)
+}
+
+/// Tells those who listen that a job is over.
+pub(super) async fn over(conn: &mut Conn, id: &str, now: i64, keep_events: usize) -> Result<()> {
+    let job = get(conn, id).await?.job;
+    add_event(conn, id, "status", &json(&serde_json::json!({ "status": job.status })), now, keep_events)
+        .await?;
+    add_event(conn, id, "done", &json(&job), now, keep_events).await?;
+    let sql = "INSERT INTO deliveries (job, url, tries, due_at)
+               SELECT id, webhook, 0, 0 FROM jobs WHERE id = $1 AND webhook <> ''
+               ON CONFLICT (job) DO NOTHING";
+    sqlx::query(sql).bind(id).execute(conn).await?;
+    Ok(())
+}
+
+/// Adds a status event.
+pub(super) async fn say_status(
+    conn: &mut Conn,
+    id: &str,
+    status: Status,
+    now: i64,
+    keep: usize,
+) -> Result<()> {
+    add_event(conn, id, "status", &json(&serde_json::json!({ "status": status })), now, keep).await
+}
+
+/// Adds an event, and forgets the oldest of more than `keep`; of previews, which are large, all but 20.
+pub(super) async fn add_event(
+    conn: &mut Conn,
+    job: &str,
+    kind: &str,
+    data: &str,
+    now: i64,
+    keep: usize,
+) -> Result<()> {
+    let sql = "UPDATE jobs SET last_event = last_event + 1 WHERE id = $1 RETURNING last_event";
+    let id: i64 = sqlx::query_scalar(sql).bind(job).fetch_one(&mut *conn).await?;
+    let sql = "INSERT INTO events (job, id, at, kind, data) VALUES ($1, $2, $3, $4, $5)";
+    sqlx::query(sql).bind(job).bind(id).bind(now).bind(kind).bind(data).execute(&mut *conn).await?;
+    let oldest = id.saturating_sub_unsigned(keep as u64);
+    sqlx::query("DELETE FROM events WHERE job = $1 AND id <= $2")
+        .bind(job)
+        .bind(oldest)
+        .execute(&mut *conn)
+        .await?;
+    if kind == "sample" {
+        let sql = "DELETE FROM events WHERE job = $1 AND kind = 'sample' AND id NOT IN
+                   (SELECT id FROM events WHERE job = $1 AND kind = 'sample' ORDER BY id DESC LIMIT 20)";
+        sqlx::query(sql).bind(job).execute(conn).await?;
+    }
+    Ok(())
+}
+
+/// At most `limit` events of a job behind the one with the id `after`.
+pub(super) async fn events(conn: &mut Conn, job: &str, after: i64, limit: i64) -> Result<Vec<Event>> {
+    let sql = "SELECT id, kind, data FROM events WHERE job = $1 AND id > $2 ORDER BY id LIMIT $3";
+    let rows = sqlx::query(sql).bind(job).bind(after).bind(limit).fetch_all(conn).await?;
+    let event = |row: &Row| Ok(Event { id: row.try_get(0)?, kind: row.try_get(1)?, data: row.try_get(2)? });
+    rows.iter().map(event).collect()
+}

@@ -1,0 +1,168 @@
+//! The supervisor: keeps a training process beside this one.
+//!
+//! The process gets its configuration by its standard input, which stays open for as long as its parent
+//! lives: the end of that pipe tells it to stop. Whatever ends it, here it is only started again.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::queue::Queue;
+
+/// How long a process must live for its end not to count as another failed start.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// The longest wait before it is started again.
+const MOST_WAIT: Duration = Duration::from_secs(30);
+
+/// How a training process is started.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The `limpid` binary.
+    pub path: PathBuf,
+    /// What it reads from its standard input first, one line: its configuration.
+    pub hello: String,
+    /// Threads it may use.
+    pub threads: usize,
+}
+
+/// A training process that is there, or is about to be again.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    program: Program,
+    queue: Queue,
+    is_stopping: AtomicBool,
+    /// Set when it is too late for a good end.
+    must_kill: AtomicBool,
+    has_ended: AtomicBool,
+}
+
+impl Supervisor {
+    /// Starts the thread that starts the process. The system ends a child when the thread that made it
+    /// ends, so that thread does nothing else.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(program: Program, queue: Queue) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            program,
+            queue,
+            is_stopping: AtomicBool::new(false),
+            must_kill: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+        });
+        let own = Arc::clone(&shared);
+        let run = move || {
+            own.run();
+            own.has_ended.store(true, Ordering::Release);
+        };
+        let thread = thread::Builder::new().name("limpid-trainer".into()).spawn(run)?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Tells the process to stop.
+    pub fn begin_stop(&self) {
+        self.shared.is_stopping.store(true, Ordering::Release);
+    }
+
+    /// Waits for the end of the process, at most for `deadline`; then it is killed. Whether it ended by itself.
+    pub fn stop(&self, deadline: Duration) -> bool {
+        self.begin_stop();
+        let begun = Instant::now();
+        while !self.shared.has_ended.load(Ordering::Acquire) && begun.elapsed() < deadline {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let ended = self.shared.has_ended.load(Ordering::Acquire);
+        self.shared.must_kill.store(true, Ordering::Release);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        ended & thread.is_none_or(|thread| thread.join().is_ok())
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        let mut failures = 0;
+        while !self.is_stopping.load(Ordering::Acquire) {
+            let (id, begun) = (format!("worker-{}", uuid::Uuid::now_v7()), Instant::now());
+            let how = match self.spawn(&id) {
+                Ok((child, pipe)) => self.watch(child, pipe),
+                Err(error) => format!("could not be started: {error}"),
+            };
+            if let Err(error) = self.queue.release(&id, &how) {
+                tracing::warn!(%error, "its job waits for the end of its lease");
+            }
+            if self.is_stopping.load(Ordering::Acquire) {
+                return;
+            }
+            failures = if begun.elapsed() > STEADY { 0 } else { failures + 1 };
+            let wait = Duration::from_millis(100 << failures.min(10)).min(MOST_WAIT);
+            tracing::warn!(%how, ?wait, "the training process ended; it is started again");
+            self.sleep(wait);
+        }
+    }
+
+    fn spawn(&self, id: &str) -> io::Result<(Child, ChildStdin)> {
+        let Program { path, hello, threads } = &self.program;
+        let mut child = Command::new(path)
+            .args(["worker", "--supervised", id])
+            .env("RAYON_NUM_THREADS", threads.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let mut pipe = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        // A child that ends at once is seen by `watch`.
+        let _ = writeln!(pipe, "{hello}");
+        Ok((child, pipe))
+    }
+
+    /// Waits for the end of a process, and says how it ended.
+    fn watch(&self, mut child: Child, pipe: ChildStdin) -> String {
+        let mut pipe = Some(pipe);
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) => return describe(status),
+                Ok(None) => {}
+                Err(error) => return format!("cannot be waited for: {error}"),
+            }
+            if self.is_stopping.load(Ordering::Acquire) {
+                drop(pipe.take());
+            }
+            if self.must_kill.load(Ordering::Acquire) {
+                let _ = child.kill();
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn sleep(&self, time: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < time && !self.is_stopping.load(Ordering::Acquire) {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        let name = match signal {
+            6 => "SIGABRT: it aborted, or its stack overflowed",
+            9 => "SIGKILL: out of memory, or by hand",
+            11 => "SIGSEGV",
+            15 => "SIGTERM",
+            _ => "see signal(7)",
+        };
+        return format!("the training process was ended by signal {signal} ({name})");
+    }
+    format!("the training process ended with {status}")
+}

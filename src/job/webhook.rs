@@ -1,0 +1,182 @@
+//! Webhooks: a job that is over is told to the address it named, where the operator allows its host.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use sqlx::Row as _;
+
+use super::{Config, Error, Place, rows};
+use crate::train;
+
+/// How often deliveries that are due are looked for.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// A delivery is tried so often, at 0, 2, 8, 32 and 128 s.
+const TRIES: i64 = 5;
+
+/// How long an address has to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Checks that an address may be told.
+///
+/// # Errors
+/// It is no address, or its host is not among those allowed; the message names it.
+pub(super) fn check(url: &str, config: &Config) -> Result<(), Error> {
+    let invalid = |reason: String| Error::Train(train::Error::Invalid { field: "webhook".into(), reason });
+    let uri: ureq::http::Uri =
+        url.parse().map_err(|_| invalid("expected an http or https address".into()))?;
+    let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+    let authority = uri.authority().filter(|_| is_http && url.len() <= 2000);
+    let authority = authority.ok_or_else(|| invalid("expected an http or https address".into()))?;
+    if authority.as_str().contains('@') {
+        return Err(invalid("an address with a user in it is not taken".into()));
+    }
+    let allowed = config.webhook_hosts.split(',').map(str::trim).filter(|host| !host.is_empty());
+    let fits = |host: &str| host == authority.host() || host == authority.as_str();
+    if !allowed.clone().any(fits) {
+        let host: String = authority.as_str().chars().take(200).collect();
+        let known: Vec<&str> = allowed.collect();
+        let known = if known.is_empty() {
+            "none is allowed".into()
+        } else {
+            format!("allowed are {}", known.join(", "))
+        };
+        let reason = format!("host {host} is not among jobs.webhook_hosts: {known}");
+        return Err(invalid(reason));
+    }
+    Ok(())
+}
+
+/// Delivers what is due, until `stop`.
+pub(super) fn run(place: &Place, stop: &AtomicBool) {
+    // Never to another host than the one that was checked.
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .max_redirects(0)
+        .http_status_as_error(true)
+        .proxy(None)
+        .build()
+        .new_agent();
+    while !stop.load(Ordering::Acquire) {
+        match next(place) {
+            Ok(Some(due)) => deliver(place, &agent, &due),
+            Ok(None) => thread::sleep(LOOK),
+            Err(error) => {
+                tracing::warn!(%error, "webhooks cannot be looked for");
+                thread::sleep(LOOK * 10);
+            }
+        }
+    }
+}
+
+struct Due {
+    job: String,
+    url: String,
+    tries: i64,
+}
+
+/// The delivery that is due, put off to its next try before it is tried: another program that looks at the
+/// same moment does not send it, too, and a crash does not lose it.
+fn next(place: &Place) -> Result<Option<Due>, Error> {
+    let db = &place.queue.db;
+    let any: i64 = db.read(async |conn| {
+        let now = db.now(conn).await?;
+        let sql = "SELECT COUNT(*) FROM deliveries WHERE due_at <= $1 AND tries < $2";
+        Ok::<_, Error>(sqlx::query_scalar(sql).bind(now).bind(TRIES).fetch_one(conn).await?)
+    })?;
+    if any == 0 {
+        return Ok(None);
+    }
+    db.transact(async |conn| {
+        let now = db.now(conn).await?;
+        let sql = "SELECT job, url, tries FROM deliveries WHERE due_at <= $1 AND tries < $2 ORDER BY due_at LIMIT 1";
+        let row = sqlx::query(sql).bind(now).bind(TRIES).fetch_optional(&mut *conn).await?;
+        let Some(row) = row else { return Ok(None) };
+        let due = Due { job: row.try_get(0)?, url: row.try_get(1)?, tries: row.try_get(2)? };
+        let again = now + (2000 << (2 * due.tries.clamp(0, 10)));
+        let sql = "UPDATE deliveries SET tries = tries + 1, due_at = $1 WHERE job = $2 AND tries = $3";
+        let query = sqlx::query(sql).bind(again).bind(&due.job).bind(due.tries);
+        let is_ours = query.execute(conn).await?.rows_affected() == 1;
+        Ok(is_ours.then_some(due))
+    })
+}
+
+fn deliver(place: &Place, agent: &ureq::Agent, due: &Due) {
+    let Due { job, url, tries } = due;
+    let sent =
+        place.queue.db.read(async |conn| rows::get(conn, job).await).map_err(|e| e.to_string()).and_then(
+            |held| {
+                let body = rows::json(&held.job);
+                let mut request =
+                    agent.post(url).content_type("application/json").header("X-Limpid-Job", job);
+                let secret = &place.queue.config.webhook_secret;
+                if !secret.is_empty() {
+                    request = request
+                        .header("X-Limpid-Signature", format!("sha256={}", sign(secret, body.as_bytes())));
+                }
+                request.send(body.as_bytes()).map(drop).map_err(|e| e.to_string())
+            },
+        );
+    match sent {
+        Ok(()) => tracing::info!(%job, %url, "webhook delivered"),
+        Err(error) if tries + 1 >= TRIES => {
+            tracing::error!(%job, %url, %error, "webhook given up");
+        }
+        Err(error) => {
+            tracing::warn!(%job, %url, %error, "webhook failed; it is tried again");
+            return;
+        }
+    }
+    let done = place.queue.db.transact(async |conn| {
+        sqlx::query("DELETE FROM deliveries WHERE job = $1").bind(job).execute(conn).await?;
+        Ok::<_, Error>(())
+    });
+    if let Err(error) = done {
+        tracing::warn!(%error, "a delivered webhook is sent again");
+    }
+}
+
+/// HMAC-SHA256, hexadecimal.
+fn sign(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length will do");
+    mac.update(body);
+    mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_allowed_hosts_are_told() {
+        let config = Config { webhook_hosts: "ci.example.org, 10.0.0.7:9000".into(), ..Config::default() };
+        let allowed = |url: &str| check(url, &config).is_ok();
+        for url in ["https://ci.example.org/x", "http://ci.example.org:81/", "http://10.0.0.7:9000/a?b=c"] {
+            assert!(allowed(url), "{url}");
+        }
+        for url in [
+            "http://10.0.0.7/",
+            "http://10.0.0.7:9001/",
+            "http://evil.example.org/",
+            "http://ci.example.org@evil.org/",
+            "http://ci.example.org.evil.org/",
+            "ftp://ci.example.org/",
+            "ci.example.org",
+            "",
+        ] {
+            assert!(!allowed(url), "{url}");
+        }
+        let refused = check("http://evil.org/", &Config::default()).unwrap_err().to_string();
+        assert!(refused.contains("evil.org") && refused.contains("none is allowed"), "{refused}");
+    }
+
+    #[test]
+    fn a_body_is_signed_as_rfc_4231_says() {
+        // Test case 2.
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(sign("Jefe", b"what do ya want for nothing?"), expected);
+    }
+}

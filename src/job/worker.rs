@@ -1,0 +1,368 @@
+//! The worker: takes jobs, trains them, publishes what comes of them.
+//!
+//! One thread trains; another keeps the lease, writes progress and asks what is wanted, so that training
+//! never waits for the database. What must not happen twice is guarded by the fence of the attempt.
+
+use std::any::Any;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::queue::{End, News, Queue, Right, Taken, Wanted};
+use super::{Config, Error, Failure, Progress, Scheme};
+use super::{preview, source};
+use crate::dataset::Dataset;
+use crate::db::Db;
+use crate::limits::Limits;
+use crate::registry::{self, Registry};
+use crate::store::{Reserve, Store};
+use crate::train::{self, Checkpoint, Control, Run};
+
+/// How often a worker without work looks for some.
+const IDLE: Duration = Duration::from_millis(300);
+
+/// How often it is asked what is wanted of a running job.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How often progress is written, at most.
+const BEAT: Duration = Duration::from_millis(1000);
+
+/// Where a worker finds everything.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    queue: Queue,
+    store: Arc<Store>,
+    reserve: Reserve,
+    registry: Registry,
+    limits: Limits,
+    id: String,
+}
+
+impl Worker {
+    /// A worker of this id, which no other has.
+    pub fn new(
+        config: Config,
+        limits: Limits,
+        db: Db,
+        store: Arc<Store>,
+        registry: Registry,
+        id: String,
+    ) -> Self {
+        let reserve = Reserve::new(store.root());
+        Self { queue: Queue { db, config }, store, reserve, registry, limits, id }
+    }
+
+    /// Works until `stop` becomes true; a job under way is put back with a checkpoint then.
+    pub fn run(&self, stop: &AtomicBool) {
+        let mut pause = IDLE;
+        while !stop.load(Ordering::Acquire) {
+            match self.run_one(stop) {
+                Ok(true) => pause = IDLE,
+                Ok(false) => {
+                    pause = IDLE;
+                    sleep(pause, stop);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, wait = ?pause, "no work can be taken");
+                    sleep(pause, stop);
+                    pause = (pause * 2).min(Duration::from_secs(10));
+                }
+            }
+        }
+    }
+
+    /// Takes one job and works on it until its attempt ends. Whether there was one.
+    ///
+    /// # Errors
+    /// The database is out of reach.
+    pub fn run_one(&self, stop: &AtomicBool) -> Result<bool, Error> {
+        let step_of = |job: &str| saved_step(&self.store, job);
+        let Some(taken) = self.queue.take(&self.id, &step_of)? else { return Ok(false) };
+        let (id, model) = (&taken.id, &taken.config.name);
+        tracing::info!(job = %id, %model, "training begins");
+        let attempt = Attempt::new(self, &taken, stop);
+        let result = thread::scope(|scope| {
+            scope.spawn(|| attempt.attend());
+            let result = catch_unwind(AssertUnwindSafe(|| attempt.train()));
+            attempt.is_over.store(true, Ordering::Release);
+            result
+        });
+        let end = match result {
+            Ok(Ok(version)) => {
+                tracing::info!(job = %id, %model, version, "training succeeded");
+                return Ok(true);
+            }
+            Ok(Err(error)) => attempt.end(error),
+            Err(cause) => Some(End::Fault(format!("training panicked: {}", message(&*cause)))),
+        };
+        match end {
+            Some(end) => {
+                tracing::info!(job = %id, %model, ?end, "training ends");
+                self.queue.end(&taken, &end)?;
+            }
+            None => tracing::warn!(job = %id, "the job is another worker's by now"),
+        }
+        Ok(true)
+    }
+}
+
+/// One attempt at a job.
+struct Attempt<'a> {
+    worker: &'a Worker,
+    taken: &'a Taken,
+    stop: &'a AtomicBool,
+    /// What the database said is wanted.
+    wanted: Mutex<Wanted>,
+    is_full: AtomicBool,
+    is_over: AtomicBool,
+    /// The last progress, for the row and for the result.
+    last: Arc<Mutex<Option<Progress>>>,
+    /// Events that were not written yet.
+    events: Mutex<Vec<(&'static str, String)>>,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(worker: &'a Worker, taken: &'a Taken, stop: &'a AtomicBool) -> Self {
+        Self {
+            worker,
+            taken,
+            stop,
+            wanted: Mutex::new(Wanted::Work),
+            is_full: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            last: Arc::default(),
+            events: Mutex::default(),
+        }
+    }
+
+    /// Samples, then training, then a new version.
+    fn train(&self) -> Result<u32, Stopped> {
+        let Self { worker, taken, .. } = self;
+        let config = &taken.config;
+        worker.registry.refresh().map_err(train::Error::from)?;
+        // The version that is to be beaten is read at the end: a damaged one must not cost the training.
+        worker.registry.check(Some(&config.name)).map_err(train::Error::from)?;
+        let dataset = self.read()?;
+        if self.control() == Control::Cancel {
+            return Err(train::Error::Cancelled.into());
+        }
+        let scheme = match dataset.items.is_empty() {
+            true => None,
+            false => {
+                let (scheme, reason) = config.choose_scheme(&dataset)?;
+                let name = if scheme == train::Scheme::Pairs { "pairs" } else { "clean" }.to_owned();
+                Some(Scheme { name, reason })
+            }
+        };
+        if !worker.queue.begin(taken, &(&dataset).into(), scheme.as_ref())? {
+            return Err(train::Error::Cancelled.into());
+        }
+        let (queue, last) = (worker.queue.clone(), Arc::clone(&self.last));
+        let right = Right { queue, taken: Taken::clone(taken), last };
+        let registry = worker.registry.with_claim(Arc::new(right));
+        let recipe = serde_json::to_string(config).unwrap_or_default();
+        let path = worker.store.checkpoint(&taken.id);
+        let every = Duration::from_secs_f64(worker.queue.config.checkpoint_seconds.clamp(0.01, 86_400.0));
+        let run = Run {
+            config,
+            dataset: &dataset,
+            registry: &registry,
+            checkpoint: Some(Checkpoint { every, ..Checkpoint::new(path, true) }),
+            data: format!("{} uploaded samples", dataset.items.len()),
+            recipe: format!("POST /train with the config {recipe}"),
+        };
+        let (mut psnr_db, mut shown) = (None, None::<Arc<train::Preview>>);
+        let outcome = run.run(&mut |progress| {
+            if progress.psnr_db.is_some() && progress.psnr_db != psnr_db {
+                psnr_db = progress.psnr_db;
+                let data = serde_json::json!({
+                    "step": progress.step, "psnr_db": progress.psnr_db, "loss": progress.loss,
+                });
+                lock(&self.events).push(("metrics", data.to_string()));
+            }
+            if let Some(preview) = &progress.preview
+                && !shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, preview))
+            {
+                lock(&self.events).push(("sample", preview::describe(progress.step, preview)));
+                shown = Some(Arc::clone(preview));
+            }
+            *lock(&self.last) = Some(progress.into());
+            self.control()
+        })?;
+        Ok(outcome.version)
+    }
+
+    /// The samples of the job, of what the model to be trained takes.
+    fn read(&self) -> Result<Dataset, Stopped> {
+        let Self { worker, taken, .. } = self;
+        let wanted = source::wanted(&taken.config, &worker.registry)?;
+        let mut files = Vec::new();
+        for file in &taken.files {
+            let bytes = fs::read(worker.store.path(&file.sha256)).map_err(|error| {
+                Stopped::Samples(format!("{}: the uploaded file cannot be read: {error}", file.name))
+            })?;
+            files.push((file.name.clone(), bytes));
+        }
+        Ok(Dataset::from_uploads_as(files, &worker.limits, wanted))
+    }
+
+    fn control(&self) -> Control {
+        let is_wanted = *lock(&self.wanted) == Wanted::Work
+            && !self.is_full.load(Ordering::Acquire)
+            && !self.stop.load(Ordering::Acquire);
+        if is_wanted { Control::Continue } else { Control::Cancel }
+    }
+
+    /// Keeps the lease, writes progress and asks what is wanted, until the attempt is over.
+    fn attend(&self) {
+        let queue = &self.worker.queue;
+        let lease = Duration::from_millis(queue.config.lease_ms() as u64) / 4;
+        let mut beaten = Instant::now();
+        let mut shown = 0;
+        while !self.is_over.load(Ordering::Acquire) {
+            let is_full = !self.worker.reserve.is_there();
+            self.is_full.store(is_full, Ordering::Release);
+            let progress = lock(&self.last).clone().filter(|progress| progress.step != shown);
+            let has_news = progress.is_some() || !lock(&self.events).is_empty();
+            let is_due = beaten.elapsed() >= if has_news { BEAT.min(lease) } else { lease };
+            let wanted = if is_due {
+                beaten = Instant::now();
+                let events = std::mem::take(&mut *lock(&self.events));
+                let step = progress.as_ref().map(|progress| progress.step);
+                let saved_step = saved_step(&self.worker.store, &self.taken.id);
+                let wanted = queue.beat(self.taken, &News { progress, saved_step, events });
+                shown = step.unwrap_or(shown);
+                wanted
+            } else {
+                queue.look(self.taken)
+            };
+            match wanted {
+                Ok(wanted) => *lock(&self.wanted) = wanted,
+                // Training goes on: the fence keeps what must not happen from happening.
+                Err(error) => tracing::warn!(%error, job = %self.taken.id, "progress cannot be written"),
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// What an error means for the job; none where it is not ours any more.
+    fn end(&self, stopped: Stopped) -> Option<End> {
+        let error = match stopped {
+            Stopped::Train(error) => error,
+            Stopped::Samples(detail) => {
+                return Some(End::Failed(Failure { code: "internal".into(), detail }));
+            }
+            Stopped::Jobs(error) => return Some(End::Fault(error.to_string())),
+        };
+        let is_full = self.is_full.load(Ordering::Acquire);
+        Some(match &error {
+            train::Error::Cancelled => match *lock(&self.wanted) {
+                Wanted::Cancel => End::Cancelled,
+                Wanted::Pause => End::Paused,
+                Wanted::Nothing => return None,
+                Wanted::Work if is_full => End::DiskFull("the disk is full".into()),
+                Wanted::Work => End::Stopped,
+            },
+            train::Error::Registry(registry::Error::Lost(_)) => return None,
+            error if is_full || is_disk_full(error) => {
+                // What is left of the disk is for those who make room.
+                self.worker.reserve.release();
+                End::DiskFull(error.to_string())
+            }
+            train::Error::Registry(registry::Error::Db(_) | registry::Error::Io { .. }) => {
+                End::Fault(error.to_string())
+            }
+            train::Error::Checkpoint { .. } => {
+                // A state that cannot be gone on from is not worth keeping: the next attempt begins anew.
+                self.worker.store.forget(&self.taken.id);
+                End::Fault(error.to_string())
+            }
+            error => End::Failed(describe(error)),
+        })
+    }
+}
+
+/// Why an attempt came to no version.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error(transparent)]
+    Train(#[from] train::Error),
+    #[error("{0}")]
+    Samples(String),
+    #[error(transparent)]
+    Jobs(#[from] Error),
+}
+
+fn is_disk_full(error: &train::Error) -> bool {
+    match error {
+        train::Error::Registry(error) => error.is_disk_full(),
+        // The system's words for ENOSPC and EDQUOT.
+        train::Error::Checkpoint { reason, .. } => {
+            ["os error 28", "os error 122"].iter().any(|code| reason.contains(code))
+        }
+        _ => false,
+    }
+}
+
+/// With the contract's error code.
+fn describe(error: &train::Error) -> Failure {
+    use train::Error::{Dataset, Diverged, Invalid, Registry};
+    let code = match error {
+        Invalid { .. } | Dataset(_) | Diverged { .. } => "invalid_input",
+        Registry(registry::Error::ModelNotFound(_)) => "model_not_found",
+        Registry(registry::Error::VersionNotFound { .. }) => "version_not_found",
+        _ => "internal",
+    };
+    Failure { code: code.to_owned(), detail: error.to_string() }
+}
+
+/// The step of a job's checkpoint; 0 where there is none.
+fn saved_step(store: &Store, job: &str) -> u64 {
+    Checkpoint::new(store.checkpoint(job), true).step().unwrap_or(0)
+}
+
+/// Sleeps, and looks up often enough to be told to stop.
+fn sleep(time: Duration, stop: &AtomicBool) {
+    let until = Instant::now() + time;
+    while Instant::now() < until && !stop.load(Ordering::Acquire) {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is held is replaced whole: sound even if poisoned.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a panic said.
+fn message(cause: &(dyn Any + Send)) -> String {
+    let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| cause.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db;
+
+    #[test]
+    fn bad_samples_are_the_callers_fault() {
+        let bad = train::Error::Invalid { field: "samples".into(), reason: "there is none".into() };
+        assert_eq!(describe(&bad).code, "invalid_input");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_other_errors() {
+        let checkpoint = |reason: &str| train::Error::Checkpoint { path: "x".into(), reason: reason.into() };
+        let full = std::io::Error::from_raw_os_error(28);
+        assert!(is_disk_full(&checkpoint(&full.to_string())));
+        assert!(!is_disk_full(&checkpoint("the header is cut")));
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert!(is_disk_full(&registry::Error::Io { path: "x".into(), source }.into()));
+        assert!(is_disk_full(&registry::Error::Db(db::Error::Full).into()));
+    }
+}

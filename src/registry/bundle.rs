@@ -1,0 +1,84 @@
+//! Bundles: one version as a tar of `config.json`, `model.safetensors` and `README.md`.
+
+use std::io::Read as _;
+
+use super::artifact::{CARD, MANIFEST, WEIGHTS, digest};
+use super::{Artifact, Draft, Error, Manifest, Result};
+use crate::name::Name;
+
+/// The tar of a version.
+///
+/// # Errors
+/// The config cannot be written as JSON.
+pub fn write(artifact: &Artifact) -> Result<Vec<u8>> {
+    let fail = |e: &dyn std::fmt::Display| Error::Invalid(e.to_string());
+    let config = serde_json::to_vec_pretty(&artifact.manifest).map_err(|e| fail(&e))?;
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in
+        [(MANIFEST, config.as_slice()), (WEIGHTS, &artifact.weights), (CARD, artifact.card.as_bytes())]
+    {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_entry_type(tar::EntryType::Regular);
+        tar.append_data(&mut header, name, bytes).map_err(|e| fail(&e))?;
+    }
+    tar.into_inner().map_err(|e| fail(&e))
+}
+
+/// What a tar holds, to be published as a version of `name`, or of the name it says itself.
+///
+/// # Errors
+/// It is no such tar, something else is in it, or its parts do not belong together.
+pub fn read(bytes: &[u8], name: Option<Name>) -> Result<Draft> {
+    let invalid = |reason: String| Error::Invalid(reason);
+    let mut parts: [Option<Vec<u8>>; 3] = Default::default();
+    let names = [MANIFEST, WEIGHTS, CARD];
+    let mut archive = tar::Archive::new(bytes);
+    for entry in archive.entries().map_err(|e| invalid(format!("tar: {e}")))? {
+        let mut entry = entry.map_err(|e| invalid(format!("tar: {e}")))?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if entry.header().entry_type().is_dir() && matches!(path.as_str(), "./" | ".") {
+            continue;
+        }
+        let place = names.iter().position(|name| path.strip_prefix("./").unwrap_or(&path) == *name);
+        let place = place.filter(|_| entry.header().entry_type().is_file()).ok_or_else(|| {
+            let shown: String = path.chars().take(80).collect();
+            invalid(format!("{shown:?} has no place here; the files are {}", names.join(", ")))
+        })?;
+        if parts[place].is_some() {
+            return Err(invalid(format!("{} is there twice", names[place])));
+        }
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).map_err(|e| invalid(format!("tar: {path}: {e}")))?;
+        parts[place] = Some(content);
+    }
+    let [config, weights, card] = parts;
+    let missing = |name: &str| invalid(format!("{name} is missing"));
+    let manifest = parse(&config.ok_or_else(|| missing(MANIFEST))?)?;
+    let weights = weights.ok_or_else(|| missing(WEIGHTS))?;
+    let (seen, said) = (digest(&weights), &manifest.weights.sha256);
+    if seen != *said {
+        return Err(invalid(format!("{WEIGHTS} has SHA-256 {seen}, {MANIFEST} says {said}")));
+    }
+    Ok(Draft {
+        name: name.unwrap_or(manifest.name),
+        model: manifest.model,
+        weights,
+        training: manifest.training,
+        scores: manifest.scores,
+        familiarity: manifest.familiarity,
+        card: String::from_utf8_lossy(&card.unwrap_or_default()).into_owned(),
+    })
+}
+
+/// A config of any name and version.
+fn parse(text: &[u8]) -> Result<Manifest> {
+    #[derive(serde::Deserialize)]
+    struct Id {
+        name: Name,
+        version: u32,
+    }
+    let id: Id = serde_json::from_slice(text).map_err(|e| Error::Invalid(format!("{MANIFEST}: {e}")))?;
+    Manifest::parse(text, &id.name, id.version).map_err(Error::Invalid)
+}

@@ -1,0 +1,160 @@
+//! Entries: what is known of each name, from the folders and from the rows.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Artifact, Error, Input, Result, Summary};
+use crate::name::Name;
+
+/// Every name there is.
+pub(super) type Models = BTreeMap<Name, Entry>;
+
+/// What is known of one name.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Entry {
+    pub versions: BTreeMap<u32, Version>,
+    pub quarantined: BTreeMap<u32, String>,
+    /// The stated default; the newest version serves without it.
+    pub default: Option<u32>,
+    /// Grows with every change of the rows.
+    pub revision: i64,
+}
+
+/// A version that can be used, as far as its config tells.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Version {
+    pub folder: PathBuf,
+    pub input: Input,
+    pub sha256: String,
+    pub is_bundled: bool,
+}
+
+impl Entry {
+    /// The version that serves when none is named: the stated one, or, where that cannot be used, the
+    /// newest before it, or the newest of all.
+    pub fn serving(&self) -> Option<u32> {
+        let newest = || self.versions.keys().next_back().copied();
+        let Some(stated) = self.default else { return newest() };
+        self.versions.range(..=stated).next_back().map(|(version, _)| *version).or_else(newest)
+    }
+
+    pub fn summary(&self, name: &Name) -> Option<Summary> {
+        let default = self.serving()?;
+        Some(Summary {
+            name: name.clone(),
+            default,
+            versions: self.versions.keys().copied().collect(),
+            quarantined: self.quarantined.iter().map(|(v, r)| (*v, r.clone())).collect(),
+            revision: self.revision,
+            input: self.versions.get(&default)?.input.clone(),
+        })
+    }
+
+    /// The number behind the last one that was ever seen.
+    pub fn next(&self) -> u32 {
+        self.versions.keys().chain(self.quarantined.keys()).max().map_or(1, |last| last + 1)
+    }
+
+    /// Takes the version in `folder` in: among those that can be used, or not.
+    pub fn take(&mut self, name: &Name, number: u32, folder: PathBuf, is_bundled: bool) {
+        match Artifact::manifest(&folder, name, number) {
+            Ok(manifest) => {
+                let input = manifest.input();
+                let version = Version { folder, input, sha256: manifest.weights.sha256, is_bundled };
+                self.quarantined.remove(&number);
+                self.versions.insert(number, version);
+            }
+            Err(reason) => self.quarantine(number, reason),
+        }
+    }
+
+    pub fn quarantine(&mut self, number: u32, reason: String) {
+        self.versions.remove(&number);
+        self.quarantined.insert(number, reason);
+    }
+}
+
+/// Adds the versions found under `root`. Folders that are not names or versions are none of ours.
+///
+/// # Errors
+/// A folder cannot be read.
+pub(super) fn scan(root: &Path, is_bundled: bool, models: &mut Models) -> Result<()> {
+    for (text, home) in folders(root)? {
+        let Ok(name) = text.parse::<Name>() else { continue };
+        let entry = models.entry(name.clone()).or_default();
+        for (number, folder) in numbered(&home)? {
+            entry.take(&name, number, folder, is_bundled);
+        }
+        entry.default = read_default(&home).or(entry.default);
+    }
+    models.retain(|_, entry| !entry.versions.is_empty() || !entry.quarantined.is_empty());
+    Ok(())
+}
+
+/// The versions' folders of one model.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(super) fn numbered(home: &Path) -> Result<Vec<(u32, PathBuf)>> {
+    let number = |(text, folder): (String, PathBuf)| Some((text.parse().ok().filter(|&v| v > 0)?, folder));
+    Ok(folders(home)?.into_iter().filter_map(number).collect())
+}
+
+/// The folders in `root`, by name; none where it is not there.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn folders(root: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let io = |source| Error::Io { path: root.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if path.is_dir() {
+            let text = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            found.push((text, path));
+        }
+    }
+    Ok(found)
+}
+
+/// The version that the file `default` states, for folders without a database.
+pub(super) fn read_default(home: &Path) -> Option<u32> {
+    fs::read_to_string(home.join("default")).ok()?.trim().parse().ok()
+}
+
+/// States a default for people, and for programs that only read the folder. Where there is a database,
+/// it is the one that counts.
+///
+/// # Errors
+/// The disk says no.
+pub(super) fn write_default(home: &Path, version: u32) -> Result<()> {
+    let path = home.join("default");
+    let beside = home.join(".default");
+    fs::write(&beside, format!("{version}\n"))
+        .and_then(|()| fs::rename(&beside, &path))
+        .and_then(|()| super::artifact::sync_folder(home))
+        .map_err(|source| Error::Io { path, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Kind;
+
+    fn entry(versions: &[u32], default: Option<u32>) -> Entry {
+        let input = Input { kind: Kind::Image, channels: 1, fixed: None };
+        let version = Version { folder: PathBuf::new(), input, sha256: String::new(), is_bundled: false };
+        let versions = versions.iter().map(|v| (*v, version.clone())).collect();
+        Entry { versions, default, ..Entry::default() }
+    }
+
+    #[test]
+    fn without_the_stated_version_the_one_before_it_serves() {
+        assert_eq!(entry(&[1, 2, 3], Some(2)).serving(), Some(2));
+        assert_eq!(entry(&[1, 3], Some(2)).serving(), Some(1));
+        assert_eq!(entry(&[3], Some(2)).serving(), Some(3));
+        assert_eq!(entry(&[1, 3], None).serving(), Some(3));
+        assert_eq!(entry(&[], Some(2)).serving(), None);
+    }
+}

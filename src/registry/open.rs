@@ -1,0 +1,187 @@
+//! Opening: folders and rows laid together, and kept together while other programs change them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use super::entry::{self, Models};
+use super::rows::{self, Rows, State};
+use super::{Artifact, Error, Registry, Result, Shared, View, publish};
+use crate::db::Db;
+use crate::name::Name;
+
+/// An artifact that lies beside its place for longer was given up by whoever wrote it.
+const STAGED_AGE: Duration = Duration::from_secs(24 * 3600);
+
+impl Registry {
+    /// Opens the bundled models (read-only) and the folder that trained ones are written to, without a
+    /// database.
+    ///
+    /// # Errors
+    /// A folder cannot be read or made. A damaged version is quarantined, not an error.
+    pub fn open(bundled: Option<PathBuf>, writable: Option<PathBuf>) -> Result<Self> {
+        let registry = Self::build(bundled, writable, None)?;
+        let mut models = registry.shared.bundled.clone();
+        if let Some(root) = &registry.shared.writable {
+            entry::scan(root, false, &mut models)?;
+        }
+        registry.view_mut().models = models;
+        Ok(registry)
+    }
+
+    /// Opens the bundled models (read-only) and the folder that trained ones are written to, with the
+    /// database that says which of them count. Versions found there without a row are taken in.
+    ///
+    /// # Errors
+    /// A folder cannot be read or made, or the database cannot be used.
+    pub fn open_with(bundled: Option<PathBuf>, writable: PathBuf, db: Db) -> Result<Self> {
+        let registry = Self::build(bundled, Some(writable.clone()), Some(db.clone()))?;
+        // What was published and is not in its place yet is put there before anything is cleared away.
+        registry.refresh_all()?;
+        adopt(&writable, &db)?;
+        registry.refresh_all()?;
+        Ok(registry)
+    }
+
+    fn build(bundled: Option<PathBuf>, writable: Option<PathBuf>, rows: Option<Db>) -> Result<Self> {
+        let mut models = Models::new();
+        if let Some(root) = bundled.filter(|b| Some(b) != writable.as_ref()) {
+            entry::scan(&root, true, &mut models)?;
+        }
+        if let Some(root) = &writable {
+            fs::create_dir_all(root).map_err(|source| Error::Io { path: root.clone(), source })?;
+        }
+        let (view, turn) = (RwLock::new(View::default()), Mutex::default());
+        let shared = Arc::new(Shared { bundled: models, writable, rows, view, turn });
+        Ok(Self { shared, claim: None })
+    }
+
+    /// Takes in what other programs changed. The names that are not as before; cheap where there are none.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn refresh(&self) -> Result<Vec<Name>> {
+        let Some(db) = &self.shared.rows else { return Ok(Vec::new()) };
+        if rows::generation(db)? == self.view().generation {
+            return Ok(Vec::new());
+        }
+        let before = self.view().models.clone();
+        self.refresh_all()?;
+        let view = self.view();
+        let names = before.keys().chain(view.models.keys());
+        let mut changed: Vec<Name> =
+            names.filter(|name| before.get(*name) != view.models.get(*name)).cloned().collect();
+        changed.sort();
+        changed.dedup();
+        Ok(changed)
+    }
+
+    /// Reads all rows anew.
+    pub(super) fn refresh_all(&self) -> Result<()> {
+        let (Some(db), Some(root)) = (&self.shared.rows, &self.shared.writable) else { return Ok(()) };
+        let rows = rows::read(db)?;
+        let before = self.view().models.clone();
+        let mut models = self.shared.bundled.clone();
+        self.add_rowless(root, &rows, &mut models)?;
+        for row in rows.versions.iter().filter(|row| row.state == State::Ready) {
+            let (name, number) = (&row.name, &row.version);
+            let entry = models.entry(name.clone()).or_default();
+            let known = before.get(name).and_then(|entry| entry.versions.get(number));
+            if let Some(known) = known.filter(|known| known.sha256 == row.sha256 && !known.is_bundled) {
+                entry.versions.insert(*number, known.clone());
+                continue;
+            }
+            let home = root.join(name.as_str());
+            if let Err(error) = publish::finish(&home, *number, &row.staged) {
+                entry.quarantine(*number, error.to_string());
+                continue;
+            }
+            entry.take(name, *number, home.join(number.to_string()), false);
+            if entry.versions.get(number).is_some_and(|version| version.sha256 != row.sha256) {
+                let reason = "the folder holds other weights than were published".to_owned();
+                entry.quarantine(*number, reason);
+            }
+        }
+        for (name, (default, revision)) in &rows.models {
+            if let Some(entry) = models.get_mut(name) {
+                entry.default = Some(*default).filter(|v| *v > 0).or(entry.default);
+                entry.revision = *revision;
+            }
+        }
+        let mut view = self.view_mut();
+        // Another thread may have read later and be done sooner.
+        if rows.generation < view.generation {
+            return Ok(());
+        }
+        for ((name, number), reason) in &view.damaged {
+            if let Some(entry) = models.get_mut(name).filter(|entry| entry.versions.contains_key(number)) {
+                entry.quarantine(*number, reason.clone());
+            }
+        }
+        (view.models, view.generation) = (models, rows.generation);
+        Ok(())
+    }
+
+    /// Damaged folders without a row, which were never taken in: they are listed with the reason.
+    fn add_rowless(&self, root: &Path, rows: &Rows, models: &mut Models) -> Result<()> {
+        for (text, home) in entry::folders(root)? {
+            let Ok(name) = text.parse::<Name>() else { continue };
+            for (number, folder) in entry::numbered(&home)? {
+                let has_row = rows.versions.iter().any(|row| (&row.name, row.version) == (&name, number));
+                if has_row {
+                    continue;
+                }
+                if let Err(reason) = Artifact::manifest(&folder, &name, number) {
+                    models.entry(name.clone()).or_default().quarantine(number, reason);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives each version found without a row its row, ends removals that were broken off, and clears away
+/// what was given up.
+fn adopt(root: &Path, db: &Db) -> Result<()> {
+    let rows = rows::read(db)?;
+    let state = |name: &Name, number: u32| {
+        rows.versions.iter().find(|row| row.name == *name && row.version == number).map(|row| row.state)
+    };
+    for row in rows.versions.iter().filter(|row| row.state == State::Removing) {
+        publish::discard(&root.join(row.name.as_str()).join(row.version.to_string()))?;
+        let (name, version) = (&row.name, row.version);
+        db.transact(async |conn| rows::change(conn, name, version, State::Removing, State::Removed).await)?;
+    }
+    for (text, home) in entry::folders(root)? {
+        let Ok(name) = text.parse::<Name>() else { continue };
+        for (number, folder) in entry::numbered(&home)? {
+            if matches!(state(&name, number), Some(State::Ready | State::Removing)) {
+                continue;
+            }
+            let Ok(manifest) = Artifact::manifest(&folder, &name, number) else { continue };
+            tracing::info!(model = %name, version = number, "version found and taken in");
+            db.transact(async |conn| {
+                let now = db.now(conn).await?;
+                rows::adopt(conn, &name, number, &manifest.weights.sha256, now).await
+            })?;
+        }
+        if let Some(stated) = entry::read_default(&home).filter(|_| !rows.models.contains_key(&name)) {
+            db.transact(async |conn| rows::set_default(conn, &name, stated, None).await)?;
+        }
+        clear(&home)?;
+    }
+    Ok(())
+}
+
+/// Removes what lies beside the versions and was given up.
+fn clear(home: &Path) -> Result<()> {
+    for (text, folder) in entry::folders(home)?.into_iter().filter(|(text, _)| text.starts_with('.')) {
+        let age = fs::metadata(&folder).and_then(|about| about.modified()).map(|time| time.elapsed());
+        let is_old = age.is_ok_and(|age| age.is_ok_and(|age| age > STAGED_AGE));
+        if text.ends_with(".removed") || is_old {
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! Publishing: a new version, whole or not at all, and the end of one.
+//!
+//! Files first, then the row, then the name: the artifact is made durable beside its place under a name
+//! that holds its digest, the row appears in one transaction, and the folder is renamed. Whoever finds a
+//! row without a folder finishes the renaming, so that a crash at any point leaves nothing half done.
+
+use std::fmt::Debug;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+
+use sha2::{Digest as _, Sha256};
+
+use super::entry::{self, write_default};
+use super::rows::{self, State};
+use super::{Artifact, Draft, Error, FORMAT, Manifest, Registry, Result, artifact, manifest};
+use crate::db::{Conn, Db};
+use crate::name::{ModelId, ModelRef, Name};
+
+/// The right to publish, checked and used up in the transaction that publishes.
+pub trait Claim: Debug + Send + Sync {
+    /// Settles the claim.
+    ///
+    /// # Errors
+    /// [`Error::Lost`]: nothing is published then.
+    fn settle<'a>(
+        &'a self,
+        conn: &'a mut Conn,
+        published: &'a Published,
+    ) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+}
+
+/// What is being published.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Name, version and digest.
+    pub id: ModelId,
+    /// Whether it serves when no version is named.
+    pub promoted: bool,
+    /// Scores on held-out samples.
+    pub scores: serde_json::Value,
+}
+
+impl Registry {
+    /// The same registry for whoever has `claim`: what it publishes settles the claim.
+    #[must_use]
+    pub fn with_claim(&self, claim: Arc<dyn Claim>) -> Self {
+        Self { shared: Arc::clone(&self.shared), claim: Some(claim) }
+    }
+
+    /// Keeps a trained model as the next version of its name. It serves at once if `promote` says so
+    /// or if it is the first of its name; otherwise the version that served before goes on.
+    ///
+    /// # Errors
+    /// The registry is read-only, the weights do not fit the config, the claim is lost, or the disk or
+    /// the database said no; nothing half-written is left in its place.
+    pub fn publish(&self, draft: Draft, promote: bool) -> Result<ModelId> {
+        let root = self.shared.writable.as_ref().ok_or(Error::ReadOnly)?;
+        artifact::verify(&draft.model, &draft.weights).map_err(Error::Invalid)?;
+        let home = root.join(draft.name.as_str());
+        fs::create_dir_all(&home).map_err(|source| Error::Io { path: home.clone(), source })?;
+        // One after another within this program; between programs the rows decide.
+        let _turn = self.shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh()?;
+        let mut number = self.next_number(&draft.name)?;
+        loop {
+            match self.publish_as(&home, &draft, number, promote)? {
+                Some(id) => return Ok(id),
+                // Another program took the number.
+                None => number += 1,
+            }
+        }
+    }
+
+    fn next_number(&self, name: &Name) -> Result<u32> {
+        let seen = self.view().models.get(name).map_or(1, |entry| entry.next());
+        let last = self.shared.rows.as_ref().map(|db| rows::last(db, name)).transpose()?;
+        let beside = entry::numbered(&self.home(name)?)?.into_iter().map(|(number, _)| number).max();
+        Ok(seen.max(last.unwrap_or(0) + 1).max(beside.unwrap_or(0) + 1))
+    }
+
+    /// `None` where the number is taken.
+    fn publish_as(&self, home: &Path, draft: &Draft, number: u32, promote: bool) -> Result<Option<ModelId>> {
+        let sha256 = artifact::digest(&draft.weights);
+        let manifest = Manifest {
+            format: FORMAT,
+            name: draft.name.clone(),
+            version: number,
+            model: draft.model.clone(),
+            weights: manifest::Weights { bytes: draft.weights.len() as u64, sha256: sha256.clone() },
+            training: draft.training.clone(),
+            scores: draft.scores.clone(),
+            familiarity: draft.familiarity.clone(),
+        };
+        let card = draft.card.replace("{version}", &number.to_string());
+        // A name that is never used again: another attempt at the same job writes the same weights.
+        let staged = format!(".{number}-{}", uuid::Uuid::now_v7().simple());
+        let beside = home.join(&staged);
+        Artifact::write(&beside, &manifest, &draft.weights, &card)?;
+
+        let served = self.view().models.get(&draft.name).and_then(|entry| entry.serving());
+        let committed = match &self.shared.rows {
+            Some(db) => {
+                self.commit(db, draft, (number, &sha256, &staged), promote.then_some(number).or(served))
+            }
+            None => Ok(true),
+        };
+        if !matches!(committed, Ok(true)) {
+            let _ = fs::remove_dir_all(&beside);
+            return committed.map(|_| None);
+        }
+        finish(home, number, &staged)?;
+        match &self.shared.rows {
+            Some(_) => self.refresh_all()?,
+            None => self.add_unrowed(home, &draft.name, number, promote)?,
+        }
+        let default = self.get(&draft.name)?.default;
+        write_default(home, default)?;
+        self.read(&ModelRef { name: draft.name.clone(), version: Some(number) }).map(|a| Some(a.id))
+    }
+
+    /// The transaction: the claim is settled, the version appears, the default is stated.
+    fn commit(
+        &self,
+        db: &Db,
+        draft: &Draft,
+        (number, sha256, staged): (u32, &str, &str),
+        default: Option<u32>,
+    ) -> Result<bool> {
+        let digest = Sha256::digest(&draft.weights).into();
+        let id = ModelId { name: draft.name.clone(), version: number, digest };
+        db.transact(async |conn| {
+            let now = db.now(conn).await?;
+            if !rows::insert(conn, &draft.name, number, (sha256, staged), now).await? {
+                return Ok(false);
+            }
+            // What another program stated in the meantime stands, unless this version is to serve.
+            let stated = rows::default(conn, &draft.name).await?;
+            let default = match default {
+                Some(default) if default == number || stated == 0 => default,
+                Some(_) => stated,
+                None => number,
+            };
+            rows::set_default(conn, &draft.name, default, None).await?;
+            if let Some(claim) = &self.claim {
+                let scores = draft.scores.clone();
+                let published = Published { id: id.clone(), promoted: default == number, scores };
+                claim.settle(conn, &published).await?;
+            }
+            Ok(true)
+        })
+    }
+
+    /// Without a database: the folder is all there is.
+    fn add_unrowed(&self, home: &Path, name: &Name, number: u32, promote: bool) -> Result<()> {
+        let mut view = self.view_mut();
+        let entry = view.models.entry(name.clone()).or_default();
+        let served = entry.serving().filter(|_| !promote).unwrap_or(number);
+        entry.take(name, number, home.join(number.to_string()), false);
+        entry.default = Some(served);
+        entry.revision += 1;
+        Ok(())
+    }
+
+    /// Makes `version` the one that serves when none is named; with `revision` only if the model is still
+    /// at that one.
+    ///
+    /// # Errors
+    /// There is no such version, the model was changed, or the registry is read-only.
+    pub fn set_default(&self, name: &Name, version: u32, revision: Option<i64>) -> Result<()> {
+        let home = self.home(name)?;
+        self.refresh()?;
+        self.find(&ModelRef { name: name.clone(), version: Some(version) })?;
+        fs::create_dir_all(&home).map_err(|source| Error::Io { path: home.clone(), source })?;
+        if let Some(db) = &self.shared.rows {
+            let is_set = db.transact(async |conn| rows::set_default(conn, name, version, revision).await)?;
+            if !is_set {
+                return Err(Error::Changed(name.clone()));
+            }
+        } else {
+            let mut view = self.view_mut();
+            let entry = view.models.entry(name.clone()).or_default();
+            if revision.is_some_and(|revision| revision != entry.revision) {
+                return Err(Error::Changed(name.clone()));
+            }
+            entry.default = Some(version);
+            entry.revision += 1;
+        }
+        write_default(&home, version)?;
+        self.refresh_all()
+    }
+
+    /// Removes one trained version; where it was the default, the newest before it serves.
+    ///
+    /// # Errors
+    /// There is none, it is bundled, or the registry is read-only.
+    pub fn remove(&self, name: &Name, version: u32) -> Result<()> {
+        let home = self.home(name)?;
+        self.refresh()?;
+        let reference = ModelRef { name: name.clone(), version: Some(version) };
+        let is_quarantined =
+            self.view().models.get(name).is_some_and(|e| e.quarantined.contains_key(&version));
+        if !is_quarantined && self.find(&reference)?.1.is_bundled {
+            return Err(Error::Bundled(reference));
+        }
+        let folder = home.join(version.to_string());
+        if is_quarantined && !folder.exists() {
+            return Err(Error::Bundled(reference));
+        }
+        let next = {
+            let mut entry = self.view().models.get(name).cloned().unwrap_or_default();
+            entry.versions.remove(&version);
+            entry.serving()
+        };
+        let Some(db) = &self.shared.rows else {
+            discard(&folder)?;
+            self.forget_unrowed(name, version, next);
+            return next.map_or_else(
+                || Ok(drop(fs::remove_file(home.join("default")))),
+                |v| write_default(&home, v),
+            );
+        };
+        db.transact(async |conn| {
+            rows::change(conn, name, version, State::Ready, State::Removing).await?;
+            if rows::default(conn, name).await? == version {
+                rows::set_default(conn, name, next.unwrap_or(0), None).await?;
+            }
+            rows::touch(conn, name).await
+        })?;
+        discard(&folder)?;
+        db.transact(async |conn| rows::change(conn, name, version, State::Removing, State::Removed).await)?;
+        self.refresh_all()?;
+        next.map_or_else(|| Ok(drop(fs::remove_file(home.join("default")))), |v| write_default(&home, v))
+    }
+
+    fn forget_unrowed(&self, name: &Name, version: u32, next: Option<u32>) {
+        let mut view = self.view_mut();
+        let Some(entry) = view.models.get_mut(name) else { return };
+        entry.versions.remove(&version);
+        entry.quarantined.remove(&version);
+        entry.default = entry.default.and(next);
+        entry.revision += 1;
+        if entry.versions.is_empty() && entry.quarantined.is_empty() {
+            view.models.remove(name);
+        }
+    }
+
+    fn home(&self, name: &Name) -> Result<PathBuf> {
+        self.shared.writable.as_ref().map(|root| root.join(name.as_str())).ok_or(Error::ReadOnly)
+    }
+}
+
+/// Puts a version whose row is there in its place, where that was not done yet.
+///
+/// # Errors
+/// The disk says no.
+pub(super) fn finish(home: &Path, number: u32, staged: &str) -> Result<()> {
+    let folder = home.join(number.to_string());
+    if staged.is_empty() {
+        return Ok(());
+    }
+    match fs::rename(home.join(staged), &folder).and_then(|()| artifact::sync_folder(home)) {
+        // Another program was first.
+        Err(_) if folder.exists() => Ok(()),
+        result => result.map_err(|source| Error::Io { path: folder, source }),
+    }
+}
+
+/// Removes a version's folder; nothing happens where it is gone.
+///
+/// # Errors
+/// The disk says no.
+pub(super) fn discard(folder: &Path) -> Result<()> {
+    let version = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // Renamed first: a version that is half deleted must not be found again.
+    let gone = folder.with_file_name(format!(".{version}.removed"));
+    let _ = fs::remove_dir_all(&gone);
+    match fs::rename(folder, &gone).and_then(|()| fs::remove_dir_all(&gone)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { path: folder.to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,233 @@
+//! The store: uploaded files by their content, checkpoints by their job, and room on a full disk.
+//!
+//! Everything lies below one folder, which several machines may share. A file is written beside its
+//! place, made durable and renamed: it is whole or absent. What is stored is named by its SHA-256,
+//! never by a name that a caller chose.
+
+mod space;
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use sha2::{Digest as _, Sha256};
+
+pub use space::Reserve;
+
+/// A file that was sent in part lies about for at most so long.
+const PART_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// A stored file: its content, in effect.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Blob {
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// The folder. All calls may block on files.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    /// Held while a file is found in place and while one is removed: what is wanted again stays.
+    turn: Mutex<()>,
+}
+
+impl Store {
+    /// Opens the folder, and makes it where it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        for folder in ["samples", "checkpoints/jobs"] {
+            fs::create_dir_all(root.join(folder))?;
+        }
+        Ok(Self { root: root.to_owned(), turn: Mutex::default() })
+    }
+
+    /// The folder everything lies in.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Stores what comes, chunk by chunk; nothing stays behind if a chunk is an error.
+    ///
+    /// # Errors
+    /// That of the chunk, or of the disk.
+    pub fn put<B: AsRef<[u8]>, E: From<io::Error>>(
+        &self,
+        chunks: impl IntoIterator<Item = Result<B, E>>,
+    ) -> Result<Blob, E> {
+        let part = Part::create(self.samples().join(format!(".{}", uuid::Uuid::now_v7())))?;
+        let (mut file, mut digest, mut bytes) = (&part.file, Sha256::new(), 0);
+        for chunk in chunks {
+            let chunk = chunk?;
+            digest.update(chunk.as_ref());
+            file.write_all(chunk.as_ref())?;
+            bytes += chunk.as_ref().len() as u64;
+        }
+        let sha256 = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        let blob = Blob { sha256, bytes };
+
+        let place = self.path(&blob.sha256);
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_whole(&place, bytes) {
+            // Younger now, so that it is not removed before the job that wants it is known.
+            File::options().append(true).open(&place)?.set_modified(SystemTime::now())?;
+            return Ok(blob);
+        }
+        drop(turn);
+        part.file.sync_all()?;
+        fs::rename(&part.path, &place)?;
+        File::open(self.samples())?.sync_all()?;
+        Ok(blob)
+    }
+
+    /// Where the file of this SHA-256 lies.
+    pub fn path(&self, sha256: &str) -> PathBuf {
+        self.samples().join(sha256)
+    }
+
+    /// Where a job keeps its state between two attempts.
+    pub fn checkpoint(&self, job: &str) -> PathBuf {
+        self.root.join("checkpoints/jobs").join(format!("{job}.safetensors"))
+    }
+
+    /// Removes files that were stored longer than `age` ago and that no one wants any more. How many.
+    ///
+    /// # Errors
+    /// Those of `is_wanted`, which is asked by SHA-256, or the folder cannot be read.
+    pub fn remove_unwanted<E: From<io::Error>>(
+        &self,
+        age: Duration,
+        mut is_wanted: impl FnMut(&str) -> Result<bool, E>,
+    ) -> Result<usize, E> {
+        let mut removed = 0;
+        for entry in fs::read_dir(self.samples())? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_part = name.starts_with('.');
+            let age = if is_part { PART_AGE } else { age };
+            if !is_older(&entry.path(), age) || (!is_part && is_wanted(&name)?) {
+                continue;
+            }
+            let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            // It may have been sent again since it was asked for.
+            if is_older(&entry.path(), age) && fs::remove_file(entry.path()).is_ok() {
+                removed += 1;
+            }
+            drop(turn);
+        }
+        Ok(removed)
+    }
+
+    /// The jobs that have a checkpoint.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn checkpoints(&self) -> io::Result<Vec<String>> {
+        let mut jobs = Vec::new();
+        for entry in fs::read_dir(self.root.join("checkpoints/jobs"))? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            jobs.extend(name.split_once('.').map(|(job, _)| job.to_owned()));
+        }
+        Ok(jobs)
+    }
+
+    /// Removes what a job kept; nothing happens where it kept nothing.
+    pub fn forget(&self, job: &str) {
+        let checkpoint = self.checkpoint(job);
+        let _ = fs::remove_file(checkpoint.with_extension("part"));
+        let _ = fs::remove_file(checkpoint);
+    }
+
+    fn samples(&self) -> PathBuf {
+        self.root.join("samples")
+    }
+}
+
+/// A file under way; removed when it is dropped before it was renamed.
+struct Part {
+    path: PathBuf,
+    file: File,
+}
+
+impl Part {
+    fn create(path: PathBuf) -> io::Result<Self> {
+        Ok(Self { file: File::create_new(&path)?, path })
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn is_whole(path: &Path, bytes: u64) -> bool {
+    fs::metadata(path).is_ok_and(|about| about.len() == bytes)
+}
+
+fn is_older(path: &Path, age: Duration) -> bool {
+    let modified = fs::metadata(path).and_then(|about| about.modified());
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|since| since >= age))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        (folder, store)
+    }
+
+    fn put(store: &Store, text: &str) -> Blob {
+        store.put::<_, io::Error>(text.as_bytes().chunks(2).map(Ok)).unwrap()
+    }
+
+    fn files(store: &Store) -> usize {
+        fs::read_dir(store.samples()).unwrap().count()
+    }
+
+    #[test]
+    fn content_is_stored_once_under_its_digest() {
+        let (_folder, store) = store();
+        let blob = put(&store, "abc");
+        // The example of FIPS 180-2, appendix B.1.
+        assert_eq!(blob.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!((put(&store, "abc"), files(&store)), (blob.clone(), 1));
+        assert_eq!(fs::read(store.path(&blob.sha256)).unwrap(), b"abc");
+    }
+
+    #[test]
+    fn what_breaks_off_leaves_nothing() {
+        let (_folder, store) = store();
+        let chunks = [Ok("abc"), Err(io::Error::other("gone"))];
+        assert!(store.put(chunks).is_err());
+        assert_eq!(files(&store), 0);
+    }
+
+    #[test]
+    fn a_file_that_was_cut_is_written_anew() {
+        let (_folder, store) = store();
+        let blob = put(&store, "abcdef");
+        fs::write(store.path(&blob.sha256), "abc").unwrap();
+        put(&store, "abcdef");
+        assert_eq!(fs::read(store.path(&blob.sha256)).unwrap(), b"abcdef");
+    }
+
+    #[test]
+    fn only_old_and_unwanted_files_go() {
+        let (_folder, store) = store();
+        let (wanted, other) = (put(&store, "wanted"), put(&store, "other"));
+        let is_wanted = |sha256: &str| Ok::<_, io::Error>(sha256 == wanted.sha256);
+        assert_eq!(store.remove_unwanted(Duration::from_secs(60), is_wanted).unwrap(), 0);
+        assert_eq!(store.remove_unwanted(Duration::ZERO, is_wanted).unwrap(), 1);
+        assert!(store.path(&wanted.sha256).exists() && !store.path(&other.sha256).exists());
+    }
+}

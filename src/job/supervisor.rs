@@ -89,6 +89,13 @@ impl Supervisor {
     }
 }
 
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.begin_stop();
+        self.shared.must_kill.store(true, Ordering::Release);
+    }
+}
+
 impl Shared {
     fn run(&self) {
         let mut failures = 0;

@@ -1,10 +1,12 @@
 //! Jobs from their samples to the version they publish, on SQLite and on Postgres, with real training of a
 //! small model and workers on threads of this process.
 
+mod queueing;
+
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use super::queue::{End, News, Taken, Wanted};
+use super::queue::Taken;
 use super::*;
 use crate::db::testing::on_each;
 use crate::limits::Limits;
@@ -118,15 +120,6 @@ fn on_sites(config: Config, test: impl Fn(Site)) {
     on_each(|db| test(Site::new(&db, config.clone())));
 }
 
-/// A lease that is over at once.
-fn hasty() -> Config {
-    Config { lease_seconds: 0.0, ..Config::default() }
-}
-
-fn wait_for_lease() {
-    std::thread::sleep(Duration::from_millis(120));
-}
-
 #[test]
 fn a_job_ends_in_a_version_that_serves_at_once() {
     on_sites(Config::default(), |site| {
@@ -200,123 +193,6 @@ fn a_worker_that_is_told_to_stop_puts_its_job_back() {
 }
 
 #[test]
-fn jobs_are_taken_in_order_and_each_by_one_worker() {
-    on_sites(Config { queue: 100, ..Config::default() }, |site| {
-        let ids: Vec<String> = (0..24).map(|_| site.submit(1)).collect();
-        let taken = std::sync::Mutex::new(Vec::new());
-        std::thread::scope(|scope| {
-            for worker in 0..4 {
-                let (site, taken) = (&site, &taken);
-                scope.spawn(move || {
-                    while let Some(job) = site.take(&worker.to_string()) {
-                        taken.lock().unwrap().push(job.id);
-                    }
-                });
-            }
-        });
-        let mut taken = taken.into_inner().unwrap();
-        taken.sort();
-        assert_eq!(taken, ids);
-    });
-}
-
-#[test]
-fn a_worker_that_lost_its_lease_changes_nothing() {
-    on_sites(hasty(), |site| {
-        let id = site.submit(1);
-        let lost = site.take("a").unwrap();
-        wait_for_lease();
-        let now = site.take("b").unwrap();
-        assert_eq!((now.id.as_str(), now.fence > lost.fence), (id.as_str(), true));
-        assert_eq!(site.queue().beat(&lost, &News::default()).unwrap(), Wanted::Nothing);
-        assert!(!site.queue().begin(&lost, &Samples::default(), None).unwrap());
-        site.queue().end(&lost, &End::Cancelled).unwrap();
-        assert_eq!(site.status(&id), Status::Validating);
-        assert!(site.queue().begin(&now, &Samples::default(), None).unwrap());
-        assert_eq!(site.queue().beat(&now, &News::default()).unwrap(), Wanted::Work);
-        assert_eq!(site.jobs.get(&id).unwrap().attempt, 2);
-    });
-}
-
-#[test]
-fn who_lost_the_job_cannot_publish_and_who_has_it_can_once() {
-    on_sites(hasty(), |site| {
-        // A version of the same name to publish again, as a training of these samples would.
-        let worker = site.worker();
-        site.over(&site.submit(3));
-        drop(worker);
-        let artifact = site.registry.read(&"sines@1".parse().unwrap()).unwrap();
-        let tar = registry::bundle::write(&artifact).unwrap();
-        let publish = |taken: &Taken| {
-            let right = queue::Right { queue: site.queue(), taken: taken.clone(), last: Arc::default() };
-            let draft = registry::bundle::read(&tar, None).unwrap();
-            site.registry.with_claim(Arc::new(right)).publish(draft, true)
-        };
-        let id = site.submit(1);
-        let lost = site.take("a").unwrap();
-        site.queue().begin(&lost, &Samples::default(), None).unwrap();
-        wait_for_lease();
-        let now = site.take("b").unwrap();
-        site.queue().begin(&now, &Samples::default(), None).unwrap();
-        assert!(matches!(publish(&lost), Err(registry::Error::Lost(_))));
-        assert_eq!(publish(&now).unwrap().version, 2);
-        assert!(matches!(publish(&now), Err(registry::Error::Lost(_))));
-        assert_eq!(site.status(&id), Status::Succeeded);
-        assert_eq!(site.registry.get(&"sines".parse().unwrap()).unwrap().versions, [1, 2]);
-    });
-}
-
-#[test]
-fn a_job_that_ends_every_worker_fails_and_those_behind_it_run() {
-    on_sites(hasty(), |site| {
-        let (poison, next) = (site.submit(1), site.submit(1));
-        for _ in 0..3 {
-            assert_eq!(site.take("a").unwrap().id, poison);
-            site.queue().release("a", "the training process was ended by signal 11").unwrap();
-        }
-        assert_eq!(site.take("a").unwrap().id, next);
-        let job = site.jobs.get(&poison).unwrap();
-        assert_eq!((job.status, job.attempt), (Status::Failed, 3));
-        let detail = job.error.unwrap().detail;
-        assert!(detail.contains("3 attempts") && detail.contains("signal 11"), "{detail}");
-    });
-}
-
-#[test]
-fn a_job_that_moves_on_is_not_poison_however_often_its_worker_is_killed() {
-    on_sites(hasty(), |site| {
-        let id = site.submit(1);
-        for attempt in 1..=12 {
-            // A checkpoint that was written just before the end, and of which no row tells.
-            let taken = site.queue().take("a", &|_| attempt).unwrap().unwrap();
-            assert_eq!(taken.id, id);
-            site.queue().release("a", "killed").unwrap();
-        }
-        for attempt in 13..=20 {
-            let taken = site.queue().take("a", &|_| attempt).unwrap().unwrap();
-            let news = News { saved_step: attempt + 1, ..News::default() };
-            site.queue().beat(&taken, &news).unwrap();
-            site.queue().release("a", "killed").unwrap();
-        }
-        assert_eq!(site.status(&id), Status::Queued);
-    });
-}
-
-#[test]
-fn what_was_asked_of_a_worker_that_is_gone_happens_all_the_same() {
-    on_sites(hasty(), |site| {
-        let ids = [(); 3].map(|()| site.submit(1));
-        let held = [(); 2].map(|()| site.take("a").unwrap());
-        // The lease is over as soon as it is given: these two happen here and now.
-        wait_for_lease();
-        assert_eq!(site.jobs.cancel(&held[0].id).unwrap().status, Status::Cancelled);
-        assert_eq!(site.jobs.pause(&held[1].id).unwrap().status, Status::Paused);
-        assert_eq!(site.take("b").unwrap().id, ids[2]);
-        assert_eq!(site.jobs.resume(&ids[1]).unwrap().status, Status::Queued);
-    });
-}
-
-#[test]
 fn the_same_key_is_the_same_job() {
     on_sites(Config::default(), |site| {
         let mut order = site.order(5);
@@ -383,24 +259,6 @@ fn old_jobs_and_the_files_nobody_needs_go() {
 }
 
 #[test]
-fn a_job_that_found_the_disk_full_rests_until_there_is_room() {
-    on_sites(Config::default(), |site| {
-        let id = site.submit(1);
-        let taken = site.take("a").unwrap();
-        site.queue().end(&taken, &End::DiskFull("no room".into())).unwrap();
-        let job = site.jobs.get(&id).unwrap();
-        assert_eq!((job.status, job.error.unwrap().code.as_str()), (Status::Paused, "disk_full"));
-        site.queue().wake().unwrap();
-        let job = site.jobs.get(&id).unwrap();
-        assert_eq!((job.status, job.error), (Status::Queued, None));
-        // One that a person paused stays where it is.
-        site.jobs.pause(&id).unwrap();
-        site.queue().wake().unwrap();
-        assert_eq!(site.status(&id), Status::Paused);
-    });
-}
-
-#[test]
 fn samples_that_cannot_be_used_fail_the_job_with_a_reason() {
     on_sites(Config::default(), |site| {
         let _worker = site.worker();
@@ -409,27 +267,6 @@ fn samples_that_cannot_be_used_fail_the_job_with_a_reason() {
         assert_eq!((job.status, job.attempt), (Status::Failed, 1));
         let error = job.error.unwrap();
         assert!(error.code == "invalid_input" && error.detail.contains("a.png"), "{error:?}");
-    });
-}
-
-#[test]
-fn a_row_that_is_not_understood_is_passed_over() {
-    on_sites(Config::default(), |site| {
-        let (odd, newer, good) = (site.submit(1), site.submit(1), site.submit(1));
-        site.db
-            .transact(async |conn| {
-                sqlx::query("UPDATE jobs SET name = '../x' WHERE id = $1")
-                    .bind(&odd)
-                    .execute(&mut *conn)
-                    .await?;
-                let sql =
-                    "UPDATE jobs SET config = '{\"name\": \"sines\", \"of_tomorrow\": 1}' WHERE id = $1";
-                sqlx::query(sql).bind(&newer).execute(conn).await?;
-                Ok::<_, Error>(())
-            })
-            .unwrap();
-        assert_eq!(site.take("a").unwrap().id, good);
-        assert_eq!(site.status(&newer), Status::Failed);
     });
 }
 

@@ -160,6 +160,7 @@ fn serve(folder: &Path, port: u16) -> Child {
     let settings = [
         ("JOBS__QUEUE", "1000".to_owned()),
         ("JOBS__CHECKPOINT_SECONDS", CHECKPOINT.to_string()),
+        ("JOBS__NICE", "0".to_owned()),
         ("JOBS__LEASE_SECONDS", "2".to_owned()),
         // More ends than a job that ends its worker would have.
         ("JOBS__ATTEMPTS", "100000".to_owned()),

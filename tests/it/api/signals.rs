@@ -21,7 +21,7 @@ fn table(steps: usize) -> Vec<u8> {
 
 #[test]
 fn a_signal_model_is_trained_and_serves_every_form_of_signal() {
-    let service = Service::start();
+    let service = Service::that_trains();
     let family =
         json!({"signal": {"widths": [8, 8, 8], "encoder_blocks": [0, 0, 0], "decoder_blocks": [0, 0, 0]}});
     let config = json!({"name": "pulse", "family": family, "steps": 4, "crop": 64, "promote": "always"});

@@ -67,11 +67,11 @@ fn an_upload_that_breaks_off_or_is_refused_leaves_no_part_behind() {
     let mut setup = Setup::default();
     setup.limits.upload_bytes = 1 << 20;
     let service = Service::with(setup);
-    refused(send(&service, vec![("a.csv", vec![b'1'; 2 << 20])]), "payload_too_large");
+    refused(send(&service, vec![("a.csv", vec![b'1'; 3 << 19])]), "payload_too_large");
     // Without a stated length, so that the limit is met on the way.
     let body = reqwest::blocking::Body::new(std::io::Read::chain(
         &b"--x\r\ncontent-disposition: form-data; name=\"samples\"; filename=\"a.csv\"\r\n\r\n"[..],
-        std::io::Read::take(std::io::repeat(b'1'), 2 << 20),
+        std::io::Read::take(std::io::repeat(b'1'), 3 << 19),
     ));
     let request = service.request("POST", "/train").header("content-type", "multipart/form-data; boundary=x");
     refused(request.body(body).send().unwrap(), "payload_too_large");
@@ -86,7 +86,7 @@ fn a_config_that_cannot_be_trained_is_refused_before_its_samples_are_taken() {
     let service = Service::start();
     let form = Form::new()
         .text("config", json!({"name": "x", "base": "nowhere"}).to_string())
-        .part("samples", Part::bytes(vec![b'1'; 4 << 20]).file_name("a.csv"));
+        .part("samples", Part::bytes(vec![b'1'; 1 << 19]).file_name("a.csv"));
     refused(service.request("POST", "/train").multipart(form).send().unwrap(), "model_not_found");
     assert_eq!(stored(&service), 0);
 }

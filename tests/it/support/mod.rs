@@ -83,7 +83,8 @@ impl Service {
 
     /// The default service, with a training process beside it.
     pub fn that_trains() -> Self {
-        Self::with(Setup { jobs: job::Config::default(), ..Setup::default() })
+        // Not behind everything else this machine does, so that tests end in their time.
+        Self::with(Setup { jobs: job::Config { nice: 0, ..job::Config::default() }, ..Setup::default() })
     }
 
     /// A service that differs from the default one.

@@ -26,6 +26,9 @@ const CHUNKS: usize = 8;
 /// What is to be trained, and where to tell of it.
 type Ask = (Config, Option<String>);
 
+/// The config and the samples of a JSON body, as files with their names.
+type Parts = (Option<Value>, Vec<(String, Vec<u8>)>);
+
 /// Reads a submission; its samples are in the store then.
 ///
 /// # Errors
@@ -198,7 +201,7 @@ async fn from_json(app: &App, request: Request) -> Result<(Option<Ask>, Vec<File
 }
 
 /// The config and the samples, as files, of a JSON body.
-fn from_object(body: &[u8], limits: &Limits) -> Result<(Option<Value>, Vec<(String, Vec<u8>)>), Problem> {
+fn from_object(body: &[u8], limits: &Limits) -> Result<Parts, Problem> {
     let value: Value =
         serde_json::from_slice(body).map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
     let Value::Object(mut object) = value else {

@@ -82,7 +82,7 @@ pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
 async fn serve(
     config: &Config,
     registry: Arc<Registry>,
-    place: Option<(Db, Arc<Store>)>,
+    place: Option<Place>,
     keys: Keys,
     listener: TcpListener,
 ) -> Result<(), Error> {
@@ -113,9 +113,12 @@ async fn serve(
     Ok(())
 }
 
+/// Where jobs are kept.
+type Place = (Db, Arc<Store>);
+
 /// The models, and where jobs are kept; where the default data folder cannot be made, such as on a read-only
 /// disk, without it.
-fn open_models(config: &Config) -> Result<(Arc<Registry>, Option<(Db, Arc<Store>)>), Error> {
+fn open_models(config: &Config) -> Result<(Arc<Registry>, Option<Place>), Error> {
     let none = || Ok((Arc::new(open_registry(config)?), None));
     match Kept::open(config) {
         Ok(Some(kept)) => Ok((Arc::new(kept.registry), Some((kept.db, kept.store)))),

@@ -216,10 +216,7 @@ impl Registry {
         let Some(db) = &self.shared.rows else {
             discard(&folder)?;
             self.forget_unrowed(name, version, next);
-            return next.map_or_else(
-                || Ok(drop(fs::remove_file(home.join("default")))),
-                |v| write_default(&home, v),
-            );
+            return state_default(&home, next);
         };
         db.transact(async |conn| {
             rows::change(conn, name, version, State::Ready, State::Removing).await?;
@@ -231,7 +228,7 @@ impl Registry {
         discard(&folder)?;
         db.transact(async |conn| rows::change(conn, name, version, State::Removing, State::Removed).await)?;
         self.refresh_all()?;
-        next.map_or_else(|| Ok(drop(fs::remove_file(home.join("default")))), |v| write_default(&home, v))
+        state_default(&home, next)
     }
 
     fn forget_unrowed(&self, name: &Name, version: u32, next: Option<u32>) {
@@ -248,6 +245,18 @@ impl Registry {
 
     fn home(&self, name: &Name) -> Result<PathBuf> {
         self.shared.writable.as_ref().map(|root| root.join(name.as_str())).ok_or(Error::ReadOnly)
+    }
+}
+
+/// States a default, or that there is none.
+fn state_default(home: &Path, default: Option<u32>) -> Result<()> {
+    match default {
+        Some(version) => write_default(home, version),
+        None => {
+            // It only tells people of a version that is gone.
+            let _ = fs::remove_file(home.join("default"));
+            Ok(())
+        }
     }
 }
 

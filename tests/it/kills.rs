@@ -84,7 +84,7 @@ impl Service {
     }
 
     fn kill_worker(&self) -> bool {
-        self.worker().is_some_and(|pid| kill(pid))
+        self.worker().is_some_and(kill)
     }
 
     fn kill_service(&mut self) {

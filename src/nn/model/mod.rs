@@ -82,7 +82,6 @@ pub struct Rebuilt {
 
 /// A network with its weights.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each loaded model, not many")]
 pub enum Model {
     /// Images of any size.
     Pyramid(Scales),

@@ -99,6 +99,16 @@ fn watch(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> 
 
 /// Yields to those who serve: in time, and in memory, where this process goes first if there is too little.
 fn be_modest(nice: u8) {
+    // A nice thread still keeps its core until its slice is over when another one wakes; an idle one does not.
+    #[cfg(target_os = "linux")]
+    if nice >= 19 {
+        use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let this = thread_priority::thread_native_id();
+        if let Err(error) = thread_priority::set_thread_priority_and_policy(this, ThreadPriority::Min, idle) {
+            tracing::warn!(?error, "training is nice, but not idle");
+        }
+    }
     #[cfg(unix)]
     if let Err(error) = rustix::process::setpriority_process(None, nice.min(19).into()) {
         tracing::warn!(%error, "training keeps the priority of serving");

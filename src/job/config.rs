@@ -10,7 +10,8 @@ pub struct Config {
     pub workers: usize,
     /// Cores for a training process of this machine; when absent, all but a quarter, at least 1.
     pub threads: Option<usize>,
-    /// Niceness of training, 0 (as urgent as serving) to 19; of no effect outside Unix.
+    /// Niceness of training, 0 (as urgent as serving) to 19, which on Linux means that it has what nobody else
+    /// wants; of no effect outside Unix.
     pub nice: u8,
     /// Jobs that may wait beside the one that runs; one more is refused with 429.
     pub queue: usize,

@@ -65,13 +65,14 @@ fn archives_that_leave_their_place_are_refused_by_name_before_there_is_a_job() {
 #[test]
 fn an_upload_that_breaks_off_or_is_refused_leaves_no_part_behind() {
     let mut setup = Setup::default();
-    setup.limits.upload_bytes = 1 << 20;
+    // What is beyond it is small enough to be heard out, so that the answer is seen.
+    setup.limits.upload_bytes = 600_000;
     let service = Service::with(setup);
-    refused(send(&service, vec![("a.csv", vec![b'1'; 3 << 19])]), "payload_too_large");
+    refused(send(&service, vec![("a.csv", vec![b'1'; 1_000_000])]), "payload_too_large");
     // Without a stated length, so that the limit is met on the way.
     let body = reqwest::blocking::Body::new(std::io::Read::chain(
         &b"--x\r\ncontent-disposition: form-data; name=\"samples\"; filename=\"a.csv\"\r\n\r\n"[..],
-        std::io::Read::take(std::io::repeat(b'1'), 3 << 19),
+        std::io::Read::take(std::io::repeat(b'1'), 1_000_000),
     ));
     let request = service.request("POST", "/train").header("content-type", "multipart/form-data; boundary=x");
     refused(request.body(body).send().unwrap(), "payload_too_large");

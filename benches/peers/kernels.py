@@ -24,6 +24,7 @@ PARSER.add_argument("--rounds", type=int, default=15)
 PARSER.add_argument("--only", default="", help="run only cases whose name contains this")
 PARSER.add_argument("--no-candle", action="store_true", help="leave out candle's own kernels, which are slow")
 PARSER.add_argument("--cpu-time", action="store_true", help="one thread, CPU time: for a machine with neighbours")
+PARSER.add_argument("--allocator", choices=["mimalloc", "system"], default="mimalloc", help="of Limpid and candle")
 PARSER.add_argument("--avx2", action="store_true", help="hold every contender to AVX2")
 ARGS = PARSER.parse_args()
 
@@ -124,7 +125,7 @@ class Rust:
         lines = subprocess.run(build, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
         messages = (json.loads(line) for line in lines if line.startswith("{"))
         paths = [m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "peers"]
-        env = {**os.environ, **SETTINGS}
+        env = {**os.environ, **SETTINGS, "ALLOCATOR": ARGS.allocator}
         self.process = subprocess.Popen(paths, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, command):
@@ -212,6 +213,8 @@ def main():
         if ARGS.only in case[0]:
             times[case[0]] = measure(rust, *case[:4])
             show(case[0], times[case[0]], case[4], peak)
+    resident, most = rust.ask("memory")
+    print(f"Limpid's process, all networks kept: {resident:.0f} MiB resident at rest, {most:.0f} at most")
     print(json.dumps(ratios(times)))
 
 

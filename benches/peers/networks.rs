@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::{AdamW, Optimizer, VarBuilder, VarMap};
 use limpid::nn::layer::Conv2d;
-use limpid::nn::model::{Pyramid, PyramidConfig};
+use limpid::nn::model::{PyramidConfig, Scales};
 use limpid::nn::op::{self, Activation};
 
 /// One network with its input, ready to run forward or to take a training step.
@@ -128,14 +128,14 @@ impl Plain {
 /// The bundled `pyramid` in its default sizes, both results.
 struct Bundled {
     config: PyramidConfig,
-    pyramid: Pyramid,
+    pyramid: Scales,
     plain: Plain,
 }
 
 impl Bundled {
     fn new(vb: VarBuilder<'static>) -> Result<Self> {
         let config = PyramidConfig::default();
-        let pyramid = Pyramid::new(&config, vb.clone())?;
+        let pyramid = Scales::new(&config.sizes(), vb.clone())?;
         Ok(Self { config, pyramid, plain: Plain(vb) })
     }
 }

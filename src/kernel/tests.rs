@@ -55,6 +55,8 @@ fn grid() -> Vec<Conv> {
         grid.push(conv(1, c_in, c_out, (9, 41), (3, 1)));
     }
     for (c_in, c_out) in [(64, 64), (96, 96), (16, 128), (128, 32), (40, 72)] {
+        grid.push(conv(1, c_in, c_out, (14, 14), (3, 3)));
+        grid.push(conv(1, c_in, c_out, (8, 8), (1, 1)));
         grid.push(conv(2, c_in, c_out, (18, 21), (3, 3)));
         grid.push(conv(3, c_in, c_out, (16, 32), (3, 3)));
         grid.push(conv(5, c_in, c_out, (8, 8), (3, 3)));
@@ -149,6 +151,12 @@ fn bits_do_not_depend_on_the_number_of_threads() {
         conv(3, 64, 64, (32, 32), (3, 3)),
         conv(16, 32, 64, (8, 8), (3, 3)),
         conv(2, 16, 24, (1, 900), (1, 3)),
+        // Single small images, whose output channels threads share.
+        conv(1, 64, 64, (14, 14), (3, 3)),
+        conv(1, 96, 72, (8, 8), (3, 3)),
+        conv(1, 4, 64, (14, 14), (3, 3)),
+        conv(1, 64, 4, (14, 14), (3, 3)),
+        conv(1, 96, 200, (8, 8), (1, 1)),
     ];
     for conv in shapes {
         let (x, weight) = (noise(conv.input_len(), 1), noise(conv.weight_len(), 2));

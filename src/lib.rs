@@ -25,6 +25,7 @@
 //! | 2 substrate | [`nn`], [`store`], [`db`] | tensors; bytes by key; rows |
 //! | 3 data | [`dataset`], [`registry`] | turn stored bytes into samples and models |
 //! | 4 inference | [`infer`] | one model, one sample, synchronous |
+//! | beside | [`telemetry`] | count, for floor 5 and up |
 //! | 5 work | [`train`], [`engine`] | long computing; scheduling |
 //! | 6 jobs | [`job`] | life cycle of training |
 //! | 7 face | [`api`] | speak HTTP |
@@ -53,6 +54,9 @@ pub mod registry;
 
 // floor 4: inference
 pub mod infer;
+
+// beside the floors
+pub mod telemetry;
 
 // floor 5: work
 pub mod engine;

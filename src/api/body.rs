@@ -8,10 +8,13 @@ use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Query, Reques
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use futures_util::StreamExt as _;
 use tokio::time::timeout;
+
 
 use super::error::{Code, Problem};
 use super::state::App;
+use crate::engine::Held;
 
 /// The most that is read of a body whose answer is clear already.
 const DISCARD_BYTES: usize = 1 << 20;
@@ -24,6 +27,8 @@ pub(super) struct Received {
     pub(super) head: Parts,
     /// The body.
     pub(super) body: Bytes,
+    /// Its bytes, counted as long as this is kept.
+    pub(super) held: Option<Held>,
 }
 
 impl Received {
@@ -40,8 +45,8 @@ impl Received {
             let detail = "Content-Encoding is not read here; send the body as it is";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
-        let body = gather(body, &head.headers, limit, app.config().body_time(false)).await?;
-        Ok(Self { head, body })
+        let (body, held) = gather(app, body, &head.headers, limit, app.config().body_time(false)).await?;
+        Ok(Self { head, body, held: Some(held) })
     }
 
     /// The query as pairs, in order.
@@ -118,27 +123,64 @@ pub(super) fn too_large(limit: usize, actual: usize) -> Problem {
     Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, actual as u64)
 }
 
-async fn gather(body: Body, headers: &HeaderMap, limit: usize, time: Duration) -> Result<Bytes, Problem> {
+async fn gather(
+    app: &App,
+    body: Body,
+    headers: &HeaderMap,
+    limit: usize,
+    time: Duration,
+) -> Result<(Bytes, Held), Problem> {
     let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if let Some(actual) = stated.filter(|&actual| actual > limit) {
         discard(body).await;
         return Err(too_large(limit, actual));
     }
-    let read = timeout(time, axum::body::to_bytes(body, limit)).await;
-    let read = read.map_err(|_| {
+    timeout(time, read_all(app, body, stated, limit)).await.map_err(|_| {
         let detail = format!("the body did not arrive within {} s", time.as_secs());
         Problem::new(Code::DeadlineExceeded, detail)
-    })?;
-    read.map_err(|error| {
-        use std::error::Error as _;
-        // axum wraps the limit's error; any other is a body that broke off.
-        let is_limit = error.source().is_some_and(|source| source.to_string().contains("length limit"));
-        if is_limit {
-            too_large(limit, limit + 1)
-        } else {
-            Problem::invalid(format!("the body broke off: {error}"))
+    })?
+}
+
+/// Reads a body chunk by chunk; its bytes are counted as they come, since a length that is stated costs nothing.
+async fn read_all(
+    app: &App,
+    body: Body,
+    stated: Option<usize>,
+    limit: usize,
+) -> Result<(Bytes, Held), Problem> {
+    let mut held = app.engine().hold(0)?;
+    let mut chunks = body.into_data_stream();
+    let mut next = async || match chunks.next().await {
+        Some(Ok(chunk)) => Ok(Some(chunk)),
+        Some(Err(error)) => Err(Problem::invalid(format!("the body broke off: {error}"))),
+        None => Ok(None),
+    };
+    let Some(first) = next().await? else { return Ok((Bytes::new(), held)) };
+    held.grow(first.len())?;
+    // A small body is one chunk, and needs no copy.
+    if stated == Some(first.len()) {
+        return Ok((first, held));
+    }
+    let mut whole = Vec::new();
+    let mut chunk = first;
+    loop {
+        if whole.len() + chunk.len() > limit {
+            return Err(too_large(limit, whole.len() + chunk.len()));
         }
-    })
+        if whole.capacity() - whole.len() < chunk.len() {
+            // Of what is stated, never more than what came already: the rest may never come.
+            let more = stated.map_or(0, |all| all.saturating_sub(whole.len()));
+            whole.reserve_exact(more.min(whole.len().max(1 << 20)).max(chunk.len()));
+        }
+        whole.extend_from_slice(&chunk);
+        match next().await? {
+            Some(more) => {
+                held.grow(more.len())?;
+                chunk = more;
+            }
+            None => return Ok((whole.into(), held)),
+        }
+    }
 }
 
 /// Refuses a query on a route that takes none.

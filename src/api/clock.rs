@@ -8,6 +8,10 @@ use serde_json::{Map, Value};
 use super::writing::round;
 use crate::engine::Done;
 
+/// When a request is given up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(pub(super) Instant);
+
 /// How long each stage of a request took. Stages that come more than once are summed.
 #[derive(Debug, Clone)]
 pub(super) struct Times {

@@ -67,6 +67,7 @@ impl From<engine::Error> for Problem {
                 Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, actual as u64)
             }
             engine::Error::Panicked(cause) => Problem::internal(cause),
+            engine::Error::Deadline => Problem::new(Code::DeadlineExceeded, detail),
             engine::Error::Draining => Problem::new(Code::Draining, detail),
             engine::Error::Registry(error) => error.into(),
             engine::Error::Infer(error) => error.into(),

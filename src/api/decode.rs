@@ -14,7 +14,7 @@ use super::state::App;
 use super::writing::{About, Output, Payload, Style};
 use crate::codec::{Format, Layout};
 use crate::name::{ModelId, ModelRef};
-use crate::sample::{Kind, Shape};
+use crate::sample::{Depth, Kind, Shape};
 
 /// Samples from latents.
 ///
@@ -24,7 +24,7 @@ use crate::sample::{Kind, Shape};
     post,
     path = "/decode",
     tag = "operations",
-    params(super::spec::DecodeParams),
+    params(super::spec::DecodeParams, super::spec::TimeoutHeader),
     request_body(
         description = "One latent, or several as JSON `samples` or form files.",
         content(
@@ -47,14 +47,14 @@ pub(super) async fn decode(
     let (parts, limits) = (std::mem::take(&mut call.parts), app.limits().clone());
     let read =
         move || parts.into_iter().map(|part| read_latent(part, &limits)).collect::<Result<Vec<_>, _>>();
-    let latents = app.compute(0, read).await?;
+    let latents = app.compute(&call.ticket, 0, read).await?;
     call.times.lap("read");
 
     let (mut groups, mut about) = (Vec::new(), Vec::new());
     for (name, made_by, latent) in latents {
         let session = maker(&app, call.params.model.as_ref(), &made_by).await?;
         let wrap = wrap_for(latent.shape, call.form);
-        let done = app.engine().decode(&session, latent).await?;
+        let done = call.ticket.decode(&session, latent, Depth::F32).await?;
         groups.push(Group { name, wrap, samples: vec![call.times.take(done)] });
         about.push(About::of(&session));
     }
@@ -63,7 +63,7 @@ pub(super) async fn decode(
         let payload = Payload::Samples(group.wrap, group.samples);
         Output { name: group.name, payload, about: vec![about] }
     });
-    respond(&app, style, outputs.collect(), id, call.times).await
+    respond(&app, &call.ticket, style, outputs.collect(), id, call.times).await
 }
 
 /// The model that made a latent, with the very weights it was made with.

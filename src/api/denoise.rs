@@ -2,6 +2,7 @@
 
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
+use futures_util::future::try_join_all;
 
 use super::error::Problem;
 use super::observe::RequestId;
@@ -10,6 +11,7 @@ use super::params::DENOISE;
 use super::spec::{Denoised, Failures, SampleBody, SampleForm};
 use super::state::App;
 use super::writing::{About, Output, Payload, Style};
+use crate::sample::Sample;
 
 /// Clean samples.
 ///
@@ -19,7 +21,7 @@ use super::writing::{About, Output, Payload, Style};
     post,
     path = "/denoise",
     tag = "operations",
-    params(super::spec::DenoiseParams, super::spec::TensorHeaders),
+    params(super::spec::DenoiseParams, super::spec::TimeoutHeader, super::spec::TensorHeaders),
     request_body(
         description = "One sample, or several as JSON `samples` or form files.",
         content(
@@ -51,16 +53,22 @@ pub(super) async fn denoise(
 
     let mut outputs = Vec::with_capacity(groups.len());
     for group in groups {
-        let (mut clean, mut about) = (Vec::new(), Vec::new());
-        for sample in group.samples {
+        let (depth, options) = (style.depth_of(&group.wrap), call.params.options);
+        // All at once: small ones of one shape go through the model together.
+        let one = async |sample: Sample| {
             let session = model_for(&app, named.as_ref(), sample.shape()).await?;
-            let done = app.engine().denoise(&session, sample, call.params.options).await?;
+            let done = call.ticket.denoise(&session, sample, options, depth).await?;
+            Ok::<_, Problem>((session, done))
+        };
+        let all = try_join_all(group.samples.into_iter().map(one)).await?;
+        let (mut clean, mut about) = (Vec::new(), Vec::new());
+        for (session, done) in all {
             let denoised = call.times.take(done);
-            let (sigma, familiarity) = (Some(denoised.sigma), denoised.familiarity);
-            about.push(About { sigma, familiarity, ..About::of(&session) });
+            let (sigmas, familiarity) = (denoised.sigmas, denoised.familiarity);
+            about.push(About { sigma: Some(denoised.sigma), sigmas, familiarity, ..About::of(&session) });
             clean.push(denoised.sample);
         }
         outputs.push(Output { name: group.name, payload: Payload::Samples(group.wrap, clean), about });
     }
-    respond(&app, style, outputs, id, call.times).await
+    respond(&app, &call.ticket, style, outputs, id, call.times).await
 }

@@ -19,7 +19,7 @@ use super::writing::{About, Output, Payload, Style};
     post,
     path = "/encode",
     tag = "operations",
-    params(super::spec::EncodeParams, super::spec::TensorHeaders),
+    params(super::spec::EncodeParams, super::spec::TimeoutHeader, super::spec::TensorHeaders),
     request_body(
         description = "One sample, or several as JSON `samples` or form files.",
         content(
@@ -49,11 +49,11 @@ pub(super) async fn encode(
     for group in groups {
         for sample in group.samples {
             let session = model_for(&app, named.as_ref(), sample.shape()).await?;
-            let done = app.engine().encode(&session, sample, call.params.options.ratio).await?;
+            let done = call.ticket.encode(&session, sample, call.params.options.ratio).await?;
             let payload = Payload::Latent(session.id().clone(), call.times.take(done));
             let about = vec![About::of(&session)];
             outputs.push(Output { name: group.name.clone(), payload, about });
         }
     }
-    respond(&app, style, outputs, id, call.times).await
+    respond(&app, &call.ticket, style, outputs, id, call.times).await
 }

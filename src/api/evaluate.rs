@@ -15,9 +15,10 @@ use super::spec::{Failures, SampleItem};
 use super::state::App;
 use super::writing::round;
 use crate::codec::write_latent;
+use crate::engine::Ticket;
 use crate::infer::{Options, Session};
 use crate::quality;
-use crate::sample::{Kind, Latent, Sample};
+use crate::sample::{Depth, Kind, Latent, Sample};
 
 /// How well a model does.
 #[derive(Debug, Serialize, ToSchema)]
@@ -146,7 +147,7 @@ struct EvaluateForm {
     post,
     path = "/evaluate",
     tag = "operations",
-    params(super::spec::EvaluateParams, super::spec::TensorHeaders),
+    params(super::spec::EvaluateParams, super::spec::TimeoutHeader, super::spec::TensorHeaders),
     request_body(description = "Samples, or pairs of noisy and clean ones.", content(
         ("image/png"), ("image/jpeg"), ("image/tiff"), ("image/webp"), ("image/x-portable-anymap"),
         ("application/x-npy"), ("application/octet-stream"),
@@ -187,7 +188,7 @@ pub(super) async fn evaluate(
             return Err(Problem::new(Code::ShapeMismatch, detail));
         }
         let session = model_for(&app, named.as_ref(), input.shape()).await?;
-        samples.push(measure(&app, &session, input, clean, call.params.options).await?);
+        samples.push(measure(&app, &call.ticket, &session, input, clean, call.params.options).await?);
     }
     Ok(Json(Report { samples, request_id: id.0 }))
 }
@@ -195,16 +196,17 @@ pub(super) async fn evaluate(
 /// Runs the model over one sample and holds the results against it.
 async fn measure(
     app: &App,
+    ticket: &Ticket,
     session: &Arc<Session>,
     input: Sample,
     clean: Option<Sample>,
     options: Options,
 ) -> Result<Entry, Problem> {
-    let latent = app.engine().encode(session, input.clone(), options.ratio).await?.value;
-    let strict = app.engine().decode(session, latent.clone()).await?.value;
-    let full = app.engine().denoise(session, input.clone(), options).await?.value;
+    let latent = ticket.encode(session, input.clone(), options.ratio).await?.value;
+    let strict = ticket.decode(session, latent.clone(), Depth::F32).await?.value;
+    let full = ticket.denoise(session, input.clone(), options, Depth::F32).await?.value;
     let (model, bytes) = (session.id().clone(), session.working_bytes(input.shape()));
-    app.compute(bytes, move || {
+    app.compute(ticket, bytes, move || {
         let file = write_latent(&model, &latent).len();
         let to_clean = |sample: &Sample| clean.as_ref().map(|clean| Likeness::of(clean, sample));
         let (noisy_to_clean, output_to_clean) = (to_clean(&input), to_clean(&full.sample));

@@ -4,7 +4,9 @@ use axum::body::Bytes;
 use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 
-use crate::codec::{DType, Format};
+use crate::codec::{self, DType, Format};
+use crate::engine::Ticket;
+use crate::limits::Limits;
 
 use super::body::{Received, form_problem};
 use super::error::{Code, Problem};
@@ -70,7 +72,12 @@ impl Content {
     ///
     /// # Errors
     /// 415 for media types that are not spoken, 400 for all else that cannot be read.
-    pub(super) async fn extract(app: &App, received: Received, roles: &[&str]) -> Result<Self, Problem> {
+    pub(super) async fn extract(
+        app: &App,
+        ticket: &Ticket,
+        received: Received,
+        roles: &[&str],
+    ) -> Result<Self, Problem> {
         let query = received.query()?;
         if received.body.is_empty() {
             return Err(Problem::invalid("the body is empty; send a sample"));
@@ -83,7 +90,7 @@ impl Content {
                 let fields_of_roles: Vec<String> = roles.iter().map(|&role| role.to_owned()).collect();
                 // Parsed JSON takes up to 16 times its text.
                 let bytes = body.len().saturating_mul(16);
-                app.compute(bytes, move || from_json(&body, &fields_of_roles)).await?
+                app.compute(ticket, bytes, move || from_json(&body, &fields_of_roles)).await?
             }
             _ => from_file(&media_type, &received)?,
         };
@@ -96,15 +103,30 @@ impl Content {
         content.fields.splice(0..0, query);
         Ok(content)
     }
+}
 
-    /// How many bytes the parts have together.
-    pub(super) fn bytes(&self) -> usize {
-        let of = |part: &Part| match &part.source {
-            Source::File(_, bytes) | Source::Raw(_, _, bytes) => bytes.len(),
-            Source::Value(Value::String(text)) => text.len(),
-            Source::Value(_) => 0,
+impl Part {
+    /// Bytes of memory that reading it takes at most, as far as that can be told without reading it.
+    ///
+    /// # Errors
+    /// A file that is no image of its kind, or a size over the limits.
+    pub(super) fn bytes_to_read(&self, limits: &Limits) -> Result<usize, Problem> {
+        let read = match &self.source {
+            // As they come out of the decoder, and as a sample.
+            Source::File(format, bytes) if format.is_image() => {
+                codec::decoded_bytes(bytes, Some(*format), limits)
+                    .map_err(|e| Problem::from(e).under(&self.pointer))?
+                    .saturating_mul(2)
+            }
+            // Numbers become floats, text shrinks.
+            Source::File(_, bytes) | Source::Raw(_, _, bytes) => bytes.len().saturating_mul(4),
+            // Base64 of a file that unpacks to several times its size: the codec checks what it states.
+            Source::Value(value) => value.as_object().map_or(0, |object| {
+                let texts = object.values().filter_map(Value::as_str).map(str::len);
+                texts.sum::<usize>().saturating_mul(4)
+            }),
         };
-        self.parts.iter().map(of).sum()
+        Ok(read)
     }
 }
 

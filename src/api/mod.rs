@@ -18,6 +18,7 @@ mod evaluate;
 mod events;
 mod extract;
 mod health;
+mod metrics;
 mod models;
 mod negotiate;
 mod observe;
@@ -34,7 +35,7 @@ mod writing;
 
 pub mod keys;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
@@ -53,6 +54,7 @@ pub use serve::{Error as ServeError, serve, serve_on};
 pub use state::App;
 
 use auth::Gate;
+use clock::Deadline;
 use keys::Scope;
 
 /// The head of the contract.
@@ -98,6 +100,7 @@ fn infer() -> OpenApiRouter<App> {
         .routes(routes!(models::get))
         .routes(routes!(models::card))
         .routes(routes!(artifact::export))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(about::limits))
         .routes(routes!(about::version))
         .routes(routes!(about::openapi_yaml))
@@ -169,15 +172,35 @@ async fn unknown_method(request: Request) -> Problem {
     Problem::new(Code::MethodNotAllowed, format!("this route does not take {method}; see the header Allow"))
 }
 
-/// Ends requests that take longer than `request_seconds`. An upload has its own time for its body.
-async fn deadline(State(app): State<App>, request: Request, next: Next) -> Response {
+/// The header by which a caller says how long the answer is of use.
+const TIMEOUT: &str = "x-request-timeout-ms";
+
+/// Ends requests that take longer than `request_seconds`, or than the caller has time; their work is given up. An upload
+/// has its own time for its body.
+async fn deadline(State(app): State<App>, mut request: Request, next: Next) -> Response {
     use axum::response::IntoResponse as _;
     let is_upload = request.method() == Method::POST && request.uri().path() == "/train";
     let upload = if is_upload { app.config().upload_seconds } else { 0 };
-    let time = Duration::from_secs(app.config().request_seconds.saturating_add(upload));
+    let most = Duration::from_secs(app.config().request_seconds.saturating_add(upload));
+    let wanted = match request.headers().get(TIMEOUT).map(|value| wanted_time(value)) {
+        Some(Err(problem)) => return problem.into_response(),
+        Some(Ok(time)) => Some(time),
+        None => None,
+    };
+    let time = wanted.map_or(most, |wanted| wanted.min(most));
+    request.extensions_mut().insert(Deadline(Instant::now() + time));
     tokio::time::timeout(time, next.run(request)).await.unwrap_or_else(|_| {
-        let detail = format!("the request took longer than {} s; its work was given up", time.as_secs());
+        let whose = if time == most { "this service" } else { "X-Request-Timeout-Ms" };
+        let ms = time.as_millis();
+        let detail = format!("the request took longer than the {ms} ms that {whose} gives it; its work was given up");
         Problem::new(Code::DeadlineExceeded, detail).into_response()
+    })
+}
+
+fn wanted_time(value: &HeaderValue) -> Result<Duration, Problem> {
+    let ms = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).filter(|ms| *ms > 0);
+    ms.map(Duration::from_millis).ok_or_else(|| {
+        Problem::invalid("X-Request-Timeout-Ms: expected a whole number of milliseconds, 1 or more")
     })
 }
 
@@ -189,11 +212,11 @@ fn cors(config: &Config) -> CorsLayer {
     }
     let names =
         |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
-    let own = ["x-api-key", "x-request-id", "x-tensor-shape", "x-tensor-dtype"];
+    let own = ["x-api-key", TIMEOUT, "x-request-id", "x-tensor-shape", "x-tensor-dtype"];
     let mut allowed = names(&own);
     allowed.extend([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, header::IF_MATCH]);
-    let mut exposed = names(&own[1..]);
-    exposed.extend(names(&["x-model", "x-noise-sigma", "x-familiarity", "server-timing"]));
+    let mut exposed = names(&own[2..]);
+    exposed.extend(names(&["x-model", "x-noise-sigma", "x-noise-sigmas", "x-familiarity", "server-timing"]));
     exposed.extend([header::ETAG, header::LOCATION, header::RETRY_AFTER, header::CONTENT_DISPOSITION]);
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))

@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::CONNECTION;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use super::error::Problem;
+use crate::telemetry;
 
 /// The header that carries it both ways.
 pub(super) const REQUEST_ID: &str = "x-request-id";
@@ -36,21 +37,28 @@ impl RequestId {
 pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
+    let method = request.method().as_str().to_owned();
     let span = tracing::info_span!(
         "request",
         id = %id.0,
         method = %request.method(),
-        route,
+        route = %route,
         key = Empty,
         status = Empty,
         duration_ms = Empty,
     );
     request.extensions_mut().insert(id.clone());
     let started = Instant::now();
+    let _active = telemetry::Active::begin();
     let response = dress(next.run(request).instrument(span.clone()).await, &id);
 
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
-    span.record("status", response.status().as_u16());
+    let status = response.status();
+    telemetry::answered(&method, &route, status.as_u16(), started.elapsed());
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        telemetry::refused("queue_full");
+    }
+    span.record("status", status.as_u16());
     span.record("duration_ms", duration_ms);
     let _entered = span.enter();
     if response.status().is_server_error() {

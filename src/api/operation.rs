@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::response::Response;
 
-use super::body::Received;
-use super::clock::Times;
+use super::body::{Received, discard};
+use super::clock::{Deadline, Times};
 use super::error::Problem;
 use super::extract::{Content, Form, Part};
 use super::negotiate::Accept;
@@ -16,6 +16,7 @@ use super::reading::Group;
 use super::state::App;
 use super::writing::{About, Output, Style};
 use crate::codec::SampleSpec;
+use crate::engine::{Held, Ticket};
 use crate::infer::Session;
 use crate::sample::Shape;
 
@@ -26,7 +27,10 @@ pub(super) struct Call {
     pub(super) params: Params,
     pub(super) form: Form,
     pub(super) parts: Vec<Part>,
-    bytes: usize,
+    /// The right to have work done for it.
+    pub(super) ticket: Ticket,
+    /// The bytes of the body, counted until its samples are read.
+    held: Option<Held>,
 }
 
 impl Call {
@@ -42,11 +46,18 @@ impl Call {
     ) -> Result<Self, Problem> {
         let times = Times::start();
         let accept = Accept::of(request.headers());
-        let received = Received::read(app, request).await?;
-        let content = Content::extract(app, received, roles).await?;
+        let deadline = request.extensions().get::<Deadline>().map(|deadline| deadline.0);
+        // A request that would be refused is refused before its body costs anything.
+        if let Err(error) = app.engine().peek() {
+            discard(request.into_body()).await;
+            return Err(error.into());
+        }
+        let mut received = Received::read(app, request).await?;
+        let ticket = app.engine().admit(deadline)?;
+        let held = received.held.take();
+        let content = Content::extract(app, &ticket, received, roles).await?;
         let params = Params::parse(&content.fields, known)?;
-        let bytes = content.bytes();
-        Ok(Self { times, accept, params, form: content.form, parts: content.parts, bytes })
+        Ok(Self { times, accept, params, form: content.form, parts: content.parts, ticket, held })
     }
 
     /// The model that was named, if one was.
@@ -73,12 +84,13 @@ impl Call {
         let spec = model.map(|session| spec(session));
         let limits = app.limits().clone();
         let most = limits.samples;
+        let bytes = parts.iter().map(|part| part.bytes_to_read(&limits)).sum::<Result<usize, _>>()?;
         let read = move || {
             let groups = parts.into_iter().map(|part| Group::read(part, spec.as_ref(), &limits));
             groups.collect::<Result<Vec<_>, _>>()
         };
-        // Files unpack to several times their size; what they state is checked before that by the codec.
-        let groups = app.compute(self.bytes.saturating_mul(4), read).await?;
+        let groups = app.compute(&self.ticket, bytes, read).await?;
+        self.held = None;
         let count: usize = groups.iter().map(|group| group.samples.len()).sum();
         if count > most {
             let detail = format!("{count} samples in one request, the limit is {most}; send them in several");
@@ -115,7 +127,7 @@ pub(super) async fn model_for(
 impl About {
     /// What is known of a sample before it is computed.
     pub(super) fn of(session: &Session) -> Self {
-        Self { model: session.id().to_string(), sigma: None, familiarity: None }
+        Self { model: session.id().to_string(), sigma: None, sigmas: Vec::new(), familiarity: None }
     }
 }
 
@@ -125,11 +137,13 @@ impl About {
 /// A result cannot be held by the format.
 pub(super) async fn respond(
     app: &App,
+    ticket: &Ticket,
     style: Style,
     outputs: Vec<Output>,
     RequestId(id): RequestId,
     times: Times,
 ) -> Result<Response, Problem> {
-    let bytes = outputs.iter().map(|output| output.payload.numbers()).sum::<usize>().saturating_mul(4);
-    app.compute(bytes, move || style.write(outputs, &id, times)).await
+    // The results, and a file of about their size.
+    let bytes = outputs.iter().map(|output| output.payload.bytes()).sum::<usize>().saturating_mul(2);
+    app.compute(ticket, bytes, move || style.write(outputs, &id, times)).await
 }

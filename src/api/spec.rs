@@ -130,6 +130,16 @@ pub(super) struct TensorHeaders {
     dtype: Option<String>,
 }
 
+/// How long the caller waits.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes a header; it is read by `deadline`")]
+pub(super) struct TimeoutHeader {
+    /// Milliseconds from here on after which the answer is of no use: queue and work are given up, 504.
+    #[param(rename = "X-Request-Timeout-Ms", minimum = 1, example = 2000)]
+    timeout: Option<u64>,
+}
+
 /// Which path a sample takes.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
@@ -339,6 +349,7 @@ const REPLY_HEADERS: &[(&str, &str, Type)] = &[
     ("X-Request-Id", "The caller's id, or a new one.", Type::String),
     ("X-Model", "The version that answered, as name@version.", Type::String),
     ("X-Noise-Sigma", "Estimated noise, 0..255 for images; a list for several samples.", Type::String),
+    ("X-Noise-Sigmas", "The same for each channel, with spaces between them.", Type::String),
     ("X-Familiarity", "How like the training data, 0..1; absent for models that do not know.", Type::String),
     ("Server-Timing", "Milliseconds: queue, read, infer, write.", Type::String),
 ];
@@ -358,7 +369,7 @@ const SAMPLE_FORMATS: &[Format] = &[
 impl IntoResponses for Denoised {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let one = json!({
-            "image": "iVBORw0KGgo...", "model": "photo-gray@1", "sigma": 24.7, "familiarity": 0.83,
+            "image": "iVBORw0KGgo...", "model": "photo-gray@1", "sigma": 24.7, "sigmas": [24.7], "familiarity": 0.83,
             "request_id": "0199c1a8-6f7e-7d3a-b3f1-3f6a2f3b9d10",
             "timing": {"queue_ms": 0.1, "read_ms": 2.4, "infer_ms": 31.0, "write_ms": 5.2}
         });

@@ -45,8 +45,10 @@ pub(super) enum Payload {
 pub(super) struct About {
     /// `name@version`.
     pub(super) model: String,
-    /// Estimated noise.
+    /// Estimated noise: the mean of all channels.
     pub(super) sigma: Option<f32>,
+    /// That of each channel.
+    pub(super) sigmas: Vec<f32>,
     /// How like the training data it is.
     pub(super) familiarity: Option<f32>,
 }
@@ -125,6 +127,23 @@ impl Style {
             _ => several(accept, form)?,
         };
         Ok(Self { shape, format: None, depth: None })
+    }
+
+    /// How fine results that came in `wrap` need to be: no finer than the numbers of the file they go into.
+    pub(super) fn depth_of(self, wrap: &Wrap) -> Depth {
+        let format = match self.shape {
+            Whole::Bare(format) => format,
+            _ => self.format.unwrap_or_else(|| wrap.format()),
+        };
+        if !format.is_image() {
+            return Depth::F32;
+        }
+        let own = match wrap {
+            Wrap::Pictures(carriers) => carriers[0].depth,
+            Wrap::Array(layout, _) => depth_of(layout.dtype, format),
+            Wrap::Wave(_) => Depth::F32,
+        };
+        codec::held_depth(format, self.depth.unwrap_or(own))
     }
 
     /// Writes the whole reply. Blocks for as long as compressing images takes.
@@ -310,6 +329,8 @@ impl Output {
         members.insert("model".into(), model);
         if self.about.iter().any(|about| about.sigma.is_some()) {
             members.insert("sigma".into(), one_or_all(&|about| number(about.sigma)));
+            let each = |about: &About| about.sigmas.iter().map(|v| Value::from(round(*v))).collect();
+            members.insert("sigmas".into(), one_or_all(&each));
             members.insert("familiarity".into(), one_or_all(&|about| number(about.familiarity)));
         }
         if let Payload::Latent(_, latent) = &self.payload {
@@ -321,11 +342,13 @@ impl Output {
 }
 
 impl Payload {
-    /// How many numbers it holds.
-    pub(super) fn numbers(&self) -> usize {
+    /// Bytes that its numbers take.
+    pub(super) fn bytes(&self) -> usize {
         match self {
-            Payload::Samples(_, samples) => samples.iter().map(|sample| sample.shape().numbers()).sum(),
-            Payload::Latent(_, latent) => latent.numbers(),
+            Payload::Samples(_, samples) => {
+                samples.iter().map(|sample| sample.shape().numbers() * sample.depth().bytes()).sum()
+            }
+            Payload::Latent(_, latent) => latent.numbers() * size_of::<f32>(),
         }
     }
 
@@ -517,6 +540,8 @@ fn about_headers(about: &[About]) -> HeaderMap {
         about.iter().filter_map(|about| about.sigma).map(|v| round(v).to_string()).collect();
     if !sigma.is_empty() {
         put("x-noise-sigma", sigma);
+        let each = |about: &About| about.sigmas.iter().map(|v| round(*v).to_string()).collect::<Vec<_>>();
+        put("x-noise-sigmas", about.iter().map(|about| each(about).join(" ")).collect());
     }
     let familiarity = about.iter().filter_map(|about| about.familiarity).map(|v| round(v).to_string());
     let familiarity: Vec<String> = familiarity.collect();

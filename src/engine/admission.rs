@@ -1,18 +1,17 @@
 //! Admission: who may come in, how many may wait, and what those refused are told.
 //!
-//! A request holds one ticket from its arrival to the end of its work. The ticket counts against two
-//! bounds at the door, requests and bytes; work begins when the memory it needs is free, in order of
-//! arrival.
+//! A request is let in once, by count, and is inside until its reply is written. What it holds and what its work needs is
+//! counted in bytes as it comes to be known. Work begins when the memory it needs is free, in order of arrival.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::Error;
 
-/// Weight of the newest service time in the running mean.
+/// Weight of the newest request in the running mean.
 const WEIGHT: f64 = 0.1;
 
 /// The bounds of the door.
@@ -35,6 +34,8 @@ pub(super) struct Admission {
     /// Free memory, in KiB.
     memory: Arc<Semaphore>,
     load: Mutex<Load>,
+    /// Requests let in so far.
+    count: AtomicU64,
     is_draining: AtomicBool,
     left: Notify,
 }
@@ -44,15 +45,25 @@ pub(super) struct Admission {
 pub(super) struct Load {
     /// Requests, waiting or at work.
     pub requests: usize,
-    /// Bytes they need.
+    /// Bytes they hold or need.
     pub bytes: usize,
-    /// Running mean of the time one piece of work takes; none until the first is done.
+    /// Running mean of the work of one request; none until the first is done.
     pub mean_seconds: Option<f64>,
 }
 
-/// The right to be inside; ends when dropped.
+/// One request inside; it leaves when dropped.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(super) struct Entry {
+    admission: Arc<Admission>,
+    number: u64,
+    deadline: Option<Instant>,
+    /// Nanoseconds of work done for it.
+    worked: AtomicU64,
+}
+
+/// Bytes that are counted until this is dropped.
+#[derive(Debug)]
+pub struct Held {
     admission: Arc<Admission>,
     bytes: usize,
 }
@@ -64,32 +75,71 @@ impl Admission {
             bounds,
             memory,
             load: Mutex::default(),
+            count: AtomicU64::new(0),
             is_draining: AtomicBool::new(false),
             left: Notify::new(),
         }
     }
 
-    /// A ticket for work that needs `bytes`.
+    /// Lets one request in, whose work is worth nothing after `deadline`.
     ///
     /// # Errors
-    /// The work could never fit, too much waits already, or the service is stopping.
-    pub(super) fn enter(self: &Arc<Self>, bytes: usize) -> Result<Ticket, Error> {
-        let Bounds { workers, queue, memory_bytes, queue_bytes } = self.bounds;
-        if bytes > memory_bytes {
-            return Err(Error::TooLarge { limit: memory_bytes, actual: bytes });
-        }
+    /// Too many are inside, or the service is stopping.
+    pub(super) fn enter(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Entry, Error> {
+        let mut load = self.lock();
+        self.check(&load)?;
+        load.requests += 1;
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        Ok(Entry { admission: Arc::clone(self), number, deadline, worked: AtomicU64::new(0) })
+    }
+
+    /// Lets work in that others wait for who are inside.
+    pub(super) fn enter_always(self: &Arc<Self>) -> Entry {
+        let mut load = self.lock();
+        load.requests += 1;
+        // Before all others: they wait for it.
+        Entry { admission: Arc::clone(self), number: 0, deadline: None, worked: AtomicU64::new(0) }
+    }
+
+    /// Whether one more request would be let in now: asked before its body is read.
+    ///
+    /// # Errors
+    /// As [`Admission::enter`].
+    pub(super) fn peek(&self) -> Result<(), Error> {
+        self.check(&self.lock())
+    }
+
+    fn check(&self, load: &Load) -> Result<(), Error> {
         if self.is_draining() {
             return Err(Error::Draining);
         }
-        let mut load = self.lock();
-        let is_full = load.requests >= workers.saturating_add(queue)
-            || load.bytes.saturating_add(bytes) > memory_bytes.saturating_add(queue_bytes);
-        if is_full {
-            return Err(Error::QueueFull { retry_after: retry_after(*load, workers) });
+        let Bounds { workers, queue, .. } = self.bounds;
+        if load.requests >= workers.saturating_add(queue) {
+            return Err(self.full(load));
         }
-        load.requests += 1;
+        Ok(())
+    }
+
+    /// Counts `bytes` until the result is dropped.
+    ///
+    /// # Errors
+    /// So many could never be had, or cannot be had now.
+    pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Error> {
+        let Bounds { memory_bytes, queue_bytes, .. } = self.bounds;
+        if bytes > memory_bytes {
+            return Err(Error::TooLarge { limit: memory_bytes, actual: bytes });
+        }
+        let mut load = self.lock();
+        if load.bytes.saturating_add(bytes) > memory_bytes.saturating_add(queue_bytes) {
+            return Err(self.full(&load));
+        }
         load.bytes += bytes;
-        Ok(Ticket { admission: Arc::clone(self), bytes })
+        Ok(Held { admission: Arc::clone(self), bytes })
+    }
+
+    /// Memory for work, when it is free; first come, first served.
+    pub(super) async fn memory(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.memory).acquire_many_owned(kib(bytes)).await.map_err(|_| Error::Draining)
     }
 
     /// Bytes that work under way may hold.
@@ -119,47 +169,74 @@ impl Admission {
         }
     }
 
+    fn full(&self, load: &Load) -> Error {
+        let seed = self.count.load(Ordering::Relaxed).wrapping_add(load.bytes as u64);
+        Error::QueueFull { retry_after: retry_after(*load, self.bounds.workers, seed) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Load> {
         // Counts only, changed in one step each: whole even if poisoned.
         self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Ticket {
-    /// The memory of this ticket, when it is free; first come, first served.
-    pub(super) async fn memory(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let memory = Arc::clone(&self.admission.memory);
-        memory.acquire_many_owned(kib(self.bytes)).await.map_err(|_| Error::Draining)
+impl Entry {
+    /// How many were let in before it.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
-    /// Whether no other request is inside.
-    pub(super) fn is_alone(&self) -> bool {
-        self.admission.lock().requests <= 1
+    /// Whether its deadline has passed.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// Counts one more piece of work of this length into the mean.
+    /// Counts work that was done for it.
     pub(super) fn record(&self, ran: Duration) {
-        let mut load = self.admission.lock();
-        let new = ran.as_secs_f64();
-        load.mean_seconds = Some(load.mean_seconds.map_or(new, |old| old + WEIGHT * (new - old)));
+        self.worked.fetch_add(ran.as_nanos() as u64, Ordering::Relaxed);
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Entry {
     fn drop(&mut self) {
+        let worked = self.worked.load(Ordering::Relaxed) as f64 / 1e9;
         let mut load = self.admission.lock();
         load.requests -= 1;
-        load.bytes -= self.bytes;
+        if worked > 0.0 {
+            let mean = load.mean_seconds.map_or(worked, |old| old + WEIGHT * (worked - old));
+            load.mean_seconds = Some(mean);
+        }
         drop(load);
         self.admission.left.notify_waiters();
     }
 }
 
-/// How long the work inside takes, so that a caller who waits that long finds room: 1 to 60 s.
-fn retry_after(load: Load, workers: usize) -> Duration {
+impl Held {
+    /// Counts `bytes` more.
+    ///
+    /// # Errors
+    /// As [`Admission::hold`].
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Error> {
+        let mut more = self.admission.hold(bytes)?;
+        self.bytes += std::mem::take(&mut more.bytes);
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.admission.lock().bytes -= self.bytes;
+    }
+}
+
+/// How long the work inside takes at the speed that was measured, so that a caller who waits that long finds room: 1 to
+/// 60 s, and up to a fifth more, by `seed`, so that not all who were refused come back at once.
+fn retry_after(load: Load, workers: usize, seed: u64) -> Duration {
     let rounds = load.requests as f64 / workers.max(1) as f64;
-    let seconds = (load.mean_seconds.unwrap_or(1.0) * rounds).ceil();
-    Duration::from_secs(seconds.clamp(1.0, 60.0) as u64)
+    let seconds = (load.mean_seconds.unwrap_or(1.0) * rounds).clamp(1.0, 60.0);
+    // A multiplicative hash (D. Knuth, The Art of Computer Programming 3, 6.4).
+    let jitter = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as f64 / f64::from(u32::MAX);
+    Duration::from_secs_f64((seconds * (1.0 + 0.2 * jitter)).min(60.0))
 }
 
 fn kib(bytes: usize) -> u32 {
@@ -177,67 +254,85 @@ mod tests {
     #[test]
     fn one_more_than_may_wait_is_refused_until_one_leaves() {
         let door = door(1, 1 << 20, 1 << 20);
-        let (first, _second) = (door.enter(0).unwrap(), door.enter(0).unwrap());
-        assert!(matches!(door.enter(0), Err(Error::QueueFull { .. })));
+        let (first, _second) = (door.enter(None).unwrap(), door.enter(None).unwrap());
+        assert!(matches!(door.enter(None), Err(Error::QueueFull { .. })) && door.peek().is_err());
         drop(first);
-        assert!(door.enter(0).is_ok());
+        assert!(door.peek().is_ok() && door.enter(None).is_ok());
     }
 
     #[test]
     fn bytes_inside_are_bounded_too() {
         let door = door(100, 4096, 4096);
-        let _inside = [door.enter(4096).unwrap(), door.enter(4000).unwrap()];
-        assert!(matches!(door.enter(97), Err(Error::QueueFull { .. })));
-        assert!(door.enter(96).is_ok());
+        let mut held = door.hold(4096).unwrap();
+        let _more = door.hold(4000).unwrap();
+        assert!(matches!(door.hold(97), Err(Error::QueueFull { .. })) && held.grow(97).is_err());
+        held.grow(96).unwrap();
+        assert_eq!(door.load().bytes, 8192);
+        drop(held);
+        assert_eq!(door.load().bytes, 4000);
     }
 
     #[test]
     fn what_never_fits_is_refused_with_both_sizes() {
-        let error = door(1, 4096, 0).enter(4097).unwrap_err();
+        let error = door(1, 4096, 0).hold(4097).unwrap_err();
         assert!(matches!(error, Error::TooLarge { limit: 4096, actual: 4097 }), "{error}");
     }
 
     #[test]
     fn the_time_to_wait_follows_the_work_inside_and_its_speed() {
         let load = |requests, mean| Load { requests, bytes: 0, mean_seconds: mean };
-        let after = |load, workers| retry_after(load, workers).as_secs();
-        assert_eq!(after(load(8, Some(0.5)), 2), 2);
-        assert_eq!(after(load(8, Some(1e-3)), 2), 1);
-        assert_eq!(after(load(1000, Some(9.0)), 2), 60);
-        assert_eq!(after(load(4, None), 2), 2);
+        for seed in 0..1000 {
+            let after = |load, workers| retry_after(load, workers, seed).as_secs_f64();
+            assert!((2.0..2.5).contains(&after(load(8, Some(0.5)), 2)));
+            assert!((1.0..1.3).contains(&after(load(8, Some(1e-3)), 2)));
+            assert_eq!(after(load(1000, Some(9.0)), 2), 60.0);
+            assert!((2.0..2.5).contains(&after(load(4, None), 2)));
+        }
+        let waits: Vec<_> = (0..9).map(|seed| retry_after(load(8, Some(0.5)), 2, seed)).collect();
+        assert!(waits.iter().any(|wait| *wait != waits[0]));
     }
 
     #[test]
-    fn the_mean_moves_towards_new_times() {
+    fn the_mean_counts_all_work_of_a_request_and_moves_towards_new_ones() {
         let door = door(1, 4096, 0);
-        let ticket = door.enter(0).unwrap();
-        ticket.record(Duration::from_secs(1));
-        ticket.record(Duration::from_secs(2));
+        for seconds in [1, 2] {
+            let entry = door.enter(None).unwrap();
+            (0..10).for_each(|_| entry.record(Duration::from_millis(100 * seconds)));
+        }
         assert!((door.load().mean_seconds.unwrap() - 1.1).abs() < 1e-9);
+        drop(door.enter(None).unwrap());
+        assert!((door.load().mean_seconds.unwrap() - 1.1).abs() < 1e-9, "no work says nothing of its speed");
     }
 
     #[tokio::test]
     async fn memory_is_given_in_order_and_when_free() {
         let door = door(9, 4096, 9999);
-        let (a, b) = (door.enter(4096).unwrap(), door.enter(1024).unwrap());
-        let held = a.memory().await.unwrap();
-        let waiting = tokio::time::timeout(Duration::from_millis(20), b.memory()).await;
+        let held = door.memory(4096).await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_millis(20), door.memory(1024)).await;
         assert!(waiting.is_err());
         drop(held);
-        assert!(b.memory().await.is_ok());
+        assert!(door.memory(1024).await.is_ok());
     }
 
     #[tokio::test]
     async fn draining_refuses_and_waits_for_those_inside() {
         let door = door(9, 4096, 0);
-        let ticket = door.enter(0).unwrap();
+        let entry = door.enter(None).unwrap();
         let drained = tokio::spawn({
             let door = Arc::clone(&door);
             async move { door.drain().await }
         });
         tokio::task::yield_now().await;
-        assert!(matches!(door.enter(0), Err(Error::Draining)) && !drained.is_finished());
-        drop(ticket);
+        assert!(matches!(door.enter(None), Err(Error::Draining)) && !drained.is_finished());
+        drop(entry);
         drained.await.unwrap();
+    }
+
+    #[test]
+    fn a_deadline_passes() {
+        let door = door(9, 4096, 0);
+        let now = Instant::now();
+        assert!(door.enter(Some(now)).unwrap().is_late());
+        assert!(!door.enter(Some(now + Duration::from_secs(9))).unwrap().is_late());
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Worker threads; one per usable core when absent.
+    /// Worker threads; one per usable core when absent, at least 2: large work leaves half of them to small work.
     pub workers: Option<usize>,
     /// Requests that may wait beside those at work; one more is refused with 429.
     pub queue: usize,
@@ -15,12 +15,15 @@ pub struct Config {
     pub memory_bytes: Option<usize>,
     /// Bytes that the work waiting in the queue may need together; four times `memory_bytes` when absent.
     pub queue_bytes: Option<usize>,
-    /// Samples of this many numbers or more get all cores, one at a time; smaller ones share the cores,
-    /// one each.
+    /// Samples of this many numbers or more count as large: no more than half of the workers are at them.
     pub wide_numbers: usize,
     /// Bytes of weights of loaded models that are kept; beyond it those unused for longest go. An eighth of the
     /// memory this process may use when absent.
     pub models_bytes: Option<usize>,
+    /// Small samples that go through a model together, at most; 1 computes each alone.
+    pub batch: usize,
+    /// Samples of more numbers are not small.
+    pub batch_numbers: usize,
     /// A worker busy with one sample for longer counts as stuck, and the service as not ready.
     pub stuck_after_seconds: f64,
 }
@@ -34,6 +37,8 @@ impl Default for Config {
             queue_bytes: None,
             wide_numbers: 1 << 20,
             models_bytes: None,
+            batch: 32,
+            batch_numbers: 1 << 14,
             stuck_after_seconds: 600.0,
         }
     }

@@ -25,6 +25,9 @@ pub enum Error {
     /// The computation panicked; other requests are not touched (`internal`).
     #[error("the computation failed: {0}")]
     Panicked(String),
+    /// The request's own deadline passed (`deadline_exceeded`).
+    #[error("the deadline passed before the work was done; what was left of it was given up")]
+    Deadline,
     /// The service is stopping and takes no new work (`draining`).
     #[error("the service is stopping; send the request again to another instance, or in a moment")]
     Draining,
@@ -44,5 +47,15 @@ impl Error {
             self,
             Error::Registry(registry::Error::Damaged { .. }) | Error::Infer(infer::Error::Load { .. })
         )
+    }
+
+    /// What became of the work, in the words of the metrics.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Error::QueueFull { .. } | Error::TooLarge { .. } | Error::Draining => "rejected",
+            Error::Deadline => "deadline",
+            Error::Infer(crate::infer::Error::Abandoned) => "cancelled",
+            Error::Panicked(_) | Error::Registry(_) | Error::Infer(_) => "error",
+        }
     }
 }

@@ -1,38 +1,40 @@
 //! The engine: the scheduler between many requests and few cores.
 //!
-//! A request asks for [`Engine::session`] and then for one of [`Engine::denoise`], [`Engine::encode`],
-//! [`Engine::decode`] (or [`Engine::run`] for anything else). It is let in by bytes and by count, waits
-//! its turn, and is computed on the engine's own threads; async threads never compute.
+//! A request is let in with [`Engine::admit`], asks for [`Engine::session`] and then for one of [`Ticket::denoise`],
+//! [`Ticket::encode`], [`Ticket::decode`] (or [`Ticket::run`] for anything else). Work waits for its turn and its memory,
+//! and is computed on the engine's own threads; async threads never compute.
 
 mod admission;
+mod batch;
 mod config;
 mod cores;
 mod error;
 mod models;
 mod pool;
+mod ticket;
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 use admission::{Admission, Bounds};
+use batch::Batches;
+use cores::Share;
 use models::Models;
 use pool::Pool;
 
+pub use admission::Held;
 pub use config::Config;
 pub use error::Error;
+pub use ticket::Ticket;
 
-use crate::infer::{self, Denoised, Options, Session};
+use crate::infer::{Denoised, Options, Session};
 use crate::name::{ModelRef, Name};
 use crate::registry::Registry;
-use crate::sample::{Latent, Sample};
-
-/// Samples of fewer numbers than this are done sooner than other threads are woken.
-const TINY: usize = 4096;
+use crate::sample::{Depth, Latent, Sample};
+use crate::telemetry;
 
 /// The engine; clones share it. The last one to go stops its threads.
 #[derive(Debug, Clone)]
@@ -45,8 +47,13 @@ struct Inner {
     models: Models<Session>,
     admission: Arc<Admission>,
     pool: Pool,
-    /// Held by the one large sample that has all cores.
+    batches: Batches,
+    /// Cores that all work shares.
+    cores: usize,
+    /// Held by large work, so that some workers are always free of it.
     wide: Arc<Semaphore>,
+    /// Tiles and other steps of work that were computed.
+    tiles: AtomicUsize,
     is_started: AtomicBool,
 }
 
@@ -97,7 +104,8 @@ impl Engine {
     /// The system gives no threads: nothing can be served then.
     pub fn start(config: Config, registry: Arc<Registry>) -> Self {
         let cores = cores::start();
-        let workers = config.workers.unwrap_or(cores).max(1);
+        // One more than a single core has: a small request must not wait until a large one is done.
+        let workers = config.workers.unwrap_or(cores.max(2)).max(1);
         let memory_bytes = config.memory_bytes.unwrap_or_else(|| config::memory() / 2);
         let queue_bytes = config.queue_bytes.unwrap_or(memory_bytes.saturating_mul(4));
         let bounds = Bounds { workers, queue: config.queue, memory_bytes, queue_bytes };
@@ -106,7 +114,10 @@ impl Engine {
             models: Models::new(config.models_bytes.unwrap_or_else(|| config::memory() / 8)),
             admission: Arc::new(Admission::new(bounds)),
             pool: Pool::start(workers).expect("the system gives threads to a process that starts"),
-            wide: Arc::new(Semaphore::new(1)),
+            batches: Batches::default(),
+            cores,
+            wide: Arc::new(Semaphore::new((workers / 2).max(1))),
+            tiles: AtomicUsize::new(0),
             is_started: AtomicBool::new(false),
             config,
         }))
@@ -132,7 +143,11 @@ impl Engine {
                     let bytes = artifact.weights.len();
                     Ok((Session::load(artifact)?, bytes))
                 };
-                self.run(0, work).await?.value
+                // For requests that are inside already: it is never refused.
+                let entry = Arc::new(self.0.admission.enter_always());
+                let loaded = Ticket { engine: self.clone(), entry }.run(0, work).await?.value;
+                telemetry::model_loaded(name.as_str(), loaded.is_ok());
+                loaded
             };
             let error = match self.0.models.get((name.clone(), version), load).await {
                 Err(error) if error.is_damage() => error,
@@ -166,7 +181,31 @@ impl Engine {
         self.0.models.forget(name, default);
     }
 
-    /// [`Session::denoise`] in its turn.
+    /// Lets one request in, whose work is given up at `deadline`.
+    ///
+    /// # Errors
+    /// Too many are inside, or the engine is stopping.
+    pub fn admit(&self, deadline: Option<Instant>) -> Result<Ticket, Error> {
+        Ok(Ticket { engine: self.clone(), entry: Arc::new(self.0.admission.enter(deadline)?) })
+    }
+
+    /// Whether [`Engine::admit`] would let one in now: asked before the body of a request is read.
+    ///
+    /// # Errors
+    /// As [`Engine::admit`].
+    pub fn peek(&self) -> Result<(), Error> {
+        self.0.admission.peek()
+    }
+
+    /// Counts bytes that a request holds outside of work, such as its body, until the result is dropped.
+    ///
+    /// # Errors
+    /// So many could never be had, or cannot be had now.
+    pub fn hold(&self, bytes: usize) -> Result<Held, Error> {
+        self.0.admission.hold(bytes)
+    }
+
+    /// [`Ticket::denoise`] of a request of its own, with the result in floats.
     ///
     /// # Errors
     /// Those of the session, or no room.
@@ -176,12 +215,10 @@ impl Engine {
         sample: Sample,
         options: Options,
     ) -> Result<Done<Denoised>, Error> {
-        let size = Size::of(session, sample.shape());
-        let session = Arc::clone(session);
-        flatten(self.run_sized(size, move || session.denoise(&sample, &options)).await?)
+        self.admit(None)?.denoise(session, sample, options, Depth::F32).await
     }
 
-    /// [`Session::encode`] in its turn.
+    /// [`Ticket::encode`] of a request of its own.
     ///
     /// # Errors
     /// Those of the session, or no room.
@@ -191,24 +228,18 @@ impl Engine {
         sample: Sample,
         ratio: Option<f32>,
     ) -> Result<Done<Latent>, Error> {
-        let size = Size::of(session, sample.shape());
-        let session = Arc::clone(session);
-        flatten(self.run_sized(size, move || session.encode(&sample, ratio)).await?)
+        self.admit(None)?.encode(session, sample, ratio).await
     }
 
-    /// [`Session::decode`] in its turn.
+    /// [`Ticket::decode`] of a request of its own, with the result in floats.
     ///
     /// # Errors
     /// Those of the session, or no room.
     pub async fn decode(&self, session: &Arc<Session>, latent: Latent) -> Result<Done<Sample>, Error> {
-        let size = Size::of(session, latent.shape);
-        let session = Arc::clone(session);
-        flatten(self.run_sized(size, move || session.decode(&latent)).await?)
+        self.admit(None)?.decode(session, latent, Depth::F32).await
     }
 
-    /// Computes `work`, which needs `bytes` of memory beside its captures, on one of the engine's threads.
-    ///
-    /// Dropping the future takes the work out of the queue; once begun it is finished, unheard.
+    /// [`Ticket::run`] of a request of its own.
     ///
     /// # Errors
     /// No room, never room, a panic in `work`, or the engine is stopping.
@@ -217,7 +248,18 @@ impl Engine {
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Done<T>, Error> {
-        self.run_sized(Size { bytes, numbers: 0 }, work).await
+        self.admit(None)?.run(bytes, work).await
+    }
+
+    /// The settings.
+    fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The share of the cores of work that ends when it is not wanted any more.
+    fn share<'a>(&'a self, is_wanted: &'a dyn Fn() -> bool) -> Share<'a> {
+        let inner = &self.0;
+        Share { cores: inner.cores, busy: inner.pool.busy(), is_wanted, tiles: &inner.tiles }
     }
 
     /// How the engine is now.
@@ -244,66 +286,25 @@ impl Engine {
         drained
     }
 
-    async fn run_sized<T: Send + 'static>(
-        &self,
-        size: Size,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<Done<T>, Error> {
-        let arrived = Instant::now();
-        let ticket = self.0.admission.enter(size.bytes)?;
-        let is_wide = size.numbers >= self.0.config.wide_numbers;
-        // First the right to all cores, then memory: memory must not lie idle while its owner waits.
-        let wide = if is_wide { Arc::clone(&self.0.wide).acquire_owned().await.ok() } else { None };
-        let memory = ticket.memory().await?;
-        let (reply, result) = oneshot::channel();
-        self.0.pool.submit(Box::new(move || {
-            let held = (wide, memory);
-            if reply.is_closed() {
-                return;
-            }
-            let begun = Instant::now();
-            let has_all = is_wide || (size.numbers >= TINY && ticket.is_alone());
-            let value = catch_unwind(AssertUnwindSafe(|| cores::run(has_all, work)));
-            let ran = begun.elapsed();
-            ticket.record(ran);
-            // Before the answer: who has it may count on the room.
-            drop((held, ticket));
-            let done = |value| Done { value, queued: begun - arrived, ran };
-            let _ = reply.send(value.map(done).map_err(|cause| Error::Panicked(message(cause))));
-        }));
-        // The task is dropped unanswered only where the pool was closed.
-        result.await.unwrap_or(Err(Error::Draining))
+    /// Tiles and other steps that were computed since the start: what dropped work did not cost.
+    pub fn tiles(&self) -> usize {
+        self.0.tiles.load(Ordering::Relaxed)
     }
 }
 
-/// What scheduling wants to know of a piece of work.
-#[derive(Debug, Clone, Copy)]
-struct Size {
-    bytes: usize,
-    numbers: usize,
-}
-
-impl Size {
-    fn of(session: &Session, shape: crate::sample::Shape) -> Self {
-        Self { bytes: session.working_bytes(shape), numbers: shape.numbers() }
+impl Inner {
+    /// Cores that no other worker uses, seen from a worker at work.
+    fn free_cores(&self) -> usize {
+        let others = self.pool.busy().load(Ordering::Relaxed).saturating_sub(1);
+        self.cores.saturating_sub(others).max(1)
     }
-}
-
-fn flatten<T>(done: Done<infer::Result<T>>) -> Result<Done<T>, Error> {
-    let Done { value, queued, ran } = done;
-    Ok(Done { value: value?, queued, ran })
-}
-
-/// What a panic said.
-fn message(cause: Box<dyn Any + Send>) -> String {
-    let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| cause.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without words".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+
+    use tokio::sync::oneshot;
 
     use super::*;
 

@@ -1,17 +1,20 @@
-//! The pool: a fixed number of named threads for long computing, with a queue in order of arrival.
+//! The pool: a fixed number of named threads for long computing, with a queue in the order of the requests.
 //!
 //! Not the runtime's blocking pool: that one grows to hundreds of threads, and its queue is shared with
 //! everything else that blocks.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Work for one thread. It must not panic: whoever makes it catches.
 pub(super) type Task = Box<dyn FnOnce() + Send>;
+
+/// The place of a task in the queue: by the number of its request, then in order of arrival.
+pub(super) type Place = (u64, u64);
 
 /// The threads with what they share.
 #[derive(Debug)]
@@ -25,11 +28,14 @@ struct Shared {
     born: Instant,
     /// When each worker began what it does, in milliseconds since `born` plus 1; 0 while it waits.
     since: Vec<AtomicU64>,
+    /// Workers at work.
+    busy: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Queue {
-    tasks: VecDeque<Task>,
+    tasks: BTreeMap<Place, Task>,
+    arrived: u64,
     is_closed: bool,
 }
 
@@ -44,6 +50,7 @@ impl Pool {
             wake: Condvar::new(),
             born: Instant::now(),
             since: (0..workers.max(1)).map(|_| AtomicU64::new(0)).collect(),
+            busy: AtomicUsize::new(0),
         });
         let pool = Self { shared };
         for index in 0..pool.workers() {
@@ -58,13 +65,29 @@ impl Pool {
         self.shared.since.len()
     }
 
-    /// Adds a task behind the others; after [`Pool::close`] it is dropped undone.
-    pub(super) fn submit(&self, task: Task) {
+    /// Workers at work.
+    pub(super) fn busy(&self) -> &AtomicUsize {
+        &self.shared.busy
+    }
+
+    /// Adds a task of request `number`, behind those of earlier requests and before those of later ones; after
+    /// [`Pool::close`] it is dropped undone.
+    pub(super) fn submit(&self, number: u64, task: Task) -> Place {
         let mut queue = self.shared.lock();
+        queue.arrived += 1;
+        let place = (number, queue.arrived);
         if !queue.is_closed {
-            queue.tasks.push_back(task);
+            queue.tasks.insert(place, task);
             self.shared.wake.notify_one();
         }
+        place
+    }
+
+    /// Drops the task of a place, if it has not begun.
+    pub(super) fn withdraw(&self, place: Place) {
+        let task = self.shared.lock().tasks.remove(&place);
+        // Outside the lock: dropping a task runs code of its owner.
+        drop(task);
     }
 
     /// How many threads have been busy with one task for longer than `limit`.
@@ -103,16 +126,18 @@ impl Shared {
         while let Some(task) = self.next() {
             let now = self.born.elapsed().as_millis() as u64 + 1;
             self.since[index].store(now, Ordering::Relaxed);
+            self.busy.fetch_add(1, Ordering::Relaxed);
             task();
+            self.busy.fetch_sub(1, Ordering::Relaxed);
             self.since[index].store(0, Ordering::Relaxed);
         }
     }
 
-    /// The task that waited longest; sleeps until there is one, none when the pool is closed.
+    /// The task of the earliest request; sleeps until there is one, none when the pool is closed.
     fn next(&self) -> Option<Task> {
         let mut queue = self.lock();
         loop {
-            if let Some(task) = queue.tasks.pop_front() {
+            if let Some((_, task)) = queue.tasks.pop_first() {
                 return Some(task);
             }
             if queue.is_closed {
@@ -141,10 +166,44 @@ mod tests {
         let (tx, rx) = mpsc::channel();
         for i in 0..100 {
             let tx = tx.clone();
-            pool.submit(Box::new(move || tx.send(i).unwrap()));
+            pool.submit(7, Box::new(move || tx.send(i).unwrap()));
         }
         drop(tx);
         assert_eq!(rx.iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn earlier_requests_go_first() {
+        let pool = Pool::start(1).unwrap();
+        let (go, wait) = mpsc::channel::<()>();
+        let (begun_tx, begun) = mpsc::channel();
+        pool.submit(
+            0,
+            Box::new(move || {
+                begun_tx.send(()).unwrap();
+                let _ = wait.recv();
+            }),
+        );
+        begun.recv().unwrap();
+        let (tx, rx) = mpsc::channel();
+        for number in [5, 3, 9, 3] {
+            let tx = tx.clone();
+            pool.submit(number, Box::new(move || tx.send(number).unwrap()));
+        }
+        drop((go, tx));
+        assert_eq!(rx.iter().collect::<Vec<_>>(), [3, 3, 5, 9]);
+    }
+
+    #[test]
+    fn a_task_that_was_withdrawn_is_dropped_at_once() {
+        let pool = Pool::start(1).unwrap();
+        let (go, wait) = mpsc::channel::<()>();
+        pool.submit(0, Box::new(move || _ = wait.recv()));
+        let (tx, rx) = mpsc::channel::<()>();
+        let place = pool.submit(1, Box::new(move || tx.send(()).unwrap()));
+        pool.withdraw(place);
+        assert_eq!(rx.try_recv(), Err(mpsc::TryRecvError::Disconnected));
+        drop(go);
     }
 
     #[test]
@@ -152,7 +211,7 @@ mod tests {
         let pool = Pool::start(2).unwrap();
         let (begun_tx, begun) = mpsc::channel();
         let (go, wait) = mpsc::channel::<()>();
-        pool.submit(Box::new(move || {
+        pool.submit(0, Box::new(move || {
             begun_tx.send(()).unwrap();
             let _ = wait.recv();
         }));
@@ -167,13 +226,13 @@ mod tests {
         let pool = Pool::start(1).unwrap();
         let (begun_tx, begun) = mpsc::channel();
         let (go, wait) = mpsc::channel::<()>();
-        pool.submit(Box::new(move || {
+        pool.submit(0, Box::new(move || {
             begun_tx.send(()).unwrap();
             let _ = wait.recv();
         }));
         begun.recv().unwrap();
         let (tx, rx) = mpsc::channel::<()>();
-        pool.submit(Box::new(move || tx.send(()).unwrap()));
+        pool.submit(0, Box::new(move || tx.send(()).unwrap()));
         pool.close();
         drop(go);
         assert!(rx.recv().is_err());

@@ -9,7 +9,7 @@ const FLOORS: [&[&str]; 9] = [
     &["codec", "corruption", "kernel", "quality"],
     &["db", "nn", "store"],
     &["dataset", "registry"],
-    &["infer"],
+    &["infer", "telemetry"],
     &["engine", "train"],
     &["job"],
     &["api"],

@@ -69,6 +69,8 @@ pub struct Service {
     pub url: String,
     /// The keys that were made, in their order.
     pub keys: Vec<String>,
+    /// The scheduler inside.
+    pub engine: Engine,
     client: Client,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -116,7 +118,7 @@ impl Service {
                 if setup.is_preloaded {
                     engine.preload(&["photo-gray".parse().unwrap()]).await;
                 }
-                ready.send(()).unwrap();
+                ready.send(engine.clone()).unwrap();
                 let until = async {
                     let _ = stopped.await;
                 };
@@ -125,9 +127,9 @@ impl Service {
                 engine.shutdown(Duration::from_secs(5)).await;
             });
         });
-        is_ready.recv().expect("the service starts");
+        let engine = is_ready.recv().expect("the service starts");
         let client = Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
-        Self { url, keys: made, client, stop: Some(stop), thread: Some(thread), folder }
+        Self { url, keys: made, engine, client, stop: Some(stop), thread: Some(thread), folder }
     }
 
     /// A request to come.

@@ -1,0 +1,263 @@
+//! Batches: small samples that wait for the same model in the same shape go through it together.
+//!
+//! Nobody waits for a batch to fill. Each sample that arrives queues for a worker as any work does; the worker that is
+//! free takes with the oldest sample its share of all that wait beside it. An idle service so computes each sample at
+//! once and alone, and batches grow with the load by themselves. Results do not depend on the company.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::admission::Entry;
+use super::ticket::{Room, panicked};
+use super::{Config, Done, Error, Inner};
+use crate::infer::{Denoised, Mode, Options, Session};
+use crate::kernel::parallel;
+use crate::sample::{Sample, Shape};
+use crate::telemetry;
+
+/// Batches of fewer numbers than this are done sooner than other threads are woken.
+const TINY: usize = 4096;
+
+/// A sample that waits, with whom it belongs to.
+pub(super) struct Item {
+    pub(super) sample: Sample,
+    pub(super) reply: oneshot::Sender<Result<Done<Denoised>, Error>>,
+    pub(super) arrived: Instant,
+    pub(super) room: Room,
+    pub(super) entry: Arc<Entry>,
+}
+
+/// What samples of one batch have in common: the loaded model (its place in memory), the shape and the options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    session: usize,
+    shape: Shape,
+    is_strict: bool,
+    strength: u32,
+    ratio: Option<u32>,
+}
+
+/// The samples that wait, by what they have in common.
+#[derive(Default)]
+pub(super) struct Batches(Mutex<HashMap<Key, Group>>);
+
+struct Group {
+    session: Arc<Session>,
+    options: Options,
+    items: VecDeque<Item>,
+}
+
+/// Whether a sample is small enough to go with others.
+pub(super) fn fits(session: &Session, shape: Shape, options: &Options, config: &Config) -> bool {
+    config.batch > 1
+        && shape.numbers() <= config.batch_numbers
+        && options.ensemble == 1
+        && session.is_whole(shape)
+}
+
+impl Batches {
+    /// Adds a sample. Whoever adds one must see to it that [`Batches::run`] is called once.
+    pub(super) fn push(&self, session: &Arc<Session>, options: Options, item: Item) -> Key {
+        let key = Key {
+            session: Arc::as_ptr(session) as usize,
+            shape: item.sample.shape(),
+            is_strict: options.mode == Mode::Strict,
+            strength: options.strength.to_bits(),
+            ratio: options.ratio.map(f32::to_bits),
+        };
+        let new = || Group { session: Arc::clone(session), options, items: VecDeque::new() };
+        self.lock().entry(key).or_insert_with(new).items.push_back(item);
+        key
+    }
+
+    /// Computes a batch of what waits under `key`, if anything still does: the share of one worker, with the cores that
+    /// nobody else uses.
+    pub(super) fn run(&self, key: &Key, engine: &Inner) {
+        let Inner { config, pool, .. } = engine;
+        let Some((session, options, items)) = self.take(key, pool.workers(), config) else { return };
+        let threads = engine.free_cores();
+        let (wanted, left): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|item| !item.reply.is_closed() && !item.entry.is_late());
+        drop(left);
+        if wanted.is_empty() {
+            return;
+        }
+        telemetry::Infer::new(session.id().name.as_str(), session.id().version, "denoise").batch(wanted.len());
+        let begun = Instant::now();
+        let denoise = |items: &[Item]| {
+            engine.tiles.fetch_add(1, Ordering::Relaxed);
+            let samples: Vec<&Sample> = items.iter().map(|item| &item.sample).collect();
+            let is_tiny = key.shape.numbers() * items.len() < TINY;
+            let threads = if is_tiny { 1 } else { threads };
+            let work = || parallel::with_threads(threads, || session.denoise_batch(&samples, &options));
+            catch_unwind(AssertUnwindSafe(work)).map_err(panicked).and_then(|result| result.map_err(Error::from))
+        };
+        if wanted.len() > 1 {
+            if let Ok(all) = denoise(&wanted) {
+                wanted.into_iter().zip(all).for_each(|(item, one)| item.answer(Ok(one), begun));
+                return;
+            }
+            // One of them is at fault: each alone finds it, and costs nobody else the result.
+        }
+        for item in wanted {
+            let begun = Instant::now();
+            let one = denoise(std::slice::from_ref(&item)).map(|mut all| all.remove(0));
+            item.answer(one, begun);
+        }
+    }
+
+    /// Drops what nobody waits for any more under `key`.
+    pub(super) fn sweep(&self, key: &Key) {
+        let mut groups = self.lock();
+        let Some(group) = groups.get_mut(key) else { return };
+        let (kept, left) = std::mem::take(&mut group.items).into_iter().partition(|item| !item.reply.is_closed());
+        group.items = kept;
+        if group.items.is_empty() {
+            groups.remove(key);
+        }
+        drop(groups);
+        // Outside the lock: dropping an item makes room, and wakes who waits for it.
+        drop::<VecDeque<Item>>(left);
+    }
+
+    /// Takes the share of one of `workers` out of what waits under `key`.
+    fn take(&self, key: &Key, workers: usize, config: &Config) -> Option<(Arc<Session>, Options, Vec<Item>)> {
+        let mut groups = self.lock();
+        let group = groups.get_mut(key)?;
+        let most = config.batch.min((config.batch_numbers * 4 / key.shape.numbers().max(1)).max(1));
+        let count = group.items.len().div_ceil(workers.max(1)).clamp(1, most).min(group.items.len());
+        let items = group.items.drain(..count).collect();
+        let taken = (Arc::clone(&group.session), group.options, items);
+        if group.items.is_empty() {
+            groups.remove(key);
+        }
+        Some(taken)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Group>> {
+        // No model runs while it is locked, so it is whole even if poisoned.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Item {
+    fn answer(self, result: Result<Denoised, Error>, begun: Instant) {
+        let Self { reply, arrived, room, entry, .. } = self;
+        let ran = begun.elapsed();
+        entry.record(ran);
+        // Before the answer: who has it may count on the room.
+        drop((room, entry));
+        let _ = reply.send(result.map(|value| Done::new(value, arrived, begun, ran)));
+    }
+}
+
+impl std::fmt::Debug for Batches {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batches").field("groups", &self.lock().len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap as Map;
+    use std::sync::mpsc;
+
+    use super::super::Engine;
+    use super::*;
+    use crate::name::ModelId;
+    use crate::nn::model::{self, DenseConfig, Family, Model, Normalize};
+    use crate::nn::{Device, Weights};
+    use crate::registry::{Manifest, Registry};
+    use crate::sample::{Depth, Stats};
+
+    fn session() -> Arc<Session> {
+        let normalize = Normalize::Fixed(Stats { mean: 0.0, std: 1e-3 });
+        let model = model::Config { family: Family::Dense(DenseConfig::new(6, 2)), normalize };
+        let drawn = Weights::to_train(Map::new(), 7);
+        let network = Model::new(&model, drawn.builder(&Device::Cpu)).unwrap();
+        let name: crate::name::Name = "test".parse().unwrap();
+        let id = ModelId { name: name.clone(), version: 1, digest: [1; 32] };
+        Arc::new(Session::new(id, Manifest::unpublished(name, model), network))
+    }
+
+    fn sample(value: f32) -> Sample {
+        Sample::new(Shape::Vector { features: 6 }, vec![value, 0.1, 0.2, 0.3, 0.4, 0.5]).unwrap()
+    }
+
+    fn engine() -> Engine {
+        let config = Config { workers: Some(1), ..Config::default() };
+        Engine::start(config, Arc::new(Registry::open(None, None).unwrap()))
+    }
+
+    /// Answers of samples that came while the one worker was busy, and how many times a model was run for them.
+    async fn together(engine: &Engine, values: &[f32]) -> (Vec<Result<Sample, Error>>, usize) {
+        let (go, wait) = mpsc::channel::<()>();
+        let busy = tokio::spawn({
+            let engine = engine.clone();
+            async move { engine.run(0, move || _ = wait.recv()).await.unwrap() }
+        });
+        while engine.health().requests == 0 {
+            tokio::task::yield_now().await;
+        }
+        let (session, before) = (session(), engine.tiles());
+        let asked = values.iter().map(|value| {
+            let ticket = engine.admit(None).unwrap();
+            let (session, sample) = (Arc::clone(&session), sample(*value));
+            tokio::spawn(async move { ticket.denoise(&session, sample, Options::default(), Depth::F32).await })
+        });
+        let asked: Vec<_> = asked.collect();
+        while engine.health().bytes < asked.len() * session.working_bytes(Shape::Vector { features: 6 }) / 2 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        drop(go);
+        busy.await.unwrap();
+        let mut answers = Vec::new();
+        for one in asked {
+            answers.push(one.await.unwrap().map(|done| done.value.sample));
+        }
+        (answers, engine.tiles() - before)
+    }
+
+    #[tokio::test]
+    async fn samples_that_wait_go_through_together_and_come_out_as_alone() {
+        let engine = engine();
+        let (answers, runs) = together(&engine, &[1.0, 2.0, 3.0, 4.0, 5.0]).await;
+        assert_eq!(runs, 1);
+        for (answer, value) in answers.into_iter().zip([1.0, 2.0, 3.0, 4.0, 5.0]) {
+            let alone = session().denoise(&sample(value), &Options::default()).unwrap().sample;
+            assert_eq!(answer.unwrap(), alone);
+        }
+        assert_eq!((engine.health().requests, engine.health().bytes), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn one_that_fails_costs_its_batch_nothing_but_time() {
+        let (answers, runs) = together(&engine(), &[1.0, 3e38, 2.0]).await;
+        assert!(answers[0].is_ok() && answers[1].is_err() && answers[2].is_ok(), "{answers:?}");
+        assert_eq!(runs, 4);
+    }
+
+    #[tokio::test]
+    async fn who_leaves_is_taken_out_of_the_batch_at_once() {
+        let engine = engine();
+        let (_go, wait) = mpsc::channel::<()>();
+        let busy = engine.admit(None).unwrap();
+        tokio::spawn(async move { busy.run(0, move || _ = wait.recv()).await });
+        while engine.health().requests == 0 {
+            tokio::task::yield_now().await;
+        }
+        let ticket = engine.admit(None).unwrap();
+        let session = session();
+        let left = ticket.denoise(&session, sample(1.0), Options::default(), Depth::F32);
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(20), left).await.is_err());
+        assert!(engine.0.batches.lock().is_empty());
+        drop(ticket);
+        assert_eq!((engine.health().requests, engine.health().bytes), (1, 0));
+    }
+}

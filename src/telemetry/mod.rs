@@ -1,0 +1,291 @@
+//! Telemetry: what the service counts of itself, as text for Prometheus. Beside the floors: it imports none of them, and
+//! those from the engine up move its numbers.
+//!
+//! Labels come from closed sets (routes, operations, outcomes) or from the registry, never from a caller, so that their
+//! number is bounded.
+
+mod process;
+
+use std::fmt::Debug;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// The media type of [`text`].
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Histograms by label, made on first use.
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+struct Metrics {
+    registry: Registry,
+    http: Histograms<Http>,
+    active: Gauge,
+    infer: Family<Outcome, Counter>,
+    queued: Histograms<Operation>,
+    computed: Histograms<Operation>,
+    batch: Histograms<Operation>,
+    depth: Gauge,
+    bytes: Gauge,
+    limit: Gauge,
+    models: Family<ModelInfo, Gauge>,
+    loads: Family<Load, Counter>,
+    refused: Family<Reason, Counter>,
+    panics: Family<Place, Counter>,
+    jobs: Family<Status, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Http {
+    http_request_method: String,
+    http_route: String,
+    http_response_status_code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Operation {
+    model: String,
+    version: u32,
+    op: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    model: String,
+    version: u32,
+    op: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelInfo {
+    model: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Load {
+    model: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Place {
+    r#where: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Status {
+    status: String,
+}
+
+/// Half a millisecond to a minute, in factors of about 1.7.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.0005, 1.7, 23))
+}
+
+fn sizes() -> Histogram {
+    Histogram::new(exponential_buckets(1.0, 2.0, 8))
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let times = || Family::new_with_constructor(seconds as fn() -> Histogram);
+        let mut all = Self {
+            registry: Registry::default(),
+            http: Family::new_with_constructor(seconds as fn() -> Histogram),
+            active: Gauge::default(),
+            infer: Family::default(),
+            queued: times(),
+            computed: times(),
+            batch: Family::new_with_constructor(sizes as fn() -> Histogram),
+            depth: Gauge::default(),
+            bytes: Gauge::default(),
+            limit: Gauge::default(),
+            models: Family::default(),
+            loads: Family::default(),
+            refused: Family::default(),
+            panics: Family::default(),
+            jobs: Family::default(),
+        };
+        let mut r = std::mem::take(&mut all.registry);
+        let time = Unit::Seconds;
+        r.register_with_unit("http_server_request_duration", "From the head of a request to that of its reply", time, all.http.clone());
+        r.register("http_server_active_requests", "Requests that are being answered", all.active.clone());
+        r.register("dae_infer_requests", "Samples that models were asked to compute", all.infer.clone());
+        r.register_with_unit("dae_infer_queue_duration", "Waiting for a worker", Unit::Seconds, all.queued.clone());
+        r.register_with_unit("dae_infer_compute_duration", "Computing, a batch counted for each of its samples", Unit::Seconds, all.computed.clone());
+        r.register("dae_infer_batch_size", "Samples computed together", all.batch.clone());
+        r.register("dae_queue_depth", "Requests inside, waiting or at work", all.depth.clone());
+        r.register_with_unit("dae_queue", "Bytes that they hold or need", Unit::Bytes, all.bytes.clone());
+        r.register_with_unit("dae_queue_limit", "Bytes that work may hold at a time", Unit::Bytes, all.limit.clone());
+        r.register("dae_model_info", "Loaded models", all.models.clone());
+        r.register("dae_model_loads", "Models that were loaded", all.loads.clone());
+        r.register("dae_refused", "Requests that were refused before any work", all.refused.clone());
+        r.register("dae_panics", "Panics that were caught", all.panics.clone());
+        r.register("dae_train_jobs", "Training jobs by status", all.jobs.clone());
+        let version = ("version", env!("CARGO_PKG_VERSION"));
+        let features = ("features", if cfg!(feature = "otel") { "otel" } else { "" });
+        r.register("build", "The program", Info::new(vec![version, features]));
+        r.register_collector(Box::new(process::Process));
+        all.registry = r;
+        all
+    }
+}
+
+/// Everything that is counted, as text.
+pub fn text() -> String {
+    let mut text = String::new();
+    // Writing to a string fails only where memory ends.
+    let _ = encode(&mut text, &METRICS.registry);
+    text
+}
+
+/// One operation of a model, to be counted once.
+#[derive(Debug, Clone)]
+pub struct Infer {
+    model: String,
+    version: u32,
+    op: &'static str,
+}
+
+impl Infer {
+    /// The operation `op` of a model of the registry.
+    pub fn new(model: &str, version: u32, op: &'static str) -> Self {
+        Self { model: model.to_owned(), version, op }
+    }
+
+    /// It was done.
+    pub fn done(&self, queued: Duration, ran: Duration) {
+        METRICS.queued.get_or_create(&self.labels()).observe(queued.as_secs_f64());
+        METRICS.computed.get_or_create(&self.labels()).observe(ran.as_secs_f64());
+        self.failed("ok");
+    }
+
+    /// It came to another end: `rejected`, `cancelled`, `deadline` or `error`.
+    pub fn failed(&self, outcome: &'static str) {
+        let Self { model, version, op } = self.clone();
+        METRICS.infer.get_or_create(&Outcome { model, version, op, outcome }).inc();
+    }
+
+    /// So many samples were computed together.
+    pub fn batch(&self, size: usize) {
+        METRICS.batch.get_or_create(&self.labels()).observe(size as f64);
+    }
+
+    fn labels(&self) -> Operation {
+        let Self { model, version, op } = self.clone();
+        Operation { model, version, op }
+    }
+}
+
+/// A request that is being answered, until it is dropped.
+#[derive(Debug)]
+pub struct Active(());
+
+impl Active {
+    /// Counts it.
+    pub fn begin() -> Self {
+        METRICS.active.inc();
+        Self(())
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        METRICS.active.dec();
+    }
+}
+
+/// A request was answered; `route` is its template.
+pub fn answered(method: &str, route: &str, status: u16, took: Duration) {
+    // Methods are the caller's word: only those of routes are told apart.
+    let known = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
+    let method = known.into_iter().find(|known| *known == method).unwrap_or("_OTHER");
+    let labels = Http {
+        http_request_method: method.to_owned(),
+        http_route: route.to_owned(),
+        http_response_status_code: status,
+    };
+    METRICS.http.get_or_create(&labels).observe(took.as_secs_f64());
+}
+
+/// A request was refused before any work, by the code of its answer.
+pub fn refused(reason: &'static str) {
+    METRICS.refused.get_or_create(&Reason { reason }).inc();
+}
+
+/// A panic was caught.
+pub fn panicked(place: &'static str) {
+    METRICS.panics.get_or_create(&Place { r#where: place }).inc();
+}
+
+/// A model of the registry was loaded, or could not be.
+pub fn model_loaded(model: &str, is_loaded: bool) {
+    let outcome = if is_loaded { "ok" } else { "error" };
+    METRICS.loads.get_or_create(&Load { model: model.to_owned(), outcome }).inc();
+}
+
+/// What is inside now, and what may be.
+pub fn set_load(requests: usize, bytes: usize, limit: usize) {
+    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    METRICS.depth.set(number(requests));
+    METRICS.bytes.set(number(bytes));
+    METRICS.limit.set(number(limit));
+}
+
+/// The models that are loaded now, as `name@version`.
+pub fn set_models(models: &[String]) {
+    METRICS.models.clear();
+    models.iter().for_each(|model| _ = METRICS.models.get_or_create(&ModelInfo { model: model.clone() }).set(1));
+}
+
+/// How many training jobs have a status now.
+pub fn set_jobs(counts: impl IntoIterator<Item = (String, usize)>) {
+    METRICS.jobs.clear();
+    for (status, count) in counts {
+        METRICS.jobs.get_or_create(&Status { status }).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_holds_what_was_counted() {
+        let infer = Infer::new("some-model", 3, "denoise");
+        infer.done(Duration::from_millis(1), Duration::from_millis(20));
+        infer.failed("cancelled");
+        infer.batch(5);
+        answered("BREW", "/denoise", 405, Duration::from_millis(2));
+        set_models(&["some-model@3".to_owned()]);
+        let text = text();
+        for line in [
+            r#"dae_infer_requests_total{model="some-model",version="3",op="denoise",outcome="ok"} 1"#,
+            r#"dae_infer_requests_total{model="some-model",version="3",op="denoise",outcome="cancelled"} 1"#,
+            r#"dae_infer_compute_duration_seconds_count{model="some-model",version="3",op="denoise"} 1"#,
+            r#"dae_infer_batch_size_sum{model="some-model",version="3",op="denoise"} 5.0"#,
+            r#"http_request_method="_OTHER",http_route="/denoise",http_response_status_code="405""#,
+            r#"dae_model_info{model="some-model@3"} 1"#,
+            "# TYPE process_resident_memory_bytes gauge",
+            "build_info{",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

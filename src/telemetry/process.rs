@@ -1,0 +1,49 @@
+//! The process: its memory, time and files, read when they are asked for.
+
+use std::fmt::Error;
+use std::fs;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+/// What Prometheus' own clients tell of a process, as far as the system tells it.
+#[derive(Debug)]
+pub(super) struct Process;
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
+        let mut put = |name: &str, help: &str, unit: Option<&Unit>, metric: &dyn EncodeMetric| {
+            metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
+        };
+        if let Some(bytes) = resident_bytes() {
+            let help = "Memory of this process that is in use";
+            put("process_resident_memory", help, Some(&Unit::Bytes), &ConstGauge::new(bytes as f64))?;
+        }
+        if let Some(seconds) = cpu_seconds() {
+            let help = "Time that all threads computed";
+            put("process_cpu", help, Some(&Unit::Seconds), &ConstCounter::new(seconds))?;
+        }
+        if let Ok(files) = fs::read_dir("/proc/self/fd") {
+            put("process_open_fds", "Open files and connections", None, &ConstGauge::new(files.count() as f64))?;
+        }
+        Ok(())
+    }
+}
+
+fn resident_bytes() -> Option<usize> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// Fields 14 and 15 of `stat`, behind the name in brackets, in hundredths of a second (proc(5)).
+fn cpu_seconds() -> Option<f64> {
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some((user + system) / 100.0)
+}

@@ -1,0 +1,41 @@
+//! What the service counts of itself.
+
+use crate::support::*;
+
+#[test]
+fn requests_samples_and_times_are_counted() {
+    let service = Service::start();
+    ok(service.post("/denoise", "image/png", png(30, 30)));
+    refused(service.post("/denoise", "image/png", *b"no image"), "invalid_input");
+    let response = service.get("/metrics");
+    assert!(header(&response, "content-type").starts_with("application/openmetrics-text"));
+    let text = String::from_utf8(ok(response)).unwrap();
+    for name in [
+        "http_server_request_duration_seconds_bucket{",
+        r#"http_request_method="POST",http_route="/denoise",http_response_status_code="200""#,
+        r#"http_response_status_code="400""#,
+        "http_server_active_requests 1",
+        r#"dae_infer_requests_total{model="photo-gray",version="1",op="denoise",outcome="ok"}"#,
+        "dae_infer_queue_duration_seconds_count{",
+        "dae_infer_compute_duration_seconds_count{",
+        "dae_infer_batch_size_count{",
+        "dae_queue_depth 0",
+        "dae_queue_limit_bytes 1073741824",
+        r#"dae_model_info{model="photo-gray@1"} 1"#,
+        r#"dae_model_loads_total{model="photo-gray",outcome="ok"}"#,
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+        "build_info{",
+    ] {
+        assert!(text.contains(name), "{name} is not in\n{text}");
+    }
+}
+
+#[test]
+fn what_a_caller_writes_becomes_no_label() {
+    let service = Service::start();
+    service.get("/no/such/route-of-mine");
+    service.request("BREW", "/denoise").send().unwrap();
+    let text = String::from_utf8(ok(service.get("/metrics"))).unwrap();
+    assert!(!text.contains("route-of-mine") && !text.contains("BREW"), "{text}");
+}

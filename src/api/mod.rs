@@ -29,6 +29,8 @@ mod reading;
 mod serve;
 mod spec;
 mod state;
+#[cfg(feature = "otel")]
+mod trace;
 mod train;
 mod upload;
 mod writing;

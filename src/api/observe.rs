@@ -47,6 +47,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
         status = Empty,
         duration_ms = Empty,
     );
+    #[cfg(feature = "otel")]
+    super::trace::adopt(&span, request.headers());
     request.extensions_mut().insert(id.clone());
     let started = Instant::now();
     let _active = telemetry::Active::begin();

@@ -23,6 +23,8 @@ mod progress;
 mod samples;
 mod serve;
 mod size;
+#[cfg(feature = "otel")]
+mod traces;
 mod train;
 mod worker;
 mod workers;
@@ -103,7 +105,10 @@ enum Command {
 /// Runs the command that the arguments of this process name; `serve` if they name none.
 pub fn run() -> ExitCode {
     let cli = Cli::parse_from(with_command(std::env::args_os().collect()));
-    match dispatch(cli) {
+    let result = dispatch(cli);
+    #[cfg(feature = "otel")]
+    traces::finish();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if !matches!(error, Error::ClosedPipe) {

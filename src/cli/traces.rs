@@ -1,0 +1,43 @@
+//! Traces: spans sent to an OpenTelemetry collector, with the feature `otel` and `OTEL_EXPORTER_OTLP_ENDPOINT` set.
+
+use std::sync::OnceLock;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tracing::Subscriber;
+use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::Error;
+
+static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
+
+/// The layer that sends spans by OTLP over HTTP; none where no collector is named.
+///
+/// # Errors
+/// The settings of the environment (`OTEL_EXPORTER_OTLP_*`) cannot be used.
+pub(super) fn layer<S>() -> Result<Option<OpenTelemetryLayer<S, SdkTracer>>, Error>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    if std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_none() {
+        return Ok(None);
+    }
+    let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().build();
+    let exporter = exporter.map_err(|error| Error::Failed(format!("OpenTelemetry: {error}")))?;
+    let resource = Resource::builder().with_service_name(env!("CARGO_PKG_NAME")).build();
+    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+    let tracer = provider.tracer(env!("CARGO_PKG_NAME"));
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    let _ = PROVIDER.set(provider);
+    Ok(Some(tracing_opentelemetry::layer().with_tracer(tracer)))
+}
+
+/// Sends what is left; waits a few seconds at most.
+pub(super) fn finish() {
+    if let Some(provider) = PROVIDER.get() {
+        let _ = provider.shutdown();
+    }
+}

@@ -19,7 +19,9 @@ type Answer = (u16, f64);
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let [address, path, media_type, body, mode, numbers @ ..] = arguments.as_slice() else {
-        eprintln!("load ADDRESS PATH MEDIA-TYPE BODY-FILE closed CONNECTIONS SECONDS | open RATE SECONDS CONNECTIONS");
+        eprintln!(
+            "load ADDRESS PATH MEDIA-TYPE BODY-FILE closed CONNECTIONS SECONDS | open RATE SECONDS CONNECTIONS"
+        );
         return;
     };
     let address: SocketAddr = address.parse().expect("an address such as 127.0.0.1:8080");
@@ -75,7 +77,11 @@ fn client(
 }
 
 /// Sends the request and reads the answer to its end.
-fn ask(connection: &mut Option<BufReader<TcpStream>>, address: SocketAddr, request: &[u8]) -> io::Result<u16> {
+fn ask(
+    connection: &mut Option<BufReader<TcpStream>>,
+    address: SocketAddr,
+    request: &[u8],
+) -> io::Result<u16> {
     if connection.is_none() {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
@@ -118,7 +124,8 @@ fn report(answers: &[Answer], seconds: f64) -> String {
         times.sort_by(f64::total_cmp);
         times
     };
-    let at = |times: &[f64], part: f64| times.get((times.len() as f64 * part) as usize).copied().unwrap_or(0.0);
+    let at =
+        |times: &[f64], part: f64| times.get((times.len() as f64 * part) as usize).copied().unwrap_or(0.0);
     let (good, refused) = (times(200), times(429));
     let counts: Vec<String> = counts.iter().map(|(status, count)| format!("\"{status}\": {count}")).collect();
     format!(

@@ -11,7 +11,6 @@ use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
-
 use super::error::{Code, Problem};
 use super::state::App;
 use crate::engine::Held;

@@ -194,7 +194,8 @@ async fn deadline(State(app): State<App>, mut request: Request, next: Next) -> R
     tokio::time::timeout(time, next.run(request)).await.unwrap_or_else(|_| {
         let whose = if time == most { "this service" } else { "X-Request-Timeout-Ms" };
         let ms = time.as_millis();
-        let detail = format!("the request took longer than the {ms} ms that {whose} gives it; its work was given up");
+        let detail =
+            format!("the request took longer than the {ms} ms that {whose} gives it; its work was given up");
         Problem::new(Code::DeadlineExceeded, detail).into_response()
     })
 }

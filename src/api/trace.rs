@@ -18,6 +18,7 @@ impl Extractor for Headers<'_> {
 
 /// Makes `span` a child of the span that the headers name, if they name one.
 pub(super) fn adopt(span: &tracing::Span, headers: &HeaderMap) {
-    let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
+    let parent =
+        opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
     let _ = span.set_parent(parent);
 }

@@ -87,7 +87,8 @@ impl Batches {
         if wanted.is_empty() {
             return;
         }
-        telemetry::Infer::new(session.id().name.as_str(), session.id().version, "denoise").batch(wanted.len());
+        telemetry::Infer::new(session.id().name.as_str(), session.id().version, "denoise")
+            .batch(wanted.len());
         let begun = Instant::now();
         let denoise = |items: &[Item]| {
             engine.tiles.fetch_add(1, Ordering::Relaxed);
@@ -95,7 +96,9 @@ impl Batches {
             let is_tiny = key.shape.numbers() * items.len() < TINY;
             let threads = if is_tiny { 1 } else { threads };
             let work = || parallel::with_threads(threads, || session.denoise_batch(&samples, &options));
-            catch_unwind(AssertUnwindSafe(work)).map_err(panicked).and_then(|result| result.map_err(Error::from))
+            catch_unwind(AssertUnwindSafe(work))
+                .map_err(panicked)
+                .and_then(|result| result.map_err(Error::from))
         };
         if wanted.len() > 1 {
             if let Ok(all) = denoise(&wanted) {
@@ -115,7 +118,8 @@ impl Batches {
     pub(super) fn sweep(&self, key: &Key) {
         let mut groups = self.lock();
         let Some(group) = groups.get_mut(key) else { return };
-        let (kept, left) = std::mem::take(&mut group.items).into_iter().partition(|item| !item.reply.is_closed());
+        let (kept, left) =
+            std::mem::take(&mut group.items).into_iter().partition(|item| !item.reply.is_closed());
         group.items = kept;
         if group.items.is_empty() {
             groups.remove(key);
@@ -208,7 +212,9 @@ mod tests {
         let asked = values.iter().map(|value| {
             let ticket = engine.admit(None).unwrap();
             let (session, sample) = (Arc::clone(&session), sample(*value));
-            tokio::spawn(async move { ticket.denoise(&session, sample, Options::default(), Depth::F32).await })
+            tokio::spawn(
+                async move { ticket.denoise(&session, sample, Options::default(), Depth::F32).await },
+            )
         });
         let asked: Vec<_> = asked.collect();
         while engine.health().bytes < asked.len() * session.working_bytes(Shape::Vector { features: 6 }) / 2 {

@@ -211,10 +211,13 @@ mod tests {
         let pool = Pool::start(2).unwrap();
         let (begun_tx, begun) = mpsc::channel();
         let (go, wait) = mpsc::channel::<()>();
-        pool.submit(0, Box::new(move || {
-            begun_tx.send(()).unwrap();
-            let _ = wait.recv();
-        }));
+        pool.submit(
+            0,
+            Box::new(move || {
+                begun_tx.send(()).unwrap();
+                let _ = wait.recv();
+            }),
+        );
         begun.recv().unwrap();
         thread::sleep(Duration::from_millis(30));
         assert_eq!((pool.stuck(Duration::from_millis(10)), pool.stuck(Duration::from_secs(60))), (1, 0));
@@ -226,10 +229,13 @@ mod tests {
         let pool = Pool::start(1).unwrap();
         let (begun_tx, begun) = mpsc::channel();
         let (go, wait) = mpsc::channel::<()>();
-        pool.submit(0, Box::new(move || {
-            begun_tx.send(()).unwrap();
-            let _ = wait.recv();
-        }));
+        pool.submit(
+            0,
+            Box::new(move || {
+                begun_tx.send(()).unwrap();
+                let _ = wait.recv();
+            }),
+        );
         begun.recv().unwrap();
         let (tx, rx) = mpsc::channel::<()>();
         pool.submit(0, Box::new(move || tx.send(()).unwrap()));

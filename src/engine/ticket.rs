@@ -70,7 +70,8 @@ impl Ticket {
             return op.end(self.denoise_together(session, sample, options, bytes).await);
         }
         let size = Size { bytes, is_wide: shape.numbers() >= config.wide_numbers };
-        let work = move |session: &Session, pace: &dyn Pace| session.denoise_at(&sample, &options, depth, pace);
+        let work =
+            move |session: &Session, pace: &dyn Pace| session.denoise_at(&sample, &options, depth, pace);
         self.infer(session, "denoise", size, work).await
     }
 

@@ -123,15 +123,35 @@ impl Metrics {
         };
         let mut r = std::mem::take(&mut all.registry);
         let time = Unit::Seconds;
-        r.register_with_unit("http_server_request_duration", "From the head of a request to that of its reply", time, all.http.clone());
+        r.register_with_unit(
+            "http_server_request_duration",
+            "From the head of a request to that of its reply",
+            time,
+            all.http.clone(),
+        );
         r.register("http_server_active_requests", "Requests that are being answered", all.active.clone());
         r.register("dae_infer_requests", "Samples that models were asked to compute", all.infer.clone());
-        r.register_with_unit("dae_infer_queue_duration", "Waiting for a worker", Unit::Seconds, all.queued.clone());
-        r.register_with_unit("dae_infer_compute_duration", "Computing, a batch counted for each of its samples", Unit::Seconds, all.computed.clone());
+        r.register_with_unit(
+            "dae_infer_queue_duration",
+            "Waiting for a worker",
+            Unit::Seconds,
+            all.queued.clone(),
+        );
+        r.register_with_unit(
+            "dae_infer_compute_duration",
+            "Computing, a batch counted for each of its samples",
+            Unit::Seconds,
+            all.computed.clone(),
+        );
         r.register("dae_infer_batch_size", "Samples computed together", all.batch.clone());
         r.register("dae_queue_depth", "Requests inside, waiting or at work", all.depth.clone());
         r.register_with_unit("dae_queue", "Bytes that they hold or need", Unit::Bytes, all.bytes.clone());
-        r.register_with_unit("dae_queue_limit", "Bytes that work may hold at a time", Unit::Bytes, all.limit.clone());
+        r.register_with_unit(
+            "dae_queue_limit",
+            "Bytes that work may hold at a time",
+            Unit::Bytes,
+            all.limit.clone(),
+        );
         r.register("dae_model_info", "Loaded models", all.models.clone());
         r.register("dae_model_loads", "Models that were loaded", all.loads.clone());
         r.register("dae_refused", "Requests that were refused before any work", all.refused.clone());
@@ -250,7 +270,9 @@ pub fn set_load(requests: usize, bytes: usize, limit: usize) {
 /// The models that are loaded now, as `name@version`.
 pub fn set_models(models: &[String]) {
     METRICS.models.clear();
-    models.iter().for_each(|model| _ = METRICS.models.get_or_create(&ModelInfo { model: model.clone() }).set(1));
+    models
+        .iter()
+        .for_each(|model| _ = METRICS.models.get_or_create(&ModelInfo { model: model.clone() }).set(1));
 }
 
 /// How many training jobs have a status now.

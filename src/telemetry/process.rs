@@ -27,7 +27,12 @@ impl Collector for Process {
             put("process_cpu", help, Some(&Unit::Seconds), &ConstCounter::new(seconds))?;
         }
         if let Ok(files) = fs::read_dir("/proc/self/fd") {
-            put("process_open_fds", "Open files and connections", None, &ConstGauge::new(files.count() as f64))?;
+            put(
+                "process_open_fds",
+                "Open files and connections",
+                None,
+                &ConstGauge::new(files.count() as f64),
+            )?;
         }
         Ok(())
     }

@@ -30,7 +30,9 @@ const LONG: &str = "/denoise?ensemble=8";
 fn begin(service: &Service, body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(service.address()).unwrap();
     let length = body.len();
-    let head = format!("POST {LONG} HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!(
+        "POST {LONG} HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {length}\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body).unwrap();
     stream
@@ -113,9 +115,8 @@ fn more_than_may_wait_are_refused_with_the_time_to_come_back() {
 #[test]
 fn many_at_once_all_get_their_own_answer() {
     let service = service(default());
-    let alone: Vec<Vec<u8>> = (0..12)
-        .map(|i| ok(service.post("/denoise", "image/png", png(20 + i % 3, 24))))
-        .collect();
+    let alone: Vec<Vec<u8>> =
+        (0..12).map(|i| ok(service.post("/denoise", "image/png", png(20 + i % 3, 24)))).collect();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

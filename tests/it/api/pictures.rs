@@ -82,7 +82,8 @@ fn jpeg_stays_jpeg_and_gray_stays_gray() {
 fn the_noise_of_each_channel_is_told() {
     let service = Service::start();
     let response = service.post("/denoise", "image/png", file(&color(64, 64), ImageFormat::Png));
-    let sigmas: Vec<f64> = header(&response, "x-noise-sigmas").split(' ').map(|v| v.parse().unwrap()).collect();
+    let sigmas: Vec<f64> =
+        header(&response, "x-noise-sigmas").split(' ').map(|v| v.parse().unwrap()).collect();
     let mean: f64 = header(&response, "x-noise-sigma").parse().unwrap();
     assert_eq!(sigmas.len(), 3);
     assert!((sigmas.iter().sum::<f64>() / 3.0 - mean).abs() < 0.01, "{sigmas:?} {mean}");

@@ -134,11 +134,14 @@ def ort_runner():
 
     file = io.BytesIO()
     axes = {"x": {2: "h", 3: "w"}, "full": {2: "h", 3: "w"}}
-    net = network()
 
     class Full(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = network()
+
         def forward(self, x):
-            return net(x)[1]
+            return self.net(x)[1]
 
     torch.onnx.export(Full().eval(), (torch.zeros(1, CHANNELS, 64, 64),), file, input_names=["x"], output_names=["full"],
                       dynamic_axes=axes, dynamo=False)

@@ -1,4 +1,5 @@
-"""One network behind FastAPI or LitServe with ONNX Runtime, as their documentation shows it: PNG in, PNG out.
+"""One network behind FastAPI or LitServe with ONNX Runtime, as their documentation shows it. FastAPI takes and gives
+PNG; LitServe takes and gives JSON with a PNG in base64, since it reads no other bodies.
 
     python serve_onnx.py fastapi|litserve NET.onnx PORT MEAN STD
 
@@ -52,15 +53,16 @@ if KIND == "fastapi":
 
     uvicorn.run(app, host="127.0.0.1", port=PORT, log_level="error")
 else:
+    import base64
+
     import litserve as ls
-    from fastapi import Request, Response
 
     class Denoise(ls.LitAPI):
         def setup(self, device):
             self.net = session()
 
-        async def decode_request(self, request: Request):
-            return read(await request.body())
+        def decode_request(self, request):
+            return read(base64.b64decode(request["image"]))
 
         def batch(self, inputs):
             return inputs
@@ -74,8 +76,8 @@ else:
             return outputs
 
         def encode_response(self, output):
-            return Response(write(*output), media_type="image/png")
+            return {"image": base64.b64encode(write(*output)).decode()}
 
     if __name__ == "__main__":
-        api = Denoise(max_batch_size=16, batch_timeout=0.001, api_path="/denoise", enable_async=False)
+        api = Denoise(max_batch_size=16, batch_timeout=0.001, api_path="/denoise")
         ls.LitServer(api, accelerator="cpu", workers_per_device=1).run(host="127.0.0.1", port=PORT, log_level="error", generate_client_file=False)

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Requests/s, times and memory of Limpid beside LitServe and FastAPI + ONNX Runtime with the same networks and weights.
 
-    python -m venv venv && venv/bin/pip install -r benches/peers/requirements-images.txt -r benches/peers/requirements-service.txt
+    python -m venv venv && venv/bin/pip install -r benches/peers/requirements-service.txt
     venv/bin/python benches/peers/service.py [--seconds 5] [--only limpid,fastapi,litserve]
 
-PNG in, PNG out, on loopback: 28x28 through `digits`, 256x256 gray through `photo-gray`, by 1, 8 and 64 connections that ask again as
+PNG in, PNG out, on loopback (LitServe: JSON with the PNG in base64): 28x28 through `digits`, 256x256 gray through `photo-gray`, by 1, 8 and 64 connections that ask again as
 soon as they have their answer. The load generator is a program of its own (benches/load.rs) on the same cores, the same for all. A 28x28
 digit is black but for its stroke, 256x256 is a slope with noise. The last line is JSON.
 """
 
 import argparse
+import base64
 import io
 import json
 import pathlib
@@ -147,10 +148,13 @@ def main():
             net, stats, body = *export(folder, size), png(size)
             for kind in ARGS.only.split(","):
                 with Service() if kind == "limpid" else Peer(kind, net, stats) as service:
+                    media_type, sent = "image/png", body
+                    if kind == "litserve":
+                        media_type, sent = "application/json", json.dumps({"image": base64.b64encode(body).decode()}).encode()
                     path = "/denoise?model=digits" if kind == "limpid" and size == 28 else "/denoise"
-                    load(service.address, path, "image/png", body, "closed", 2, 1)
+                    load(service.address, path, media_type, sent, "closed", 2, 1)
                     for connections in ARGS.connections:
-                        seen = load(service.address, path, "image/png", body, "closed", connections, ARGS.seconds)
+                        seen = load(service.address, path, media_type, sent, "closed", connections, ARGS.seconds)
                         bad = {status: n for status, n in seen["statuses"].items() if status != "200"}
                         row = {key: seen[key] for key in ("rps", "p50_ms", "p99_ms")} | {"mib": service.memory(), "bad": bad}
                         result[f"{size} {kind} {connections}"] = row

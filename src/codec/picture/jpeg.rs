@@ -1,17 +1,18 @@
-//! JPEG: whether a file is whole. The decoder fills what is missing with gray, and a denoised half picture
-//! is worse than an error.
+//! JPEG: whether a file is whole, and of a colour model that is known. The decoder fills what is missing with gray and
+//! takes inks for light; a wrong picture is worse than an error.
 
 use super::super::{Error, Format, Result};
 
 /// Walks the markers to the end of the image.
 ///
 /// # Errors
-/// [`Error::Malformed`] where the file ends before its end marker.
+/// [`Error::Malformed`] where the file ends before its end marker; [`Error::Unsupported`] for four components, which are
+/// CMYK.
 ///
 /// # Source
 /// ITU-T T.81, annex B: segments carry their length; behind a scan header comes entropy-coded data in which
 /// `FF` is followed by 00 or a restart marker.
-pub(super) fn check_complete(bytes: &[u8]) -> Result<()> {
+pub(super) fn check(bytes: &[u8]) -> Result<()> {
     let cut = || Error::malformed(Format::Jpeg.media_type(), "the file ends before the image does");
     let mut at = 2;
     loop {
@@ -19,6 +20,10 @@ pub(super) fn check_complete(bytes: &[u8]) -> Result<()> {
             at += 1;
         }
         let marker = *bytes.get(at + 1).ok_or_else(cut)?;
+        let is_frame = matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
+        if is_frame && *bytes.get(at + 9).ok_or_else(cut)? == 4 {
+            return Err(Error::unsupported("JPEG with CMYK is not accepted; convert it to RGB first"));
+        }
         at += match marker {
             0xd9 => return Ok(()),
             // A fill byte: the marker itself may begin at the next one.
@@ -43,16 +48,16 @@ mod tests {
     fn a_whole_file_is_whole_and_every_cut_is_noticed() {
         let carrier = Carrier::plain(Format::Jpeg, Depth::U8);
         let whole = write_image(&example(3, 21, 17), &carrier, Format::Jpeg, None).unwrap();
-        assert_eq!(check_complete(&whole), Ok(()));
+        assert_eq!(check(&whole), Ok(()));
         for end in 0..whole.len() {
-            assert!(check_complete(&whole[..end]).is_err(), "cut at {end}");
+            assert!(check(&whole[..end]).is_err(), "cut at {end}");
         }
     }
 
     #[test]
     fn an_end_marker_inside_a_segment_is_not_the_end() {
         let thumbnail = [0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd9, 0, 0];
-        assert!(check_complete(&thumbnail).is_err());
-        assert!(check_complete(&[&thumbnail[..], &[0xff, 0xff, 0xd9]].concat()).is_ok());
+        assert!(check(&thumbnail).is_err());
+        assert!(check(&[&thumbnail[..], &[0xff, 0xff, 0xd9]].concat()).is_ok());
     }
 }

@@ -15,9 +15,8 @@ use crate::sample::{Number, Shape};
 /// The images in a file: of `format`, or of what its first bytes say. One, except for TIFF, which may have many
 /// pages; smaller copies of a page (thumbnails) are left out.
 ///
-/// Gray stays gray and 16 bits stay 16 bits; palettes and 1, 2 and 4 bits are expanded to 8; WebP has no gray; CMYK
-/// in a JPEG becomes RGB. Opacity, ICC profile and resolution go to the carrier, EXIF orientation is applied, other
-/// metadata is dropped.
+/// Gray stays gray and 16 bits stay 16 bits; palettes and 1, 2 and 4 bits are expanded to 8; WebP has no gray.
+/// Opacity, ICC profile and resolution go to the carrier, EXIF orientation is applied, other metadata is dropped.
 ///
 /// # Errors
 /// [`Error::TooLarge`] by the header alone, before anything is decoded, with all pages counted together;
@@ -54,17 +53,22 @@ pub fn decoded_bytes(bytes: &[u8], format: Option<Format>, limits: &Limits) -> R
     let format = settle_format(bytes, format)?;
     let reader = Cursor::new(bytes);
     let failed = |error| from_crate(format, error);
-    let most = |decoder: &dyn Fn() -> image::ImageResult<u64>| decoder().map(|n| n as usize).map_err(failed);
     check_png_size(bytes, format, limits)?;
     match format {
         Format::Tiff => tiff::decoded_bytes(bytes, limits),
         Format::Png => {
-            most(&|| Ok(PngDecoder::with_limits(reader.clone(), memory_limit(limits))?.total_bytes()))
+            stated_bytes(PngDecoder::with_limits(reader, memory_limit(limits)).map_err(failed)?, limits)
         }
-        Format::Jpeg => most(&|| Ok(JpegDecoder::new(reader.clone())?.total_bytes())),
-        Format::WebP => most(&|| Ok(WebPDecoder::new(reader.clone())?.total_bytes())),
-        _ => most(&|| Ok(PnmDecoder::new(reader.clone())?.total_bytes())),
+        Format::Jpeg => stated_bytes(JpegDecoder::new(reader).map_err(failed)?, limits),
+        Format::WebP => stated_bytes(WebPDecoder::new(reader).map_err(failed)?, limits),
+        _ => stated_bytes(PnmDecoder::new(reader).map_err(failed)?, limits),
     }
+}
+
+fn stated_bytes(decoder: impl ImageDecoder, limits: &Limits) -> Result<usize> {
+    let (width, height) = decoder.dimensions();
+    check_shape(Shape::image(1, height as usize, width as usize), limits)?;
+    Ok(usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX))
 }
 
 /// The format the bytes are read as, when what is stated and what is seen agree.
@@ -102,7 +106,7 @@ fn read_by_crate(bytes: &[u8], format: Format, limits: &Limits) -> Result<Pictur
             decode(decoder, format, resolution, limits)
         }
         Format::Jpeg => {
-            jpeg::check_complete(bytes)?;
+            jpeg::check(bytes)?;
             decode(JpegDecoder::new(reader).map_err(failed)?, format, resolution, limits)
         }
         Format::WebP => {

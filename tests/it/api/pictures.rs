@@ -88,3 +88,37 @@ fn the_noise_of_each_channel_is_told() {
     assert_eq!(sigmas.len(), 3);
     assert!((sigmas.iter().sum::<f64>() / 3.0 - mean).abs() < 0.01, "{sigmas:?} {mean}");
 }
+
+/// 8x8 pixels of one colour in four inks.
+const CMYK_JPEG: &str = "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwAGBAUGBQQGBgUGBwcGCAoQCgoJCQoUDg8MEBcUGBgXFBYWGh0lHxobIxwWFiAsICMmJykqKRkfLTAtKDAlKCko/8AAFAgACAAIBEMRAE0RAFkRAEsRAP/EABYAAQEBAAAAAAAAAAAAAAAAAAgEB//EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAOBEMATQBZAEsAAD8ATjVWJAv/2Q==";
+/// 8x6 pixels of red, green (transparent), blue and gray in turn.
+const PALETTE_PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAGAgMAAACDazdoAAAADFBMVEX/AAAA/wAAAP8JCQlccX6GAAAAAnRSTlP/AOW3MEoAAAAOSURBVHicY5RmYGJAQQACSQAnDNid4AAAAABJRU5ErkJggg==";
+/// 8x6 pixels, each third one white.
+const BITS_PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAGAQAAAADWfuJWAAAAFElEQVR4nGOYxODJoMIwicGTQQUADbgB/zRgHWYAAAAASUVORK5CYII=";
+/// 8x8 gray pixels from 0 to 63, by Adam7.
+const INTERLACED_PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAAGWY9HBAAAAVklEQVR42gXBhwJCAAAFwGfPZIXs7JZVKTL+/6/cAaARZyBZJAVU3bTQ9u8BBMVw0IyTjUual+heny94QZTkg3KEc3Y9PwgjVNfb/fGsG/zG6T8v67YD7mMH4SRfbo8AAAAASUVORK5CYII=";
+/// The palette image as GIF.
+const GIF: &str = "R0lGODdhCAAGAIEAAP8AAAD/AAAA/wkJCSwAAAAACAAGAAAIFwABBBAwQCBBgwUHJjyoEKHDhhAZEgwIADs=";
+
+/// With strength 0 the file comes back as it was read.
+#[test]
+fn unusual_files_are_read_or_refused_by_name() {
+    let service = Service::start();
+    let back = |media_type: &str, text: &str| {
+        let bytes = from_base64(&text.into());
+        read(&ok(service.post("/denoise?strength=0&format=png", media_type, bytes)), ImageFormat::Png)
+    };
+    let cmyk = service.post("/denoise", "image/jpeg", from_base64(&CMYK_JPEG.into()));
+    let problem = refused(cmyk, "unsupported_media_type");
+    assert!(problem["detail"].as_str().unwrap().contains("CMYK"), "{problem}");
+    let palette = back("image/png", PALETTE_PNG).into_rgba8();
+    assert_eq!([palette[(0, 0)].0, palette[(2, 0)].0], [[255, 0, 0, 255], [0, 0, 255, 255]]);
+    assert_eq!(palette[(1, 0)].0[3], 0);
+    let bits = back("image/png", BITS_PNG).into_luma8();
+    assert!(bits.iter().enumerate().all(|(i, v)| *v == if i % 3 == 0 { 255 } else { 0 }));
+    let interlaced = back("image/png", INTERLACED_PNG).into_luma8();
+    assert!(interlaced.iter().enumerate().all(|(i, v)| usize::from(*v) == i));
+    let problem =
+        refused(service.post("/denoise", "image/gif", from_base64(&GIF.into())), "unsupported_media_type");
+    assert!(problem["detail"].as_str().unwrap().contains("image/gif"), "{problem}");
+}

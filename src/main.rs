@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Pages that were used once stay with the process: tensors of the same sizes come again with every
-/// request, and page faults would cost more than the arithmetic on small images.
+/// Pages that were used stay with the process for half a second: tensors of the same sizes come again with every request,
+/// and page faults would cost more than the arithmetic on small images. What a large image took goes back after it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -11,8 +11,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
 fn main() -> ExitCode {
-    // SAFETY: sets one number within mimalloc.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
+    if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
+        // SAFETY: sets one number within mimalloc.
+        unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 500) };
+    }
     // Rayon does not see the quota of a container, the standard library does. Threads of candle's own
     // would fight with the kernels' for the same cores.
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());

@@ -146,7 +146,7 @@ impl Network for Bundled {
         let rebuilt = self.pyramid.decode(&code.planes)?;
         let features = rebuilt.features.expect("a pyramid has features");
         let detail = code.detail.expect("a pyramid has detail");
-        let full = self.pyramid.refine(&rebuilt.strict, &features, &detail)?;
+        let full = self.pyramid.refine(&rebuilt.strict, features, detail)?;
         Ok(vec![rebuilt.strict, full])
     }
 

@@ -59,11 +59,7 @@ impl Session {
         let (latents, detail) = self.encode_whole(samples, keep)?;
         let all: Vec<&Latent> = latents.iter().collect();
         let rebuilt = self.decode_area(&all, &self.whole(latents[0].shape))?;
-        let result = if self.refines(options) {
-            self.model.refine(&rebuilt, detail.as_ref())?
-        } else {
-            rebuilt.strict
-        };
+        let result = if self.refines(options) { self.model.refine(rebuilt, detail)? } else { rebuilt.strict };
         let outputs = self.split(&result, samples.len(), samples[0].shape())?;
         let finish = |((sample, latent), output): ((&&Sample, &Latent), Vec<f32>)| {
             let shape = sample.shape();
@@ -157,7 +153,7 @@ impl Session {
                 let planes = self.narrow(sizes, &planes, &dims, &tile, &mut energies)?;
                 let rebuilt = self.model.decode(&planes)?;
                 let detail = detail.map(|detail| crop(&detail, sizes, &tile)).transpose()?;
-                let full = self.model.refine(&rebuilt, detail.as_ref())?;
+                let full = self.model.refine(rebuilt, detail)?;
                 self.put(&mut target, &full, &tile.inner, &tile.core)
             })?;
         }

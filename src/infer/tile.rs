@@ -7,8 +7,14 @@
 use std::ops::Range;
 
 /// Cores of images are squares of about this side, in pixels: large enough that halos cost little, small enough that
-/// a tile takes 300 MB and a fraction of a second.
-const CORE: usize = 768;
+/// a tile takes a fraction of a second.
+const CORE: usize = 1024;
+
+/// Images of more pixels than [`LARGE`] are cut finer: their own numbers take the memory that larger tiles would.
+const CORE_OF_LARGE: usize = 768;
+
+/// See [`CORE_OF_LARGE`].
+const LARGE: usize = 1 << 25;
 
 /// Images of no more pixels are one tile, without halo.
 const WHOLE: usize = 1 << 20;
@@ -75,7 +81,11 @@ pub fn plan(height: usize, width: usize, encoder: usize, decoder: usize) -> Vec<
         let whole = Area::whole(height, width);
         return vec![Tile { core: whole.clone(), inner: whole.clone(), outer: whole }];
     }
-    let core = if height == 1 { CORE_OF_LINE } else { CORE };
+    let core = match height {
+        1 => CORE_OF_LINE,
+        _ if height.saturating_mul(width) > LARGE => CORE_OF_LARGE,
+        _ => CORE,
+    };
     let decoder = decoder.next_multiple_of(ALIGN);
     let halos = [0, decoder, decoder + encoder.next_multiple_of(ALIGN)];
     let (rows, cols) = (cut(height, core, halos), cut(width, core, halos));

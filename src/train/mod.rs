@@ -327,7 +327,7 @@ fn step(
     let error = |out: &Tensor| setup.loss.of(&(out - &clean)?.broadcast_mul(&weight)?);
     let (strict, strict_mean) = error(&rebuilt.strict)?;
     let (loss, mean) = if model.has_refiner() {
-        let (full, full_mean) = error(&model.refine(&rebuilt, code.detail.as_ref())?)?;
+        let (full, full_mean) = error(&model.refine(rebuilt.clone(), code.detail.clone())?)?;
         // The refined image counts twice: it is what /denoise gives.
         let both = |full: Tensor, strict: Tensor| (full + strict * 0.5)? / 1.5;
         (both(full, strict)?, both(full_mean, strict_mean)?)

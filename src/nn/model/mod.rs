@@ -257,17 +257,18 @@ impl Model {
     }
 
     /// The final sample: the decoder's result, corrected by what the latent leaves out. A family
-    /// without a refiner gives the decoder's result back.
+    /// without a refiner gives the decoder's result back. Takes both, so that each map is gone once it is used.
     ///
     /// # Errors
     /// The shapes do not fit.
-    pub fn refine(&self, rebuilt: &Rebuilt, detail: Option<&Tensor>) -> Result<Tensor> {
-        match (self, &rebuilt.features, detail) {
-            (Model::Pyramid(m), Some(features), Some(detail)) => m.refine(&rebuilt.strict, features, detail),
+    pub fn refine(&self, rebuilt: Rebuilt, detail: Option<Tensor>) -> Result<Tensor> {
+        let Rebuilt { strict, features } = rebuilt;
+        match (self, features, detail) {
+            (Model::Pyramid(m), Some(features), Some(detail)) => m.refine(&strict, features, detail),
             (Model::Signal(m), Some(features), Some(detail)) => {
-                m.refine(&rebuilt.strict.unsqueeze(2)?, features, detail)?.squeeze(2)
+                m.refine(&strict.unsqueeze(2)?, features, detail)?.squeeze(2)
             }
-            _ => Ok(rebuilt.strict.clone()),
+            _ => Ok(strict),
         }
     }
 

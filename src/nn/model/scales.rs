@@ -222,7 +222,7 @@ impl Scales {
     ///
     /// # Errors
     /// The shapes do not fit.
-    pub fn refine(&self, strict: &Tensor, features: &Tensor, detail: &Tensor) -> Result<Tensor> {
+    pub fn refine(&self, strict: &Tensor, features: Tensor, detail: Tensor) -> Result<Tensor> {
         self.refiner.forward(strict, features, detail)
     }
 }
@@ -300,9 +300,11 @@ impl Refiner {
         })
     }
 
-    fn forward(&self, strict: &Tensor, features: &Tensor, detail: &Tensor) -> Result<Tensor> {
-        let features = self.features.forward(features, Activation::None, None)?;
-        let both = self.detail.forward(detail, Activation::Relu, Some(&features))?;
+    fn forward(&self, strict: &Tensor, features: Tensor, detail: Tensor) -> Result<Tensor> {
+        let both = self.features.forward(&features, Activation::None, None)?;
+        drop(features);
+        let both = self.detail.forward(&detail, Activation::Relu, Some(&both))?;
+        drop(detail);
         let both = Residual::run(&self.blocks, both)?;
         self.fold.unfold(&self.tail.forward(&both, Activation::None, None)?)? + strict
     }

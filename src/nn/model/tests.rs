@@ -38,7 +38,7 @@ fn decoding_gives_the_shape_of_the_input_and_the_maps_are_those_announced() {
         let code = model.encode(&noise(&dims)).unwrap();
         let rebuilt = model.decode(&code.planes).unwrap();
         assert_eq!(rebuilt.strict.dims(), dims, "{config:?}");
-        assert_eq!(model.refine(&rebuilt, code.detail.as_ref()).unwrap().dims(), dims);
+        assert_eq!(model.refine(rebuilt.clone(), code.detail.clone()).unwrap().dims(), dims);
 
         let shape = match dims[..] {
             [_, channels, height, width] => Shape::image(channels, height, width),
@@ -57,7 +57,7 @@ fn every_weight_gets_a_gradient() {
         let model = Model::new(&config, weights.builder(&Device::Cpu)).unwrap();
         let code = model.encode(&noise(&dims)).unwrap();
         let rebuilt = model.decode(&code.planes).unwrap();
-        let full = model.refine(&rebuilt, code.detail.as_ref()).unwrap();
+        let full = model.refine(rebuilt.clone(), code.detail.clone()).unwrap();
         let grads = full.sqr().unwrap().mean_all().unwrap().backward().unwrap();
         for (name, var) in weights.vars() {
             let grad = grads.get(var.as_tensor()).unwrap_or_else(|| panic!("{name} has no gradient"));

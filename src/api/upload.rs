@@ -182,7 +182,8 @@ async fn from_json(app: &App, request: Request) -> Result<(Option<Ask>, Vec<File
     let received = body::Received::read(app, request).await?;
     let limits = app.limits().clone();
     let bytes = received.body.len().saturating_mul(16);
-    let (config, samples) = app.compute(bytes, move || from_object(&received.body, &limits)).await?;
+    let ticket = app.engine().admit(None)?;
+    let (config, samples) = app.compute(&ticket, bytes, move || from_object(&received.body, &limits)).await?;
     let ask = match config {
         Some(config) => Some(checked(app, config).await?),
         None => None,

@@ -3,12 +3,8 @@
 //!
 //! `LIMPID_SWAPS` and `LIMPID_LOADS` say how many there are; `benches/drills/swaps` makes them 1,000 and 200.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use limpid::engine::{self, Engine};
-use limpid::name::ModelRef;
-use limpid::registry::Registry;
 use serde_json::json;
 
 use crate::support::*;
@@ -60,41 +56,56 @@ fn every_reply_is_of_one_version_while_the_default_moves() {
     assert!(one > 0 && two > 0);
 }
 
-/// Bytes of this process in memory that are its own, not of files, which the system drops and reads as it likes.
+/// Bytes of a process in memory that are its own, not of files, which the system drops and reads as it likes.
 #[cfg(target_os = "linux")]
-fn resident() -> usize {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+fn resident(pid: u32) -> usize {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     1024 * line.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
 }
 
-/// Bundled models, real ones, one at a time within a budget that holds none beside it.
+/// Bundled models, real ones, one at a time within a budget that holds none beside it, in the real program
+/// with its own allocator.
 #[cfg(target_os = "linux")]
 #[test]
 fn models_that_come_and_go_leave_no_memory_behind() {
     let loads = count("LIMPID_LOADS", 30);
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
-    let registry = Arc::new(Registry::open(Some(root.into()), None).unwrap());
-    let models: Vec<ModelRef> =
-        registry.list().into_iter().map(|model| ModelRef { name: model.name, version: None }).collect();
-    let config = engine::Config { models_bytes: Some(1), workers: Some(1), ..engine::Config::default() };
-    let engine = Engine::start(config, registry);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let cycle = |turns: usize| {
-        for turn in 0..turns {
-            runtime.block_on(engine.session(&models[turn % models.len()])).unwrap();
-            assert_eq!(engine.health().models.len(), 1);
-        }
-        // What left is freed by a thread of its own.
-        std::thread::sleep(std::time::Duration::from_millis(200));
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_limpid"))
+        .args(["serve", "--bind", &format!("127.0.0.1:{port}"), "--data-dir"])
+        .arg(folder.path())
+        .args(["--models", concat!(env!("CARGO_MANIFEST_DIR"), "/models"), "--log-level", "error"])
+        .envs([("LIMPID_ENGINE__MODELS_BYTES", "1"), ("LIMPID_JOBS__WORKERS", "0")])
+        // Ours, not settings of the program.
+        .env_remove("LIMPID_LOADS")
+        .env_remove("LIMPID_SWAPS")
+        .spawn()
+        .unwrap();
+    let client = reqwest::blocking::Client::new();
+    let samples = [("photo-gray", png(28, 28)), ("digits", png(28, 28))];
+    let serve = |turn: usize| {
+        let (model, image) = &samples[turn % samples.len()];
+        let url = format!("http://127.0.0.1:{port}/denoise?model={model}");
+        let response =
+            client.post(url).header("content-type", "image/png").body(image.clone()).send().ok()?;
+        response.status().is_success().then_some(())
     };
-    cycle(60);
-    let before = resident();
-    cycle(loads);
-    let after = resident();
-    println!("{loads} loads and unloads: {} KiB before, {} KiB after", before >> 10, after >> 10);
-    // Beside other tests in this process, only the drill, which runs alone, can tell.
-    if std::env::var_os("LIMPID_LOADS").is_some() {
-        assert!(after as f64 <= before as f64 * 1.05, "{before} -> {after}");
+    let begun = std::time::Instant::now();
+    while serve(0).is_none() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "it does not start");
+        std::thread::sleep(std::time::Duration::from_millis(50));
     }
+    let cycle = |turns: usize| {
+        (0..turns).for_each(|turn| serve(turn).expect("a reply"));
+        // What left is freed by a thread of its own.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        resident(program.id())
+    };
+    let before = cycle(200);
+    let after = cycle(loads);
+    let _ = program.kill();
+    let _ = program.wait();
+    println!("{loads} loads and unloads: {} KiB before, {} KiB after", before >> 10, after >> 10);
+    assert!(after as f64 <= before as f64 * 1.05, "{before} -> {after}");
 }

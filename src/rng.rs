@@ -24,6 +24,8 @@ pub enum Purpose {
     Prefix = 5,
     /// Noise on validation and evaluation samples.
     Evaluate = 6,
+    /// Which neighbours are compared and what is hidden, where noisy samples are all there is.
+    Conceal = 7,
 }
 
 /// A seeded stream of random numbers (ChaCha8, RFC 8439's construction with 8 rounds).

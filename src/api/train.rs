@@ -42,8 +42,8 @@ struct TrainForm {
     /// JSON as in the other form.
     #[schema(value_type = Object, example = json!({"name": "my-scans"}))]
     config: Value,
-    /// Images, npy, csv or zip archives of those; several fields of this name. Pairs are matched by name:
-    /// `noisy/a.png` with `clean/a.png`.
+    /// Images, npy, csv, wav or zip archives of those; several fields of this name. Pairs are matched by name:
+    /// `noisy/a.png` with `clean/a.png`; repeats of one scene share a folder.
     #[schema(value_type = Vec<String>, format = Binary)]
     samples: Vec<String>,
 }

@@ -20,6 +20,7 @@ mod models;
 mod openapi;
 mod place;
 mod progress;
+mod recipe;
 mod samples;
 mod serve;
 mod size;

@@ -73,7 +73,10 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn message(at: &Progress) -> String {
-    let mut text = format!("loss {:.6}  {:.1} steps/s", at.loss, at.steps_per_second);
+    let mut text = format!(
+        "loss {:.6}  {:.1} steps/s  {:.0} crops/s",
+        at.loss, at.steps_per_second, at.crops_per_second
+    );
     // Writing to a string cannot fail.
     if let Some(db) = at.psnr_db {
         let _ = write!(text, "  {db:.2} dB");
@@ -132,6 +135,7 @@ mod tests {
             loss: 0.25,
             psnr_db: Some(30.0),
             steps_per_second: 2.0,
+            crops_per_second: 32.0,
             eta_seconds: 3_725.0,
             preview: None,
         }
@@ -161,6 +165,9 @@ mod tests {
 
     #[test]
     fn the_message_tells_loss_speed_score_and_time_left() {
-        assert_eq!(message(&progress(10)), "loss 0.250000  2.0 steps/s  30.00 dB  1 h 02 min left");
+        assert_eq!(
+            message(&progress(10)),
+            "loss 0.250000  2.0 steps/s  32 crops/s  30.00 dB  1 h 02 min left"
+        );
     }
 }

@@ -1,6 +1,5 @@
 //! `limpid train`: a model of your own, from a folder of samples.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 
@@ -9,10 +8,12 @@ use serde::de::DeserializeOwned;
 use super::interrupt::Interrupt;
 use super::place::Place;
 use super::progress::{Training, tidy};
+use super::recipe::recipe;
 use super::{Config, Error, out, place, samples};
 use crate::corruption::Corruption;
 use crate::dataset::{Dataset, Wanted};
 use crate::name::{ModelRef, Name};
+use crate::nn::DeviceName;
 use crate::nn::loss::Loss;
 use crate::nn::model::{Family, PyramidConfig};
 use crate::registry::Registry;
@@ -27,6 +28,10 @@ Examples:
         go on from a bundled model; scans/ holds clean images, and noise is added while training
   limpid train --name pages --samples pairs/ --minutes 30
         learn from pairs: pairs/noisy/a.png with pairs/clean/a.png
+  limpid train --name microscope --base photo-gray --samples frames/
+        learn from noisy images alone, or from repeats of each scene in a folder of its own
+  limpid train --name pulse --samples recordings/ --family signal
+        signals: WAV, or CSV and npy with a channel a column
   limpid train --name film --samples stills/ --channels 3 \\
       --corruption '[{\"poisson\": {\"peak\": [10, 200]}}, {\"jpeg\": {\"quality\": [40, 95]}}]'
         colour images, with a noise of your own
@@ -64,7 +69,8 @@ pub struct Args {
     /// only if you say so].
     #[arg(long, value_parser = word::<FamilyName>, value_name = "FAMILY", conflicts_with = "base")]
     family: Option<FamilyName>,
-    /// auto, clean or pairs [default: auto].
+    /// clean (noise is added), pairs (noisy/A with clean/A), repeats (of one scene in a folder), noisy (nothing
+    /// else), or auto: look at the samples and say why [default: auto].
     #[arg(long, value_parser = word::<Scheme>, value_name = "SCHEME")]
     scheme: Option<Scheme>,
     /// Take images as gray (1) or colour (3) [default: the base's, or what most of them are].
@@ -94,6 +100,9 @@ pub struct Args {
     /// What a step drives down: mse, or psnr, under which weak noise counts as much as strong [default: mse].
     #[arg(long, value_parser = word::<Loss>, value_name = "LOSS")]
     loss: Option<Loss>,
+    /// Where steps are computed: cpu, or cuda where the program was built with that feature [default: cpu].
+    #[arg(long, value_parser = word::<DeviceName>, value_name = "DEVICE")]
+    device: Option<DeviceName>,
     /// When the result becomes the version that serves: if_better, never or always [default: if_better].
     #[arg(long, value_parser = word::<Promote>, value_name = "WHEN")]
     promote: Option<Promote>,
@@ -147,6 +156,10 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
         data,
         recipe: recipe(std::env::args_os().skip(1)),
     };
+    if !dataset.items.is_empty() {
+        let (scheme, reason) = training.choose_scheme(&dataset)?;
+        eprintln!("scheme {}: {reason}", scheme.name());
+    }
     let interrupt = Interrupt::listen();
     let mut progress = Training::start();
     let outcome = run.run(&mut |at| {
@@ -194,6 +207,7 @@ impl Args {
         config.crop = self.crop.or(config.crop);
         config.learning_rate = self.learning_rate.or(config.learning_rate);
         config.loss = self.loss.unwrap_or(config.loss);
+        config.device = self.device.unwrap_or(config.device);
         config.promote = self.promote.unwrap_or(config.promote);
         if self.latent_numbers.is_some() || self.latent_channels.is_some() {
             config.latent =
@@ -233,7 +247,7 @@ impl Args {
             tidy(&mut json);
             return out(&format!("{json}\n"));
         }
-        let Outcome { model, version, scores, .. } = outcome;
+        let Outcome { model, version, scores, notes, .. } = outcome;
         let db = |path: &str| scores.pointer(path).and_then(serde_json::Value::as_f64).unwrap_or(f64::NAN);
         let mut text = format!("{model}@{version} is in {}\n", folder.display());
         text += &format!(
@@ -243,8 +257,22 @@ impl Args {
             db("/held_out/strict_db"),
             db("/held_out/full_db"),
         );
-        if let Some(before) = scores.pointer("/before/model").and_then(|m| m.as_str()) {
-            text += &format!("before: {before}, denoised {:.2} dB\n", db("/before/held_out/full_db"));
+        if scores["estimated"] == true {
+            text += "these are estimates, for want of clean samples: compare them with each other alone\n";
+        }
+        if let Some(baseline) = scores["baseline"].as_str() {
+            text += &format!("without learning: {baseline}, {:.2} dB\n", db("/held_out/baseline_db"));
+        }
+        for (key, what) in [("before", "to beat"), ("base", "started from")] {
+            let name = scores.pointer(&format!("/{key}/model")).and_then(|m| m.as_str());
+            // The base alone is both.
+            if let Some(name) = name.filter(|_| key == "before" || scores["base"] != scores["before"]) {
+                let full = db(&format!("/{key}/held_out/full_db"));
+                text += &format!("{what}: {name}, denoised {full:.2} dB\n");
+            }
+        }
+        for note in notes {
+            text += &format!("note: {note}\n");
         }
         text += &verdict(outcome, training.promote);
         out(&text)
@@ -253,18 +281,27 @@ impl Args {
 
 /// Whether the new version serves, and why not.
 fn verdict(outcome: &Outcome, promote: Promote) -> String {
-    let Outcome { model, version, promoted, scores } = outcome;
+    let Outcome { model, version, promoted, scores, .. } = outcome;
+    let db = |path: &str| scores.pointer(path).and_then(serde_json::Value::as_f64);
+    let full = db("/held_out/full_db").unwrap_or_default();
+    let beaten_by = |path: &str| db(path).is_some_and(|other| full <= other);
+    let before = scores.pointer("/before/model").and_then(|m| m.as_str());
+    let short = if beaten_by("/held_out/noisy_db") {
+        Some("the noisy input".to_owned())
+    } else if let (Some(before), true) = (before, beaten_by("/before/held_out/full_db")) {
+        Some(before.to_owned())
+    } else if beaten_by("/held_out/baseline_db") {
+        Some(format!("{}, without learning,", scores["baseline"].as_str().unwrap_or_default()))
+    } else {
+        None
+    };
     if *promoted {
-        let db = |name: &str| scores["held_out"][name].as_f64().unwrap_or_default();
-        let is_worse = db("full_db") <= db("noisy_db");
-        let but =
-            if is_worse { ", though it does not beat the noisy input: train it for longer" } else { "" };
-        return format!("promoted: {model} now means version {version}{but}\n");
+        let but = short.map(|what| format!(", though it does not beat {what} on the held-out samples"));
+        return format!("promoted: {model} now means version {version}{}\n", but.unwrap_or_default());
     }
-    let why = match (promote, scores.pointer("/before/model").and_then(|m| m.as_str())) {
-        (Promote::Never, _) => "as asked".to_owned(),
-        (_, Some(before)) => format!("it does not beat {before} on the held-out samples"),
-        (_, None) => "it does not beat the noisy input on the held-out samples".to_owned(),
+    let why = match (promote, short) {
+        (Promote::Never, _) | (_, None) => "as asked".to_owned(),
+        (_, Some(what)) => format!("it does not beat {what} on the held-out samples"),
     };
     format!(
         "not promoted: {why}; `limpid models default {model} {version}` makes it the default all the same\n"
@@ -306,22 +343,6 @@ fn prepare(checkpoint: &std::path::Path, resume: bool) -> Result<(), Error> {
     }
     let folder = checkpoint.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(Error::io(folder)))
-}
-
-/// The command as it was typed, for the model card. `--resume` is left out: it changes nothing about the
-/// result.
-fn recipe(args: impl Iterator<Item = impl AsRef<OsStr>>) -> String {
-    let typed = args.filter(|arg| arg.as_ref() != "--resume");
-    typed.fold("limpid".to_owned(), |line, arg| line + " " + &quote(&arg.as_ref().to_string_lossy()))
-}
-
-/// `text` as a shell takes it.
-fn quote(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,@:+%".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// A word that a config has for something.
@@ -405,12 +426,5 @@ mod tests {
         assert!(refused(&["--channels", "2"]).contains("possible values: 1, 3"));
         assert!(refused(&["--latent-channels", "1,2"]).contains("1,2,8"));
         assert!(refused(&["--corruption", "{"]).contains("EOF"));
-    }
-
-    #[test]
-    fn a_recipe_can_be_typed_again() {
-        let recipe =
-            recipe(["train", "--data", "it's mine", "--corruption", r#"{"a": 1}"#, "--resume"].iter());
-        assert_eq!(recipe, r#"limpid train --data 'it'\''s mine' --corruption '{"a": 1}'"#);
     }
 }

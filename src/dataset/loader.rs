@@ -1,8 +1,10 @@
 //! The loader: batches of (noisy, clean) crops, each a pure function of the seed and the step.
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 
-use super::{Error, Item, turn};
+use super::{Error, Item, Neighbors, hide, turn};
 use crate::corruption::Corruption;
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Kind, Sample, Shape};
@@ -18,13 +20,29 @@ pub struct Plan {
     pub crop: Option<(usize, usize)>,
     /// Crops in a batch.
     pub batch: usize,
-    /// What makes the noisy twin of a clean crop. Pairs keep their own twin; without a corruption and
-    /// without twins noisy and clean are equal, which is what noisy-only schemes start from.
-    pub corruption: Option<Corruption>,
+    /// What is learnt from what.
+    pub learn: Learn,
     /// Whether images are flipped and turned.
     pub augment: bool,
     /// Where all chance comes from.
     pub seed: u64,
+}
+
+/// What goes into the model and what should come out.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Learn {
+    /// Samples made noisy by a corruption, and the samples themselves.
+    Clean(Corruption),
+    /// Noisy twins, and the clean samples.
+    Pairs,
+    /// One repeat of a scene, and another: noise of mean 0 averages out over many such pairs (J. Lehtinen et
+    /// al., "Noise2Noise: learning image restoration without clean data", ICML 2018).
+    Repeats,
+    /// Half of the places of a noisy sample, and their neighbours; see [`Neighbors`].
+    Neighbors,
+    /// A noisy sample with places hidden, and the sample; see [`hide`]. The numbers say how many steps down and
+    /// to the right the noise is correlated.
+    Hidden(usize, usize),
 }
 
 /// One batch, channels first.
@@ -36,6 +54,19 @@ pub struct Batch {
     pub clean: Vec<f32>,
     /// Extents of both: `(B, C, H, W)`, `(B, C, L)` or `(B, D)`.
     pub dims: Vec<usize>,
+    /// What some schemes need beside them.
+    pub beside: Beside,
+}
+
+/// What a batch has beside noisy and clean numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Beside {
+    /// Nothing.
+    Nothing,
+    /// The weight of each number in the loss.
+    Weights(Vec<f32>),
+    /// The crops that the neighbours were taken of, their extents, and which were taken.
+    Whole(Vec<f32>, Vec<usize>, Vec<Neighbors>),
 }
 
 /// Draws batches from items. Nothing is kept between batches, so a resumed run draws the same ones.
@@ -44,6 +75,8 @@ pub struct Loader<'a> {
     items: Vec<&'a Item>,
     /// Numbers up to and including each item: the larger a sample, the more crops are drawn from it.
     ends: Vec<usize>,
+    /// The other repeats of each item's scene; empty but for repeats.
+    others: Vec<Vec<usize>>,
     shape: Shape,
     plan: Plan,
 }
@@ -78,15 +111,33 @@ impl<'a> Loader<'a> {
                 format!("{} times {shape} is {numbers} numbers, must be 1 to {MOST_NUMBERS}", plan.batch);
             return fail("batch", reason);
         }
-        if let Some(corruption) = &plan.corruption {
-            corruption.check(shape.kind())?;
+        match &plan.learn {
+            Learn::Clean(corruption) => corruption.check(shape.kind())?,
+            Learn::Neighbors if Neighbors::half(shape).is_none() => {
+                return fail("scheme", format!("a {shape} has no neighbours to compare"));
+            }
+            Learn::Pairs => {
+                if let Some(item) = items.iter().find(|item| item.noisy.is_none()) {
+                    return fail("samples", format!("{} has no noisy twin", item.name));
+                }
+            }
+            _ => {}
+        }
+        let others = if plan.learn == Learn::Repeats { repeats(&items) } else { Vec::new() };
+        if let Some(at) = others.iter().position(Vec::is_empty) {
+            return fail("samples", format!("{} has no repeat of its shape in its folder", items[at].name));
         }
         let mut end = 0;
         let ends = items.iter().map(|item| {
             end += item.clean.data().len();
             end
         });
-        Ok(Self { ends: ends.collect(), items, shape, plan })
+        Ok(Self { ends: ends.collect(), items, others, shape, plan })
+    }
+
+    /// Crops in a batch.
+    pub fn batch_size(&self) -> usize {
+        self.plan.batch
     }
 
     /// The shape of one crop.
@@ -101,19 +152,58 @@ impl<'a> Loader<'a> {
         let crops = noisy.par_chunks_exact_mut(one).zip(clean.par_chunks_exact_mut(one)).enumerate();
         crops.for_each(|(i, (noisy, clean))| self.fill(step * count as u64 + i as u64, noisy, clean));
         let dims = [vec![count], self.shape.dims()].concat();
-        Batch { noisy, clean, dims }
+        let first = step * count as u64;
+        match self.plan.learn {
+            Learn::Neighbors => self.neighbors(clean, dims, first),
+            Learn::Hidden(down, right) => {
+                let mut weights = vec![0.0; noisy.len()];
+                let crops = noisy.par_chunks_exact_mut(one).zip(weights.par_chunks_exact_mut(one));
+                crops.enumerate().for_each(|(i, (noisy, weights))| {
+                    let mut rng = Rng::new(self.plan.seed, Purpose::Conceal, first + i as u64);
+                    weights.copy_from_slice(&hide(noisy, self.shape, (down, right), &mut rng));
+                });
+                Batch { noisy, clean, dims, beside: Beside::Weights(weights) }
+            }
+            _ => Batch { noisy, clean, dims, beside: Beside::Nothing },
+        }
+    }
+
+    /// Both halves of every crop.
+    fn neighbors(&self, whole: Vec<f32>, whole_dims: Vec<usize>, first: u64) -> Batch {
+        let draw = |(i, crop): (usize, &[f32])| {
+            let mut rng = Rng::new(self.plan.seed, Purpose::Conceal, first + i as u64);
+            let drawn = Neighbors::draw(self.shape, &mut rng).expect("checked when the loader was made");
+            let [noisy, clean] = drawn.pick(crop);
+            (drawn, noisy, clean)
+        };
+        let crops = whole.par_chunks_exact(self.shape.numbers()).enumerate();
+        let drawn: Vec<_> = crops.map(draw).collect();
+        let half = Neighbors::half(self.shape).unwrap_or(self.shape);
+        let dims = [vec![drawn.len()], half.dims()].concat();
+        let (mut noisy, mut clean, mut choices) = (Vec::new(), Vec::new(), Vec::new());
+        for (choice, a, b) in drawn {
+            choices.push(choice);
+            noisy.extend(a);
+            clean.extend(b);
+        }
+        Batch { noisy, clean, dims, beside: Beside::Whole(whole, whole_dims, choices) }
     }
 
     /// Crop number `index` of the whole run.
     fn fill(&self, index: u64, noisy: &mut [f32], clean: &mut [f32]) {
         let mut rng = Rng::new(self.plan.seed, Purpose::Crop, index);
         let drawn = rng.below(*self.ends.last().expect("a loader has items"));
-        let item = self.items[self.ends.partition_point(|&end| end <= drawn)];
+        let at = self.ends.partition_point(|&end| end <= drawn);
+        let item = self.items[at];
         let window = Window::draw(item.clean.shape(), self.shape, &mut rng);
         window.copy(item.clean.data(), clean);
-        match &item.noisy {
-            Some(twin) => window.copy(twin.data(), noisy),
-            None => noisy.copy_from_slice(clean),
+        match (&self.plan.learn, &item.noisy) {
+            (Learn::Pairs, Some(twin)) => window.copy(twin.data(), noisy),
+            (Learn::Repeats, _) => {
+                let others = &self.others[at];
+                window.copy(self.items[others[rng.below(others.len())]].clean.data(), noisy);
+            }
+            _ => noisy.copy_from_slice(clean),
         }
         if let (true, Shape::Image { height, width, .. }) = (self.plan.augment, self.shape) {
             let mut rng = Rng::new(self.plan.seed, Purpose::Augment, index);
@@ -121,10 +211,24 @@ impl<'a> Loader<'a> {
             turn(clean, height, width, which);
             turn(noisy, height, width, which);
         }
-        if let (None, Some(corruption)) = (&item.noisy, &self.plan.corruption) {
+        if let Learn::Clean(corruption) = &self.plan.learn {
             corruption.apply(noisy, self.shape, &mut Rng::new(self.plan.seed, Purpose::Corrupt, index));
         }
     }
+}
+
+/// For each item the others of its scene and shape.
+fn repeats(items: &[&Item]) -> Vec<Vec<usize>> {
+    let mut scenes: BTreeMap<(&str, Vec<usize>), Vec<usize>> = BTreeMap::new();
+    let key = |item: &&'_ Item| item.clean.shape().dims();
+    for (i, item) in items.iter().enumerate() {
+        scenes.entry((item.scene(), key(item))).or_default().push(i);
+    }
+    let others = |(i, item): (usize, &&Item)| {
+        let all = &scenes[&(item.scene(), key(item))];
+        all.iter().copied().filter(|other| *other != i).collect()
+    };
+    items.iter().enumerate().map(others).collect()
 }
 
 fn crop_shape(sample: Shape, crop: Option<(usize, usize)>) -> Shape {
@@ -187,125 +291,4 @@ fn reflect(i: usize, n: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn image(channels: usize, height: usize, width: usize) -> Item {
-        let shape = Shape::image(channels, height, width);
-        let data = (0..shape.numbers()).map(|i| i as f32 / 1000.0).collect();
-        Item { name: "a".to_owned(), clean: Sample::new(shape, data).unwrap(), noisy: None }
-    }
-
-    fn plan(crop: Option<(usize, usize)>) -> Plan {
-        Plan { crop, batch: 4, corruption: Some(Corruption::white(25.0)), augment: true, seed: 1 }
-    }
-
-    #[test]
-    fn a_batch_is_a_function_of_seed_and_step() {
-        let items = [image(1, 20, 30), image(1, 9, 40)];
-        let loader = Loader::new(items.iter().collect(), plan(Some((8, 8)))).unwrap();
-        let other = Loader::new(items.iter().collect(), Plan { seed: 2, ..plan(Some((8, 8))) }).unwrap();
-        assert_eq!(loader.batch(5), loader.batch(5));
-        assert_ne!(loader.batch(5), loader.batch(6));
-        assert_ne!(loader.batch(5), other.batch(5));
-        assert_eq!(loader.batch(5).dims, [4, 1, 8, 8]);
-    }
-
-    #[test]
-    fn a_batch_does_not_depend_on_the_number_of_threads() {
-        let items = [image(3, 20, 30)];
-        let loader = Loader::new(items.iter().collect(), plan(Some((8, 8)))).unwrap();
-        let on = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| loader.batch(3))
-        };
-        assert_eq!(on(1), on(3));
-    }
-
-    #[test]
-    fn noise_is_added_to_the_clean_crop() {
-        let items = [image(1, 64, 64)];
-        let loader = Loader::new(items.iter().collect(), plan(Some((64, 64)))).unwrap();
-        let batch = loader.batch(0);
-        let residual: Vec<f32> = batch.noisy.iter().zip(&batch.clean).map(|(a, b)| a - b).collect();
-        assert!((crate::sample::Stats::of(&residual).std * 255.0 - 25.0).abs() < 0.7);
-    }
-
-    #[test]
-    fn pairs_are_cropped_and_turned_alike_and_not_corrupted() {
-        let mut item = image(2, 20, 30);
-        let twin = item.clean.data().iter().map(|v| v + 7.0).collect();
-        item.noisy = Some(Sample::new(item.clean.shape(), twin).unwrap());
-        let loader = Loader::new(vec![&item], plan(Some((8, 8)))).unwrap();
-        let batch = loader.batch(0);
-        assert!(batch.noisy.iter().zip(&batch.clean).all(|(n, c)| *n == c + 7.0));
-    }
-
-    #[test]
-    fn crops_come_from_all_over_and_are_contiguous() {
-        let items = [image(1, 5, 6)];
-        let plan = Plan { augment: false, corruption: None, batch: 200, ..plan(Some((2, 3))) };
-        let batch = Loader::new(items.iter().collect(), plan).unwrap().batch(0);
-        let mut corners: Vec<i32> = Vec::new();
-        for crop in batch.clean.chunks(6) {
-            let at = |i: usize| (crop[i] * 1000.0).round() as i32;
-            assert_eq!([at(1), at(2), at(3), at(5)], [at(0) + 1, at(0) + 2, at(0) + 6, at(0) + 8]);
-            corners.push(at(0));
-        }
-        corners.sort_unstable();
-        corners.dedup();
-        assert_eq!(corners.len(), 4 * 4);
-    }
-
-    #[test]
-    fn small_images_are_continued_by_reflection() {
-        let items = [image(1, 1, 3)];
-        let plan = Plan { augment: false, corruption: None, batch: 1, ..plan(Some((2, 7))) };
-        let batch = Loader::new(items.iter().collect(), plan).unwrap().batch(0);
-        let row = [0.0, 0.001, 0.002, 0.001, 0.0, 0.001, 0.002];
-        assert_eq!(batch.clean, [row, row].concat());
-    }
-
-    #[test]
-    fn larger_samples_give_more_crops() {
-        let items = [image(1, 10, 10), image(1, 10, 30)];
-        let plan = Plan { augment: false, corruption: None, batch: 1000, ..plan(Some((1, 1))) };
-        let batch = Loader::new(items.iter().collect(), plan).unwrap().batch(0);
-        // Only the second image has values from 0.1 on, in two thirds of its pixels.
-        let large = batch.clean.iter().filter(|&&v| v >= 0.0995).count();
-        assert!((450..550).contains(&large), "{large}");
-    }
-
-    #[test]
-    fn whole_samples_must_have_one_shape() {
-        let items = [image(1, 4, 4), image(1, 4, 5)];
-        let error = Loader::new(items.iter().collect(), plan(None)).unwrap_err();
-        assert!(error.to_string().contains("4x4") && error.to_string().contains("5x4"));
-        assert!(Loader::new(items[..1].iter().collect(), plan(None)).is_ok());
-    }
-
-    #[test]
-    fn vectors_are_whole_and_signals_are_windows() {
-        let sample =
-            |shape: Shape| Sample::new(shape, (0..shape.numbers()).map(|i| i as f32).collect()).unwrap();
-        let item = |shape| Item { name: "a".to_owned(), clean: sample(shape), noisy: None };
-        let vector = item(Shape::Vector { features: 5 });
-        assert_eq!(Loader::new(vec![&vector], plan(None)).unwrap().batch(0).dims, [4, 5]);
-        let signal = item(Shape::Signal { channels: 2, length: 50 });
-        let batch =
-            Loader::new(vec![&signal], Plan { corruption: None, ..plan(Some((1, 8))) }).unwrap().batch(0);
-        assert_eq!(batch.dims, [4, 2, 8]);
-        assert_eq!(batch.clean[8], batch.clean[0] + 50.0);
-    }
-
-    #[test]
-    fn what_cannot_be_loaded_is_refused() {
-        let items = [image(1, 4, 4)];
-        let refused = |items: Vec<&Item>, plan| Loader::new(items, plan).unwrap_err().to_string();
-        assert!(refused(vec![], plan(None)).contains("there are none"));
-        assert!(refused(vec![&items[0]], plan(Some((0, 8)))).starts_with("batch"));
-        assert!(refused(vec![&items[0]], Plan { batch: usize::MAX, ..plan(None) }).starts_with("batch"));
-        let wrong = Plan { corruption: Some(Corruption::white(-1.0)), ..plan(None) };
-        assert!(refused(vec![&items[0]], wrong).contains("gaussian.sigma"));
-    }
-}
+mod tests;

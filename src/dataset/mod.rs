@@ -10,9 +10,11 @@
 mod archive;
 mod augment;
 mod gather;
+mod hide;
 mod idx;
 mod labels;
 mod loader;
+mod neighbor;
 mod notes;
 mod read;
 mod split;
@@ -20,8 +22,10 @@ mod table;
 mod unify;
 
 pub use augment::turn;
+pub use hide::hide;
 pub use labels::read_labels;
-pub use loader::{Batch, Loader, Plan};
+pub use loader::{Batch, Beside, Learn, Loader, Plan};
+pub use neighbor::Neighbors;
 pub use split::Split;
 
 use std::path::Path;
@@ -200,9 +204,14 @@ impl Item {
     /// What a validation run feeds to the model: the noisy twin where there is one, else the clean
     /// sample corrupted by draw `index` under `seed`, the same in every run.
     pub fn noisy_or(&self, corruption: &Corruption, seed: u64, index: u64) -> Sample {
-        if let Some(noisy) = &self.noisy {
-            return noisy.clone();
+        match &self.noisy {
+            Some(noisy) => noisy.clone(),
+            None => self.corrupted(corruption, seed, index),
         }
+    }
+
+    /// The clean sample corrupted by draw `index` under `seed`.
+    pub fn corrupted(&self, corruption: &Corruption, seed: u64, index: u64) -> Sample {
         let shape = self.clean.shape();
         let mut data = self.clean.data().to_vec();
         corruption.apply(&mut data, shape, &mut Rng::new(seed, Purpose::Evaluate, index));

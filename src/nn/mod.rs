@@ -6,6 +6,7 @@
 //! [`op`] wraps the kernels as differentiable operations, [`layer`] holds their weights, [`model`]
 //! composes layers into the families of autoencoders.
 
+mod device;
 pub mod layer;
 pub mod loss;
 pub mod model;
@@ -15,4 +16,5 @@ pub mod schedule;
 mod weights;
 
 pub use candle_core::{Device, Error, Result, Tensor};
+pub use device::DeviceName;
 pub use weights::Weights;

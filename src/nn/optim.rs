@@ -61,7 +61,7 @@ impl AdamW {
     /// An optimiser that has not taken a step yet.
     ///
     /// # Errors
-    /// A weight is not `f32` on the CPU.
+    /// A weight is not `f32`.
     pub fn new(vars: BTreeMap<String, Var>, config: Config) -> Result<Self> {
         let slot = |(name, var): (String, Var)| {
             let average = var.as_tensor().flatten_all()?.to_vec1::<f32>()?;
@@ -99,7 +99,7 @@ impl AdamW {
         for slot in self.slots.values() {
             let Some(grad) = grads.get(slot.var.as_tensor()) else { continue };
             let update = Update { config: self.config, step: self.step, rate, scale, state: &slot.state };
-            slot.var.as_tensor().inplace_op2(&grad.contiguous()?, &update)?;
+            update.run(&slot.var, grad)?;
         }
         Ok(norm)
     }
@@ -144,7 +144,7 @@ impl AdamW {
         for (name, slot) in &self.slots {
             let flat = |kind| find(kind, name, slot)?.flatten_all()?.to_vec1::<f32>();
             let state = State { mean: flat("mean")?, square: flat("square")?, average: flat("average")? };
-            slot.var.set(find("weight", name, slot)?)?;
+            slot.var.set(&find("weight", name, slot)?.to_device(slot.var.device())?)?;
             slot.state.replace(state);
         }
         self.step = step;
@@ -196,6 +196,18 @@ impl InplaceOp2 for Update<'_> {
 }
 
 impl Update<'_> {
+    /// On other devices the weight visits the CPU, which has its moments: a few megabytes a step.
+    fn run(&self, var: &Var, grad: &Tensor) -> Result<()> {
+        let device = var.device();
+        if device.is_cpu() {
+            return var.as_tensor().inplace_op2(&grad.contiguous()?, self);
+        }
+        let mut weights = var.flatten_all()?.to_vec1::<f32>()?;
+        let grads = grad.flatten_all()?.to_vec1::<f32>()?;
+        self.apply(&mut weights, &grads, &mut self.state.borrow_mut(), var.rank() > 1);
+        var.set(&Tensor::from_vec(weights, var.shape(), device)?)
+    }
+
     fn apply(&self, weights: &mut [f32], grads: &[f32], state: &mut State, decays: bool) {
         let Config { beta1, beta2, epsilon, weight_decay, average, .. } = self.config;
         let power = |beta: f32| 1.0 - f64::from(beta).powf(self.step as f64);

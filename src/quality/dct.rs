@@ -89,7 +89,7 @@ fn shrink(block: &mut [f32], scratch: &mut [f32], down: &Dct, across: &Dct, thre
 }
 
 /// The orthonormal DCT-II of one length, as a matrix: for 8 numbers that is as fast as anything.
-struct Dct {
+pub(super) struct Dct {
     n: usize,
     /// Row `k` holds the cosine of frequency `k`.
     forward: Vec<f32>,
@@ -98,7 +98,7 @@ struct Dct {
 }
 
 impl Dct {
-    fn new(n: usize) -> Self {
+    pub(super) fn new(n: usize) -> Self {
         let entry = |k: usize, i: usize| {
             let scale = if k == 0 { 1.0 / n as f64 } else { 2.0 / n as f64 }.sqrt();
             (scale * (std::f64::consts::PI * (i as f64 + 0.5) * k as f64 / n as f64).cos()) as f32
@@ -108,7 +108,7 @@ impl Dct {
         Self { n, forward, back }
     }
 
-    fn rows(&self, from: &[f32], to: &mut [f32]) {
+    pub(super) fn rows(&self, from: &[f32], to: &mut [f32]) {
         // from (rows, n) times forward transposed: the inner loop runs along a row of `back`.
         multiply(from, &self.back, to, self.n);
     }
@@ -117,7 +117,7 @@ impl Dct {
         multiply(from, &self.forward, to, self.n);
     }
 
-    fn columns(&self, from: &[f32], to: &mut [f32]) {
+    pub(super) fn columns(&self, from: &[f32], to: &mut [f32]) {
         multiply(&self.forward, from, to, from.len() / self.n);
     }
 

@@ -7,7 +7,7 @@
 //! | do latents of one name lie together? | [`knn_agrees`] |
 //! | how is it over many samples? | [`Summary`] |
 //! | how strong is the noise? | [`estimate_sigma`] |
-//! | is the noise correlated? | [`neighbor_correlation`] |
+//! | is the noise correlated? | [`noise_correlation`], or [`neighbor_correlation`] of a residual |
 //! | what would a denoiser without learning give? | [`denoise_dct`] |
 //! | what would JPEG give in as many bytes? | [`jpeg_at_bytes`] |
 //! | what would PCA give in as many numbers? | [`Pca`] |
@@ -34,5 +34,5 @@ pub use noise::{estimate_noise, estimate_sigma};
 pub use pca::Pca;
 pub use psnr::{mse, psnr, psnr_with_peak, rmse, snr};
 pub use report::Summary;
-pub use residual::neighbor_correlation;
+pub use residual::{Correlation, neighbor_correlation, noise_correlation};
 pub use ssim::ssim;

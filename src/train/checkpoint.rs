@@ -1,7 +1,8 @@
 //! A checkpoint: everything a run needs to go on as if it had never stopped.
 //!
-//! Chance is a function of the seed and the step (`crate::rng`), so weights, moments, averages and two
-//! counters are all there is. One safetensors file, written beside its place, made durable, renamed.
+//! Chance is a function of the seed and the step (`crate::rng`), so weights, moments, averages, the last good
+//! and the best weights and a few counters are all there is. One safetensors file, written beside its place,
+//! made durable, renamed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -10,23 +11,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 use super::config::Config;
+use super::watch::Watch;
 use crate::nn::optim::AdamW;
 use crate::nn::{Device, Tensor};
 
 /// No head of a checkpoint is longer.
 const MOST_HEAD: u64 = 16 << 20;
-
-/// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counters {
-    /// Steps done.
-    pub(super) step: u64,
-    /// Steps planned.
-    pub(super) total: u64,
-}
 
 /// Where a run keeps its checkpoint.
 #[derive(Debug, Clone)]
@@ -38,6 +32,37 @@ pub struct Checkpoint {
     /// It is written at most this often.
     pub every: Duration,
 }
+
+/// Where a run stands; part of a checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Standing {
+    /// Steps done.
+    pub(super) step: u64,
+    /// Steps planned; `u64::MAX` until the speed of a run with a time budget is known.
+    pub(super) total: u64,
+    /// How many times the run went back and halved its rate.
+    pub(super) setbacks: u32,
+    /// The step of the last good weights.
+    pub(super) good_step: u64,
+    /// What validations have shown.
+    pub(super) watch: Watch,
+    /// What has to be said of the run.
+    pub(super) notes: Vec<String>,
+}
+
+/// The state of a run beside its optimiser.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) at: Standing,
+    /// What the optimiser saved when all was well.
+    pub(super) good: BTreeMap<String, Tensor>,
+    /// The averaged weights of the best validation.
+    pub(super) best: BTreeMap<String, Tensor>,
+}
+
+/// What keeps the parts of a checkpoint apart.
+const GOOD: &str = "good/";
+const BEST: &str = "best/";
 
 impl Checkpoint {
     /// A checkpoint at `path`, written once a minute.
@@ -57,14 +82,30 @@ impl Checkpoint {
         header.metadata().as_ref()?.get("step")?.parse().ok()
     }
 
-    pub(super) fn save(&self, config: &Config, counters: Counters, optimizer: &AdamW) -> Result<(), Error> {
+    /// Writes the state of a run. `samples` tells those it learns from.
+    ///
+    /// # Errors
+    /// The disk said no; the checkpoint before is as it was.
+    pub(super) fn save(
+        &self,
+        config: &Config,
+        samples: &str,
+        state: &State,
+        optimizer: &AdamW,
+    ) -> Result<(), Error> {
         let metadata = HashMap::from([
-            ("config".to_owned(), describe(config)),
-            ("step".to_owned(), counters.step.to_string()),
-            ("total".to_owned(), counters.total.to_string()),
+            ("config".to_owned(), text(config)),
+            ("samples".to_owned(), samples.to_owned()),
+            ("standing".to_owned(), text(&state.at)),
+            // Told apart for those who read the head alone.
+            ("step".to_owned(), state.at.step.to_string()),
         ]);
-        let bytes = safetensors::serialize(optimizer.save()?, Some(metadata))
-            .map_err(|e| self.fault(&e.to_string()))?;
+        let mut tensors = optimizer.save()?;
+        for (part, kept) in [(GOOD, &state.good), (BEST, &state.best)] {
+            tensors.extend(kept.iter().map(|(name, tensor)| (format!("{part}{name}"), tensor.clone())));
+        }
+        let bytes =
+            safetensors::serialize(tensors, Some(metadata)).map_err(|e| self.fault(&e.to_string()))?;
         let beside = self.path.with_extension("part");
         let write = || {
             if let Some(folder) = self.path.parent().filter(|f| !f.as_os_str().is_empty()) {
@@ -75,30 +116,51 @@ impl Checkpoint {
             file.sync_all()?;
             fs::rename(&beside, &self.path)
         };
-        write().map_err(|e: std::io::Error| self.fault(&e.to_string()))
+        write().map_err(|e: std::io::Error| {
+            // What is half written takes room that the disk may lack.
+            let _ = fs::remove_file(&beside);
+            self.fault(&e.to_string())
+        })
     }
 
     /// Puts `optimizer` where the saved run stood. `None` where there is nothing to go on from.
-    pub(super) fn load(&self, config: &Config, optimizer: &mut AdamW) -> Result<Option<Counters>, Error> {
+    ///
+    /// # Errors
+    /// The file is damaged, or belongs to a run with another config or on other samples.
+    pub(super) fn load(
+        &self,
+        config: &Config,
+        samples: &str,
+        optimizer: &mut AdamW,
+    ) -> Result<Option<State>, Error> {
         if !self.resume || !self.path.exists() {
             return Ok(None);
         }
         let bytes = fs::read(&self.path).map_err(|e| self.fault(&e.to_string()))?;
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| self.fault(&e.to_string()))?;
         let texts = header.metadata().clone().unwrap_or_default();
-        let text = |key: &str| texts.get(key).map(String::as_str).unwrap_or_default();
-        if text("config") != describe(config) {
-            return Err(
-                self.fault("it belongs to a run with another config; remove it or train without --resume")
-            );
+        let stored = |key: &str| texts.get(key).map(String::as_str).unwrap_or_default();
+        let other = |what: &str| {
+            self.fault(&format!("it belongs to a run with {what}; remove it or train without --resume"))
+        };
+        if stored("config") != text(config) {
+            return Err(other("another config"));
         }
-        let number = |key: &str| text(key).parse().map_err(|_| self.fault(&format!("{key} is missing")));
-        let counters = Counters { step: number("step")?, total: number("total")? };
+        if stored("samples") != samples {
+            return Err(other("other samples"));
+        }
+        let at: Standing =
+            serde_json::from_str(stored("standing")).map_err(|e| self.fault(&format!("standing: {e}")))?;
 
         let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
-        let saved: BTreeMap<String, Tensor> = tensors.into_iter().collect();
-        optimizer.restore(&saved, counters.step)?;
-        Ok(Some(counters))
+        let all: BTreeMap<String, Tensor> = tensors.into_iter().collect();
+        let part = |prefix: &str| -> BTreeMap<String, Tensor> {
+            let own =
+                all.iter().filter_map(|(name, t)| Some((name.strip_prefix(prefix)?.to_owned(), t.clone())));
+            own.collect()
+        };
+        optimizer.restore(&all, at.step)?;
+        Ok(Some(State { at, good: part(GOOD), best: part(BEST) }))
     }
 
     /// Removes the file once the run has published its result.
@@ -112,7 +174,7 @@ impl Checkpoint {
     }
 }
 
-/// The part of a config that must not change between a run and its continuation.
-fn describe(config: &Config) -> String {
-    serde_json::to_string(config).unwrap_or_default()
+/// What must not change between a run and its continuation, and what a run knows of itself, as text.
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

@@ -4,15 +4,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::scheme::{self, Scheme};
 use crate::corruption::{Corruption, Gaussian, Span};
 use crate::dataset::Dataset;
 use crate::name::Name;
+use crate::nn::DeviceName;
 use crate::nn::loss::Loss;
 use crate::nn::model::{self, CompactConfig, DenseConfig, Family, Normalize, PyramidConfig, SignalConfig};
 use crate::sample::{Kind, Sample, Shape, Stats};
 
 /// Steps where neither `steps` nor `minutes` is given.
-const DEFAULT_STEPS: u64 = 2_000;
+pub(super) const DEFAULT_STEPS: u64 = 2_000;
 
 /// A training config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,19 +63,9 @@ pub struct Config {
     /// What a step drives down: `mse`, or `psnr`, under which weak noise counts as much as strong.
     #[serde(default)]
     pub loss: Loss,
-}
-
-/// What the samples are, and so what is learnt from them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scheme {
-    /// Look at the samples.
-    #[default]
-    Auto,
-    /// Clean samples, made noisy by a corruption.
-    Clean,
-    /// Noisy samples with their clean twins.
-    Pairs,
+    /// Where steps are computed; validation runs on the CPU, as serving does.
+    #[serde(default)]
+    pub device: DeviceName,
 }
 
 /// Whether the result serves when no version is named.
@@ -153,6 +145,7 @@ impl Config {
             crop: None,
             learning_rate: None,
             loss: Loss::default(),
+            device: DeviceName::default(),
         }
     }
 
@@ -182,12 +175,12 @@ impl Config {
         Ok(())
     }
 
-    /// How long to train.
-    pub fn length(&self) -> Length {
+    /// How long to train, where it is said.
+    pub fn length(&self) -> Option<Length> {
         match (self.steps, self.minutes) {
-            (Some(steps), _) => Length::Steps(steps),
-            (None, Some(minutes)) => Length::Seconds(minutes * 60.0),
-            (None, None) => Length::Steps(DEFAULT_STEPS),
+            (Some(steps), _) => Some(Length::Steps(steps)),
+            (None, Some(minutes)) => Some(Length::Seconds(minutes * 60.0)),
+            (None, None) => None,
         }
     }
 
@@ -196,23 +189,7 @@ impl Config {
     /// # Errors
     /// The stated scheme does not fit the samples.
     pub fn choose_scheme(&self, dataset: &Dataset) -> Result<(Scheme, String), Error> {
-        let (all, pairs) = (dataset.items.len(), dataset.items.iter().filter(|i| i.noisy.is_some()).count());
-        match self.scheme {
-            Scheme::Auto if pairs == all => {
-                Ok((Scheme::Pairs, format!("every one of {all} samples is a pair")))
-            }
-            Scheme::Auto if pairs == 0 => {
-                Ok((Scheme::Clean, format!("{all} samples without a noisy twin are taken as clean")))
-            }
-            Scheme::Pairs if pairs == all => Ok((Scheme::Pairs, "as asked".into())),
-            Scheme::Clean => Ok((Scheme::Clean, "as asked".into())),
-            Scheme::Auto | Scheme::Pairs => Err(invalid(
-                "samples",
-                format!(
-                    "{pairs} of {all} samples have a noisy twin; pairs need noisy/NAME and clean/NAME for each"
-                ),
-            )),
-        }
+        scheme::choose(self.scheme, dataset)
     }
 
     /// The model for these samples where there is no base.

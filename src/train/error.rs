@@ -14,13 +14,18 @@ pub enum Error {
     /// The listener said so.
     #[error("cancelled")]
     Cancelled,
-    /// The loss is not finite any more.
-    #[error("the loss became {loss} at step {step}; lower learning_rate or check the samples")]
+    /// The weights come apart, at half the rate and half of that too.
+    #[error(
+        "step {step}: {reason}, though the rate was halved {setbacks} times before; lower learning_rate or \
+         check the samples"
+    )]
     Diverged {
         /// The step.
         step: u64,
-        /// The value.
-        loss: f32,
+        /// What was seen.
+        reason: String,
+        /// How many times the run went back before.
+        setbacks: u32,
     },
     /// The checkpoint cannot be written or gone on from.
     #[error("checkpoint {path}: {reason}")]

@@ -1,7 +1,12 @@
 //! What a run must hold: it learns, it can be stopped, it is exact, it never makes things worse.
 
+mod faults;
+mod schemes;
+
 use super::*;
+use crate::corruption::Corruption;
 use crate::kernel;
+use crate::sample::{Sample, Shape};
 
 /// Smooth images: a few waves each, so that noise stands out.
 fn waves(count: usize) -> Dataset {
@@ -155,47 +160,6 @@ fn a_base_is_where_a_run_begins() {
 }
 
 #[test]
-fn what_cannot_be_trained_on_is_refused_by_name() {
-    let place = Place::new();
-    let refused = |change: &dyn Fn(&mut Config), data: &Dataset| {
-        let mut config = tiny(1);
-        change(&mut config);
-        train(&config, data, &place.registry()).unwrap_err().to_string()
-    };
-    let data = waves(4);
-    assert!(refused(&|_| (), &Dataset::default()).starts_with("samples: there is none"));
-    assert!(refused(&|c| c.steps = Some(0), &data).starts_with("steps: expected 1..="));
-    assert!(refused(&|c| c.minutes = Some(1.0), &data).starts_with("minutes: expected either"));
-    assert!(refused(&|c| c.crop = Some(20), &data).starts_with("crop: expected a multiple of 8"));
-    let pairs = refused(&|c| c.scheme = Scheme::Pairs, &data);
-    assert!(pairs.starts_with("samples: 0 of 4 samples have a noisy twin"));
-    assert!(refused(&|c| c.base = Some("none".into()), &data).contains("there is no model none"));
-    assert!(refused(&|c| c.base = Some("No!".into()), &data).starts_with("base: "));
-    let dense = FamilyChoice::Name(FamilyName::Dense);
-    assert!(refused(&|c| c.family = Some(dense.clone()), &data).starts_with("family: "));
-    let not_smaller = |c: &mut Config| {
-        c.family = Some(FamilyChoice::Name(FamilyName::Pyramid));
-        c.latent = Some(LatentChoice { numbers: None, channels: Some([4, 4, 16]) });
-    };
-    assert!(refused(&not_smaller, &data).contains("latent must hold fewer numbers"));
-    assert!(place.registry().list().is_empty());
-}
-
-#[test]
-fn a_loss_that_is_not_finite_ends_the_run_with_the_reason() {
-    let place = Place::new();
-    let mut data = waves(4);
-    for item in &mut data.items {
-        // Finite, but its square is not.
-        let huge = item.clean.data().iter().map(|v| v * 1e25).collect();
-        item.clean = Sample::new(item.clean.shape(), huge).unwrap();
-    }
-    let error = train(&tiny(3), &data, &place.registry()).unwrap_err();
-    assert!(matches!(error, Error::Diverged { .. }), "{error}");
-    assert!(place.registry().list().is_empty());
-}
-
-#[test]
 fn a_listener_is_shown_a_held_out_sample_at_each_validation() {
     let place = Place::new();
     let mut seen = Vec::new();
@@ -238,4 +202,75 @@ fn a_signal_model_learns_to_beat_the_noisy_input_by_6_db() {
     let score = |key: &str| outcome.scores["held_out"][key].as_f64().unwrap();
     assert!(score("full_db") > score("noisy_db") + 6.0, "{}", outcome.scores);
     assert!(score("strict_db") > score("noisy_db") + 6.0, "{}", outcome.scores);
+}
+
+#[test]
+fn a_time_budget_becomes_steps_once_and_a_resumed_run_keeps_to_them() {
+    let config = Config { steps: None, minutes: Some(0.05), ..tiny(1) };
+    let data = waves(6);
+    let (first, second) = (Place::new(), Place::new());
+    let mut total = 0;
+    let mut stop = |p: &Progress| {
+        total = p.total_steps;
+        if p.step == 25 { Control::Cancel } else { Control::Continue }
+    };
+    run(&config, &data, &first.registry(), Some(first.checkpoint()), &mut stop).unwrap_err();
+    assert!((25..1_000_000).contains(&total), "{total}");
+    std::fs::copy(first.checkpoint().path, second.checkpoint().path).unwrap();
+
+    // One goes on to the end, the other is stopped once more on its way.
+    let totals = &mut Vec::new();
+    let mut listen = |p: &Progress| {
+        totals.push(p.total_steps);
+        Control::Continue
+    };
+    run(&config, &data, &first.registry(), Some(first.checkpoint()), &mut listen).unwrap();
+    assert!(totals.iter().all(|t| *t == total), "{totals:?} after {total}");
+    let middle = 25 + (total - 25) / 2;
+    if middle > 25 && middle < total {
+        let mut stop = |p: &Progress| if p.step == middle { Control::Cancel } else { Control::Continue };
+        run(&config, &data, &second.registry(), Some(second.checkpoint()), &mut stop).unwrap_err();
+    }
+    run(&config, &data, &second.registry(), Some(second.checkpoint()), &mut |_| Control::Continue).unwrap();
+    assert!(first.weights(1) == second.weights(1));
+}
+
+/// The base removes noise; the pairs to train on have none, so that it is unlearnt step by step.
+#[test]
+fn a_run_that_only_gets_worse_stops_early_and_keeps_the_best_weights() {
+    let place = Place::new();
+    let registry = place.registry();
+    let noise = Corruption::white(20.0);
+    let base = Config { corruption: Some(noise.clone()), ..tiny(400) };
+    train(&base, &waves(24), &registry).unwrap();
+
+    let config = Config {
+        name: "tuned".parse().unwrap(),
+        base: Some("tiny".into()),
+        family: None,
+        corruption: None,
+        scheme: Scheme::Pairs,
+        // Slowly enough that it goes on getting worse to the end.
+        learning_rate: Some(1e-4),
+        ..tiny(1000)
+    };
+    let mut data = waves(24);
+    let held_out: Vec<String> =
+        data.split(0.05, config.seed).held_out.iter().map(|item| item.name.clone()).collect();
+    for (i, item) in data.items.iter_mut().enumerate() {
+        let is_held_out = held_out.contains(&item.name);
+        item.noisy = Some(if is_held_out { item.corrupted(&noise, 1, i as u64) } else { item.clean.clone() });
+    }
+    let mut last = 0;
+    let mut listen = |p: &Progress| {
+        last = p.step;
+        Control::Continue
+    };
+    let outcome = run(&config, &data, &registry, None, &mut listen).unwrap();
+    assert!((600..1000).contains(&last), "{last}: {:?}", outcome.notes);
+    assert!(outcome.notes.iter().any(|note| note.starts_with("stopped early, after")), "{:?}", outcome.notes);
+    let full = |key: &str| outcome.scores.pointer(key).unwrap().as_f64().unwrap();
+    assert!(full("/held_out/full_db") >= full("/base/held_out/full_db") - 1e-4, "{}", outcome.scores);
+    let card = std::fs::read_to_string(place.0.path().join("models/tuned/1/README.md")).unwrap();
+    assert!(card.contains("stopped early, after") && card.contains("the base it started from"), "{card}");
 }

@@ -10,8 +10,14 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, MetalStorage, Resu
 /// `conv(x, weight)` with the padding that keeps `H` and `W`.
 pub(super) fn convolve(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let (_, _, kh, kw) = weight.dims4()?;
+    if kh == 1 && kw > 1 && x.dim(2)? == 1 {
+        // candle pads both axes alike. Over one row a kernel of one row equals a square one whose other rows
+        // see nothing but padding.
+        let square = weight.pad_with_zeros(2, kw / 2, kw / 2)?;
+        return convolve(x, &square);
+    }
     if kh != kw {
-        bail!("off the CPU kernels must be square, this one is {kh} x {kw}");
+        bail!("off the CPU kernels must be square, or flat over one row; this one is {kh} x {kw}");
     }
     let y = x.detach().conv2d(&weight.detach(), kh / 2, 1, 1, 1)?;
     if x.track_op() || weight.track_op() { x.apply_op3(weight, &y, Differentiable) } else { Ok(y) }

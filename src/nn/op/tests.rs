@@ -130,6 +130,23 @@ fn elsewhere_all_gradients_are_those_of_candle_too() {
     }
 }
 
+/// A flat kernel over one row, on other devices, against Limpid's own kernel.
+#[test]
+fn elsewhere_a_flat_kernel_over_one_row_does_what_ours_does() {
+    let run = |dtype| {
+        let var =
+            |shape: &[usize], seed| Var::from_tensor(&noise(shape, seed).to_dtype(dtype).unwrap()).unwrap();
+        let (x, weight, bias) = (var(&[2, 3, 1, 11], 1), var(&[4, 3, 1, 5], 2), var(&[4], 3));
+        let y = conv2d(&x, &weight, &bias, Activation::Relu, None).unwrap();
+        let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        let of = |v: &Var| grads.get(v.as_tensor()).unwrap().clone();
+        [of(&x), of(&weight), of(&bias), y]
+    };
+    for (ours, elsewhere) in run(DType::F32).iter().zip(&run(DType::F64)) {
+        assert_close(ours, elsewhere, "a flat kernel");
+    }
+}
+
 #[test]
 fn gradients_are_slopes() {
     let case = Case::new(1, 2, 3, (4, 5), 3, Activation::None, true);

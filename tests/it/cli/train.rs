@@ -106,6 +106,9 @@ fn a_checkpoint_of_another_run_is_not_gone_on_from() {
 fn mistakes_on_the_command_line_are_named() {
     let desk = Desk::new();
     desk.samples();
+    desk.write("unreadable/a.png", "no image");
+    desk.image("uneven/noisy/a.png", 1, 40, 40);
+    desk.image("uneven/clean/a.png", 1, 40, 48);
     for (line, code, hint) in [
         ("train --samples clean", 2, "--name"),
         ("train --name A --samples clean", 2, "not a model name"),
@@ -114,9 +117,33 @@ fn mistakes_on_the_command_line_are_named() {
         ("train --name a --samples none", 1, "none"),
         ("train --name a --samples clean --base none --models m", 1, "there is no model none"),
         ("train --name a --samples clean --family dense --steps 1", 1, "family: "),
+        ("train --name a --samples clean --scheme pairs --models m", 1, "0 of 12 samples have a noisy twin"),
+        ("train --name a --samples unreadable --models m", 1, "a.png"),
+        ("train --name a --samples uneven --models m --steps 2", 1, "both must have one shape"),
     ] {
         let said = desk.run(line);
         assert_eq!(said.code, code, "{line}: {}", said.err);
         assert!(said.err.contains(hint), "{line}: {}", said.err);
     }
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_device_that_was_not_built_in_is_refused_by_its_feature() {
+    let desk = Desk::new();
+    desk.samples();
+    let said = desk.run("train --name a --samples clean --steps 2 --device cuda --models m");
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("cargo feature `cuda`"), "{}", said.err);
+}
+
+#[test]
+fn the_scheme_is_said_with_its_reason_before_the_first_step() {
+    let desk = Desk::new();
+    desk.samples();
+    desk.write("tiny.json", tiny("tiny", 2));
+    let said = desk.run("train --training-config tiny.json --samples clean --models models");
+    let scheme = said.err.lines().position(|line| line.starts_with("scheme clean: 12 samples")).unwrap();
+    let step = said.err.lines().position(|line| line.contains("\"step\"")).unwrap();
+    assert!(scheme < step, "{}", said.err);
 }

@@ -1,0 +1,162 @@
+//! What batches must hold: each is a function of seed and step, and of its scheme.
+
+use super::*;
+
+fn image(channels: usize, height: usize, width: usize) -> Item {
+    let shape = Shape::image(channels, height, width);
+    let data = (0..shape.numbers()).map(|i| i as f32 / 1000.0).collect();
+    Item { name: "a".to_owned(), clean: Sample::new(shape, data).unwrap(), noisy: None }
+}
+
+fn plan(crop: Option<(usize, usize)>) -> Plan {
+    Plan { crop, batch: 4, learn: Learn::Clean(Corruption::white(25.0)), augment: true, seed: 1 }
+}
+
+const QUIET: Learn = Learn::Clean(Corruption::None {});
+
+#[test]
+fn a_repeat_is_learnt_from_another_of_its_scene() {
+    let mut items: Vec<Item> = (0..6).map(|_| image(1, 9, 9)).collect();
+    for (i, item) in items.iter_mut().enumerate() {
+        item.name = format!("scene{}/{i}", i / 3);
+        let data = item.clean.data().iter().map(|v| v + i as f32).collect();
+        item.clean = Sample::new(item.clean.shape(), data).unwrap();
+    }
+    let repeats = Plan { learn: Learn::Repeats, ..plan(Some((8, 8))) };
+    let loader = Loader::new(items.iter().collect(), repeats.clone()).unwrap();
+    for step in 0..20 {
+        let batch = loader.batch(step);
+        for (noisy, clean) in batch.noisy.chunks(64).zip(batch.clean.chunks(64)) {
+            let (a, b) = (noisy[0] as usize, clean[0] as usize);
+            assert!(a != b && a / 3 == b / 3, "{a} {b}");
+            assert!(noisy.iter().zip(clean).all(|(n, c)| (n - c - a as f32 + b as f32).abs() < 1e-5));
+        }
+    }
+    let alone = Loader::new(vec![&items[0], &items[3]], repeats).unwrap_err();
+    assert!(alone.to_string().contains("scene0/0 has no repeat"), "{alone}");
+}
+
+#[test]
+fn neighbours_and_hidden_places_come_of_one_noisy_crop() {
+    let items = [image(1, 40, 40)];
+    let batch =
+        |learn| Loader::new(items.iter().collect(), Plan { learn, ..plan(Some((16, 16))) }).unwrap().batch(3);
+    let halves = batch(Learn::Neighbors);
+    assert_eq!(halves.dims, [4, 1, 8, 8]);
+    let Beside::Whole(whole, dims, choices) = &halves.beside else { panic!("no whole crops") };
+    assert_eq!((dims.as_slice(), choices.len()), ([4, 1, 16, 16].as_slice(), 4));
+    let [first, second] = choices[1].pick(&whole[256..512]);
+    assert_eq!((first.as_slice(), second.as_slice()), (&halves.noisy[64..128], &halves.clean[64..128]));
+    let hidden = batch(Learn::Hidden(0, 1));
+    let Beside::Weights(weights) = &hidden.beside else { panic!("no weights") };
+    let differ = hidden.noisy.iter().zip(&hidden.clean).zip(weights).filter(|((n, c), _)| n != c);
+    assert!(differ.count() > 40);
+    assert_eq!(hidden, batch(Learn::Hidden(0, 1)));
+}
+
+#[test]
+fn a_batch_is_a_function_of_seed_and_step() {
+    let items = [image(1, 20, 30), image(1, 9, 40)];
+    let loader = Loader::new(items.iter().collect(), plan(Some((8, 8)))).unwrap();
+    let other = Loader::new(items.iter().collect(), Plan { seed: 2, ..plan(Some((8, 8))) }).unwrap();
+    assert_eq!(loader.batch(5), loader.batch(5));
+    assert_ne!(loader.batch(5), loader.batch(6));
+    assert_ne!(loader.batch(5), other.batch(5));
+    assert_eq!(loader.batch(5).dims, [4, 1, 8, 8]);
+}
+
+#[test]
+fn a_batch_does_not_depend_on_the_number_of_threads() {
+    let items = [image(3, 20, 30)];
+    let loader = Loader::new(items.iter().collect(), plan(Some((8, 8)))).unwrap();
+    let on = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| loader.batch(3))
+    };
+    assert_eq!(on(1), on(3));
+}
+
+#[test]
+fn noise_is_added_to_the_clean_crop() {
+    let items = [image(1, 64, 64)];
+    let loader = Loader::new(items.iter().collect(), plan(Some((64, 64)))).unwrap();
+    let batch = loader.batch(0);
+    let residual: Vec<f32> = batch.noisy.iter().zip(&batch.clean).map(|(a, b)| a - b).collect();
+    assert!((crate::sample::Stats::of(&residual).std * 255.0 - 25.0).abs() < 0.7);
+}
+
+#[test]
+fn pairs_are_cropped_and_turned_alike_and_not_corrupted() {
+    let mut item = image(2, 20, 30);
+    let twin = item.clean.data().iter().map(|v| v + 7.0).collect();
+    item.noisy = Some(Sample::new(item.clean.shape(), twin).unwrap());
+    let pairs = Plan { learn: Learn::Pairs, ..plan(Some((8, 8))) };
+    let batch = Loader::new(vec![&item], pairs).unwrap().batch(0);
+    assert!(batch.noisy.iter().zip(&batch.clean).all(|(n, c)| *n == c + 7.0));
+}
+
+#[test]
+fn crops_come_from_all_over_and_are_contiguous() {
+    let items = [image(1, 5, 6)];
+    let plan = Plan { augment: false, learn: QUIET, batch: 200, ..plan(Some((2, 3))) };
+    let batch = Loader::new(items.iter().collect(), plan).unwrap().batch(0);
+    let mut corners: Vec<i32> = Vec::new();
+    for crop in batch.clean.chunks(6) {
+        let at = |i: usize| (crop[i] * 1000.0).round() as i32;
+        assert_eq!([at(1), at(2), at(3), at(5)], [at(0) + 1, at(0) + 2, at(0) + 6, at(0) + 8]);
+        corners.push(at(0));
+    }
+    corners.sort_unstable();
+    corners.dedup();
+    assert_eq!(corners.len(), 4 * 4);
+}
+
+#[test]
+fn small_images_are_continued_by_reflection() {
+    let items = [image(1, 1, 3)];
+    let plan = Plan { augment: false, learn: QUIET, batch: 1, ..plan(Some((2, 7))) };
+    let batch = Loader::new(items.iter().collect(), plan).unwrap().batch(0);
+    let row = [0.0, 0.001, 0.002, 0.001, 0.0, 0.001, 0.002];
+    assert_eq!(batch.clean, [row, row].concat());
+}
+
+#[test]
+fn larger_samples_give_more_crops() {
+    let items = [image(1, 10, 10), image(1, 10, 30)];
+    let plan = Plan { augment: false, learn: QUIET, batch: 1000, ..plan(Some((1, 1))) };
+    let batch = Loader::new(items.iter().collect(), plan).unwrap().batch(0);
+    // Only the second image has values from 0.1 on, in two thirds of its pixels.
+    let large = batch.clean.iter().filter(|&&v| v >= 0.0995).count();
+    assert!((450..550).contains(&large), "{large}");
+}
+
+#[test]
+fn whole_samples_must_have_one_shape() {
+    let items = [image(1, 4, 4), image(1, 4, 5)];
+    let error = Loader::new(items.iter().collect(), plan(None)).unwrap_err();
+    assert!(error.to_string().contains("4x4") && error.to_string().contains("5x4"));
+    assert!(Loader::new(items[..1].iter().collect(), plan(None)).is_ok());
+}
+
+#[test]
+fn vectors_are_whole_and_signals_are_windows() {
+    let sample = |shape: Shape| Sample::new(shape, (0..shape.numbers()).map(|i| i as f32).collect()).unwrap();
+    let item = |shape| Item { name: "a".to_owned(), clean: sample(shape), noisy: None };
+    let vector = item(Shape::Vector { features: 5 });
+    assert_eq!(Loader::new(vec![&vector], plan(None)).unwrap().batch(0).dims, [4, 5]);
+    let signal = item(Shape::Signal { channels: 2, length: 50 });
+    let batch = Loader::new(vec![&signal], Plan { learn: QUIET, ..plan(Some((1, 8))) }).unwrap().batch(0);
+    assert_eq!(batch.dims, [4, 2, 8]);
+    assert_eq!(batch.clean[8], batch.clean[0] + 50.0);
+}
+
+#[test]
+fn what_cannot_be_loaded_is_refused() {
+    let items = [image(1, 4, 4)];
+    let refused = |items: Vec<&Item>, plan| Loader::new(items, plan).unwrap_err().to_string();
+    assert!(refused(vec![], plan(None)).contains("there are none"));
+    assert!(refused(vec![&items[0]], plan(Some((0, 8)))).starts_with("batch"));
+    assert!(refused(vec![&items[0]], Plan { batch: usize::MAX, ..plan(None) }).starts_with("batch"));
+    let wrong = Plan { learn: Learn::Clean(Corruption::white(-1.0)), ..plan(None) };
+    assert!(refused(vec![&items[0]], wrong).contains("gaussian.sigma"));
+}

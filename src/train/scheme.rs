@@ -1,0 +1,283 @@
+//! Schemes: what the samples are, and so what is learnt from them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use super::config::invalid;
+use crate::dataset::{Dataset, Item};
+use crate::quality::{self, Correlation};
+use crate::sample::{Kind, Sample, Shape};
+
+/// What the samples are, and so what is learnt from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// Look at the samples.
+    #[default]
+    Auto,
+    /// Clean samples, made noisy by a corruption.
+    Clean,
+    /// Noisy samples with their clean twins.
+    Pairs,
+    /// Several noisy samples of each scene, in a folder of its own.
+    Repeats,
+    /// Noisy samples and nothing else.
+    Noisy,
+}
+
+impl Scheme {
+    /// Its name in a config.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scheme::Auto => "auto",
+            Scheme::Clean => "clean",
+            Scheme::Pairs => "pairs",
+            Scheme::Repeats => "repeats",
+            Scheme::Noisy => "noisy",
+        }
+    }
+}
+
+/// So many samples are looked at to estimate noise and its correlation.
+const LOOKED_AT: usize = 32;
+
+/// Images whose estimated noise, in the median, is above this (0..255) are taken for noisy. Of 35 photographs
+/// of BSDS, which are clean, the median estimate is 0.9 and the largest 5.5.
+const NOISY_IMAGES: f32 = 5.0;
+
+/// The same for signals, in deviations of the signal. Fine structure of a clean signal counts as noise in this
+/// estimate, so the mark is high.
+const NOISY_SIGNALS: f32 = 0.3;
+
+/// Block means of two repeats of one scene are at least so alike.
+const ALIKE: f64 = 0.95;
+
+/// Samples of the most different sizes are compared on so many blocks each way.
+const BLOCKS: usize = 12;
+
+/// The scheme for these samples, and why.
+///
+/// # Errors
+/// The stated scheme does not fit the samples.
+pub(super) fn choose(asked: Scheme, dataset: &Dataset) -> Result<(Scheme, String), Error> {
+    let items = &dataset.items;
+    let (all, pairs) = (items.len(), items.iter().filter(|item| item.noisy.is_some()).count());
+    match asked {
+        Scheme::Clean => Ok((Scheme::Clean, "as asked".into())),
+        Scheme::Pairs if pairs == all => Ok((Scheme::Pairs, "as asked".into())),
+        Scheme::Auto if pairs == all => Ok((Scheme::Pairs, format!("every one of {all} samples is a pair"))),
+        Scheme::Pairs => Err(invalid(
+            "samples",
+            format!(
+                "{pairs} of {all} samples have a noisy twin; pairs need noisy/NAME and clean/NAME for each"
+            ),
+        )),
+        Scheme::Auto if pairs > 0 => Err(invalid(
+            "samples",
+            format!("{pairs} of {all} samples are pairs and the rest are not; train on them apart"),
+        )),
+        Scheme::Repeats => {
+            let scenes = scenes(items);
+            match scenes.values().find(|repeats| repeats.len() < 2) {
+                None => Ok((Scheme::Repeats, format!("as asked; {}", told(&scenes)))),
+                Some(lonely) => Err(invalid(
+                    "samples",
+                    format!(
+                        "{} has no repeat: repeats of one scene must share a folder and a shape",
+                        lonely[0].name
+                    ),
+                )),
+            }
+        }
+        Scheme::Noisy => {
+            check_noisy(dataset).map(|()| (Scheme::Noisy, format!("as asked; {}", spoken(items))))
+        }
+        Scheme::Auto => Ok(look(dataset)),
+    }
+}
+
+fn check_noisy(dataset: &Dataset) -> Result<(), Error> {
+    if dataset.is_pairs() {
+        let reason = "the samples are pairs, which teach more than noisy samples alone; use scheme pairs";
+        return Err(invalid("scheme", reason.into()));
+    }
+    if dataset.kind() == Some(Kind::Vector) {
+        let reason = "the numbers of a vector are no neighbours, so noise cannot be told from content; train \
+                      on clean vectors, on pairs or on repeats";
+        return Err(invalid("scheme", reason.into()));
+    }
+    Ok(())
+}
+
+/// Repeats, clean or noisy samples, by looking at them.
+fn look(dataset: &Dataset) -> (Scheme, String) {
+    let items = &dataset.items;
+    let scenes = scenes(items);
+    let are_repeats = |repeats: &Vec<&Item>| repeats.len() >= 2 && alike(repeats[0], repeats[1]);
+    if scenes.values().all(are_repeats) {
+        let reason =
+            format!("the samples of each folder show one scene: {}; --scheme clean overrides", told(&scenes));
+        return (Scheme::Repeats, reason);
+    }
+    let taken = format!("{} samples without a noisy twin are taken as", items.len());
+    let (sigma, mark, unit) = match dataset.kind() {
+        Some(Kind::Image) => (typical_noise(items, |_| 1.0 / 255.0), NOISY_IMAGES, "of 255"),
+        Some(Kind::Signal) => {
+            (typical_noise(items, |sample| sample.stats().std), NOISY_SIGNALS, "deviations of the signal")
+        }
+        _ => return (Scheme::Clean, format!("{taken} clean")),
+    };
+    let numbers = format!("their noise is estimated at {sigma:.2} {unit} in the median");
+    if sigma > mark {
+        let reason =
+            format!("{taken} noisy: {numbers}, above {mark}; scheme clean overrides; {}", spoken(items));
+        return (Scheme::Noisy, reason);
+    }
+    (Scheme::Clean, format!("{taken} clean: {numbers}, not above {mark}; scheme noisy overrides"))
+}
+
+/// Items by folder and shape.
+fn scenes(items: &[Item]) -> BTreeMap<(&str, Vec<usize>), Vec<&Item>> {
+    let mut scenes: BTreeMap<(&str, Vec<usize>), Vec<&Item>> = BTreeMap::new();
+    for item in items {
+        scenes.entry((item.scene(), item.clean.shape().dims())).or_default().push(item);
+    }
+    scenes
+}
+
+fn told(scenes: &BTreeMap<(&str, Vec<usize>), Vec<&Item>>) -> String {
+    let repeats: usize = scenes.values().map(Vec::len).sum();
+    format!("{repeats} repeats of {} scene(s)", scenes.len())
+}
+
+/// Whether two samples are the same but for noise.
+fn alike(a: &Item, b: &Item) -> bool {
+    let (a, b) = (&a.clean, &b.clean);
+    if a.data() == b.data() || a.shape().kind() == Kind::Vector {
+        return false;
+    }
+    let (a, b) = (block_means(a), block_means(b));
+    let n = a.len() as f64;
+    let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
+    let (mut product, mut power_a, mut power_b) = (0.0, 0.0, 0.0);
+    for (a, b) in a.iter().zip(&b) {
+        product += (a - mean_a) * (b - mean_b);
+        power_a += (a - mean_a).powi(2);
+        power_b += (b - mean_b).powi(2);
+    }
+    product > ALIKE * (power_a * power_b).sqrt()
+}
+
+/// Means over a grid of blocks, in which noise is small.
+fn block_means(sample: &Sample) -> Vec<f64> {
+    let (height, width) = match sample.shape() {
+        Shape::Image { height, width, .. } => (height, width),
+        Shape::Signal { length, .. } => (1, length),
+        Shape::Vector { features } => (1, features),
+    };
+    let (rows, columns) = (BLOCKS.min(height), (BLOCKS * BLOCKS / BLOCKS.min(height)).min(width));
+    let mut sums = vec![(0.0, 0usize); rows * columns * sample.shape().channels()];
+    for (c, plane) in sample.data().chunks_exact(height * width).enumerate() {
+        for (i, value) in plane.iter().enumerate() {
+            let (y, x) = (i / width * rows / height, i % width * columns / width);
+            let (sum, count) = &mut sums[(c * rows + y) * columns + x];
+            *sum += f64::from(*value);
+            *count += 1;
+        }
+    }
+    sums.into_iter().map(|(sum, count)| sum / count.max(1) as f64).collect()
+}
+
+/// Some items from all over.
+fn some(items: &[Item]) -> impl Iterator<Item = &Sample> {
+    items.iter().step_by(items.len().div_ceil(LOOKED_AT).max(1)).map(|item| &item.clean)
+}
+
+/// The median of the estimated noise, in the unit that `unit` gives for each sample.
+fn typical_noise(items: &[Item], unit: impl Fn(&Sample) -> f32) -> f32 {
+    let estimate = |sample: &Sample| quality::estimate_sigma(sample.data(), sample.shape()) / unit(sample);
+    let mut all: Vec<f32> = some(items).map(estimate).collect();
+    all.sort_by(f32::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// The correlation of the noise in some of the samples.
+pub(super) fn correlation(items: &[Item]) -> Correlation {
+    let of = |sample: &Sample| quality::noise_correlation(sample.data(), sample.shape());
+    Correlation::mean(&some(items).map(of).collect::<Vec<_>>())
+}
+
+/// The correlation in words, with what follows from it.
+fn spoken(items: &[Item]) -> String {
+    let seen = correlation(items);
+    let how = match seen.reach() {
+        (0, 0) => "white, so neighbours are compared (Neighbor2Neighbor)".to_owned(),
+        (down, right) => format!(
+            "correlated over {down} step(s) down and {right} to the right, so places are hidden with their \
+             neighbours that far (structured Noise2Void)"
+        ),
+    };
+    format!(
+        "correlation of the noise at lag 1: {:.2} down, {:.2} to the right: {how}",
+        seen.down[0], seen.right[0]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corruption::Corruption;
+
+    /// A picture of waves under noise of `sigma`.
+    fn picture(name: &str, scene: usize, sigma: f32, draw: u64) -> Item {
+        let pixel = |i: usize| {
+            0.5 + 0.3
+                * (0.04 * (1 + scene % 3) as f32 * (i % 64) as f32 + (i / 64) as f32 * 0.07 + scene as f32)
+                    .sin()
+        };
+        let clean = Sample::new(Shape::image(1, 64, 64), (0..4096).map(pixel).collect()).unwrap();
+        let clean = Item { name: name.into(), clean, noisy: None };
+        Item { clean: clean.corrupted(&Corruption::white(sigma), 1, draw), ..clean }
+    }
+
+    fn chosen(items: Vec<Item>) -> (Scheme, String) {
+        choose(Scheme::Auto, &Dataset { items, skipped: vec![] }).unwrap()
+    }
+
+    #[test]
+    fn samples_are_clean_noisy_or_repeats_by_what_they_show() {
+        let (scheme, reason) = chosen((0..6).map(|i| picture(&format!("{i}"), i, 0.5, 0)).collect());
+        assert_eq!(scheme, Scheme::Clean, "{reason}");
+        assert!(reason.contains("scheme noisy overrides"), "{reason}");
+        let (scheme, reason) = chosen((0..6).map(|i| picture(&format!("{i}"), i, 25.0, i as u64)).collect());
+        assert_eq!(scheme, Scheme::Noisy, "{reason}");
+        assert!(reason.contains("white, so neighbours are compared"), "{reason}");
+        let repeats =
+            (0..6).map(|i| picture(&format!("scene{}/{i}", i / 3), i / 3, 25.0, i as u64)).collect();
+        let (scheme, reason) = chosen(repeats);
+        assert_eq!(scheme, Scheme::Repeats, "{reason}");
+        assert!(reason.contains("6 repeats of 2 scene(s)"), "{reason}");
+    }
+
+    #[test]
+    fn doubles_are_no_repeats() {
+        let items = (0..4).map(|i| picture(&format!("a/{i}"), 1, 0.5, 0)).collect();
+        assert_eq!(chosen(items).0, Scheme::Clean);
+    }
+
+    #[test]
+    fn what_does_not_fit_the_scheme_is_refused_by_name() {
+        let refused =
+            |scheme, items| choose(scheme, &Dataset { items, skipped: vec![] }).unwrap_err().to_string();
+        let lonely = vec![picture("a/1", 0, 9.0, 0), picture("b/1", 1, 9.0, 1)];
+        assert!(refused(Scheme::Repeats, lonely).contains("a/1 has no repeat"));
+        let mut pair = picture("a", 0, 9.0, 0);
+        pair.noisy = Some(pair.clean.clone());
+        assert!(refused(Scheme::Noisy, vec![pair]).starts_with("scheme: "));
+        let vector = Sample::new(Shape::Vector { features: 2 }, vec![1.0, 2.0]).unwrap();
+        let vector = Item { name: "v".into(), clean: vector, noisy: None };
+        assert!(refused(Scheme::Noisy, vec![vector]).contains("no neighbours"));
+    }
+}

@@ -1,0 +1,196 @@
+//! The setup of a run: everything it learns with, fixed before the first step.
+
+use std::collections::HashMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::config::{self, Config, Length};
+use super::scheme::{self, Scheme};
+use super::validate::HeldOut;
+use super::{Error, Run};
+use crate::dataset::{Dataset, Item, Learn, Loader, Plan, Split};
+use crate::name::ModelRef;
+use crate::nn::loss::Loss;
+use crate::nn::model;
+use crate::nn::{Device, Tensor, Weights};
+use crate::registry::Manifest;
+use crate::sample::{Kind, Sample, Shape};
+
+/// Share of the samples that is held out.
+const HELD_OUT: f32 = 0.05;
+
+/// Steps to adapt a base to one noisy sample, where nothing is said: many would learn its noise by heart.
+const STEPS_FOR_ONE: u64 = 300;
+
+/// See the file's opening.
+pub(super) struct Setup<'a> {
+    pub(super) model: model::Config,
+    /// The base's weights; none where the run starts from nothing.
+    pub(super) initial: HashMap<String, Tensor>,
+    /// How many samples are trained on.
+    pub(super) samples: usize,
+    pub(super) held_out: HeldOut,
+    pub(super) loader: Loader<'a>,
+    pub(super) scheme: (Scheme, String),
+    pub(super) length: Length,
+    /// Peak of the learning rate.
+    pub(super) rate: f32,
+    pub(super) loss: Loss,
+    /// What an error of 1 is, on the samples' scale: 1 for images, the deviation of the samples otherwise, so that
+    /// the unit of a signal does not matter.
+    pub(super) unit: f32,
+    pub(super) seed: u64,
+    pub(super) device: Device,
+    /// Tells these samples from others.
+    pub(super) fingerprint: String,
+    /// What a person should know of the data.
+    pub(super) notes: Vec<String>,
+}
+
+impl<'a> Setup<'a> {
+    /// Looks at config, samples and base. `parts` are those of an only sample, see [`super::window::part`].
+    ///
+    /// # Errors
+    /// They do not go together; the error names the member or the sample.
+    pub(super) fn new(run: &'a Run<'_>, parts: Option<&'a [Item; 2]>) -> Result<Self, Error> {
+        let (config, dataset) = (run.config, run.dataset);
+        config.validate()?;
+        let base = config.base.as_deref().map(|base| read_base(run, base)).transpose()?;
+        if dataset.items.is_empty() {
+            let first =
+                dataset.skipped.first().map(|s| format!("; {}: {}", s.name, s.reason)).unwrap_or_default();
+            return Err(config::invalid("samples", format!("there is none that can be used{first}")));
+        }
+        let (scheme, reason) = config.choose_scheme(dataset)?;
+        let clean: Vec<&Sample> = dataset.items.iter().map(|item| &item.clean).collect();
+        let (model, initial) = match base {
+            Some((manifest, initial)) => (manifest.model, initial),
+            None => (config.choose_model(&clean)?, HashMap::new()),
+        };
+        check_samples(&model, dataset)?;
+
+        let learn = learn(config, scheme, &model, dataset)?;
+        let crop = config.choose_crop(&model)?.map(|(rows, columns)| match learn {
+            // Each half is then of the usual size.
+            Learn::Neighbors => (if rows == 1 { 1 } else { 2 * rows }, 2 * columns),
+            _ => (rows, columns),
+        });
+        let split = match (parts, scheme) {
+            (Some([first, last]), _) => {
+                let note = format!(
+                    "there is only one sample, {}: its last quarter is held out",
+                    dataset.items[0].name
+                );
+                Split { train: vec![first], held_out: vec![last], note: Some(note) }
+            }
+            (None, Scheme::Repeats) => dataset.split_by_scene(HELD_OUT, config.seed),
+            (None, _) => dataset.split(HELD_OUT, config.seed),
+        };
+        let mut notes = dataset.notes();
+        notes.extend(split.note.clone());
+        let mut held_out = HeldOut::new(&split.held_out, &learn, config.seed);
+        if held_out.len() == 0 {
+            let reason =
+                "the held-out samples are too small, or are no repeats, and nothing can be judged by";
+            return Err(config::invalid("samples", reason.into()));
+        }
+        if !matches!(scheme, Scheme::Noisy) {
+            held_out.fit_pca(&split.train, model.latent_channels());
+        }
+        let alone = scheme == Scheme::Noisy && dataset.items.len() == 1;
+        // Weights that are already good are moved less, and least where one sample is all there is.
+        let peak = if initial.is_empty() { 1e-3 } else { 3e-4 };
+        let rate = config.learning_rate.unwrap_or(if alone { peak / 3.0 } else { peak });
+        let length = match config.length() {
+            Some(length) => length,
+            None if alone => Length::Steps(STEPS_FOR_ONE),
+            None => Length::Steps(config::DEFAULT_STEPS),
+        };
+        let plan = Plan {
+            crop,
+            batch: config.batch.unwrap_or(if crop.is_some() { 16 } else { 64 }),
+            learn,
+            // Small images of one kind (digits, parts) have an upside.
+            augment: crop.is_some(),
+            seed: config.seed,
+        };
+        Ok(Self {
+            unit: unit(&clean),
+            samples: split.train.len(),
+            loader: Loader::new(split.train, plan)?,
+            fingerprint: fingerprint(&dataset.items),
+            device: config.device.open().map_err(|e| config::invalid("device", e))?,
+            scheme: (scheme, reason),
+            loss: config.loss,
+            seed: config.seed,
+            model,
+            initial,
+            held_out,
+            length,
+            rate,
+            notes,
+        })
+    }
+}
+
+fn read_base(run: &Run<'_>, base: &str) -> Result<(Manifest, HashMap<String, Tensor>), Error> {
+    let reference: ModelRef = base.parse().map_err(|e| config::invalid("base", format!("{e}")))?;
+    let artifact = run.registry.read(&reference)?;
+    Ok((artifact.manifest, Weights::read(&artifact.weights, &Device::Cpu)?))
+}
+
+/// What is learnt from what under a scheme.
+fn learn(config: &Config, scheme: Scheme, model: &model::Config, dataset: &Dataset) -> Result<Learn, Error> {
+    Ok(match scheme {
+        Scheme::Pairs => Learn::Pairs,
+        Scheme::Repeats => Learn::Repeats,
+        Scheme::Noisy => match scheme::correlation(&dataset.items).reach() {
+            // A model of one fixed shape does not take halves.
+            (0, 0) if model.scales().is_some() => Learn::Neighbors,
+            (down, right) => Learn::Hidden(down, right),
+        },
+        Scheme::Clean | Scheme::Auto => {
+            let kind = dataset.kind().unwrap_or(Kind::Image);
+            Learn::Clean(config.choose_corruption(model, kind)?)
+        }
+    })
+}
+
+fn check_samples(model: &model::Config, dataset: &Dataset) -> Result<(), Error> {
+    let (kind, channels, fixed) = model.input();
+    let fits = |shape: Shape| match fixed {
+        Some(fixed) => shape == fixed,
+        None => shape.kind() == kind && shape.channels() == channels,
+    };
+    match dataset.items.iter().find(|item| !fits(item.clean.shape())) {
+        None => Ok(()),
+        Some(Item { name, clean, .. }) => {
+            let takes = fixed.map_or(format!("{kind}s with {channels} channel(s)"), |f| f.to_string());
+            let reason = format!("the model takes {takes}, {name} is {}", clean.shape());
+            Err(config::invalid("samples", reason))
+        }
+    }
+}
+
+/// The deviation of typical samples; 1 for images, whose scale is agreed on.
+fn unit(samples: &[&Sample]) -> f32 {
+    if samples[0].shape().kind() == Kind::Image {
+        return 1.0;
+    }
+    let variance = samples.iter().map(|s| f64::from(s.stats().std).powi(2)).sum::<f64>();
+    let unit = (variance / samples.len() as f64).sqrt() as f32;
+    if unit.is_normal() { unit } else { 1.0 }
+}
+
+/// A digest of names, shapes and some numbers of every sample.
+fn fingerprint(items: &[Item]) -> String {
+    let mut hasher = Sha256::new();
+    for item in items {
+        for sample in [Some(&item.clean), item.noisy.as_ref()].into_iter().flatten() {
+            hasher.update(format!("{} {}\n", item.name, sample.shape()));
+            let data = sample.data();
+            data.iter().step_by((data.len() / 64).max(1)).for_each(|v| hasher.update(v.to_le_bytes()));
+        }
+    }
+    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

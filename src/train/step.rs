@@ -1,0 +1,177 @@
+//! One step: a batch through the model, the loss of its scheme, and the optimiser's move.
+
+use super::Error;
+use super::setup::Setup;
+use crate::dataset::{Batch, Beside, Neighbors};
+use crate::nn::model::{self, Model, Normalize};
+use crate::nn::optim::AdamW;
+use crate::nn::{Device, Tensor};
+use crate::rng::{Purpose, Rng};
+use crate::sample::Stats;
+
+/// Where the weight of the neighbours' second term ends; it rises from 0 along the run, as in the authors'
+/// program, whose default this is.
+const SECOND_TERM: f32 = 2.0;
+
+/// An error of so many times the power of the input is no result of a network in good order.
+const APART: f32 = 100.0;
+
+/// A batch on the network's scale.
+struct Scaled {
+    noisy: Tensor,
+    clean: Tensor,
+    /// Brings each number's error back to the sample's own scale, and to its weight in the loss.
+    weight: Tensor,
+    /// The mean power of the input, on the scale of the loss.
+    power: f32,
+}
+
+/// How the loss of one result is made.
+struct Terms {
+    batch: Scaled,
+    /// By how much the two halves should differ for each path, and the weight of that term.
+    second: Option<(Differences, f32)>,
+}
+
+/// Full and strict.
+type Differences = [Tensor; 2];
+
+/// Takes step number `at` of `total` and gives the loss; none where it or the gradient is not finite, or it is
+/// far larger than any network in good order has.
+///
+/// # Errors
+/// The tensor code fails.
+pub(super) fn take(
+    setup: &Setup<'_>,
+    model: &Model,
+    optimizer: &mut AdamW,
+    at: u64,
+    total: u64,
+    rate: f32,
+) -> Result<Option<f32>, Error> {
+    let batch = setup.loader.batch(at);
+    let second = match &batch.beside {
+        Beside::Whole(whole, dims, choices) => {
+            let weight = SECOND_TERM * at as f32 / total as f32;
+            Some((halves_differ(setup, model, &batch, whole, dims, choices)?, weight))
+        }
+        _ => None,
+    };
+    let terms = Terms { batch: scaled(batch, setup)?, second };
+    let code = model.encode(&terms.batch.noisy)?;
+    let planes = model::mask(&code.planes, draw_prefix(&setup.model, setup.seed, at))?;
+    let rebuilt = model.decode(&planes)?;
+
+    let (strict, strict_mean) = terms.loss(setup, &rebuilt.strict, 1)?;
+    let (loss, mean) = if model.has_refiner() {
+        let full = model.refine(&rebuilt, code.detail.as_ref())?;
+        let (full, full_mean) = terms.loss(setup, &full, 0)?;
+        // The refined sample counts twice: it is what /denoise gives.
+        let both = |full: Tensor, strict: Tensor| (full + strict * 0.5)? / 1.5;
+        (both(full, strict)?, both(full_mean, strict_mean)?)
+    } else {
+        (strict, strict_mean)
+    };
+    let value = mean.to_scalar::<f32>()?;
+    let norm = optimizer.step(&loss.backward()?, rate)?;
+    let is_good = norm.is_finite() && value <= APART * terms.batch.power;
+    Ok(is_good.then_some(value * setup.unit * setup.unit))
+}
+
+impl Terms {
+    /// The loss of a result and its plain mean square.
+    fn loss(&self, setup: &Setup<'_>, out: &Tensor, path: usize) -> Result<(Tensor, Tensor), Error> {
+        let Scaled { clean, weight, .. } = &self.batch;
+        let error = (out - clean)?;
+        let (loss, mean) = setup.loss.of(&error.broadcast_mul(weight)?)?;
+        let Some((differences, share)) = &self.second else { return Ok((loss, mean)) };
+        let apart = (error - &differences[path])?.broadcast_mul(weight)?;
+        let (second, _) = setup.loss.of(&apart)?;
+        Ok(((loss + second * f64::from(*share))?, mean))
+    }
+}
+
+/// By how much the two halves of the model's own result differ, on the scale of the first half: the target of
+/// one half is content of the other, and this is what lies between them. No gradient flows through it.
+fn halves_differ(
+    setup: &Setup<'_>,
+    model: &Model,
+    halves: &Batch,
+    whole: &[f32],
+    dims: &[usize],
+    choices: &[Neighbors],
+) -> Result<Differences, Error> {
+    let numbers = dims[1..].iter().product::<usize>();
+    let stats: Vec<Stats> =
+        whole.chunks(numbers).map(|crop| statistics(crop, setup.model.normalize)).collect();
+    let mut scaled = whole.to_vec();
+    scaled.chunks_mut(numbers).zip(&stats).for_each(|(crop, stats)| stats.normalize(crop));
+    let code = model.encode(&Tensor::from_vec(scaled, dims, &setup.device)?)?;
+    let rebuilt = model.decode(&code.planes)?;
+    let full = model.refine(&rebuilt, code.detail.as_ref())?;
+
+    let half = halves.dims[1..].iter().product::<usize>();
+    let differences = |result: &Tensor| -> Result<Tensor, Error> {
+        let result = result.flatten_all()?.to_vec1::<f32>()?;
+        let mut all = Vec::with_capacity(halves.noisy.len());
+        let crops = result.chunks(numbers).zip(&stats).zip(choices).zip(halves.noisy.chunks(half));
+        for (((crop, stats), choice), first) in crops {
+            let ratio = stats.std / statistics(first, setup.model.normalize).std;
+            let [a, b] = choice.pick(crop);
+            all.extend(a.iter().zip(&b).map(|(a, b)| (a - b) * ratio));
+        }
+        Ok(Tensor::from_vec(all, halves.dims.as_slice(), &setup.device)?)
+    };
+    Ok([differences(&full)?, differences(&rebuilt.strict)?])
+}
+
+fn statistics(numbers: &[f32], normalize: Normalize) -> Stats {
+    match normalize {
+        Normalize::Sample => Stats::of(numbers),
+        Normalize::Fixed(stats) => stats,
+    }
+}
+
+/// A batch as tensors on the network's scale.
+fn scaled(batch: Batch, setup: &Setup<'_>) -> Result<Scaled, Error> {
+    let Batch { mut noisy, mut clean, dims, beside } = batch;
+    let numbers = dims[1..].iter().product::<usize>();
+    let mut weights = Vec::with_capacity(dims[0]);
+    for (noisy, clean) in noisy.chunks_mut(numbers).zip(clean.chunks_mut(numbers)) {
+        let stats = statistics(noisy, setup.model.normalize);
+        stats.normalize(noisy);
+        stats.normalize(clean);
+        weights.push(stats.std / setup.unit);
+    }
+    let power = weights.iter().map(|w| w * w).sum::<f32>() / weights.len().max(1) as f32;
+    let tensor = |values: Vec<f32>, dims: &[usize], device: &Device| Tensor::from_vec(values, dims, device);
+    let weight = match beside {
+        Beside::Weights(places) => {
+            // The loss squares the weighted error.
+            let each = places.chunks(numbers).zip(&weights);
+            let all =
+                each.flat_map(|(places, weight)| places.iter().map(move |p| p.sqrt() * weight)).collect();
+            tensor(all, &dims, &setup.device)?
+        }
+        _ => {
+            let mut weight_dims = vec![1; dims.len()];
+            weight_dims[0] = dims[0];
+            tensor(weights, &weight_dims, &setup.device)?
+        }
+    };
+    Ok(Scaled {
+        noisy: tensor(noisy, &dims, &setup.device)?,
+        clean: tensor(clean, &dims, &setup.device)?,
+        weight,
+        power,
+    })
+}
+
+/// How much of the latent a step may use: mostly all, every third time a random prefix, so that each
+/// prefix is a latent of its own (O. Rippel et al., "Learning ordered representations with nested
+/// dropout", ICML 2014).
+fn draw_prefix(model: &model::Config, seed: u64, at: u64) -> usize {
+    let prefixes = model.prefixes();
+    let mut rng = Rng::new(seed, Purpose::Prefix, at);
+    if at % 3 == 2 { prefixes[rng.below(prefixes.len())] } else { model.latent_channels() }
+}

@@ -153,7 +153,7 @@ impl<'a> Attempt<'a> {
             true => None,
             false => {
                 let (scheme, reason) = config.choose_scheme(&dataset)?;
-                let name = if scheme == train::Scheme::Pairs { "pairs" } else { "clean" }.to_owned();
+                let name = scheme.name().to_owned();
                 Some(Scheme { name, reason })
             }
         };

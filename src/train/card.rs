@@ -77,9 +77,8 @@ fn scores(facts: &Facts<'_>) -> String {
     let how = match setup.held_out.is_estimate() {
         false => "with the noise they were trained with",
         true => {
-            "estimated without clean samples: each is held against noisy numbers that the model did not see, and \
-             the variance of their noise is taken off. Compare them with each other, not with scores against \
-             clean samples"
+            "estimated without clean samples, from the noise itself (Noise2Self, or Stein's estimate where it is \
+             white). Compare them with each other, not with scores against clean samples"
         }
     };
     let mut table = format!(

@@ -13,6 +13,10 @@ use crate::sample::Stats;
 /// program, whose default this is.
 const SECOND_TERM: f32 = 2.0;
 
+/// The same where a base knows from the start by how much neighbours differ. Without it the halves' differences
+/// are smoothed away, which costs a base more than it learns.
+const SECOND_TERM_OF_BASE: f32 = 8.0;
+
 /// An error of so many times the power of the input is no result of a network in good order.
 const APART: f32 = 100.0;
 
@@ -52,7 +56,10 @@ pub(super) fn take(
     let batch = setup.loader.batch(at);
     let second = match &batch.beside {
         Beside::Whole(whole, dims, choices) => {
-            let weight = SECOND_TERM * at as f32 / total as f32;
+            let weight = match setup.initial.is_empty() {
+                true => SECOND_TERM * at as f32 / total as f32,
+                false => SECOND_TERM_OF_BASE,
+            };
             Some((halves_differ(setup, model, &batch, whole, dims, choices)?, weight))
         }
         _ => None,
@@ -64,7 +71,7 @@ pub(super) fn take(
 
     let (strict, strict_mean) = terms.loss(setup, &rebuilt.strict, 1)?;
     let (loss, mean) = if model.has_refiner() {
-        let full = model.refine(&rebuilt, code.detail.as_ref())?;
+        let full = model.refine(rebuilt, code.detail)?;
         let (full, full_mean) = terms.loss(setup, &full, 0)?;
         // The refined sample counts twice: it is what /denoise gives.
         let both = |full: Tensor, strict: Tensor| (full + strict * 0.5)? / 1.5;
@@ -87,7 +94,8 @@ impl Terms {
         let Some((differences, share)) = &self.second else { return Ok((loss, mean)) };
         let apart = (error - &differences[path])?.broadcast_mul(weight)?;
         let (second, _) = setup.loss.of(&apart)?;
-        Ok(((loss + second * f64::from(*share))?, mean))
+        let share = f64::from(*share);
+        Ok((((loss + second * share)? / (1.0 + share))?, mean))
     }
 }
 
@@ -108,7 +116,8 @@ fn halves_differ(
     scaled.chunks_mut(numbers).zip(&stats).for_each(|(crop, stats)| stats.normalize(crop));
     let code = model.encode(&Tensor::from_vec(scaled, dims, &setup.device)?)?;
     let rebuilt = model.decode(&code.planes)?;
-    let full = model.refine(&rebuilt, code.detail.as_ref())?;
+    let strict = rebuilt.strict.clone();
+    let full = model.refine(rebuilt, code.detail)?;
 
     let half = halves.dims[1..].iter().product::<usize>();
     let differences = |result: &Tensor| -> Result<Tensor, Error> {
@@ -122,7 +131,7 @@ fn halves_differ(
         }
         Ok(Tensor::from_vec(all, halves.dims.as_slice(), &setup.device)?)
     };
-    Ok([differences(&full)?, differences(&rebuilt.strict)?])
+    Ok([differences(&full)?, differences(&strict)?])
 }
 
 fn statistics(numbers: &[f32], normalize: Normalize) -> Stats {

@@ -26,13 +26,12 @@ const PREVIEW_LENGTH: usize = 1024;
 /// A window of a sample: its rows and columns.
 pub(super) type Window = (Range<usize>, Range<usize>);
 
-/// Up to `most` windows, `times` the usual size, the first in the middle, the rest spread evenly (M. Roberts'
-/// R2 sequence). A sample that is no larger than a window, and a vector, is one window.
-pub(super) fn windows(shape: Shape, most: usize, times: usize) -> Vec<Window> {
+/// Up to `most` windows, the first in the middle, the rest spread evenly (M. Roberts' R2 sequence). A sample that is no larger than a window, and a vector, is one window.
+pub(super) fn windows(shape: Shape, most: usize) -> Vec<Window> {
     let (_, height, width) = extents(shape);
     let (h, w) = match shape {
-        Shape::Image { .. } => (height.min(times * SIDE), width.min(times * SIDE)),
-        Shape::Signal { .. } => (1, width.min(times * LENGTH)),
+        Shape::Image { .. } => (height.min(SIDE), width.min(SIDE)),
+        Shape::Signal { .. } => (1, width.min(LENGTH)),
         Shape::Vector { .. } => (1, width),
     };
     let count = if (h, w) == (height, width) { 1 } else { most };
@@ -107,11 +106,11 @@ mod tests {
     #[test]
     fn windows_begin_in_the_middle_and_differ() {
         let shape = Shape::image(1, 512, 300);
-        let windows = windows(shape, 5, 1);
+        let windows = windows(shape, 5);
         assert_eq!(windows[0], (128..384, 22..278));
         assert!(windows.iter().all(|(rows, columns)| rows.end <= 512 && columns.end <= 300));
         assert!((1..5).all(|k| !windows[..k].contains(&windows[k])));
-        assert_eq!(super::windows(Shape::image(3, 100, 256), 5, 1), [(0..100, 0..256)]);
+        assert_eq!(super::windows(Shape::image(3, 100, 256), 5), [(0..100, 0..256)]);
     }
 
     #[test]
@@ -124,7 +123,7 @@ mod tests {
     fn long_signals_are_cut_in_time() {
         let shape = Shape::Signal { channels: 2, length: 3 * LENGTH };
         let sample = Sample::new(shape, (0..6 * LENGTH).map(|v| v as f32).collect()).unwrap();
-        let windows = windows(shape, 3, 1);
+        let windows = windows(shape, 3);
         assert_eq!(windows[0], (0..1, LENGTH..2 * LENGTH));
         let part = cut(&sample, &windows[0]);
         assert_eq!(part.shape(), Shape::Signal { channels: 2, length: LENGTH });

@@ -184,7 +184,7 @@ async fn deadline(State(app): State<App>, mut request: Request, next: Next) -> R
     let is_upload = request.method() == Method::POST && request.uri().path() == "/train";
     let upload = if is_upload { app.config().upload_seconds } else { 0 };
     let most = Duration::from_secs(app.config().request_seconds.saturating_add(upload));
-    let wanted = match request.headers().get(TIMEOUT).map(|value| wanted_time(value)) {
+    let wanted = match request.headers().get(TIMEOUT).map(wanted_time) {
         Some(Err(problem)) => {
             body::discard(request.into_body()).await;
             return problem.into_response();

@@ -13,10 +13,6 @@ use crate::sample::Stats;
 /// program, whose default this is.
 const SECOND_TERM: f32 = 2.0;
 
-/// The same where a base knows from the start by how much neighbours differ. Without it the halves' differences
-/// are smoothed away, which costs a base more than it learns.
-const SECOND_TERM_OF_BASE: f32 = 8.0;
-
 /// An error of so many times the power of the input is no result of a network in good order.
 const APART: f32 = 100.0;
 
@@ -56,10 +52,7 @@ pub(super) fn take(
     let batch = setup.loader.batch(at);
     let second = match &batch.beside {
         Beside::Whole(whole, dims, choices) => {
-            let weight = match setup.initial.is_empty() {
-                true => SECOND_TERM * at as f32 / total as f32,
-                false => SECOND_TERM_OF_BASE,
-            };
+            let weight = SECOND_TERM * at as f32 / total as f32;
             Some((halves_differ(setup, model, &batch, whole, dims, choices)?, weight))
         }
         _ => None,

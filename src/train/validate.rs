@@ -347,7 +347,7 @@ impl<'a> Scenes<'a> {
             .collect();
         // A repeat less the mean of n others has (1 + 1/n) times the variance of one.
         let apart = quality::mse(item.clean.data(), &mean);
-        let variance = f64::from(apart) / (1.0 + 1.0 / count as f64);
+        let variance = apart / (1.0 + 1.0 / count as f64);
         Some((Sample::new(item.clean.shape(), mean).ok()?, variance / count as f64))
     }
 }

@@ -100,13 +100,13 @@ impl Batches {
                 .map_err(panicked)
                 .and_then(|result| result.map_err(Error::from))
         };
-        if wanted.len() > 1 {
-            if let Ok(all) = denoise(&wanted) {
-                wanted.into_iter().zip(all).for_each(|(item, one)| item.answer(Ok(one), begun));
-                return;
-            }
-            // One of them is at fault: each alone finds it, and costs nobody else the result.
+        if wanted.len() > 1
+            && let Ok(all) = denoise(&wanted)
+        {
+            wanted.into_iter().zip(all).for_each(|(item, one)| item.answer(Ok(one), begun));
+            return;
         }
+        // Where one of several is at fault, each alone finds it, and costs nobody else the result.
         for item in wanted {
             let begun = Instant::now();
             let one = denoise(std::slice::from_ref(&item)).map(|mut all| all.remove(0));

@@ -255,10 +255,13 @@ mod tests {
         let engine = engine();
         let (_go, wait) = mpsc::channel::<()>();
         let busy = engine.admit(None).unwrap();
-        tokio::spawn(async move { busy.run(0, move || _ = wait.recv()).await });
-        while engine.health().requests == 0 {
-            tokio::task::yield_now().await;
-        }
+        let (begun, is_busy) = tokio::sync::oneshot::channel::<()>();
+        let work = move || {
+            let _ = begun.send(());
+            let _ = wait.recv();
+        };
+        tokio::spawn(async move { busy.run(0, work).await });
+        is_busy.await.unwrap();
         let ticket = engine.admit(None).unwrap();
         let session = session(0.5);
         let left = ticket.denoise(&session, sample(1.0), Options::default(), Depth::F32);

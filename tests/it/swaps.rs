@@ -98,8 +98,8 @@ fn models_that_come_and_go_leave_no_memory_behind() {
     }
     let cycle = |turns: usize| {
         (0..turns).for_each(|turn| serve(turn).expect("a reply"));
-        // What left is freed by a thread of its own.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        // What left is freed by a thread of its own, and its pages go back after half a second.
+        std::thread::sleep(std::time::Duration::from_millis(1500));
         resident(program.id())
     };
     let before = cycle(200);

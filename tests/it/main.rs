@@ -2,7 +2,8 @@
 //!
 //! `api` mirrors `src/api`; `cli` runs the commands as processes of their own; `contract` holds
 //! `openapi.yaml` and the Postman collection to the routes; `process` starts and stops the service as a
-//! process; `kills` and `swaps` end its processes and change its models at every moment; `architecture` holds the source to its floors.
+//! process; `kills` and `swaps` end its processes and change its models at every moment; `workers`
+//! has it train elsewhere; `architecture` holds the source to its floors.
 
 mod api;
 mod architecture;
@@ -12,3 +13,4 @@ mod kills;
 mod process;
 mod support;
 mod swaps;
+mod workers;

@@ -1,21 +1,26 @@
 //! Writing: samples and latents as the reply, in the kind of the request or as `Accept` asks.
 
+mod about;
+mod entity;
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+
+pub(super) use about::{About, round};
+pub(super) use entity::Payload;
+
+use entity::{Entity, depth_of};
 
 use super::clock::Times;
-use super::error::{Code, Problem};
+use super::error::Problem;
 use super::extract::Form;
 use super::negotiate::Accept;
 use super::reading::{Group, Wrap};
-use crate::codec::{self, Array, Carrier, DType, Depth, Format, Layout, Wave};
-use crate::name::ModelId;
-use crate::sample::{Kind, Latent, Sample};
+use crate::codec::{self, Depth, Format};
+use crate::sample::Kind;
 
 const MULTIPART: &str = "multipart/form-data";
 const ZIP: &str = "application/zip";
@@ -29,28 +34,6 @@ pub(super) struct Output {
     pub(super) payload: Payload,
     /// What was learnt on the way, one for each sample.
     pub(super) about: Vec<About>,
-}
-
-/// A result.
-#[derive(Debug)]
-pub(super) enum Payload {
-    /// Samples, in what theirs came in.
-    Samples(Wrap, Vec<Sample>),
-    /// A latent and the model it belongs to.
-    Latent(ModelId, Latent),
-}
-
-/// What a reply says of one sample beside its numbers.
-#[derive(Debug, Clone)]
-pub(super) struct About {
-    /// `name@version`.
-    pub(super) model: String,
-    /// Estimated noise: the mean of all channels.
-    pub(super) sigma: Option<f32>,
-    /// That of each channel.
-    pub(super) sigmas: Vec<f32>,
-    /// How like the training data it is.
-    pub(super) familiarity: Option<f32>,
 }
 
 /// How a reply is to be written: decided before anything is computed, so that a request whose reply nobody
@@ -74,14 +57,6 @@ enum Whole {
     Multipart,
     /// An archive with a file for each result.
     Zip,
-}
-
-/// One file of a reply.
-struct Entity {
-    bytes: Vec<u8>,
-    format: Format,
-    /// Extents and dtype, where the bytes do not tell them.
-    tensor: Option<(Vec<usize>, DType)>,
 }
 
 impl Style {
@@ -191,7 +166,7 @@ impl Style {
             times.lap("write");
         }
         headers.insert(VARY, HeaderValue::from_static("accept"));
-        headers.extend(about_headers(&about));
+        headers.extend(about::headers(&about));
         headers.extend([times.to_header()]);
         let mut response = Response::new(Body::from(body));
         *response.headers_mut() = headers;
@@ -218,7 +193,7 @@ impl Style {
         for (name, entity, output) in self.files(outputs)? {
             let mut headers = HeaderMap::new();
             entity.describe(&mut headers);
-            headers.extend(about_headers(&output.about));
+            headers.extend(about::headers(&output.about));
             body.extend(format!("--{boundary}\r\n").bytes());
             body.extend(
                 format!("content-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n").bytes(),
@@ -288,17 +263,6 @@ impl Whole {
     }
 }
 
-impl Wrap {
-    /// The format samples in it are written in unless told otherwise.
-    fn format(&self) -> Format {
-        match self {
-            Wrap::Pictures(carriers) => carriers[0].format,
-            Wrap::Array(_, format) => *format,
-            Wrap::Wave(_) => Format::Wav,
-        }
-    }
-}
-
 impl Group {
     /// The formats of one file that can hold all samples.
     fn formats(&self) -> Vec<Format> {
@@ -317,243 +281,15 @@ impl Group {
 }
 
 impl Output {
-    /// What JSON replies say of it: plain values for one sample, lists for several.
+    /// What JSON replies say of it.
     fn members(&self) -> Map<String, Value> {
-        let number = |value: Option<f32>| value.map_or(Value::Null, |v| json!(round(v)));
-        let one_or_all = |of: &dyn Fn(&About) -> Value| match self.about.as_slice() {
-            [one] => of(one),
-            several => several.iter().map(of).collect(),
-        };
-        let mut members = Map::new();
-        let model = self.about.first().map_or(Value::Null, |about| about.model.clone().into());
-        members.insert("model".into(), model);
-        if self.about.iter().any(|about| about.sigma.is_some()) {
-            members.insert("sigma".into(), one_or_all(&|about| number(about.sigma)));
-            let each = |about: &About| about.sigmas.iter().map(|v| Value::from(round(*v))).collect();
-            members.insert("sigmas".into(), one_or_all(&each));
-            members.insert("familiarity".into(), one_or_all(&|about| number(about.familiarity)));
-        }
+        let mut members = about::members(&self.about);
         if let Payload::Latent(_, latent) = &self.payload {
             members.insert("numbers".into(), latent.numbers().into());
             members.insert("sample_numbers".into(), latent.shape.numbers().into());
         }
         members
     }
-}
-
-impl Payload {
-    /// Bytes that its numbers take.
-    pub(super) fn bytes(&self) -> usize {
-        match self {
-            Payload::Samples(_, samples) => {
-                samples.iter().map(|sample| sample.shape().numbers() * sample.depth().bytes()).sum()
-            }
-            Payload::Latent(_, latent) => latent.numbers() * size_of::<f32>(),
-        }
-    }
-
-    fn format(&self) -> Format {
-        match self {
-            Payload::Samples(wrap, _) => wrap.format(),
-            Payload::Latent(..) => Format::Latent,
-        }
-    }
-
-    /// One file of `format`, or of its own.
-    fn entity(&self, format: Option<Format>, depth: Option<Depth>) -> Result<Entity, Problem> {
-        let format = format.unwrap_or_else(|| self.format());
-        match self {
-            Payload::Latent(id, latent) => {
-                Ok(Entity { bytes: codec::write_latent(id, latent), format: Format::Latent, tensor: None })
-            }
-            Payload::Samples(wrap, samples) => sample_entity(wrap, samples, format, depth),
-        }
-    }
-
-    /// The member of a JSON object that holds it.
-    fn member(&self, format: Option<Format>, depth: Option<Depth>) -> Result<(&'static str, Value), Problem> {
-        let (wrap, samples) = match self {
-            Payload::Latent(id, latent) => return Ok(("latent", codec::latent_to_json(id, latent))),
-            Payload::Samples(wrap, samples) => (wrap, samples),
-        };
-        match format.unwrap_or_else(|| self.format()) {
-            Format::Json => Ok(("data", codec::array_to_json(&to_array(wrap, samples, depth)?))),
-            Format::Raw | Format::Npy | Format::Wav | Format::Csv => {
-                let array = to_array(wrap, samples, depth)?;
-                let dtype = array.dtype;
-                Ok(("tensor", codec::tensor_to_json(&array, dtype)))
-            }
-            image => {
-                let entity = sample_entity(wrap, samples, image, depth)?;
-                Ok(("image", STANDARD.encode(entity.bytes).into()))
-            }
-        }
-    }
-}
-
-impl Entity {
-    /// Says in `headers` what the bytes are.
-    fn describe(&self, headers: &mut HeaderMap) {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.media_type()));
-        if let Some((dims, dtype)) = &self.tensor {
-            let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
-            let dims = HeaderValue::try_from(dims.join(",")).expect("digits and commas");
-            headers.insert("x-tensor-shape", dims);
-            headers.insert("x-tensor-dtype", HeaderValue::from_static(dtype.name()));
-        }
-    }
-}
-
-fn sample_entity(
-    wrap: &Wrap,
-    samples: &[Sample],
-    format: Format,
-    depth: Option<Depth>,
-) -> Result<Entity, Problem> {
-    let bytes = match format {
-        Format::Npy => {
-            let array = to_array(wrap, samples, depth)?;
-            codec::write_npy(&array, array.dtype)?
-        }
-        Format::Raw => {
-            let array = to_array(wrap, samples, depth)?;
-            let bytes = codec::write_raw(&array, array.dtype);
-            return Ok(Entity { bytes, format, tensor: Some((array.dims, array.dtype)) });
-        }
-        Format::Json => {
-            let data = codec::array_to_json(&to_array(wrap, samples, depth)?);
-            serde_json::to_vec(&json!({ "data": data })).map_err(Problem::internal)?
-        }
-        Format::Wav => wave(wrap, samples, depth)?,
-        Format::Csv => table(wrap, samples, depth)?,
-        image if samples.len() > 1 && image != Format::Tiff => {
-            let detail =
-                format!("{image} holds one image, this has {}; ask for image/tiff or npy", samples.len());
-            return Err(Problem::new(Code::NotAcceptable, detail));
-        }
-        image => {
-            let plain = Carrier::plain(
-                image,
-                match wrap {
-                    Wrap::Array(layout, _) => depth_of(layout.dtype, image),
-                    _ => Depth::U8,
-                },
-            );
-            let pages: Vec<_> = match wrap {
-                Wrap::Pictures(carriers) => samples.iter().zip(carriers).collect(),
-                _ => samples.iter().map(|sample| (sample, &plain)).collect(),
-            };
-            codec::write_images(&pages, image, depth)?
-        }
-    };
-    Ok(Entity { bytes, format, tensor: None })
-}
-
-/// The WAV file of one signal.
-fn wave(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Vec<u8>, Problem> {
-    let [one] = samples else {
-        let detail = format!("a WAV file holds one signal, the array has {}; ask for npy", samples.len());
-        return Err(Problem::new(Code::NotAcceptable, detail));
-    };
-    // A rate has to be written even where none is known; this is the usual one.
-    let own = if let Wrap::Wave(wave) = wrap { *wave } else { Wave::float(48_000) };
-    let wave = match depth {
-        None => own,
-        Some(Depth::U8) => Wave { bits: 8, float: false, ..own },
-        Some(Depth::U16) => Wave { bits: 16, float: false, ..own },
-        Some(Depth::F32) => Wave::float(own.rate),
-    };
-    Ok(codec::write_wav(one, wave)?)
-}
-
-/// The table of vectors, a row each, or of one signal, a column for each channel.
-fn table(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Vec<u8>, Problem> {
-    let is_signal = samples[0].shape().kind() == Kind::Signal;
-    let array = to_array(wrap, samples, depth)?;
-    let (width, length) = match (array.dims.as_slice(), is_signal) {
-        (&[length], true) => (1, length),
-        (&[width], false) => (width, 1),
-        (&[channels, length], true) => (channels, length),
-        (&[count, width], false) => (width, count),
-        _ => {
-            let detail = "a table holds vectors or one signal; ask for npy";
-            return Err(Problem::new(Code::NotAcceptable, detail));
-        }
-    };
-    if !is_signal {
-        return Ok(codec::write_csv(array.data.chunks(width)));
-    }
-    let step = |t: usize| array.data.iter().skip(t).step_by(length).copied().collect();
-    let steps: Vec<Vec<f32>> = (0..length).map(step).collect();
-    Ok(codec::write_csv(steps.iter().map(Vec::as_slice)))
-}
-
-/// How fine an image file of numbers of `dtype` is to be.
-fn depth_of(dtype: DType, format: Format) -> Depth {
-    match dtype {
-        DType::U8 => Depth::U8,
-        DType::U16 => Depth::U16,
-        // Only TIFF keeps floats; elsewhere 8 bits are what a viewer expects.
-        _ if format == Format::Tiff => Depth::F32,
-        _ => Depth::U8,
-    }
-}
-
-fn to_array(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Array, Problem> {
-    let dtype = |depth| match depth {
-        Depth::U8 => DType::U8,
-        Depth::U16 => DType::U16,
-        Depth::F32 => DType::F32,
-    };
-    let is_image = samples.iter().all(|sample| sample.shape().kind() == Kind::Image);
-    let layout = match wrap {
-        Wrap::Array(layout, _) => *layout,
-        Wrap::Pictures(carriers) => Layout {
-            dtype: dtype(carriers[0].depth),
-            batched: samples.len() > 1,
-            ..Layout::default_for(samples[0].shape())
-        },
-        Wrap::Wave(_) => Layout::default_for(samples[0].shape()),
-    };
-    let layout = match depth {
-        Some(depth) if is_image || depth == Depth::F32 => Layout { dtype: dtype(depth), ..layout },
-        Some(_) => {
-            return Err(Problem::invalid_at("/depth", "only images have 8 or 16 bits; use same or float"));
-        }
-        None => layout,
-    };
-    Ok(Array::from_samples(samples, &layout)?)
-}
-
-/// Headers that say of all samples what [`About`] says of each, lists with commas.
-fn about_headers(about: &[About]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let mut put = |name: &'static str, list: Vec<String>| {
-        if let Ok(value) = HeaderValue::try_from(list.join(", ")) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    };
-    let mut models: Vec<String> = about.iter().map(|about| about.model.clone()).collect();
-    models.dedup();
-    put("x-model", models);
-    let sigma: Vec<String> =
-        about.iter().filter_map(|about| about.sigma).map(|v| round(v).to_string()).collect();
-    if !sigma.is_empty() {
-        put("x-noise-sigma", sigma);
-        let each = |about: &About| about.sigmas.iter().map(|v| round(*v).to_string()).collect::<Vec<_>>();
-        put("x-noise-sigmas", about.iter().map(|about| each(about).join(" ")).collect());
-    }
-    let familiarity = about.iter().filter_map(|about| about.familiarity).map(|v| round(v).to_string());
-    let familiarity: Vec<String> = familiarity.collect();
-    if !familiarity.is_empty() {
-        put("x-familiarity", familiarity);
-    }
-    headers
-}
-
-/// To three digits behind the point: more would be noise.
-pub(super) fn round(value: f32) -> f64 {
-    (f64::from(value) * 1000.0).round() / 1000.0
 }
 
 /// The characters of a name that are safe in every file system and header.
@@ -568,7 +304,9 @@ mod tests {
     use axum::http::header::ACCEPT;
 
     use super::*;
-    use crate::sample::Shape;
+    use crate::api::error::Code;
+    use crate::codec::{Carrier, Layout};
+    use crate::sample::{Sample, Shape};
 
     fn accept(text: &str) -> Accept {
         let mut headers = HeaderMap::new();
@@ -612,16 +350,6 @@ mod tests {
         let style = |text| Style::for_samples(&accept(text), Form::Multipart, &groups, None, None);
         assert_eq!(style("*/*").unwrap().shape, Whole::Multipart);
         assert_eq!(style("image/png").unwrap_err().code(), Code::NotAcceptable);
-    }
-
-    #[test]
-    fn floats_become_8_bits_in_a_png_and_stay_in_an_array() {
-        let Group { wrap, samples, .. } = group(Format::Json);
-        let data = to_array(&wrap, &samples, None).unwrap().data;
-        assert_eq!(data, [0.0, 0.25, 0.5, 1.0]);
-        let data = to_array(&wrap, &samples, Some(Depth::U8)).unwrap();
-        assert_eq!((data.dtype, data.data[3]), (DType::U8, 255.0));
-        assert!(sample_entity(&wrap, &samples, Format::Png, None).is_ok());
     }
 
     #[test]

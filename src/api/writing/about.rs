@@ -1,0 +1,67 @@
+//! What a reply says of its samples beside their numbers, as headers and in JSON.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+
+/// What a reply says of one sample beside its numbers.
+#[derive(Debug, Clone)]
+pub(in crate::api) struct About {
+    /// `name@version`.
+    pub(in crate::api) model: String,
+    /// Estimated noise: the mean of all channels.
+    pub(in crate::api) sigma: Option<f32>,
+    /// That of each channel.
+    pub(in crate::api) sigmas: Vec<f32>,
+    /// How like the training data it is.
+    pub(in crate::api) familiarity: Option<f32>,
+}
+
+/// Headers that say of all samples what [`About`] says of each, lists with commas.
+pub(super) fn headers(about: &[About]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut put = |name: &'static str, list: Vec<String>| {
+        if let Ok(value) = HeaderValue::try_from(list.join(", ")) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    let mut models: Vec<String> = about.iter().map(|about| about.model.clone()).collect();
+    models.dedup();
+    put("x-model", models);
+    let sigma: Vec<String> =
+        about.iter().filter_map(|about| about.sigma).map(|v| round(v).to_string()).collect();
+    if !sigma.is_empty() {
+        put("x-noise-sigma", sigma);
+        let each = |about: &About| about.sigmas.iter().map(|v| round(*v).to_string()).collect::<Vec<_>>();
+        put("x-noise-sigmas", about.iter().map(|about| each(about).join(" ")).collect());
+    }
+    let familiarity = about.iter().filter_map(|about| about.familiarity).map(|v| round(v).to_string());
+    let familiarity: Vec<String> = familiarity.collect();
+    if !familiarity.is_empty() {
+        put("x-familiarity", familiarity);
+    }
+    headers
+}
+
+/// The same as members of a JSON object: plain values for one sample, lists for several.
+pub(super) fn members(about: &[About]) -> Map<String, Value> {
+    let number = |value: Option<f32>| value.map_or(Value::Null, |v| round(v).into());
+    let one_or_all = |of: &dyn Fn(&About) -> Value| match about {
+        [one] => of(one),
+        several => several.iter().map(of).collect(),
+    };
+    let mut members = Map::new();
+    let model = about.first().map_or(Value::Null, |about| about.model.clone().into());
+    members.insert("model".into(), model);
+    if about.iter().any(|about| about.sigma.is_some()) {
+        members.insert("sigma".into(), one_or_all(&|about| number(about.sigma)));
+        let each = |about: &About| about.sigmas.iter().map(|v| Value::from(round(*v))).collect();
+        members.insert("sigmas".into(), one_or_all(&each));
+        members.insert("familiarity".into(), one_or_all(&|about| number(about.familiarity)));
+    }
+    members
+}
+
+/// To three digits behind the point: more would be noise.
+pub(in crate::api) fn round(value: f32) -> f64 {
+    (f64::from(value) * 1000.0).round() / 1000.0
+}

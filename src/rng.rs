@@ -24,7 +24,7 @@ pub enum Purpose {
     Prefix = 5,
     /// Noise on validation and evaluation samples.
     Evaluate = 6,
-    /// Which neighbours are compared and what is hidden, where noisy samples are all there is.
+    /// Which neighbours are compared, what is hidden and what is added, where noisy samples are all there is.
     Conceal = 7,
 }
 

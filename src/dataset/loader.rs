@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
+use super::recorrupt::{recorrupt, strengths};
 use super::{Error, Item, Neighbors, hide, turn};
 use crate::corruption::Corruption;
 use crate::rng::{Purpose, Rng};
@@ -38,6 +39,9 @@ pub enum Learn {
     /// One repeat of a scene, and another: noise of mean 0 averages out over many such pairs (J. Lehtinen et
     /// al., "Noise2Noise: learning image restoration without clean data", ICML 2018).
     Repeats,
+    /// A noisy sample with more noise added, and the sample with some of it taken off; see
+    /// T. Pang et al., "Recorrupted-to-Recorrupted", CVPR 2021.
+    Recorrupted,
     /// Half of the places of a noisy sample, and their neighbours; see [`Neighbors`].
     Neighbors,
     /// A noisy sample with places hidden, and the sample; see [`hide`]. The numbers say how many steps down and
@@ -77,6 +81,8 @@ pub struct Loader<'a> {
     ends: Vec<usize>,
     /// The other repeats of each item's scene; empty but for repeats.
     others: Vec<Vec<usize>>,
+    /// The deviation of each item's noise by channel; empty but for recorrupting.
+    noise: Vec<Vec<f32>>,
     shape: Shape,
     plan: Plan,
 }
@@ -127,12 +133,13 @@ impl<'a> Loader<'a> {
         if let Some(at) = others.iter().position(Vec::is_empty) {
             return fail("samples", format!("{} has no repeat of its shape in its folder", items[at].name));
         }
+        let noise = if plan.learn == Learn::Recorrupted { strengths(&items) } else { Vec::new() };
         let mut end = 0;
         let ends = items.iter().map(|item| {
             end += item.clean.data().len();
             end
         });
-        Ok(Self { ends: ends.collect(), items, others, shape, plan })
+        Ok(Self { ends: ends.collect(), items, others, noise, shape, plan })
     }
 
     /// Crops in a batch.
@@ -211,8 +218,11 @@ impl<'a> Loader<'a> {
             turn(clean, height, width, which);
             turn(noisy, height, width, which);
         }
-        if let Learn::Clean(corruption) = &self.plan.learn {
-            corruption.apply(noisy, self.shape, &mut Rng::new(self.plan.seed, Purpose::Corrupt, index));
+        let rng = |purpose| Rng::new(self.plan.seed, purpose, index);
+        match &self.plan.learn {
+            Learn::Clean(corruption) => corruption.apply(noisy, self.shape, &mut rng(Purpose::Corrupt)),
+            Learn::Recorrupted => recorrupt(noisy, clean, &self.noise[at], &mut rng(Purpose::Conceal)),
+            _ => {}
         }
     }
 }

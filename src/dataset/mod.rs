@@ -17,6 +17,7 @@ mod loader;
 mod neighbor;
 mod notes;
 mod read;
+mod recorrupt;
 mod split;
 mod table;
 mod unify;

@@ -8,6 +8,7 @@
 //! | how is it over many samples? | [`Summary`] |
 //! | how strong is the noise? | [`estimate_sigma`] |
 //! | is the noise correlated? | [`noise_correlation`], or [`neighbor_correlation`] of a residual |
+//! | is the noise even: in dark as in bright places, without outliers? | [`noise_evenness`] |
 //! | what would a denoiser without learning give? | [`denoise_dct`] |
 //! | what would JPEG give in as many bytes? | [`jpeg_at_bytes`] |
 //! | what would PCA give in as many numbers? | [`Pca`] |
@@ -16,6 +17,7 @@
 //! noise.
 
 mod dct;
+mod evenness;
 mod ink;
 mod jpeg;
 mod neighbors;
@@ -27,6 +29,7 @@ mod residual;
 mod ssim;
 
 pub use dct::denoise_dct;
+pub use evenness::{Evenness, noise_evenness};
 pub use ink::ink_recall;
 pub use jpeg::{JpegPoint, jpeg_at_bytes};
 pub use neighbors::knn_agrees;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::config::invalid;
 use crate::dataset::{Dataset, Item};
-use crate::quality::{self, Correlation};
+use crate::quality::{self, Correlation, Evenness};
 use crate::sample::{Kind, Sample, Shape};
 
 /// What the samples are, and so what is learnt from them.
@@ -203,18 +203,61 @@ fn typical_noise(items: &[Item], unit: impl Fn(&Sample) -> f32) -> f32 {
     all.get(all.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// The correlation of the noise in some of the samples.
-pub(super) fn correlation(items: &[Item]) -> Correlation {
+/// What the noise in samples allows to be learnt from them alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noise {
+    /// White, and as strong everywhere.
+    Even,
+    /// White.
+    White,
+    /// Alike over so many steps down and to the right.
+    Correlated(usize, usize),
+}
+
+impl Noise {
+    /// The noise in some of the samples.
+    pub(super) fn of(items: &[Item]) -> Self {
+        Self::told(&correlation(items), evenness(items))
+    }
+
+    fn told(correlation: &Correlation, evenness: Option<Evenness>) -> Self {
+        match correlation.reach() {
+            (0, 0) if evenness.is_some_and(|evenness| evenness.is_even()) => Noise::Even,
+            (0, 0) => Noise::White,
+            (down, right) => Noise::Correlated(down, right),
+        }
+    }
+}
+
+fn correlation(items: &[Item]) -> Correlation {
     let of = |sample: &Sample| quality::noise_correlation(sample.data(), sample.shape());
     Correlation::mean(&some(items).map(of).collect::<Vec<_>>())
 }
 
-/// The correlation in words, with what follows from it.
+fn evenness(items: &[Item]) -> Option<Evenness> {
+    let of = |sample: &Sample| quality::noise_evenness(sample.data(), sample.shape());
+    Evenness::median(&some(items).filter_map(of).collect::<Vec<_>>())
+}
+
+/// The noise in words, with what follows from it.
 fn spoken(items: &[Item]) -> String {
-    let seen = correlation(items);
-    let how = match seen.reach() {
-        (0, 0) => "white, so neighbours are compared (Neighbor2Neighbor)".to_owned(),
-        (down, right) => format!(
+    let (seen, evenness) = (correlation(items), evenness(items));
+    let spread = evenness.map_or_else(
+        || "too few places to tell how it is spread".to_owned(),
+        |e| {
+            format!(
+                "{:.2} times as strong in bright places as in dark ones, outliers {:.2} times those of normal noise",
+                e.rise, e.tails
+            )
+        },
+    );
+    let how = match Noise::told(&seen, evenness) {
+        Noise::Even => format!(
+            "white and even ({spread}), so noise of the same strength is added to one copy and taken off another \
+             (Recorrupted2Recorrupted)"
+        ),
+        Noise::White => format!("white ({spread}), so neighbours are compared (Neighbor2Neighbor)"),
+        Noise::Correlated(down, right) => format!(
             "correlated over {down} step(s) down and {right} to the right, so places are hidden with their \
              neighbours that far (structured Noise2Void)"
         ),
@@ -253,7 +296,7 @@ mod tests {
         assert!(reason.contains("scheme noisy overrides"), "{reason}");
         let (scheme, reason) = chosen((0..6).map(|i| picture(&format!("{i}"), i, 25.0, i as u64)).collect());
         assert_eq!(scheme, Scheme::Noisy, "{reason}");
-        assert!(reason.contains("white, so neighbours are compared"), "{reason}");
+        assert!(reason.contains("white and even"), "{reason}");
         let repeats =
             (0..6).map(|i| picture(&format!("scene{}/{i}", i / 3), i / 3, 25.0, i as u64)).collect();
         let (scheme, reason) = chosen(repeats);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::config::{self, Config, Length};
-use super::scheme::{self, Scheme};
+use super::scheme::{Noise, Scheme};
 use super::validate::HeldOut;
 use super::{Error, Run};
 use crate::dataset::{Dataset, Item, Learn, Loader, Plan, Split};
@@ -144,10 +144,12 @@ fn learn(config: &Config, scheme: Scheme, model: &model::Config, dataset: &Datas
     Ok(match scheme {
         Scheme::Pairs => Learn::Pairs,
         Scheme::Repeats => Learn::Repeats,
-        Scheme::Noisy => match scheme::correlation(&dataset.items).reach() {
+        Scheme::Noisy => match Noise::of(&dataset.items) {
+            Noise::Even => Learn::Recorrupted,
             // A model of one fixed shape does not take halves.
-            (0, 0) if model.scales().is_some() => Learn::Neighbors,
-            (down, right) => Learn::Hidden(down, right),
+            Noise::White if model.scales().is_some() => Learn::Neighbors,
+            Noise::White => Learn::Hidden(0, 0),
+            Noise::Correlated(down, right) => Learn::Hidden(down, right),
         },
         Scheme::Clean | Scheme::Auto => {
             let kind = dataset.kind().unwrap_or(Kind::Image);

@@ -105,7 +105,7 @@ impl HeldOut {
                     Some((mean, variance)) => (item.clean.clone(), mean, variance),
                     None => continue,
                 },
-                Learn::Neighbors | Learn::Hidden(..) => {
+                Learn::Recorrupted | Learn::Neighbors | Learn::Hidden(..) => {
                     let noise = quality::estimate_sigma(item.clean.data(), item.clean.shape());
                     (item.clean.clone(), item.clean.clone(), f64::from(noise).powi(2))
                 }
@@ -113,7 +113,9 @@ impl HeldOut {
             for (w, area) in windows(item.clean.shape(), each).iter().enumerate() {
                 let (noisy, target) = (cut(&noisy, area), cut(&target, area));
                 pairs.extend(match learn {
-                    Learn::Neighbors => Some(Pair::probed(target, variance, &mut chance(w))),
+                    Learn::Recorrupted | Learn::Neighbors => {
+                        Some(Pair::probed(target, variance, &mut chance(w)))
+                    }
                     Learn::Hidden(down, right) => Some(Pair::hidden(target, (*down, *right), &mut chance(w))),
                     _ => Some(Pair { noisy, target, variance, weights: None, probe: None }),
                 });

@@ -52,6 +52,12 @@ fn neighbours_and_hidden_places_come_of_one_noisy_crop() {
     let differ = hidden.noisy.iter().zip(&hidden.clean).zip(weights).filter(|((n, c), _)| n != c);
     assert!(differ.count() > 40);
     assert_eq!(hidden, batch(Learn::Hidden(0, 1)));
+    // A picture without noise is left as it is.
+    let recorrupted = batch(Learn::Recorrupted);
+    assert_eq!(
+        (recorrupted.dims.as_slice(), &recorrupted.noisy),
+        ([4, 1, 16, 16].as_slice(), &recorrupted.clean)
+    );
 }
 
 #[test]

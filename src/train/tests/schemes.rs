@@ -1,7 +1,7 @@
 //! Every scheme learns, from what it has, to remove noise from samples whose clean twin it never saw.
 
 use super::*;
-use crate::corruption::{Gaussian, Span};
+use crate::corruption::{Gaussian, Span, Speckle};
 use crate::infer::Session;
 use crate::name::ModelRef;
 use crate::quality::psnr;
@@ -71,13 +71,27 @@ fn repeats_teach_3_db_and_are_judged_by_each_other() {
 }
 
 #[test]
-fn noisy_samples_alone_teach_2_db() {
+fn noisy_samples_alone_teach_3_db() {
     let (place, noise) = (Place::new(), Corruption::white(40.0));
     let outcome = train(&scheme(300, Scheme::Auto), &noisy(24, 1, &noise), &place.registry()).unwrap();
     let gain = gain(&place, "tiny", &noise);
+    assert!(gain > 3.0, "{gain} dB; {}", outcome.scores);
+    assert_told(&place, "Recorrupted2Recorrupted");
+}
+
+#[test]
+fn noise_that_grows_with_the_signal_is_found_and_neighbours_teach_2_db() {
+    let noise = Corruption::Speckle(Speckle { spread: Span::at(0.25) });
+    let place = Place::new();
+    let outcome = train(&scheme(300, Scheme::Auto), &noisy(24, 1, &noise), &place.registry()).unwrap();
+    let gain = gain(&place, "tiny", &noise);
     assert!(gain > 2.0, "{gain} dB; {}", outcome.scores);
+    assert_told(&place, "Neighbor2Neighbor");
+}
+
+fn assert_told(place: &Place, scheme: &str) {
     let card = std::fs::read_to_string(place.0.path().join("models/tiny/1/README.md")).unwrap();
-    assert!(card.contains("Neighbor2Neighbor") && card.contains("estimated without clean samples"), "{card}");
+    assert!(card.contains(scheme) && card.contains("estimated without clean samples"), "{card}");
 }
 
 #[test]

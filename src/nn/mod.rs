@@ -10,6 +10,7 @@ mod device;
 pub mod layer;
 pub mod loss;
 pub mod model;
+pub mod neighbors;
 pub mod op;
 pub mod optim;
 pub mod schedule;

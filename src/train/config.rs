@@ -63,6 +63,10 @@ pub struct Config {
     /// What a step drives down: `mse`, or `psnr`, under which weak noise counts as much as strong.
     #[serde(default)]
     pub loss: Loss,
+    /// Weight of a second loss, for a latent vector of few numbers that is to be a map: samples that are neighbours
+    /// are to stay so. Takes batches of a few hundred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_neighbors: Option<f64>,
     /// Where steps are computed; validation runs on the CPU, as serving does.
     #[serde(default)]
     pub device: DeviceName,
@@ -145,6 +149,7 @@ impl Config {
             crop: None,
             learning_rate: None,
             loss: Loss::default(),
+            keep_neighbors: None,
             device: DeviceName::default(),
         }
     }
@@ -172,6 +177,8 @@ impl Config {
         range("crop", crop_fits, "a multiple of 8 from 16 up", show(self.crop))?;
         let rate_fits = self.learning_rate.is_none_or(|r| r > 0.0 && r <= 1.0);
         range("learning_rate", rate_fits, "more than 0 and at most 1", show(self.learning_rate))?;
+        let weight_fits = self.keep_neighbors.is_none_or(|w| w > 0.0 && w <= 1000.0);
+        range("keep_neighbors", weight_fits, "more than 0 and at most 1000", show(self.keep_neighbors))?;
         Ok(())
     }
 

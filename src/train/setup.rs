@@ -36,6 +36,8 @@ pub(super) struct Setup<'a> {
     /// Peak of the learning rate.
     pub(super) rate: f32,
     pub(super) loss: Loss,
+    /// Weight of the loss of neighbours; none where latents need not be a map.
+    pub(super) keep_neighbors: Option<f64>,
     /// What an error of 1 is, on the samples' scale: 1 for images, the deviation of the samples otherwise, so that
     /// the unit of a signal does not matter.
     pub(super) unit: f32,
@@ -68,6 +70,10 @@ impl<'a> Setup<'a> {
             None => (config.choose_model(&clean)?, HashMap::new()),
         };
         check_samples(&model, dataset)?;
+        if config.keep_neighbors.is_some() && model.scales().is_some() {
+            let reason = "only a latent that is a vector can be a map: families compact and dense";
+            return Err(config::invalid("keep_neighbors", reason.into()));
+        }
 
         let learn = learn(config, scheme, &model, dataset)?;
         let crop = config.choose_crop(&model)?.map(|(rows, columns)| match learn {
@@ -122,6 +128,7 @@ impl<'a> Setup<'a> {
             device: config.device.open().map_err(|e| config::invalid("device", e))?,
             scheme: (scheme, reason),
             loss: config.loss,
+            keep_neighbors: config.keep_neighbors,
             seed: config.seed,
             model,
             initial,

@@ -4,6 +4,7 @@ use super::Error;
 use super::setup::Setup;
 use crate::dataset::{Batch, Beside, Neighbors};
 use crate::nn::model::{self, Model, Normalize};
+use crate::nn::neighbors;
 use crate::nn::optim::AdamW;
 use crate::nn::{Device, Tensor};
 use crate::rng::{Purpose, Rng};
@@ -57,6 +58,7 @@ pub(super) fn take(
         }
         _ => None,
     };
+    let samples = setup.keep_neighbors.map(|weight| (weight, batch.clean.clone()));
     let terms = Terms { batch: scaled(batch, setup)?, second };
     let code = model.encode(&terms.batch.noisy)?;
     let planes = model::mask(&code.planes, draw_prefix(&setup.model, setup.seed, at))?;
@@ -71,6 +73,10 @@ pub(super) fn take(
         (both(full, strict)?, both(full_mean, strict_mean)?)
     } else {
         (strict, strict_mean)
+    };
+    let loss = match samples {
+        Some((weight, samples)) => (loss + (neighbors::loss(&samples, &code.planes[0])? * weight)?)?,
+        None => loss,
     };
     let value = mean.to_scalar::<f32>()?;
     let norm = optimizer.step(&loss.backward()?, rate)?;

@@ -4,19 +4,22 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 mnist=$DATA/small/mnist
 
-compact() { # latent numbers, steps -> a training config
+config() { # latent numbers, largest sigma, steps, further members
   printf '{"name": "x", "family": {"compact": {"channels": 1, "height": 28, "width": 28, "latent": %s, "widths": [32, 96],
-    "blocks": [1, 2]}}, "corruption": {"gaussian": {"sigma": [0, %s]}}, "steps": %s, "seed": 1, "loss": "psnr"}' "$@"
+    "blocks": [1, 2]}}, "corruption": {"gaussian": {"sigma": [0, %s]}}, "steps": %s, "seed": 1, "loss": "psnr"%s}' "$@"
 }
 evaluate() { # model, sigmas
   "$LIMPID" evaluate "$mnist/t10k-images-idx3-ubyte.gz" --models "$MODELS" --no-baseline --model "$1" --sigma "$2" \
     --labels "$mnist/t10k-labels-idx1-ubyte.gz" --sheet "$WORK/$1.png"
 }
-for model in 'digits 32 160 12000' 'digits-map 2 64 8000'; do
-  read -r name latent sigma steps <<<"$model"
-  compact "$latent" "$sigma" "$steps" >"$WORK/$name.json"
-  train "$name" --training-config "$WORK/$name.json" --samples "$mnist/train-images-idx3-ubyte.gz" \
+learn() { # model
+  train "$1" --training-config "$WORK/$1.json" --samples "$mnist/train-images-idx3-ubyte.gz" \
     --data "MNIST's 60,000 training digits (CC BY-SA 3.0)"
-done
+}
+config 32 160 12000 '' >"$WORK/digits.json"
+learn digits
+# A map is for looking at: digits that look alike shall lie together, which rebuilding them alone does not ask for.
+config 2 64 3000 ', "batch": 256, "learning_rate": 0.002, "keep_neighbors": 1' >"$WORK/digits-map.json"
+learn digits-map
 evaluate digits 0,64,127.5
 evaluate digits-map 0,64

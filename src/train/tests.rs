@@ -6,6 +6,8 @@ mod schemes;
 use super::*;
 use crate::corruption::Corruption;
 use crate::kernel;
+use crate::nn::{Device, Tensor, neighbors};
+use crate::rng::{Purpose, Rng};
 use crate::sample::{Sample, Shape};
 
 /// Smooth images: a few waves each, so that noise stands out.
@@ -173,6 +175,43 @@ fn a_listener_is_shown_a_held_out_sample_at_each_validation() {
     assert_eq!(first.noisy, last.noisy);
     assert_ne!(first.denoised, last.denoised);
     assert_eq!(first.clean.as_ref().unwrap().shape(), first.denoised.shape());
+}
+
+/// Vectors in twelve groups, each round a point of its own.
+fn groups(count: usize) -> Dataset {
+    let vector = |i: usize| {
+        let mut rng = Rng::new(7, Purpose::Evaluate, (i % 12) as u64);
+        let centre: Vec<f32> = (0..16).map(|_| rng.normal()).collect();
+        let mut rng = Rng::new(8, Purpose::Evaluate, i as u64);
+        let data = centre.iter().map(|c| c + 0.2 * rng.normal()).collect();
+        let clean = Sample::new(Shape::Vector { features: 16 }, data).unwrap();
+        crate::dataset::Item { name: format!("vector-{i}"), clean, noisy: None }
+    };
+    Dataset { items: (0..count).map(vector).collect(), skipped: Vec::new() }
+}
+
+#[test]
+fn a_map_keeps_neighbours_that_rebuilding_alone_loses() {
+    let data = groups(240);
+    let lost = |keep_neighbors: Option<f64>| {
+        let place = Place::new();
+        let json = serde_json::json!({
+            "name": "tiny", "steps": 250, "batch": 64, "learning_rate": 4e-3, "seed": 1,
+            "corruption": {"gaussian": {"sigma": 0.1}}, "family": "dense", "latent": {"numbers": 2},
+        });
+        let config = Config { keep_neighbors, ..serde_json::from_value(json).unwrap() };
+        train(&config, &data, &place.registry()).unwrap();
+        let reference = crate::name::ModelRef { name: "tiny".parse().unwrap(), version: None };
+        let session = crate::infer::Session::load(place.registry().read(&reference).unwrap()).unwrap();
+        let latent =
+            |item: &crate::dataset::Item| session.encode(&item.clean, None).unwrap().planes[0].data.clone();
+        let latents: Vec<f32> = data.items.iter().flat_map(latent).collect();
+        let samples: Vec<f32> = data.items.iter().flat_map(|item| item.clean.data().to_vec()).collect();
+        let latents = Tensor::from_vec(latents, (data.items.len(), 2), &Device::Cpu).unwrap();
+        neighbors::loss(&samples, &latents).unwrap().to_scalar::<f32>().unwrap()
+    };
+    let (kept, plain) = (lost(Some(1.0)), lost(None));
+    assert!(kept + 0.3 < plain, "{kept} and {plain}");
 }
 
 /// Two channels of a wave each, of several lengths.

@@ -52,12 +52,14 @@ fn neighbours_and_hidden_places_come_of_one_noisy_crop() {
     let differ = hidden.noisy.iter().zip(&hidden.clean).zip(weights).filter(|((n, c), _)| n != c);
     assert!(differ.count() > 40);
     assert_eq!(hidden, batch(Learn::Hidden(0, 1)));
-    // A picture without noise is left as it is.
-    let recorrupted = batch(Learn::Recorrupted);
-    assert_eq!(
-        (recorrupted.dims.as_slice(), &recorrupted.noisy),
-        ([4, 1, 16, 16].as_slice(), &recorrupted.clean)
-    );
+    // What was added and what was taken are 2.1 to 3.6 times the noise apart.
+    let noisy = [Item { clean: items[0].corrupted(&Corruption::white(25.0), 1, 0), ..items[0].clone() }];
+    let plan = Plan { learn: Learn::Recorrupted, ..plan(Some((16, 16))) };
+    let recorrupted = Loader::new(noisy.iter().collect(), plan).unwrap().batch(3);
+    assert_eq!(recorrupted.dims, [4, 1, 16, 16]);
+    let apart =
+        recorrupted.noisy.iter().zip(&recorrupted.clean).map(|(n, c)| (n - c).abs()).sum::<f32>() / 1024.0;
+    assert!((0.13..0.32).contains(&apart), "{apart}");
 }
 
 #[test]

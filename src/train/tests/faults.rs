@@ -21,6 +21,7 @@ fn what_cannot_be_trained_on_is_refused_by_name() {
     assert!(refused(&|c| c.base = Some("No!".into()), &data).starts_with("base: "));
     let dense = FamilyChoice::Name(FamilyName::Dense);
     assert!(refused(&|c| c.family = Some(dense.clone()), &data).starts_with("family: "));
+    assert!(refused(&|c| c.keep_neighbors = Some(1.0), &data).starts_with("keep_neighbors: only a latent"));
     let not_smaller = |c: &mut Config| {
         c.family = Some(FamilyChoice::Name(FamilyName::Pyramid));
         c.latent = Some(LatentChoice { numbers: None, channels: Some([4, 4, 16]) });

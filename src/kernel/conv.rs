@@ -6,7 +6,7 @@ use super::epilogue::Epilogue;
 use super::isa::{Isa, Work, dispatch};
 use super::parallel::{self, Shared};
 use super::simd::Simd;
-use super::{direct, output, weight_grad, winograd};
+use super::{dense, direct, output, weight_grad, winograd};
 
 /// What happens to a convolution's sum before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,13 +74,20 @@ pub struct Packed {
     isa: Isa,
     weight: Vec<f32>,
     direct: OnceLock<Vec<f32>>,
+    dense: OnceLock<Vec<f32>>,
     winograd: OnceLock<Vec<f32>>,
 }
 
 impl Packed {
     /// Holds `weight`, `(Z, C, KH, KW)`, for the instruction set in use.
     pub fn new(weight: Vec<f32>) -> Self {
-        Self { isa: Isa::current(), weight, direct: OnceLock::new(), winograd: OnceLock::new() }
+        Self {
+            isa: Isa::current(),
+            weight,
+            direct: OnceLock::new(),
+            dense: OnceLock::new(),
+            winograd: OnceLock::new(),
+        }
     }
 }
 
@@ -107,6 +114,9 @@ pub fn conv2d(
         if winograd::fits(conv) {
             let packed = packed.winograd.get_or_init(|| winograd::pack(*isa, conv, weight, false));
             winograd::conv2d(*isa, conv, x, packed, &epilogue, out);
+        } else if dense::fits(conv) {
+            let packed = packed.dense.get_or_init(|| dense::pack(*isa, conv, weight));
+            dense::conv2d(*isa, conv, x, packed, &epilogue, out);
         } else {
             let k = conv.c_in * conv.kh * conv.kw;
             let packed = packed.direct.get_or_init(|| direct::pack(*isa, weight, conv.c_out, k));

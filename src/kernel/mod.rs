@@ -1,7 +1,7 @@
 //! Kernels: convolution and pixel-shuffle on slices of `f32`, forward and backward, for CPUs.
 //!
-//! [`reference`] says what each operation is. The fast paths are `direct` (any shape), `winograd` (3x3 over
-//! planes of some size) and `weight_grad`; each is compiled for AVX-512, AVX2 and plain vectors and chosen
+//! [`reference`] says what each operation is. The fast paths are `direct` (any shape), `dense` (1x1 at a few places),
+//! `winograd` (3x3 over planes of some size) and `weight_grad`; each is compiled for AVX-512, AVX2 and plain vectors and chosen
 //! at run time (`isa`). `parallel` owns the threads. Results are bit-identical for any number of
 //! threads, and do not depend on what else is in the batch. `NOTES.md` has the numbers.
 //!
@@ -12,6 +12,7 @@
 
 mod channels_last;
 mod conv;
+mod dense;
 mod direct;
 mod epilogue;
 mod gemm;
@@ -28,6 +29,7 @@ mod winograd;
 pub use conv::{Activation, Conv, Packed, conv2d, grad_input, grad_sum, grad_weight};
 pub use isa::{Isa, isa, with_isa};
 pub use parallel::{threads, with_threads};
+pub use scratch::release_freed;
 pub use shuffle::{pixel_shuffle, pixel_unshuffle};
 
 use parallel::Shared;

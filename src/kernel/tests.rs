@@ -157,6 +157,7 @@ fn bits_do_not_depend_on_the_number_of_threads() {
         conv(1, 4, 64, (14, 14), (3, 3)),
         conv(1, 64, 4, (14, 14), (3, 3)),
         conv(1, 96, 200, (8, 8), (1, 1)),
+        conv(2, 900, 300, (1, 3), (1, 1)),
     ];
     for conv in shapes {
         let (x, weight) = (noise(conv.input_len(), 1), noise(conv.weight_len(), 2));
@@ -198,6 +199,24 @@ fn an_image_does_not_depend_on_its_batch() {
     }
 }
 
+/// Few places and many take different paths.
+#[test]
+fn a_place_does_not_depend_on_how_many_there_are() {
+    let many = conv(1, 70, 41, (1, 19), (1, 1));
+    let x = noise(many.input_len(), 1);
+    let (weight, bias) = (noise(many.weight_len(), 2), noise(many.c_out, 3));
+    on_every_isa(|_| {
+        let weight = Packed::new(weight.clone());
+        let run = |conv: &Conv, x: &[f32]| conv2d(conv, x, &weight, Some(&bias), Activation::Relu, None);
+        let all = run(&many, &x);
+        for few in [1, 2, 8, 9] {
+            let part =
+                |rows: &[f32]| rows.chunks(19).flat_map(|row| &row[..few]).copied().collect::<Vec<_>>();
+            assert_eq!(run(&Conv { w: few, ..many }, &part(&x)), part(&all), "{few}");
+        }
+    });
+}
+
 /// Small enough for `benches/check-memory.sh`, which watches every access.
 #[test]
 fn bounds_are_kept_on_every_path() {
@@ -207,6 +226,7 @@ fn bounds_are_kept_on_every_path() {
         conv(3, 5, 3, (4, 6), (3, 3)),
         conv(1, 1, 9, (1, 1), (3, 3)),
         conv(2, 7, 18, (5, 5), (1, 1)),
+        conv(2, 7, 37, (1, 2), (1, 1)),
         conv(1, 3, 2, (1, 61), (1, 3)),
     ] {
         let (x, weight) = (noise(shape.input_len(), 1), noise(shape.weight_len(), 2));

@@ -372,8 +372,8 @@ impl Session {
         let places = |area: &tile::Area| area.rows.len() * area.cols.len();
         let largest =
             |of: fn(&tile::Tile) -> &tile::Area| tiles.iter().map(|t| places(of(t))).max().unwrap_or(0);
-        // Four and six maps of the finest scale, which has a quarter of the places, live at a time.
-        let maps = (4 * largest(|tile| &tile.outer)).max(6 * largest(|tile| &tile.inner));
+        // Four and five maps of the finest scale, which has a quarter of the places, live at a time.
+        let maps = (4 * largest(|tile| &tile.outer)).max(5 * largest(|tile| &tile.inner));
         floats(maps.saturating_mul(sizes.widths[0]) / 4)
     }
 

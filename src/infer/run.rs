@@ -9,7 +9,7 @@ use super::source::Source;
 use super::target::Target;
 use super::tile::{self, Area, Tile};
 use super::{Error, Mode, Options, Pace, Result, Session, extents, familiarity};
-use crate::kernel::parallel;
+use crate::kernel::{self, parallel};
 use crate::nn::model::{Code, Normalize, Rebuilt, Sizes};
 use crate::nn::{Device, Tensor};
 use crate::sample::{Kind, Latent, Number, Plane, Sample, Shape};
@@ -151,11 +151,15 @@ impl Session {
             step(pace, || {
                 let Code { planes, detail } = self.encode_area(&[source], &tile.outer)?;
                 let planes = self.narrow(sizes, &planes, &dims, &tile, &mut energies)?;
-                let rebuilt = self.model.decode(&planes)?;
+                // Cut first: the decoder need not keep the whole of it in memory.
                 let detail = detail.map(|detail| crop(&detail, sizes, &tile)).transpose()?;
+                let rebuilt = self.model.decode(&planes)?;
                 let full = self.model.refine(rebuilt, detail)?;
                 self.put(&mut target, &full, &tile.inner, &tile.core)
             })?;
+            if tile::is_large(height, width) {
+                kernel::release_freed();
+            }
         }
         let positions =
             dims.iter().flat_map(|dims| std::iter::repeat_n(dims[1..].iter().product::<usize>(), dims[0]));

@@ -11,7 +11,7 @@ use std::ops::Range;
 const CORE: usize = 1024;
 
 /// Images of more pixels than [`LARGE`] are cut finer: their own numbers take the memory that larger tiles would.
-const CORE_OF_LARGE: usize = 768;
+const CORE_OF_LARGE: usize = 640;
 
 /// See [`CORE_OF_LARGE`].
 const LARGE: usize = 1 << 25;
@@ -74,6 +74,11 @@ pub fn is_whole(height: usize, width: usize) -> bool {
     if height == 1 { width <= CORE_OF_LINE } else { height.saturating_mul(width) <= WHOLE }
 }
 
+/// Whether an image is so large that its tiles have to be small.
+pub fn is_large(height: usize, width: usize) -> bool {
+    height > 1 && height.saturating_mul(width) > LARGE
+}
+
 /// Cuts `height` x `width` into tiles that reach at least so far beyond their cores, except at the sample's own
 /// borders: by `decoder` for the decoder, by `encoder` more for the encoder. What has one row is a line.
 pub fn plan(height: usize, width: usize, encoder: usize, decoder: usize) -> Vec<Tile> {
@@ -83,7 +88,7 @@ pub fn plan(height: usize, width: usize, encoder: usize, decoder: usize) -> Vec<
     }
     let core = match height {
         1 => CORE_OF_LINE,
-        _ if height.saturating_mul(width) > LARGE => CORE_OF_LARGE,
+        _ if is_large(height, width) => CORE_OF_LARGE,
         _ => CORE,
     };
     let decoder = decoder.next_multiple_of(ALIGN);

@@ -278,8 +278,10 @@ impl Decoder {
         let d3 = self.tails[2].forward(z3, Activation::None, None)?;
         let up3 = self.ups[1].forward(&Residual::run(&self.blocks[2], d3)?)?;
         let d2 = self.tails[1].forward(z2, Activation::None, Some(&up3))?;
+        drop(up3);
         let up2 = self.ups[0].forward(&Residual::run(&self.blocks[1], d2)?)?;
         let d1 = self.tails[0].forward(z1, Activation::None, Some(&up2))?;
+        drop(up2);
         let features = Residual::run(&self.blocks[0], d1)?;
 
         let strict = self.fold.unfold(&self.tail.forward(&features, Activation::None, None)?)?;

@@ -271,11 +271,17 @@ impl Engine {
             is_draining: self.0.admission.is_draining(),
             workers: self.0.pool.workers(),
             stuck: self.0.pool.stuck(limit),
-            models: self.0.models.loaded().into_iter().map(|(name, v)| format!("{name}@{v}")).collect(),
+            models: self.models().into_iter().map(|(model, _)| model).collect(),
             requests: load.requests,
             bytes: load.bytes,
             memory_bytes: self.0.admission.memory_bytes(),
         }
+    }
+
+    /// The models that are loaded, as `name@version`, with the bytes of their weights.
+    pub fn models(&self) -> Vec<(String, usize)> {
+        let loaded = self.0.models.loaded().into_iter();
+        loaded.map(|((name, version), bytes)| (format!("{name}@{version}"), bytes)).collect()
     }
 
     /// Takes no new work and waits until all inside is done, at most for `deadline`; then drops what waits.

@@ -87,13 +87,15 @@ impl<S: Send + Sync + 'static> Models<S> {
         self.change(|table| table.retain(|(n, version), _| n != name || Some(*version) == except));
     }
 
-    /// Names and versions of the models that are loaded.
-    pub(super) fn loaded(&self) -> Vec<Key> {
+    /// Names and versions of the models that are loaded, in order, with the bytes of their weights.
+    pub(super) fn loaded(&self) -> Vec<(Key, usize)> {
         let table = self.table.load();
-        let mut keys: Vec<Key> =
-            table.iter().filter(|(_, slot)| slot.session.initialized()).map(|(key, _)| key.clone()).collect();
-        keys.sort();
-        keys
+        let loaded = table.iter().filter(|(_, slot)| slot.session.initialized());
+        let with_bytes =
+            |(key, slot): (&Key, &Arc<Slot<S>>)| (key.clone(), slot.bytes.load(Ordering::Relaxed));
+        let mut models: Vec<_> = loaded.map(with_bytes).collect();
+        models.sort();
+        models
     }
 
     fn slot(&self, key: &Key) -> Arc<Slot<S>> {
@@ -205,7 +207,7 @@ mod tests {
         for (name, version) in [("a", 1), ("b", 1), ("a", 1), ("c", 1)] {
             use_of(&models, name, version).await;
         }
-        assert_eq!(models.loaded(), [key("a", 1), key("c", 1)]);
+        assert_eq!(models.loaded(), [(key("a", 1), 10), (key("c", 1), 10)]);
     }
 
     #[tokio::test]
@@ -216,7 +218,7 @@ mod tests {
             use_of(&models, name, version).await;
         }
         models.forget(&key("a", 0).0, Some(2));
-        assert_eq!(models.loaded(), [key("a", 2), key("b", 1)]);
+        assert_eq!(models.loaded(), [(key("a", 2), 10), (key("b", 1), 10)]);
         assert_eq!(*kept, "a@1");
     }
 
@@ -226,7 +228,7 @@ mod tests {
         for name in ["a", "b"] {
             use_of(&models, name, 1).await;
         }
-        assert_eq!(models.loaded(), [key("b", 1)]);
+        assert_eq!(models.loaded(), [(key("b", 1), 10)]);
     }
 
     /// Tells which thread frees it.

@@ -25,6 +25,7 @@ use std::time::Duration;
 use keeper::Helper;
 use queue::Queue;
 use rows::Held;
+use sqlx::Row as _;
 use supervisor::Supervisor;
 
 pub use config::Config;
@@ -36,11 +37,11 @@ pub use submit::{File, Order};
 pub use supervisor::Program;
 pub use worker::Worker;
 
-use crate::db::{Conn, Db};
+use crate::db::{Conn, Db, Row};
 use crate::engine::Engine;
 use crate::name::Name;
 use crate::store::{Reserve, Store};
-use crate::{registry, train};
+use crate::{registry, telemetry, train};
 
 /// The jobs of this service; clones share them. All calls block on the database.
 #[derive(Debug, Clone)]
@@ -191,6 +192,35 @@ impl Jobs {
         let has_more = jobs.len() > limit;
         jobs.truncate(limit);
         Ok(Page { jobs, has_more })
+    }
+
+    /// Tells telemetry how the jobs stand: those of all workers of this database, wherever they run.
+    ///
+    /// # Errors
+    /// The database is out of reach.
+    pub fn tell(&self) -> Result<(), Error> {
+        let Ok(place) = self.0.place() else { return Ok(()) };
+        let (rows, running) = place.queue.db.read(async |conn| {
+            let sql = "SELECT status, COUNT(*), CAST(SUM(CASE WHEN attempt > 1 THEN attempt - 1 ELSE 0 END) AS BIGINT)
+                       FROM jobs GROUP BY status";
+            let rows = sqlx::query(sql).fetch_all(&mut *conn).await?;
+            let row = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+            let rows = rows.iter().map(row).collect::<Result<Vec<(String, i64, i64)>, Error>>()?;
+            let running = sqlx::query("SELECT * FROM jobs WHERE status = 'running' ORDER BY id DESC LIMIT 100");
+            let running = running.fetch_all(conn).await?;
+            Ok::<_, Error>((rows, running.iter().filter_map(|row| rows::held(row).ok()).collect::<Vec<Held>>()))
+        })?;
+        let of = |status: &str| rows.iter().find(|row| row.0 == status).map_or(0, |row| row.1);
+        let counts = Status::ALL.map(|status| (status.as_str(), of(status.as_str())));
+        let resumes = rows.iter().map(|row| row.2).sum::<i64>().try_into().unwrap_or(0);
+        let running = running.into_iter().filter_map(|Held { job, saved_step, .. }| {
+            let Progress { step, loss, steps_per_second, .. } = job.progress?;
+            let unsaved_steps = step.saturating_sub(saved_step) as i64;
+            let step_seconds = f64::from(steps_per_second).recip();
+            Some(telemetry::Training { job: job.id, loss: loss.into(), step_seconds, unsaved_steps })
+        });
+        telemetry::set_jobs(&counts, resumes, &running.collect::<Vec<_>>());
+        Ok(())
     }
 
     /// At most 100 of the events of a job behind the one with the id `after`, oldest first.

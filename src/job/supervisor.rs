@@ -12,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::queue::Queue;
+use crate::telemetry;
 
 /// How long a process must live for its end not to count as another failed start.
 const STEADY: Duration = Duration::from_secs(10);
@@ -101,9 +102,9 @@ impl Shared {
         let mut failures = 0;
         while !self.is_stopping.load(Ordering::Acquire) {
             let (id, begun) = (format!("worker-{}", uuid::Uuid::now_v7()), Instant::now());
-            let how = match self.spawn(&id) {
+            let (reason, how) = match self.spawn(&id) {
                 Ok((child, pipe)) => self.watch(child, pipe),
-                Err(error) => format!("could not be started: {error}"),
+                Err(error) => ("start", format!("could not be started: {error}")),
             };
             if let Err(error) = self.queue.release(&id, &how) {
                 tracing::warn!(%error, "its job waits for the end of its lease");
@@ -111,6 +112,7 @@ impl Shared {
             if self.is_stopping.load(Ordering::Acquire) {
                 return;
             }
+            telemetry::worker_restarted(reason);
             failures = if begun.elapsed() > STEADY { 0 } else { failures + 1 };
             let wait = Duration::from_millis(100 << failures.min(10)).min(MOST_WAIT);
             tracing::warn!(%how, ?wait, "the training process ended; it is started again");
@@ -132,14 +134,14 @@ impl Shared {
         Ok((child, pipe))
     }
 
-    /// Waits for the end of a process, and says how it ended.
-    fn watch(&self, mut child: Child, pipe: ChildStdin) -> String {
+    /// Waits for the end of a process, and says how it ended: in one word and in more.
+    fn watch(&self, mut child: Child, pipe: ChildStdin) -> (&'static str, String) {
         let mut pipe = Some(pipe);
         loop {
             match child.try_wait() {
                 Ok(Some(status)) => return describe(status),
                 Ok(None) => {}
-                Err(error) => return format!("cannot be waited for: {error}"),
+                Err(error) => return ("exit", format!("cannot be waited for: {error}")),
             }
             if self.is_stopping.load(Ordering::Acquire) {
                 drop(pipe.take());
@@ -159,7 +161,7 @@ impl Shared {
     }
 }
 
-fn describe(status: ExitStatus) -> String {
+fn describe(status: ExitStatus) -> (&'static str, String) {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
         let name = match signal {
@@ -169,7 +171,29 @@ fn describe(status: ExitStatus) -> String {
             15 => "SIGTERM",
             _ => "see signal(7)",
         };
-        return format!("the training process was ended by signal {signal} ({name})");
+        return ("signal", format!("the training process was ended by signal {signal} ({name})"));
     }
-    format!("the training process ended with {status}")
+    ("exit", format!("the training process ended with {status}"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::db::{self, Db};
+    use crate::job::Config;
+
+    #[test]
+    fn an_end_that_nobody_asked_for_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&db::Config::default(), &folder.path().join("a.db"), || false).unwrap();
+        let queue = Queue { db, config: Config::default() };
+        let program = Program { path: "/bin/false".into(), hello: String::new(), threads: 1 };
+        let supervisor = Supervisor::start(program, queue).unwrap();
+        let begun = Instant::now();
+        while !telemetry::text().contains(r#"dae_worker_restarts_total{reason="exit"}"#) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{}", telemetry::text());
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(supervisor.stop(Duration::from_secs(10)));
+    }
 }

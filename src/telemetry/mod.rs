@@ -8,6 +8,7 @@ mod process;
 
 use std::fmt::Debug;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -38,10 +39,16 @@ struct Metrics {
     bytes: Gauge,
     limit: Gauge,
     models: Family<ModelInfo, Gauge>,
+    weights: Family<ModelInfo, Gauge>,
     loads: Family<Load, Counter>,
     refused: Family<Reason, Counter>,
     panics: Family<Place, Counter>,
     jobs: Family<Status, Gauge>,
+    resumes: Counter,
+    loss: Family<Job, Gauge<f64, AtomicU64>>,
+    step: Family<Job, Gauge<f64, AtomicU64>>,
+    unsaved: Family<Job, Gauge>,
+    restarts: Family<Reason, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -88,6 +95,11 @@ struct Place {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Job {
+    job: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Status {
     status: String,
 }
@@ -116,10 +128,16 @@ impl Metrics {
             bytes: Gauge::default(),
             limit: Gauge::default(),
             models: Family::default(),
+            weights: Family::default(),
             loads: Family::default(),
             refused: Family::default(),
             panics: Family::default(),
             jobs: Family::default(),
+            resumes: Counter::default(),
+            loss: Family::default(),
+            step: Family::default(),
+            unsaved: Family::default(),
+            restarts: Family::default(),
         };
         let mut r = std::mem::take(&mut all.registry);
         let time = Unit::Seconds;
@@ -153,10 +171,38 @@ impl Metrics {
             all.limit.clone(),
         );
         r.register("dae_model_info", "Loaded models", all.models.clone());
+        r.register_with_unit(
+            "dae_model_memory",
+            "Weights of loaded models",
+            Unit::Bytes,
+            all.weights.clone(),
+        );
         r.register("dae_model_loads", "Models that were loaded", all.loads.clone());
         r.register("dae_refused", "Requests that were refused before any work", all.refused.clone());
         r.register("dae_panics", "Panics that were caught", all.panics.clone());
         r.register("dae_train_jobs", "Training jobs by status", all.jobs.clone());
+        r.register(
+            "dae_train_resumes",
+            "Times that a job went on after a rest or a crash",
+            all.resumes.clone(),
+        );
+        r.register("dae_train_loss", "Loss of jobs at work, over their last steps", all.loss.clone());
+        r.register_with_unit(
+            "dae_train_step_duration",
+            "Time of a step of jobs at work, over the last seconds",
+            Unit::Seconds,
+            all.step.clone(),
+        );
+        r.register(
+            "dae_train_unsaved_steps",
+            "Steps of jobs at work since their checkpoint: what a crash would cost now",
+            all.unsaved.clone(),
+        );
+        r.register(
+            "dae_worker_restarts",
+            "Ends of the training process that nobody asked for",
+            all.restarts.clone(),
+        );
         let version = ("version", env!("CARGO_PKG_VERSION"));
         let features = ("features", if cfg!(feature = "otel") { "otel" } else { "" });
         r.register("build", "The program", Info::new(vec![version, features]));
@@ -267,20 +313,50 @@ pub fn set_load(requests: usize, bytes: usize, limit: usize) {
     METRICS.limit.set(number(limit));
 }
 
-/// The models that are loaded now, as `name@version`.
-pub fn set_models(models: &[String]) {
+/// The models that are loaded now, as `name@version`, with the bytes of their weights.
+pub fn set_models(models: &[(String, usize)]) {
     METRICS.models.clear();
-    models
-        .iter()
-        .for_each(|model| _ = METRICS.models.get_or_create(&ModelInfo { model: model.clone() }).set(1));
+    METRICS.weights.clear();
+    for (model, bytes) in models {
+        let labels = ModelInfo { model: model.clone() };
+        METRICS.models.get_or_create(&labels).set(1);
+        METRICS.weights.get_or_create(&labels).set(i64::try_from(*bytes).unwrap_or(i64::MAX));
+    }
 }
 
-/// How many training jobs have a status now.
-pub fn set_jobs(counts: impl IntoIterator<Item = (String, usize)>) {
-    METRICS.jobs.clear();
+/// A training job at work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// Its id.
+    pub job: String,
+    /// Its loss over the last steps.
+    pub loss: f64,
+    /// Seconds that a step takes.
+    pub step_seconds: f64,
+    /// Steps since its checkpoint.
+    pub unsaved_steps: i64,
+}
+
+/// How many training jobs have each status now, how many times jobs went on, and those at work.
+pub fn set_jobs(counts: &[(&'static str, i64)], resumes: u64, running: &[Training]) {
     for (status, count) in counts {
-        METRICS.jobs.get_or_create(&Status { status }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        METRICS.jobs.get_or_create(&Status { status: (*status).to_owned() }).set(*count);
     }
+    METRICS.resumes.inner().store(resumes, Ordering::Relaxed);
+    METRICS.loss.clear();
+    METRICS.step.clear();
+    METRICS.unsaved.clear();
+    for Training { job, loss, step_seconds, unsaved_steps } in running {
+        let labels = Job { job: job.clone() };
+        METRICS.loss.get_or_create(&labels).set(*loss);
+        METRICS.step.get_or_create(&labels).set(*step_seconds);
+        METRICS.unsaved.get_or_create(&labels).set(*unsaved_steps);
+    }
+}
+
+/// The training process ended though nobody asked for it: by a `signal`, by `exit`, or at its `start`.
+pub fn worker_restarted(reason: &'static str) {
+    METRICS.restarts.get_or_create(&Reason { reason }).inc();
 }
 
 #[cfg(test)]
@@ -294,7 +370,10 @@ mod tests {
         infer.failed("cancelled");
         infer.batch(5);
         answered("BREW", "/denoise", 405, Duration::from_millis(2));
-        set_models(&["some-model@3".to_owned()]);
+        set_models(&[("some-model@3".to_owned(), 1234)]);
+        let running = Training { job: "job-1".into(), loss: 0.5, step_seconds: 0.25, unsaved_steps: 7 };
+        set_jobs(&[("running", 1), ("failed", 2)], 3, &[running]);
+        worker_restarted("signal");
         let text = text();
         for line in [
             r#"dae_infer_requests_total{model="some-model",version="3",op="denoise",outcome="ok"} 1"#,
@@ -303,6 +382,13 @@ mod tests {
             r#"dae_infer_batch_size_sum{model="some-model",version="3",op="denoise"} 5.0"#,
             r#"http_request_method="_OTHER",http_route="/denoise",http_response_status_code="405""#,
             r#"dae_model_info{model="some-model@3"} 1"#,
+            r#"dae_model_memory_bytes{model="some-model@3"} 1234"#,
+            r#"dae_train_jobs{status="failed"} 2"#,
+            "dae_train_resumes_total 3",
+            r#"dae_train_loss{job="job-1"} 0.5"#,
+            r#"dae_train_step_duration_seconds{job="job-1"} 0.25"#,
+            r#"dae_train_unsaved_steps{job="job-1"} 7"#,
+            r#"dae_worker_restarts_total{reason="signal"} 1"#,
             "# TYPE process_resident_memory_bytes gauge",
             "build_info{",
         ] {

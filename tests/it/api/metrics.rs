@@ -1,5 +1,6 @@
 //! What the service counts of itself.
 
+use super::train::{config, finish, submit};
 use crate::support::*;
 
 #[test]
@@ -22,6 +23,8 @@ fn requests_samples_and_times_are_counted() {
         "dae_queue_depth ",
         "dae_queue_limit_bytes ",
         "dae_model_info{",
+        r#"dae_model_memory_bytes{model="photo-gray@1"}"#,
+        r#"dae_train_jobs{status="running"} 0"#,
         r#"dae_model_loads_total{model="photo-gray",outcome="ok"}"#,
         "process_resident_memory_bytes",
         "process_cpu_seconds_total",
@@ -38,4 +41,22 @@ fn what_a_caller_writes_becomes_no_label() {
     service.request("BREW", "/denoise").send().unwrap();
     let text = String::from_utf8(ok(service.get("/metrics"))).unwrap();
     assert!(!text.contains("route-of-mine") && !text.contains("BREW"), "{text}");
+}
+
+#[test]
+fn a_job_at_work_is_told_of_until_it_is_over() {
+    let service = Service::that_trains();
+    let job = ok_json(submit(&service, &config("long", 1_000_000)));
+    let id = job["id"].as_str().unwrap();
+    let text = || String::from_utf8(ok(service.get("/metrics"))).unwrap();
+    let names = ["dae_train_loss", "dae_train_step_duration_seconds", "dae_train_unsaved_steps"];
+    let begun = std::time::Instant::now();
+    while !names.iter().all(|name| text().contains(&format!("{name}{{job=\"{id}\"}}"))) {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{}", text());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(text().contains("dae_train_resumes_total 0"), "{}", text());
+    ok(service.request("POST", &format!("/train/{id}/cancel")).send().unwrap());
+    finish(&service, id);
+    assert!(!text().contains(id), "{}", text());
 }

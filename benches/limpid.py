@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import tempfile
 import time
@@ -21,10 +22,10 @@ def build(*arguments):
 
 
 class Service:
-    """A running service; settings as LIMPID_SECTION__KEY. Usable as a context."""
+    """A running service; settings as LIMPID_SECTION__KEY. Usable as a context. PROGRAM names a limpid that is built already."""
 
     def __init__(self, **settings):
-        self.program = build("build", "--release")["limpid"]
+        self.program = os.environ.get("PROGRAM") or build("build", "--release")["limpid"]
         self.folder = tempfile.TemporaryDirectory()
         env = {**os.environ, "LIMPID_LOG__LEVEL": "warn,limpid::api::serve=info,limpid::cli=info",
                "LIMPID_MODELS__DATA_DIR": self.folder.name, **settings}
@@ -66,18 +67,29 @@ def memory(pid, what="VmRSS"):
     return int(re.search(rf"{what}:\s*(\d+) kB", status)[1]) / 1024
 
 
+def busy():
+    """CPU seconds that all processes of this machine have used."""
+    ticks = [int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
 class Load:
-    """The load generator of benches/load.rs."""
+    """The load generator of benches/load.rs. LOAD names one that is built already."""
 
     def __init__(self):
-        self.program = build("bench", "--no-run", "--bench", "load")["load"]
+        self.program = os.environ.get("LOAD") or build("bench", "--no-run", "--bench", "load")["load"]
 
     def __call__(self, address, path, media_type, body, *mode):
         with tempfile.NamedTemporaryFile() as file:
             file.write(body)
             file.flush()
             command = [self.program, address, path, media_type, file.name, *map(str, mode)]
-            return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seen = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        # What the generator takes of the cores it shares with the service.
+        return {**seen, "generator_cores": used / seen["seconds"]}
 
 
 def machine():

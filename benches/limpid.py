@@ -21,6 +21,11 @@ def build(*arguments):
     return {m["target"]["name"]: m["executable"] for m in messages if m.get("executable")}
 
 
+def newest(model):
+    """The folder of a bundled model's newest version."""
+    return max((ROOT / "models" / model).iterdir(), key=lambda folder: int(folder.name))
+
+
 class Service:
     """A running service; settings as LIMPID_SECTION__KEY. Usable as a context. PROGRAM names a limpid that is built already."""
 

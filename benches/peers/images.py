@@ -41,7 +41,7 @@ from PIL import Image
 from torch import nn
 
 from kernels import Pyramid
-from limpid import ROOT, Service, machine
+from limpid import Service, machine, newest
 
 CHANNELS = 3 if ARGS.color else 1
 MODEL = "photo-color" if ARGS.color else "photo-gray"
@@ -93,8 +93,7 @@ def network():
         "uncodes": "decoder.latent", "decoder": "decoder.blocks", "ups": "decoder.up", "tail": "decoder.tail",
         "features": "refiner.features", "detail": "refiner.detail", "refiner": "refiner.blocks", "refined": "refiner.tail",
     }
-    config = json.loads((ROOT / "models" / MODEL / "1" / "config.json").read_text())
-    weights = load_file(ROOT / "models" / MODEL / str(config["version"]) / "model.safetensors")
+    weights = load_file(newest(MODEL) / "model.safetensors")
     state = {}
     for key in net.state_dict():
         first, rest = key.split(".", 1)

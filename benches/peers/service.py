@@ -33,7 +33,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import numpy as np
 from PIL import Image
 
-from limpid import ROOT, Load, Service, machine, memory
+from limpid import Load, Service, machine, memory, newest
 
 
 def png(size):
@@ -57,24 +57,25 @@ def export(folder, size):
     from kernels import Pyramid, stack
 
     model = "digits" if size == 28 else "photo-gray"
-    config = json.loads((ROOT / "models" / model / "1" / "config.json").read_text())
-    weights = load_file(ROOT / "models" / model / "1" / "model.safetensors")
+    config = json.loads((newest(model) / "config.json").read_text())
+    weights = load_file(newest(model) / "model.safetensors")
 
     class Compact(nn.Module):
-        """src/nn/model/compact.rs in its default sizes."""
+        """src/nn/model/compact.rs."""
 
-        def __init__(self):
+        def __init__(self, latent, widths, blocks):
             super().__init__()
-            self.head, self.tail = nn.Conv2d(4, 32, 3, padding=1), nn.Conv2d(32, 4, 3, padding=1)
-            self.encoder = nn.ModuleList([stack(1, 32), stack(1, 64)])
-            self.decoder = nn.ModuleList([stack(1, 32), stack(1, 64)])
-            self.down, self.up = nn.Conv2d(128, 64, 1), nn.Conv2d(64, 128, 1)
-            self.to_latent, self.from_latent = nn.Linear(3136, 32), nn.Linear(32, 3136)
+            (w1, w2), (b1, b2) = widths, blocks
+            self.head, self.tail = nn.Conv2d(4, w1, 3, padding=1), nn.Conv2d(w1, 4, 3, padding=1)
+            self.encoder = nn.ModuleList([stack(b1, w1), stack(b2, w2)])
+            self.decoder = nn.ModuleList([stack(b1, w1), stack(b2, w2)])
+            self.down, self.up = nn.Conv2d(4 * w1, w2, 1), nn.Conv2d(w2, 4 * w1, 1)
+            self.to_latent, self.from_latent = nn.Linear(49 * w2, latent), nn.Linear(latent, 49 * w2)
 
         def forward(self, x):
             x = self.encoder[0](F.relu(self.head(F.pixel_unshuffle(x, 2))))
             x = self.encoder[1](self.down(F.pixel_unshuffle(x, 2)))
-            x = F.relu(self.from_latent(self.to_latent(x.flatten(1)))).reshape(-1, 64, 7, 7)
+            x = F.relu(self.from_latent(self.to_latent(x.flatten(1)))).unflatten(1, (-1, 7, 7))
             x = F.pixel_shuffle(self.up(self.decoder[1](x)), 2)
             return F.pixel_shuffle(self.tail(self.decoder[0](x)), 2)
 
@@ -90,7 +91,11 @@ def export(folder, size):
              "down": "encoder.down", "downs": "encoder.down", "codes": "encoder.latent", "uncodes": "decoder.latent", "decoder": "decoder.blocks",
              "up": "decoder.up", "ups": "decoder.up", "tail": "decoder.tail", "features": "refiner.features", "detail": "refiner.detail",
              "refiner": "refiner.blocks", "refined": "refiner.tail"}
-    net = Compact() if size == 28 else Full()
+    if size == 28:
+        sizes = config["model"]["family"]["compact"]
+        net = Compact(sizes["latent"], sizes["widths"], sizes["blocks"])
+    else:
+        net = Full()
     keys = [key.removeprefix("net.") for key in net.state_dict()]
     stored = [f"{names[key.split('.', 1)[0]]}.{key.split('.', 1)[1]}" for key in keys]
     net.load_state_dict({key: weights[name] for key, name in zip(net.state_dict(), stored)})

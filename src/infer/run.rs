@@ -9,7 +9,7 @@ use super::source::Source;
 use super::target::Target;
 use super::tile::{self, Area, Tile};
 use super::{Error, Mode, Options, Pace, Result, Session, extents, familiarity};
-use crate::kernel::{self, parallel};
+use crate::kernel::{pages, parallel};
 use crate::nn::model::{Code, Normalize, Rebuilt, Sizes};
 use crate::nn::{Device, Tensor};
 use crate::sample::{Kind, Latent, Number, Plane, Sample, Shape};
@@ -158,7 +158,7 @@ impl Session {
                 self.put(&mut target, &full, &tile.inner, &tile.core)
             })?;
             if tile::is_large(height, width) {
-                kernel::release_freed();
+                pages::release();
             }
         }
         let positions =

@@ -17,6 +17,7 @@ mod direct;
 mod epilogue;
 mod gemm;
 mod isa;
+pub mod pages;
 pub mod parallel;
 mod quota;
 pub mod reference;
@@ -29,7 +30,6 @@ mod winograd;
 pub use conv::{Activation, Conv, Packed, conv2d, grad_input, grad_sum, grad_weight};
 pub use isa::{Isa, isa, with_isa};
 pub use parallel::{threads, with_threads};
-pub use scratch::release_freed;
 pub use shuffle::{pixel_shuffle, pixel_unshuffle};
 
 use parallel::Shared;

@@ -62,13 +62,6 @@ impl Drop for Scratch {
     }
 }
 
-/// Gives memory that was freed back to the system now: the allocator keeps it for a while, and among tensors of many sizes
-/// what it keeps grows to as much as is in use. Costs the page faults of using it again.
-pub fn release_freed() {
-    // SAFETY: it may be called at any time; where another allocator serves this process there is nothing to give back.
-    unsafe { libmimalloc_sys::mi_collect(true) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

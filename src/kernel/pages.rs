@@ -1,0 +1,37 @@
+//! Pages: when memory that was freed goes back to the system.
+//!
+//! The program's allocator is mimalloc (`main.rs`). In a process that has another one, nothing here has an effect.
+
+use std::thread;
+use std::time::Duration;
+
+/// `mi_option_purge_delay` of mimalloc's `mi_option_t`, which the bindings do not name.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
+/// How long freed pages stay: tensors of the same sizes come again with every request, and page faults would cost
+/// more than the arithmetic on small images.
+const STAY: Duration = Duration::from_millis(500);
+
+/// Lets freed pages stay with the process for half a second, and sees to it that they go back then, unless the variable
+/// `MIMALLOC_PURGE_DELAY` says otherwise.
+pub fn keep() {
+    if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
+        // SAFETY: sets one number within mimalloc.
+        unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, STAY.as_millis() as _) };
+    }
+    // Pages whose time is over go back only when someone allocates; a service at rest has no one who does.
+    let sweep = || loop {
+        thread::sleep(STAY);
+        // SAFETY: may be called at any time.
+        unsafe { libmimalloc_sys::mi_collect(false) };
+    };
+    // Without the thread they go back later.
+    let _ = thread::Builder::new().name("limpid-pages".into()).stack_size(64 << 10).spawn(sweep);
+}
+
+/// Gives freed pages back now: among tensors of many sizes what stays grows to as much as is in use. Costs the page
+/// faults of using them again.
+pub fn release() {
+    // SAFETY: may be called at any time.
+    unsafe { libmimalloc_sys::mi_collect(true) }
+}

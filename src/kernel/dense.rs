@@ -116,13 +116,10 @@ impl Work for Block<'_> {
                 S::store(sums.as_mut_ptr().add(n * S::N), sum[n]);
             }
         }
-        let Epilogue { bias, residual, relu } = *self.epilogue;
         for (z, sum) in (first..conv.c_out).zip(&sums[..block]) {
             let at = (image * conv.c_out + z) * area + place;
-            let v = sum + bias.map_or(0.0, |bias| bias[z]);
-            let v = residual.map_or(v, |residual| v + residual[at]);
             // SAFETY: this task alone writes this place of this channel.
-            unsafe { self.out.part(at, 1)[0] = if relu && v < 0.0 { 0.0 } else { v } };
+            unsafe { self.out.part(at, 1)[0] = self.epilogue.one(*sum, at, z) };
         }
     }
 }

@@ -30,6 +30,14 @@ impl Epilogue<'_> {
         }
     }
 
+    /// What becomes of one sum, whose place in the whole result is `at`; bit for bit as in a vector.
+    #[inline(always)]
+    pub(super) fn one(&self, sum: f32, at: usize, channel: usize) -> f32 {
+        let v = sum + self.bias.map_or(0.0, |bias| bias[channel]);
+        let v = self.residual.map_or(v, |residual| v + residual[at]);
+        if self.relu && v < 0.0 { 0.0 } else { v }
+    }
+
     /// Stores the first `out.len() <= N` lanes.
     ///
     /// # Safety

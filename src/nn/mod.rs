@@ -10,10 +10,10 @@ mod device;
 pub mod layer;
 pub mod loss;
 pub mod model;
-pub mod neighbors;
 pub mod op;
 pub mod optim;
 pub mod schedule;
+pub mod tsne;
 mod weights;
 
 pub use candle_core::{Device, Error, Result, Tensor};

@@ -1,4 +1,4 @@
-//! Neighbours kept: what a batch of latent vectors loses of who lies near whom.
+//! Parametric t-SNE: what a batch of latent vectors loses of who lies near whom.
 
 use candle_core::{Result, Tensor};
 

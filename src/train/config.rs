@@ -64,7 +64,7 @@ pub struct Config {
     #[serde(default)]
     pub loss: Loss,
     /// Weight of a second loss, for a latent vector of few numbers that is to be a map: samples that are neighbours
-    /// are to stay so. Takes batches of a few hundred.
+    /// are to stay so (parametric t-SNE). Takes batches of a few hundred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_neighbors: Option<f64>,
     /// Where steps are computed; validation runs on the CPU, as serving does.

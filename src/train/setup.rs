@@ -36,7 +36,7 @@ pub(super) struct Setup<'a> {
     /// Peak of the learning rate.
     pub(super) rate: f32,
     pub(super) loss: Loss,
-    /// Weight of the loss of neighbours; none where latents need not be a map.
+    /// Weight of the t-SNE loss; none where latents need not be a map.
     pub(super) keep_neighbors: Option<f64>,
     /// What an error of 1 is, on the samples' scale: 1 for images, the deviation of the samples otherwise, so that
     /// the unit of a signal does not matter.

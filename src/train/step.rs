@@ -4,9 +4,8 @@ use super::Error;
 use super::setup::Setup;
 use crate::dataset::{Batch, Beside, Neighbors};
 use crate::nn::model::{self, Model, Normalize};
-use crate::nn::neighbors;
 use crate::nn::optim::AdamW;
-use crate::nn::{Device, Tensor};
+use crate::nn::{Device, Tensor, tsne};
 use crate::rng::{Purpose, Rng};
 use crate::sample::Stats;
 
@@ -75,7 +74,7 @@ pub(super) fn take(
         (strict, strict_mean)
     };
     let loss = match samples {
-        Some((weight, samples)) => (loss + (neighbors::loss(&samples, &code.planes[0])? * weight)?)?,
+        Some((weight, samples)) => (loss + (tsne::loss(&samples, &code.planes[0])? * weight)?)?,
         None => loss,
     };
     let value = mean.to_scalar::<f32>()?;

@@ -6,7 +6,7 @@ mod schemes;
 use super::*;
 use crate::corruption::Corruption;
 use crate::kernel;
-use crate::nn::{Device, Tensor, neighbors};
+use crate::nn::{Device, Tensor, tsne};
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Sample, Shape};
 
@@ -208,7 +208,7 @@ fn a_map_keeps_neighbours_that_rebuilding_alone_loses() {
         let latents: Vec<f32> = data.items.iter().flat_map(latent).collect();
         let samples: Vec<f32> = data.items.iter().flat_map(|item| item.clean.data().to_vec()).collect();
         let latents = Tensor::from_vec(latents, (data.items.len(), 2), &Device::Cpu).unwrap();
-        neighbors::loss(&samples, &latents).unwrap().to_scalar::<f32>().unwrap()
+        tsne::loss(&samples, &latents).unwrap().to_scalar::<f32>().unwrap()
     };
     let (kept, plain) = (lost(Some(1.0)), lost(None));
     assert!(kept + 0.3 < plain, "{kept} and {plain}");

@@ -256,7 +256,10 @@ fn spoken(items: &[Item]) -> String {
             "white and even ({spread}), so noise of the same strength is added to one copy and taken off another \
              (Recorrupted2Recorrupted)"
         ),
-        Noise::White => format!("white ({spread}), so neighbours are compared (Neighbor2Neighbor)"),
+        Noise::White => format!(
+            "white ({spread}), so neighbours are compared (Neighbor2Neighbor), or places hidden (Noise2Void) where \
+             the model takes one size alone"
+        ),
         Noise::Correlated(down, right) => format!(
             "correlated over {down} step(s) down and {right} to the right, so places are hidden with their \
              neighbours that far (structured Noise2Void)"

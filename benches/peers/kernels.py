@@ -6,7 +6,8 @@
 
 Every round runs each contender once, in a shifting order, so that a busy neighbour hurts all alike; the table has medians
 in milliseconds. With --cpu-time everyone has one thread and its CPU time counts: on a busy machine waiting at barriers, which some
-contenders do with a spinning loop, would be measured otherwise. PyTorch runs channels last. The last line is JSON: Limpid's time as a part of the peer's.
+contenders do with a spinning loop, would be measured otherwise. PyTorch runs channels last. `faults` are page faults of
+a run of Limpid's. The last line is JSON: Limpid's time as a part of the peer's.
 """
 
 import argparse
@@ -208,12 +209,12 @@ def main():
         ("pyramid_train", "pyramid", "train", (16, 64, 64), 3 * p * 65536),
     ]
     times = {}
-    print(f"{'':20}{'limpid':>10}{'candle':>10}{'torch':>10}{'ort':>10}   GFLOP/s  of peak")
+    print(f"{'':20}{'limpid':>10}{'candle':>10}{'torch':>10}{'ort':>10}   GFLOP/s  of peak   faults")
     for case in cases:
         if ARGS.only in case[0]:
             times[case[0]] = measure(rust, *case[:4])
-            show(case[0], times[case[0]], case[4], peak)
-    resident, most = rust.ask("memory")
+            show(case[0], times[case[0]], case[4], peak, faults(rust, *case[1:4]))
+    resident, most, _ = rust.ask("memory")
     print(f"Limpid's process, all networks kept: {resident:.0f} MiB resident at rest, {most:.0f} at most")
     print(json.dumps(ratios(times)))
 
@@ -241,10 +242,18 @@ def measure(rust, name, network, task, shape):
     return {who: statistics.median(of) for who, of in samples.items()}
 
 
-def show(name, times, gflop, peak):
+def faults(rust, *case, times=20):
+    """Page faults of a run of Limpid's: what it still allocates anew in steady state."""
+    run = rust.runner("limpid", *case)
+    before = rust.ask("memory")[2]
+    run(times)
+    return (rust.ask("memory")[2] - before) / times
+
+
+def show(name, times, gflop, peak, faults):
     cells = "".join(f"{times[w]:10.2f}" if w in times else f"{'-':>10}" for w in ("limpid", "candle", "torch", "ort"))
     rate = gflop / times["limpid"] * 1e3
-    print(f"{name:20}{cells}{rate:10.0f}{100 * rate / peak:8.0f}%", flush=True)
+    print(f"{name:20}{cells}{rate:10.0f}{100 * rate / peak:8.0f}%{faults:9.1f}", flush=True)
 
 
 def pyramid_flops():

@@ -57,14 +57,16 @@ fn system() -> bool {
     choice == 1
 }
 
-/// Resident MiB of this process: now, and the most so far.
+/// Resident MiB of this process, now and at most so far, and the page faults it had.
 fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let of = |name: &str| -> f64 {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(f64::NAN) / 1024.0
     };
-    format!("{} {}", of("VmRSS:"), of("VmHWM:"))
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let faults = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(7)).unwrap_or("NaN");
+    format!("{} {} {faults}", of("VmRSS:"), of("VmHWM:"))
 }
 
 fn isa(name: &str) -> Isa {

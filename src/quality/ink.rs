@@ -1,7 +1,7 @@
 //! Ink: whether the strokes of a page survive its cleaning.
 
 /// Darker than this, on [0, 1], is ink.
-const INK: f32 = 0.5;
+pub(super) const INK: f32 = 0.5;
 
 /// Share of the clean page's ink pixels that are ink in `other`, 0 to 1; none where the page has no ink.
 /// What was lost of the writing is 1 less this.

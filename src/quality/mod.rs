@@ -3,7 +3,7 @@
 //! | question | function |
 //! |---|---|
 //! | how near is it to the clean sample? | [`psnr`], [`ssim`], [`snr`], [`rmse`] |
-//! | is the writing still there? | [`ink_recall`] |
+//! | is the writing still there? | [`Strokes`], [`ink_recall`] |
 //! | do latents of one name lie together? | [`knn_agrees`] |
 //! | how is it over many samples? | [`Summary`] |
 //! | how strong is the noise? | [`estimate_sigma`] |
@@ -27,6 +27,7 @@ mod psnr;
 mod report;
 mod residual;
 mod ssim;
+mod stroke;
 
 pub use dct::denoise_dct;
 pub use evenness::{Evenness, noise_evenness};
@@ -39,3 +40,4 @@ pub use psnr::{mse, psnr, psnr_with_peak, rmse, snr};
 pub use report::Summary;
 pub use residual::{Correlation, neighbor_correlation, noise_correlation};
 pub use ssim::ssim;
+pub use stroke::Strokes;

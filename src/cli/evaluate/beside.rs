@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::score::{Nearness, Noise, Score};
-use crate::dataset::{Dataset, Item};
+use super::score::{Nearness, Noise, Score, Truth};
+use crate::dataset::Dataset;
 use crate::infer::Session;
 use crate::quality::{self, Pca};
 use crate::sample::{Sample, Shape};
@@ -36,11 +36,13 @@ pub(super) fn compare(
     dataset: &Dataset,
     noise: &Noise,
     seed: u64,
+    ink: bool,
     scores: &[Score],
 ) -> Beside {
     let noisy: Vec<Sample> = dataset.items.iter().map(|item| noise.noisy(item, seed)).collect();
+    let truths: Vec<Truth> = dataset.items.iter().map(|item| Truth::new(&item.clean, ink)).collect();
     let whole = session.input().fixed.is_some();
-    let (pca, pca_numbers) = pca(&dataset.items, &noisy, scores, whole);
+    let (pca, pca_numbers) = pca(&truths, &noisy, scores, whole);
     let jpeg = dataset.items.iter().zip(&noisy).zip(scores).filter_map(|((item, noisy), score)| {
         let bytes = score.latent * size_of::<f32>();
         let point = quality::jpeg_at_bytes(noisy.data(), item.clean.data(), noisy.shape(), bytes)?;
@@ -50,7 +52,7 @@ pub(super) fn compare(
 }
 
 /// Models of one fixed shape see samples whole, and so does PCA; else it codes patches.
-fn pca(items: &[Item], noisy: &[Sample], scores: &[Score], whole: bool) -> (Vec<Nearness>, usize) {
+fn pca(truths: &[Truth], noisy: &[Sample], scores: &[Score], whole: bool) -> (Vec<Nearness>, usize) {
     let mut numbers = 0;
     let some: Vec<&Sample> = noisy
         .iter()
@@ -64,20 +66,17 @@ fn pca(items: &[Item], noisy: &[Sample], scores: &[Score], whole: bool) -> (Vec<
         let points: Vec<f32> = some.iter().flat_map(|s| s.data().iter().copied()).collect();
         let k = scores[0].latent.min(n);
         let pca = Pca::fit(&points, n, k);
-        let near = |(item, noisy): (&Item, &Sample)| {
-            Nearness::of(&item.clean, &pca.rebuild(&pca.project(noisy.data(), k)))
-        };
-        return (items.iter().zip(noisy).map(near).collect(), k);
+        let near =
+            |(truth, noisy): (&Truth, &Sample)| truth.nearness(&pca.rebuild(&pca.project(noisy.data(), k)));
+        return (truths.iter().zip(noisy).map(near).collect(), k);
     }
     let keep = |score: &Score, sample: &Sample| (score.latent / patches(sample.shape())).max(1);
     let most = scores.iter().zip(noisy).map(|(score, sample)| keep(score, sample)).max().unwrap_or(1);
     let pca = Pca::fit_patches(&some, most);
     let coded = |sample: &Sample, score: &Score| pca.code(sample.data(), sample.shape(), keep(score, sample));
-    let near = |((item, noisy), score): ((&Item, &Sample), &Score)| {
-        Nearness::of(&item.clean, &coded(noisy, score).0)
-    };
+    let near = |((truth, noisy), score): ((&Truth, &Sample), &Score)| truth.nearness(&coded(noisy, score).0);
     let first = coded(&noisy[0], &scores[0]).1;
-    (items.iter().zip(noisy).zip(scores).map(near).collect(), first)
+    (truths.iter().zip(noisy).zip(scores).map(near).collect(), first)
 }
 
 /// Patches PCA cuts a sample into.

@@ -76,7 +76,8 @@ pub struct Args {
     /// A label a sample, to tell how many of the 10 nearest latents share it: an idx file, or a number a line.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Show how much of the ink (darker than half) of clean pages is still ink.
+    /// Show how much of the ink (darker than half) of clean pages is still ink: of all its pixels, and of its strokes, which
+    /// are its middle lines of one pixel.
     #[arg(long)]
     ink: bool,
     /// Write a sheet of pictures: noisy, strict, full and clean, a row a sample.
@@ -107,7 +108,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     for noise in &noises {
         let scores = args.score(&session, &dataset, noise)?;
         let beside = match args.beside {
-            true => Some(beside::compare(&session, &dataset, noise, args.seed, &scores)),
+            true => Some(beside::compare(&session, &dataset, noise, args.seed, args.ink, &scores)),
             false => None,
         };
         let map = labels.as_ref().map(|labels| map::map(&session, &dataset, noise, args.seed, labels));
@@ -187,7 +188,12 @@ impl Args {
         bar.set_message(noise.label());
         let cores = Cores::for_count(dataset.items.len());
         let one = |_: usize, item: &crate::dataset::Item| {
-            let task = score::Task { session, options: self.options(Mode::Full), baseline: self.baseline };
+            let task = score::Task {
+                session,
+                options: self.options(Mode::Full),
+                baseline: self.baseline,
+                ink: self.ink,
+            };
             cores.run(item.clean.shape().numbers(), || task.score(item, noise, self.seed))
         };
         let scores = workers::each(&dataset.items, one, |_, _| bar.inc(1));

@@ -20,7 +20,7 @@ pub(super) struct Report {
     names: Vec<String>,
     options: Options,
     seed: u64,
-    /// Whether the share of ink is shown.
+    /// Whether the shares of ink and strokes are shown.
     ink: bool,
     parts: Vec<Part>,
 }
@@ -85,7 +85,7 @@ impl Report {
                 "worst",
                 "SSIM",
                 "RMSE",
-                if self.ink { "      ink" } else { "" },
+                if self.ink { "      ink  strokes" } else { "" },
             );
             for row in part.rows() {
                 text += &self.line(&row);
@@ -98,7 +98,8 @@ impl Report {
     fn line(&self, row: &Row) -> String {
         let db = row.db();
         let (ssim, rmse) = (row.mean(|n| n.ssim), row.mean(|n| Some(n.rmse)));
-        let ink = if self.ink { cell(row.mean(|n| n.ink_recall), 4) } else { String::new() };
+        let recalls = [row.mean(|n| n.ink_recall), row.mean(|n| n.stroke_recall)];
+        let ink = if self.ink { recalls.map(|recall| cell(recall, 4)).concat() } else { String::new() };
         let worst = db.lowest_at.and_then(|at| self.names.get(at)).map_or("", String::as_str);
         format!(
             "  {:<22}{}{}{}{}{}{ink}   {worst}\n",
@@ -233,6 +234,7 @@ impl Part {
                 json!({
                     "db": row.db(), "ssim": row.summary(|n| n.ssim), "rmse": row.summary(|n| Some(n.rmse)),
                     "ink_recall": row.summary(|n| n.ink_recall),
+                    "stroke_recall": row.summary(|n| n.stroke_recall),
                 }),
             );
         }
@@ -278,7 +280,13 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        let near = |db| Nearness { db, ssim: Some(0.5), rmse: 0.1, ink_recall: None };
+        let near = |db| Nearness {
+            db,
+            ssim: Some(0.5),
+            rmse: 0.1,
+            ink_recall: Some(0.25),
+            stroke_recall: Some(0.75),
+        };
         let score = |db| Score {
             noisy: near(20.0),
             dct: None,
@@ -318,6 +326,22 @@ mod tests {
     }
 
     #[test]
+    fn ink_and_strokes_are_shown_if_asked_for() {
+        let table = Report { ink: true, ..report() }.table();
+        let words = |start: &str| -> Vec<&str> {
+            table
+                .lines()
+                .find(|line| line.trim_start().starts_with(start))
+                .unwrap()
+                .split_whitespace()
+                .collect()
+        };
+        assert_eq!(words("sigma")[8..], ["ink", "strokes", "worst", "sample"]);
+        assert_eq!(words("full")[6..], ["0.2500", "0.7500", "c"]);
+        assert!(!report().table().contains("strokes"));
+    }
+
+    #[test]
     fn csv_has_a_line_a_sample_and_no_time() {
         let csv = report().csv();
         let lines: Vec<&str> = csv.lines().collect();
@@ -329,6 +353,7 @@ mod tests {
     fn json_has_a_summary_a_way() {
         let json: Value = serde_json::from_str(&report().json()).unwrap();
         assert_eq!(json["noises"][0]["summary"]["strict"]["db"]["mean"], 26.0);
+        assert_eq!(json["noises"][0]["summary"]["full"]["stroke_recall"]["mean"], 0.75);
         assert_eq!(json["noises"][0]["samples"][1]["full"]["db"], 25.0);
     }
 }

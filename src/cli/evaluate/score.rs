@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::corruption::{self, Corruption};
 use crate::dataset::Item;
 use crate::infer::{self, Mode, Options, Session};
-use crate::quality;
+use crate::quality::{self, Strokes};
 use crate::rng::{Purpose, Rng};
-use crate::sample::{Kind, Sample};
+use crate::sample::{Kind, Sample, Shape};
 
 /// Where the noise of noisy samples comes from.
 #[derive(Debug, Clone)]
@@ -31,6 +31,14 @@ pub(super) struct Nearness {
     pub rmse: f32,
     /// Share of the ink that is still ink, for gray images with any.
     pub ink_recall: Option<f32>,
+    /// Share of the middle lines of the ink that is still ink, for those of which it was asked.
+    pub stroke_recall: Option<f32>,
+}
+
+/// What results are held against.
+pub(super) struct Truth<'a> {
+    clean: &'a Sample,
+    strokes: Option<Strokes>,
 }
 
 /// The scores of one sample.
@@ -55,6 +63,8 @@ pub(super) struct Task<'a> {
     pub session: &'a Session,
     pub options: Options,
     pub baseline: bool,
+    /// Whether strokes are looked at.
+    pub ink: bool,
 }
 
 impl Noise {
@@ -99,16 +109,30 @@ impl Noise {
     }
 }
 
-impl Nearness {
-    /// Of `other` to `clean`.
-    pub(super) fn of(clean: &Sample, other: &[f32]) -> Self {
-        let shape = clean.shape();
+impl<'a> Truth<'a> {
+    /// With the strokes of gray images, if `ink` is asked for.
+    pub(super) fn new(clean: &'a Sample, ink: bool) -> Self {
+        let strokes = match clean.shape() {
+            Shape::Image { channels: 1, height, width } if ink => {
+                Some(Strokes::of(clean.data(), height, width))
+            }
+            _ => None,
+        };
+        Self { clean, strokes }
+    }
+
+    /// How near `other` is.
+    pub(super) fn nearness(&self, other: &[f32]) -> Nearness {
+        let (clean, shape) = (self.clean.data(), self.clean.shape());
         let is_image = shape.kind() == Kind::Image;
-        let db = if is_image { quality::psnr } else { quality::snr };
-        let ssim = is_image.then(|| quality::ssim(clean.data(), other, shape));
         let is_page = is_image && shape.channels() == 1;
-        let ink_recall = is_page.then(|| quality::ink_recall(clean.data(), other)).flatten();
-        Self { db: db(clean.data(), other), ssim, rmse: quality::rmse(clean.data(), other), ink_recall }
+        Nearness {
+            db: if is_image { quality::psnr(clean, other) } else { quality::snr(clean, other) },
+            ssim: is_image.then(|| quality::ssim(clean, other, shape)),
+            rmse: quality::rmse(clean, other),
+            ink_recall: is_page.then(|| quality::ink_recall(clean, other)).flatten(),
+            stroke_recall: self.strokes.as_ref().and_then(|strokes| strokes.recall(other)),
+        }
     }
 }
 
@@ -119,6 +143,7 @@ impl Task<'_> {
     /// It does not fit the model.
     pub(super) fn score(&self, item: &Item, noise: &Noise, seed: u64) -> infer::Result<Score> {
         let (clean, noisy) = (&item.clean, noise.noisy(item, seed));
+        let truth = Truth::new(clean, self.ink);
         let start = Instant::now();
         let full = self.session.denoise(&noisy, &self.options)?;
         let seconds = start.elapsed().as_secs_f64();
@@ -126,13 +151,13 @@ impl Task<'_> {
         let latent = self.session.encode(&noisy, self.options.ratio)?.numbers();
         let dct = self.baseline.then(|| {
             let strength = noise.strength(clean, &noisy);
-            Nearness::of(clean, &quality::denoise_dct(noisy.data(), noisy.shape(), strength))
+            truth.nearness(&quality::denoise_dct(noisy.data(), noisy.shape(), strength))
         });
         Ok(Score {
-            noisy: Nearness::of(clean, noisy.data()),
+            noisy: truth.nearness(noisy.data()),
             dct,
-            strict: Nearness::of(clean, strict.sample.data()),
-            full: Nearness::of(clean, full.sample.data()),
+            strict: truth.nearness(strict.sample.data()),
+            full: truth.nearness(full.sample.data()),
             numbers: clean.shape().numbers(),
             latent,
             places: clean.shape().numbers() / clean.shape().channels(),
@@ -145,7 +170,6 @@ impl Task<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Shape;
 
     fn item(offset: f32) -> Item {
         let data = (0..64).map(|i| offset + i as f32 / 100.0).collect();
@@ -173,9 +197,21 @@ mod tests {
         let flat = Sample::new(Shape::image(1, 100, 100), vec![0.5; 10_000]).unwrap();
         let item = Item { name: "flat".into(), clean: flat.clone(), noisy: None };
         let noisy = white(25.5).noisy(&item, 0);
-        let near = Nearness::of(&flat, noisy.data());
+        let near = Truth::new(&flat, true).nearness(noisy.data());
         assert!((near.db - 20.0).abs() < 0.2, "{near:?}");
         assert_eq!(white(25.5).strength(&flat, &noisy), 0.1);
+    }
+
+    #[test]
+    fn strokes_are_those_of_gray_images_of_which_it_is_asked() {
+        let recall = |channels: usize, ink: bool| {
+            let mut data = vec![1.0; channels * 25];
+            data[10..15].fill(0.0);
+            let page = Sample::new(Shape::image(channels, 5, 5), data.clone()).unwrap();
+            data[11] = 1.0;
+            Truth::new(&page, ink).nearness(&data).stroke_recall
+        };
+        assert_eq!([recall(1, true), recall(1, false), recall(3, true)], [Some(0.8), None, None]);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Overload: requests due at 0.8, 2, 10 and 50 times what the service can do, open loop, on loopback.
 
-    python3 benches/drills/overload.py [--seconds 8] [--queue 2]
+    python3 benches/drills/overload.py [--seconds 4] [--rounds 3] [--queue 1]
 
+The speed of a machine with neighbours moves by a tenth within a minute. So each load follows a measurement of the peak (closed
+loop, as many connections as may be inside) and is told as a part of that; the table has the medians of the rounds.
 The generator shares the cores with the service, so that what is left for the service shrinks as refusals grow: the table tells
 the cores that each of both used (and all other processes, which should be 0), and goodput as a part of the peak twice: as it is,
 and for each core that the generator and others left.
@@ -13,6 +15,7 @@ import argparse
 import json
 import os
 import pathlib
+import statistics
 import struct
 import sys
 import zlib
@@ -21,8 +24,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from limpid import Load, Service, busy, machine
 
 PARSER = argparse.ArgumentParser()
-PARSER.add_argument("--seconds", type=float, default=8)
-PARSER.add_argument("--queue", type=int, default=2)
+PARSER.add_argument("--seconds", type=float, default=4)
+PARSER.add_argument("--rounds", type=int, default=3)
+PARSER.add_argument("--queue", type=int, default=1)
 PARSER.add_argument("--times", type=float, nargs="*", default=[0.8, 2, 10, 50])
 ARGS = PARSER.parse_args()
 
@@ -42,6 +46,7 @@ def cpu(service):
 
 def main():
     load, body = Load(), image()
+    cores = len(os.sched_getaffinity(0))
     print(machine())
     with Service(LIMPID_ENGINE__QUEUE=str(ARGS.queue)) as service:
 
@@ -52,32 +57,35 @@ def main():
             seen["service_cores"] = (cpu(service) - before) / seen["seconds"]
             all_cores = (busy() - all_before) / seen["seconds"]
             seen["other_cores"] = max(0, all_cores - seen["service_cores"] - seen["generator_cores"])
-            seen["left"] = len(os.sched_getaffinity(0)) - seen["generator_cores"] - seen["other_cores"]
+            seen["left"] = cores - seen["generator_cores"] - seen["other_cores"]
             return seen
 
-        ask("closed", 2, 2)
-        cores = len(os.sched_getaffinity(0))
-        best = max((ask("closed", cores + ARGS.queue, ARGS.seconds / 2) for _ in range(2)), key=lambda seen: seen["rps"])
-        peak, left = best["rps"], best["left"]
-        print(f"capacity {peak:.0f} requests/s (256x256 gray), at most {ARGS.queue} wait; memory {service.memory():.0f} MiB")
-        print(f"{'offered':>8}{'sent/s':>9}{'good/s':>9}{'of peak':>9}{'a core':>9}{'p50':>9}{'p99':>9}{'429':>8}{'429 p50':>9}{'429 p99':>9}"
-              f"{'other':>7}{'service':>9}{'generator':>11}{'others':>8}{'MiB':>7}")
-        rows = {}
-        for times in ARGS.times:
-            seen = ask("open", peak * times, ARGS.seconds, 128)
+        def beside_peak(times):
+            """One load of so many times the peak that was measured just before."""
+            peak = ask("closed", cores + ARGS.queue, ARGS.seconds)
+            seen = ask("open", peak["rps"] * times, ARGS.seconds, 128)
             statuses = seen["statuses"]
-            per_core = seen["rps"] / seen["left"] / (peak / left)
-            other = sum(n for status, n in statuses.items() if status not in ("200", "429"))
-            rows[times] = row = {
-                "sent_per_s": seen["sent"] / seen["seconds"], "good_per_s": seen["rps"], "of_peak": seen["rps"] / peak, "of_peak_a_core": per_core,
+            return {
+                "peak_per_s": peak["rps"], "sent_per_s": seen["sent"] / seen["seconds"], "good_per_s": seen["rps"],
+                "of_peak": seen["rps"] / peak["rps"], "of_peak_a_core": seen["rps"] / seen["left"] / (peak["rps"] / peak["left"]),
                 "p50_ms": seen["p50_ms"], "p99_ms": seen["p99_ms"], "refused": statuses.get("429", 0),
-                "refused_p50_ms": seen["refused_p50_ms"], "refused_p99_ms": seen["refused_p99_ms"], "other": other,
+                "refused_p50_ms": seen["refused_p50_ms"], "refused_p99_ms": seen["refused_p99_ms"],
+                "other": sum(n for status, n in statuses.items() if status not in ("200", "429")),
                 **{name: seen[name] for name in ("service_cores", "generator_cores", "other_cores")}, "mib": service.memory(),
             }
-            print(f"{times:>7}x{row['sent_per_s']:>9.0f}{row['good_per_s']:>9.0f}{row['of_peak']:>9.0%}{per_core:>9.0%}{row['p50_ms']:>9.1f}"
-                  f"{row['p99_ms']:>9.1f}{row['refused']:>8}{row['refused_p50_ms']:>9.2f}{row['refused_p99_ms']:>9.2f}{other:>7}{row['service_cores']:>9.2f}"
-                  f"{row['generator_cores']:>11.2f}{row['other_cores']:>8.2f}{row['mib']:>7.0f}", flush=True)
-        print(json.dumps({"capacity_per_s": peak, "rows": rows}))
+
+        ask("closed", cores, 2)
+        print(f"256x256 gray, at most {ARGS.queue} wait; memory {service.memory():.0f} MiB")
+        print(f"{'offered':>8}{'peak/s':>9}{'sent/s':>9}{'good/s':>9}{'of peak':>9}{'a core':>9}{'p50':>9}{'p99':>9}{'429':>8}{'429 p50':>9}{'429 p99':>9}"
+              f"{'other':>7}{'service':>9}{'generator':>11}{'others':>8}{'MiB':>7}")
+        rounds = [[beside_peak(times) for times in ARGS.times] for _ in range(ARGS.rounds)]
+        rows = {}
+        for times, seen in zip(ARGS.times, zip(*rounds)):
+            rows[times] = row = {name: statistics.median(one[name] for one in seen) for name in seen[0]}
+            print(f"{times:>7}x{row['peak_per_s']:>9.1f}{row['sent_per_s']:>9.0f}{row['good_per_s']:>9.1f}{row['of_peak']:>9.0%}{row['of_peak_a_core']:>9.0%}"
+                  f"{row['p50_ms']:>9.1f}{row['p99_ms']:>9.1f}{row['refused']:>8.0f}{row['refused_p50_ms']:>9.2f}{row['refused_p99_ms']:>9.2f}{row['other']:>7.0f}"
+                  f"{row['service_cores']:>9.2f}{row['generator_cores']:>11.2f}{row['other_cores']:>8.2f}{row['mib']:>7.0f}")
+        print(json.dumps(rows))
 
 
 main()

@@ -147,19 +147,23 @@ impl Session {
         let mut energies = vec![0.0; dims.iter().map(|dims| dims[0]).sum()];
         let (height, width) = self.padded(sample.shape());
         let (encoder, decoder) = self.manifest.model.reach();
+        let settle = || {
+            if tile::is_large(height, width) {
+                pages::release()
+            }
+        };
         for tile in tile::plan(height, width, encoder, decoder) {
             step(pace, || {
                 let Code { planes, detail } = self.encode_area(&[source], &tile.outer)?;
                 let planes = self.narrow(sizes, &planes, &dims, &tile, &mut energies)?;
                 // Cut first: the decoder need not keep the whole of it in memory.
                 let detail = detail.map(|detail| crop(&detail, sizes, &tile)).transpose()?;
+                settle();
                 let rebuilt = self.model.decode(&planes)?;
                 let full = self.model.refine(rebuilt, detail)?;
                 self.put(&mut target, &full, &tile.inner, &tile.core)
             })?;
-            if tile::is_large(height, width) {
-                pages::release();
-            }
+            settle();
         }
         let positions =
             dims.iter().flat_map(|dims| std::iter::repeat_n(dims[1..].iter().product::<usize>(), dims[0]));

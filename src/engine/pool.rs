@@ -10,6 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::kernel::pages;
+
 /// Work for one thread. It must not panic: whoever makes it catches.
 pub(super) type Task = Box<dyn FnOnce() + Send>;
 
@@ -124,12 +126,14 @@ impl Shared {
     /// A worker's life.
     fn work(&self, index: usize) {
         while let Some(task) = self.next() {
+            pages::settle();
             let now = self.born.elapsed().as_millis() as u64 + 1;
             self.since[index].store(now, Ordering::Relaxed);
             self.busy.fetch_add(1, Ordering::Relaxed);
             task();
             self.busy.fetch_sub(1, Ordering::Relaxed);
             self.since[index].store(0, Ordering::Relaxed);
+            pages::settle();
         }
     }
 

@@ -12,6 +12,7 @@ use super::batch::{self, Item};
 use super::pool::Place;
 use super::{Done, Engine, Error};
 use crate::infer::{self, Denoised, Options, Pace, Session};
+use crate::kernel::pages;
 use crate::sample::{Depth, Latent, Sample};
 use crate::telemetry;
 
@@ -156,6 +157,9 @@ impl Ticket {
             let value = catch_unwind(AssertUnwindSafe(|| work(&share)));
             let ran = begun.elapsed();
             ticket.entry.record(ran);
+            if size.bytes >= pages::LARGE {
+                pages::freed();
+            }
             // Before the answer: who has it may count on the room.
             drop((room, ticket));
             let done = |value| Done { value, queued: begun - arrived, ran };

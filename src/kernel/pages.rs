@@ -2,6 +2,8 @@
 //!
 //! The program's allocator is mimalloc (`main.rs`). In a process that has another one, nothing here has an effect.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +13,12 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 /// How long freed pages stay: tensors of the same sizes come again with every request, and page faults would cost
 /// more than the arithmetic on small images.
 const STAY: Duration = Duration::from_millis(500);
+
+/// Memory of so many bytes is worth giving back at once.
+pub const LARGE: usize = 16 << 20;
+
+/// How often large memory was freed.
+static FREED: AtomicU64 = AtomicU64::new(0);
 
 /// Lets freed pages stay with the process for half a second, and sees to it that they go back then, unless the variable
 /// `MIMALLOC_PURGE_DELAY` says otherwise.
@@ -34,4 +42,20 @@ pub fn keep() {
 pub fn release() {
     // SAFETY: may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
+/// Tells all threads that large memory was freed. The allocator leaves what one thread frees with the thread that asked for
+/// it, until that one looks.
+pub fn freed() {
+    FREED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Looks whether large memory of this thread was freed since it last looked, and gives it back. To be called by threads
+/// between pieces of work; costs next to nothing where none was.
+pub fn settle() {
+    thread_local!(static SEEN: Cell<u64> = const { Cell::new(0) });
+    let freed = FREED.load(Ordering::Relaxed);
+    if SEEN.replace(freed) != freed {
+        release();
+    }
 }

@@ -137,6 +137,7 @@ mod tests {
             steps_per_second: 2.0,
             crops_per_second: 32.0,
             eta_seconds: 3_725.0,
+            checkpoint_seconds: None,
             preview: None,
         }
     }

@@ -22,7 +22,8 @@ const STEPS: [&[&str]; 1] = [&[
         default_version BIGINT NOT NULL,
         revision BIGINT NOT NULL
     )",
-    // `registry` grows with every change of any name, `take` with every job that is taken.
+    // `registry` grows with every change of any name, `resumes` with every job that goes on, `lost_steps` by the steps that
+    // it has to do again.
     "CREATE TABLE counters (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
     "INSERT INTO counters (name, value) VALUES ('registry', 0)",
     "CREATE TABLE jobs (

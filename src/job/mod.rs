@@ -200,26 +200,35 @@ impl Jobs {
     /// The database is out of reach.
     pub fn tell(&self) -> Result<(), Error> {
         let Ok(place) = self.0.place() else { return Ok(()) };
-        let (rows, running) = place.queue.db.read(async |conn| {
-            let sql = "SELECT status, COUNT(*), CAST(SUM(CASE WHEN attempt > 1 THEN attempt - 1 ELSE 0 END) AS BIGINT)
-                       FROM jobs GROUP BY status";
-            let rows = sqlx::query(sql).fetch_all(&mut *conn).await?;
-            let row = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
-            let rows = rows.iter().map(row).collect::<Result<Vec<(String, i64, i64)>, Error>>()?;
-            let running = sqlx::query("SELECT * FROM jobs WHERE status = 'running' ORDER BY id DESC LIMIT 100");
-            let running = running.fetch_all(conn).await?;
-            Ok::<_, Error>((rows, running.iter().filter_map(|row| rows::held(row).ok()).collect::<Vec<Held>>()))
+        let (rows, running, again) = place.queue.db.read(async |conn| {
+            let rows = sqlx::query("SELECT status, COUNT(*) FROM jobs GROUP BY status")
+                .fetch_all(&mut *conn)
+                .await?;
+            let row = |row: &Row| Ok((row.try_get(0)?, row.try_get(1)?));
+            let rows = rows.iter().map(row).collect::<Result<Vec<(String, i64)>, Error>>()?;
+            let running =
+                sqlx::query("SELECT * FROM jobs WHERE status = 'running' ORDER BY id DESC LIMIT 100");
+            let running = running.fetch_all(&mut *conn).await?;
+            let running = running.iter().filter_map(|row| rows::held(row).ok()).collect::<Vec<Held>>();
+            let resumes = rows::counted(conn, "resumes").await?;
+            let again = telemetry::Again { resumes, lost_steps: rows::counted(conn, "lost_steps").await? };
+            Ok::<_, Error>((rows, running, again))
         })?;
         let of = |status: &str| rows.iter().find(|row| row.0 == status).map_or(0, |row| row.1);
         let counts = Status::ALL.map(|status| (status.as_str(), of(status.as_str())));
-        let resumes = rows.iter().map(|row| row.2).sum::<i64>().try_into().unwrap_or(0);
         let running = running.into_iter().filter_map(|Held { job, saved_step, .. }| {
-            let Progress { step, loss, steps_per_second, .. } = job.progress?;
+            let Progress { step, loss, steps_per_second, checkpoint_seconds, .. } = job.progress?;
             let unsaved_steps = step.saturating_sub(saved_step) as i64;
             let step_seconds = f64::from(steps_per_second).recip();
-            Some(telemetry::Training { job: job.id, loss: loss.into(), step_seconds, unsaved_steps })
+            Some(telemetry::Training {
+                job: job.id,
+                loss: loss.into(),
+                step_seconds,
+                unsaved_steps,
+                checkpoint_seconds: checkpoint_seconds.map(f64::from),
+            })
         });
-        telemetry::set_jobs(&counts, resumes, &running.collect::<Vec<_>>());
+        telemetry::set_jobs(&counts, &again, &running.collect::<Vec<_>>());
         Ok(())
     }
 

@@ -86,6 +86,19 @@ pub struct Progress {
     pub steps_per_second: f32,
     /// Seconds left at this speed; none until the steps are known.
     pub eta_seconds: Option<f32>,
+    /// Seconds that it took to write the last checkpoint; none where this attempt has written none yet.
+    pub checkpoint_seconds: Option<f32>,
+}
+
+impl Progress {
+    /// Where an attempt that begins at `step` finds the training, which was further.
+    pub(super) fn back_at(mut self, step: u64) -> Self {
+        self.step = step;
+        self.eta_seconds =
+            self.total_steps.map(|total| total.saturating_sub(step) as f32 / self.steps_per_second);
+        self.checkpoint_seconds = None;
+        self
+    }
 }
 
 /// What a finished training gave.
@@ -122,6 +135,7 @@ impl From<&train::Progress> for Progress {
             psnr_db: from.psnr_db,
             steps_per_second: from.steps_per_second,
             eta_seconds: (from.total_steps < u64::MAX).then_some(from.eta_seconds),
+            checkpoint_seconds: from.checkpoint_seconds,
         }
     }
 }

@@ -149,16 +149,23 @@ impl Queue {
             rows::finish(conn, held, Status::Failed, Some(&failure), now, keep).await?;
             return Ok(None);
         }
+        // What was told of beyond the checkpoint is to be done again; from here on it is not told of, nor counted again.
+        let undone = held.job.progress.clone().filter(|progress| progress.step > step);
+        let lost_steps = undone.as_ref().map_or(0, |progress| progress.step - step);
+        let progress = undone.map(|progress| rows::json(&progress.back_at(step))).unwrap_or_default();
         let sql =
             "UPDATE jobs SET status = 'validating', attempt = attempt + 1, strikes = $1, saved_step = $2,
                    fence = fence + 1, worker = $3, lease_until = $4, wanted = '', fault = '', error = '',
-                   started_at = CASE WHEN started_at = 0 THEN $5 ELSE started_at END
-                   WHERE id = $6 AND status = 'queued' AND fence = $7";
+                   started_at = CASE WHEN started_at = 0 THEN $5 ELSE started_at END,
+                   progress = CASE WHEN $6 = '' THEN progress ELSE $6 END
+                   WHERE id = $7 AND status = 'queued' AND fence = $8";
         let query = sqlx::query(sql).bind(i64::from(strikes) + 1).bind(step.max(held.saved_step) as i64);
-        let query = query.bind(worker).bind(now + self.config.lease_ms()).bind(now);
+        let query = query.bind(worker).bind(now + self.config.lease_ms()).bind(now).bind(progress);
         if query.bind(id).bind(held.fence).execute(&mut *conn).await?.rows_affected() == 0 {
             return Ok(None);
         }
+        rows::count(conn, "resumes", u64::from(held.job.attempt > 0)).await?;
+        rows::count(conn, "lost_steps", lost_steps).await?;
         rows::say_status(conn, id, Status::Validating, now, keep).await?;
         let files = rows::files(conn, id).await?;
         Ok(Some(Taken { id: id.clone(), config, files, fence: held.fence + 1 }))

@@ -199,6 +199,23 @@ pub(super) async fn add_event(
     Ok(())
 }
 
+/// Adds to a number that is kept over all jobs, those that were forgotten among them.
+pub(super) async fn count(conn: &mut Conn, name: &str, more: u64) -> Result<()> {
+    if more > 0 {
+        let sql = "INSERT INTO counters (name, value) VALUES ($1, $2)
+                   ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value";
+        sqlx::query(sql).bind(name).bind(more as i64).execute(conn).await?;
+    }
+    Ok(())
+}
+
+/// A number that is kept over all jobs.
+pub(super) async fn counted(conn: &mut Conn, name: &str) -> Result<u64> {
+    let sql = "SELECT value FROM counters WHERE name = $1";
+    let value: Option<i64> = sqlx::query_scalar(sql).bind(name).fetch_optional(conn).await?;
+    Ok(value.unwrap_or(0) as u64)
+}
+
 /// At most `limit` events of a job behind the one with the id `after`.
 pub(super) async fn events(conn: &mut Conn, job: &str, after: i64, limit: i64) -> Result<Vec<Event>> {
     let sql = "SELECT id, kind, data FROM events WHERE job = $1 AND id > $2 ORDER BY id LIMIT $3";

@@ -45,9 +45,11 @@ struct Metrics {
     panics: Family<Place, Counter>,
     jobs: Family<Status, Gauge>,
     resumes: Counter,
+    lost: Counter,
     loss: Family<Job, Gauge<f64, AtomicU64>>,
     step: Family<Job, Gauge<f64, AtomicU64>>,
     unsaved: Family<Job, Gauge>,
+    checkpoint: Family<Job, Gauge<f64, AtomicU64>>,
     restarts: Family<Reason, Counter>,
 }
 
@@ -134,9 +136,11 @@ impl Metrics {
             panics: Family::default(),
             jobs: Family::default(),
             resumes: Counter::default(),
+            lost: Counter::default(),
             loss: Family::default(),
             step: Family::default(),
             unsaved: Family::default(),
+            checkpoint: Family::default(),
             restarts: Family::default(),
         };
         let mut r = std::mem::take(&mut all.registry);
@@ -186,6 +190,11 @@ impl Metrics {
             "Times that a job went on after a rest or a crash",
             all.resumes.clone(),
         );
+        r.register(
+            "dae_train_lost_steps",
+            "Steps that jobs that went on had to do again: those that were told of and are in no checkpoint",
+            all.lost.clone(),
+        );
         r.register("dae_train_loss", "Loss of jobs at work, over their last steps", all.loss.clone());
         r.register_with_unit(
             "dae_train_step_duration",
@@ -197,6 +206,12 @@ impl Metrics {
             "dae_train_unsaved_steps",
             "Steps of jobs at work since their checkpoint: what a crash would cost now",
             all.unsaved.clone(),
+        );
+        r.register_with_unit(
+            "dae_train_checkpoint_duration",
+            "Time that jobs at work took to write their last checkpoint",
+            Unit::Seconds,
+            all.checkpoint.clone(),
         );
         r.register(
             "dae_worker_restarts",
@@ -335,22 +350,38 @@ pub struct Training {
     pub step_seconds: f64,
     /// Steps since its checkpoint.
     pub unsaved_steps: i64,
+    /// Seconds that it took to write that; none where this attempt has written none yet.
+    pub checkpoint_seconds: Option<f64>,
 }
 
-/// How many training jobs have each status now, how many times jobs went on, and those at work.
-pub fn set_jobs(counts: &[(&'static str, i64)], resumes: u64, running: &[Training]) {
+/// What rests and crashes of training jobs came to, over all jobs there ever were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// Times that a job went on.
+    pub resumes: u64,
+    /// Steps that had to be done again.
+    pub lost_steps: u64,
+}
+
+/// How many training jobs have each status now, how often jobs went on, and those at work.
+pub fn set_jobs(counts: &[(&'static str, i64)], again: &Again, running: &[Training]) {
     for (status, count) in counts {
         METRICS.jobs.get_or_create(&Status { status: (*status).to_owned() }).set(*count);
     }
-    METRICS.resumes.inner().store(resumes, Ordering::Relaxed);
+    METRICS.resumes.inner().store(again.resumes, Ordering::Relaxed);
+    METRICS.lost.inner().store(again.lost_steps, Ordering::Relaxed);
     METRICS.loss.clear();
     METRICS.step.clear();
     METRICS.unsaved.clear();
-    for Training { job, loss, step_seconds, unsaved_steps } in running {
+    METRICS.checkpoint.clear();
+    for Training { job, loss, step_seconds, unsaved_steps, checkpoint_seconds } in running {
         let labels = Job { job: job.clone() };
         METRICS.loss.get_or_create(&labels).set(*loss);
         METRICS.step.get_or_create(&labels).set(*step_seconds);
         METRICS.unsaved.get_or_create(&labels).set(*unsaved_steps);
+        if let Some(seconds) = checkpoint_seconds {
+            METRICS.checkpoint.get_or_create(&labels).set(*seconds);
+        }
     }
 }
 
@@ -371,8 +402,16 @@ mod tests {
         infer.batch(5);
         answered("BREW", "/denoise", 405, Duration::from_millis(2));
         set_models(&[("some-model@3".to_owned(), 1234)]);
-        let running = Training { job: "job-1".into(), loss: 0.5, step_seconds: 0.25, unsaved_steps: 7 };
-        set_jobs(&[("running", 1), ("failed", 2)], 3, &[running]);
+        let running = Training {
+            job: "job-1".into(),
+            loss: 0.5,
+            step_seconds: 0.25,
+            unsaved_steps: 7,
+            checkpoint_seconds: Some(0.125),
+        };
+        let young = Training { job: "job-2".into(), checkpoint_seconds: None, ..running.clone() };
+        let again = Again { resumes: 3, lost_steps: 40 };
+        set_jobs(&[("running", 2), ("failed", 2)], &again, &[running, young]);
         worker_restarted("signal");
         let text = text();
         for line in [
@@ -385,15 +424,18 @@ mod tests {
             r#"dae_model_memory_bytes{model="some-model@3"} 1234"#,
             r#"dae_train_jobs{status="failed"} 2"#,
             "dae_train_resumes_total 3",
+            "dae_train_lost_steps_total 40",
             r#"dae_train_loss{job="job-1"} 0.5"#,
             r#"dae_train_step_duration_seconds{job="job-1"} 0.25"#,
             r#"dae_train_unsaved_steps{job="job-1"} 7"#,
+            r#"dae_train_checkpoint_duration_seconds{job="job-1"} 0.125"#,
             r#"dae_worker_restarts_total{reason="signal"} 1"#,
             "# TYPE process_resident_memory_bytes gauge",
             "build_info{",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
+        assert!(!text.contains(r#"dae_train_checkpoint_duration_seconds{job="job-2"}"#), "{text}");
         assert!(text.ends_with("# EOF\n"));
     }
 }

@@ -80,6 +80,8 @@ pub struct Progress {
     pub crops_per_second: f32,
     /// Seconds left at this speed.
     pub eta_seconds: f32,
+    /// Seconds that it took to write the last checkpoint; none where this run has written none yet.
+    pub checkpoint_seconds: Option<f32>,
     /// A held-out sample as of the last validation.
     #[serde(skip)]
     pub preview: Option<Arc<Preview>>,
@@ -119,6 +121,7 @@ struct Going<'a> {
     clock: Clock,
     psnr_db: Option<f32>,
     preview: Option<Arc<Preview>>,
+    checkpoint_seconds: Option<f32>,
 }
 
 impl Run<'_> {
@@ -179,7 +182,8 @@ impl<'a> Going<'a> {
             }
         };
         let clock = Clock::start();
-        let mut going = Self { run, setup, optimizer, state, clock, psnr_db: None, preview: None };
+        let (psnr_db, preview, checkpoint_seconds) = (None, None, None);
+        let mut going = Self { run, setup, optimizer, state, clock, psnr_db, preview, checkpoint_seconds };
         // A base is what the result must beat, and what is left if it never does.
         if is_new && !setup.initial.is_empty() {
             going.look()?;
@@ -269,7 +273,11 @@ impl<'a> Going<'a> {
         if !stops && !self.clock.checkpoint_is_due(checkpoint.every) {
             return Ok(());
         }
+        let begun = Instant::now();
         let saved = checkpoint.save(self.run.config, &self.setup.fingerprint, &self.state, &self.optimizer);
+        if saved.is_ok() {
+            self.checkpoint_seconds = Some(begun.elapsed().as_secs_f32());
+        }
         match saved {
             // The one before is still there, and the disk may have room again at the next.
             Err(error) if !stops => {
@@ -291,6 +299,7 @@ impl<'a> Going<'a> {
             steps_per_second: speed,
             crops_per_second: speed * self.setup.loader.batch_size() as f32,
             eta_seconds: total.saturating_sub(step) as f32 / speed,
+            checkpoint_seconds: self.checkpoint_seconds,
             preview: self.preview.clone(),
         }
     }

@@ -68,5 +68,26 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_differs() {
         );
     }
     assert_eq!(service.litter(), Vec::<String>::new());
+    assert_eq!(service.counter("dae_train_resumes_total"), attempts - ids.len() as u64);
     assert!(most <= Duration::from_secs_f64(CHECKPOINT) + SLACK, "{most:?} of work were lost");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_job_without_a_checkpoint_had_told_of_counts_as_lost() {
+    let service = Program::with(&[("JOBS__CHECKPOINT_SECONDS", "1000")]);
+    let id = service.submit("lost", 0);
+    let told = || service.get(&format!("/train/{id}")).and_then(|job| job["progress"]["step"].as_u64());
+    let begun = Instant::now();
+    let step = loop {
+        if let Some(step) = told() {
+            break step;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "no step was told of");
+        sleep(Duration::from_millis(10));
+    };
+    assert!(service.signal_worker("-KILL"));
+    service.wait_for(&[id]);
+    assert!(service.counter("dae_train_lost_steps_total") >= step.max(1), "{step} steps were told of");
+    assert_eq!(service.counter("dae_train_resumes_total"), 1);
 }

@@ -116,6 +116,48 @@ fn a_job_that_moves_on_is_not_poison_however_often_its_worker_is_killed() {
 }
 
 #[test]
+fn steps_that_must_be_done_again_are_counted_once() {
+    on_sites(Config { attempts: 9, ..hasty() }, |site| {
+        let id = site.submit(100);
+        let taken = site.take("a").unwrap();
+        let told = |step| Progress {
+            step,
+            total_steps: Some(100),
+            loss: 0.5,
+            psnr_db: None,
+            steps_per_second: 10.0,
+            eta_seconds: Some(1.0),
+            checkpoint_seconds: Some(0.1),
+        };
+        let beat = |taken: &Taken, step| {
+            let news = News { progress: Some(told(step)), saved_step: 60, events: vec![] };
+            site.queue().beat(taken, &news).unwrap();
+        };
+        let again = || {
+            site.queue().release("a", "killed").unwrap();
+            let taken = site.queue().take("a", &|_| 60).unwrap().unwrap();
+            (taken, site.jobs.get(&id).unwrap().progress.unwrap())
+        };
+        let counted = |name: &str| site.db.read(async |conn| rows::counted(conn, name).await).unwrap();
+        beat(&taken, 90);
+        // The second attempt ends before it has told of a step.
+        for _ in 0..2 {
+            let back = Progress { eta_seconds: Some(4.0), checkpoint_seconds: None, ..told(60) };
+            assert_eq!(again().1, back);
+        }
+        assert_eq!((counted("resumes"), counted("lost_steps")), (2, 30));
+        let (taken, _) = again();
+        beat(&taken, 65);
+        let (taken, _) = again();
+        assert_eq!((counted("resumes"), counted("lost_steps")), (4, 35));
+        // A checkpoint that is further than what was told of costs nothing.
+        beat(&taken, 55);
+        again();
+        assert_eq!(counted("lost_steps"), 35);
+    });
+}
+
+#[test]
 fn what_was_asked_of_a_worker_that_is_gone_happens_all_the_same() {
     on_sites(hasty(), |site| {
         let ids = [(); 3].map(|()| site.submit(1));

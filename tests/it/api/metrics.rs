@@ -1,5 +1,7 @@
 //! What the service counts of itself.
 
+use limpid::job;
+
 use super::train::{config, finish, submit};
 use crate::support::*;
 
@@ -45,17 +47,24 @@ fn what_a_caller_writes_becomes_no_label() {
 
 #[test]
 fn a_job_at_work_is_told_of_until_it_is_over() {
-    let service = Service::that_trains();
+    let jobs = job::Config { nice: 0, checkpoint_seconds: 0.2, ..job::Config::default() };
+    let service = Service::with(Setup { jobs, ..Setup::default() });
     let job = ok_json(submit(&service, &config("long", 1_000_000)));
     let id = job["id"].as_str().unwrap();
     let text = || String::from_utf8(ok(service.get("/metrics"))).unwrap();
-    let names = ["dae_train_loss", "dae_train_step_duration_seconds", "dae_train_unsaved_steps"];
+    let names = [
+        "dae_train_loss",
+        "dae_train_step_duration_seconds",
+        "dae_train_unsaved_steps",
+        "dae_train_checkpoint_duration_seconds",
+    ];
     let begun = std::time::Instant::now();
     while !names.iter().all(|name| text().contains(&format!("{name}{{job=\"{id}\"}}"))) {
         assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{}", text());
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     assert!(text().contains("dae_train_resumes_total 0"), "{}", text());
+    assert!(text().contains("dae_train_lost_steps_total 0"), "{}", text());
     ok(service.request("POST", &format!("/train/{id}/cancel")).send().unwrap());
     finish(&service, id);
     assert!(!text().contains(id), "{}", text());

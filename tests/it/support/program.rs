@@ -61,6 +61,13 @@ impl Program {
         response.status().is_success().then(|| response.json().ok())?
     }
 
+    /// A number without labels that the service tells of itself.
+    pub fn counter(&self, name: &str) -> u64 {
+        let text = self.client.get(self.url("/metrics")).send().unwrap().text().unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} is not in\n{text}"))
+    }
+
     /// Sends a job until it is accepted, always under the same key; its id.
     pub fn submit(&self, name: &str, seed: u64) -> String {
         let config = json!({"name": name, "family": "dense", "steps": STEPS, "seed": seed, "batch": 16});

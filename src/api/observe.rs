@@ -46,9 +46,11 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
         key = Empty,
         status = Empty,
         duration_ms = Empty,
+        otel.kind = Empty,
+        otel.name = Empty,
     );
     #[cfg(feature = "otel")]
-    super::trace::adopt(&span, request.headers());
+    super::trace::begin(&span, request.headers(), &method, &route);
     request.extensions_mut().insert(id.clone());
     let started = Instant::now();
     let _active = telemetry::Active::begin();
@@ -62,6 +64,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     }
     span.record("status", status.as_u16());
     span.record("duration_ms", duration_ms);
+    #[cfg(feature = "otel")]
+    super::trace::end(&span, status);
     let _entered = span.enter();
     if response.status().is_server_error() {
         tracing::warn!("answered");

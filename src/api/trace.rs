@@ -1,7 +1,9 @@
 //! Trace context: the span of a request becomes a part of its caller's trace (W3C `traceparent`), with the feature `otel`.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use opentelemetry::propagation::Extractor;
+use opentelemetry::trace::Status;
+use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 struct Headers<'a>(&'a HeaderMap);
@@ -16,9 +18,23 @@ impl Extractor for Headers<'_> {
     }
 }
 
-/// Makes `span` a child of the span that the headers name, if they name one.
-pub(super) fn adopt(span: &tracing::Span, headers: &HeaderMap) {
+/// Makes the span of a request a child of the span that its headers name, if they name one, and gives it the name, the kind
+/// and the attributes that OpenTelemetry's conventions for HTTP servers want.
+pub(super) fn begin(span: &Span, headers: &HeaderMap, method: &str, route: &str) {
     let parent =
         opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
-    let _ = span.set_parent(parent);
+    // Where no collector was named, there is nobody to tell more.
+    if span.set_parent(parent).is_ok() {
+        span.record("otel.kind", "server").record("otel.name", format!("{method} {route}"));
+        span.set_attribute("http.request.method", method.to_owned());
+        span.set_attribute("http.route", route.to_owned());
+    }
+}
+
+/// Tells how the request was answered.
+pub(super) fn end(span: &Span, status: StatusCode) {
+    span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.set_status(Status::error(""));
+    }
 }

@@ -14,7 +14,7 @@ use super::Error;
 
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
-/// The layer that sends spans by OTLP over HTTP; none where no collector is named.
+/// The layer that sends spans by OTLP over HTTP, as protobuf, without TLS; none where no collector is named.
 ///
 /// # Errors
 /// The settings of the environment (`OTEL_EXPORTER_OTLP_*`) cannot be used.
@@ -27,7 +27,12 @@ where
     }
     let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().build();
     let exporter = exporter.map_err(|error| Error::Failed(format!("OpenTelemetry: {error}")))?;
-    let resource = Resource::builder().with_service_name(env!("CARGO_PKG_NAME")).build();
+    let resource = Resource::builder();
+    // What is set here would win over the environment.
+    let resource = match std::env::var_os("OTEL_SERVICE_NAME") {
+        Some(_) => resource.build(),
+        None => resource.with_service_name(env!("CARGO_PKG_NAME")).build(),
+    };
     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
     let tracer = provider.tracer(env!("CARGO_PKG_NAME"));
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());

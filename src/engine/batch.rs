@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::admission::Entry;
 use super::ticket::{Room, panicked};
@@ -30,6 +31,8 @@ pub(super) struct Item {
     pub(super) arrived: Instant,
     pub(super) room: Room,
     pub(super) entry: Arc<Entry>,
+    /// That of its request; while it is computed, one inside that.
+    pub(super) span: Span,
 }
 
 /// What samples of one batch have in common: the loaded model (its place in memory), the shape and the options.
@@ -81,14 +84,17 @@ impl Batches {
         let Inner { config, pool, .. } = engine;
         let Some((session, options, items)) = self.take(key, pool.workers(), config) else { return };
         let threads = engine.free_cores();
-        let (wanted, left): (Vec<_>, Vec<_>) =
+        let (mut wanted, left): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|item| !item.reply.is_closed() && !item.entry.is_late());
         drop(left);
         if wanted.is_empty() {
             return;
         }
-        telemetry::Infer::new(session.id().name.as_str(), session.id().version, "denoise")
-            .batch(wanted.len());
+        let (op, batch) = ("denoise", wanted.len());
+        telemetry::Infer::new(session.id().name.as_str(), session.id().version, op).batch(batch);
+        for item in &mut wanted {
+            item.span = tracing::info_span!(parent: &item.span, "compute", op, batch);
+        }
         let begun = Instant::now();
         let denoise = |items: &[Item]| {
             engine.tiles.fetch_add(1, Ordering::Relaxed);
@@ -151,11 +157,11 @@ impl Batches {
 
 impl Item {
     fn answer(self, result: Result<Denoised, Error>, begun: Instant) {
-        let Self { reply, arrived, room, entry, .. } = self;
+        let Self { reply, arrived, room, entry, span, .. } = self;
         let ran = begun.elapsed();
         entry.record(ran);
         // Before the answer: who has it may count on the room.
-        drop((room, entry));
+        drop((room, entry, span));
         let _ = reply.send(result.map(|value| Done::new(value, arrived, begun, ran)));
     }
 }

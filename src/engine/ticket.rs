@@ -119,7 +119,8 @@ impl Ticket {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Done<T>, Error> {
         let is_wide = bytes >= self.engine.config().wide_numbers * size_of::<f32>();
-        self.work(Size { bytes, is_wide }, move |_| super::cores::alone(work)).await
+        // Reading and writing files, loading a model, scores.
+        self.work("other", Size { bytes, is_wide }, move |_| super::cores::alone(work)).await
     }
 
     /// Work of a model, counted.
@@ -130,14 +131,15 @@ impl Ticket {
         size: Size,
         work: impl FnOnce(&Session, &dyn Pace) -> infer::Result<T> + Send + 'static,
     ) -> Result<Done<T>, Error> {
-        let op = Op::new(session, op, self);
+        let counted = Op::new(session, op, self);
         let session = Arc::clone(session);
-        let done = self.work(size, move |pace| work(&session, pace)).await;
-        op.end(done.and_then(flatten))
+        let done = self.work(op, size, move |pace| work(&session, pace)).await;
+        counted.end(done.and_then(flatten))
     }
 
     async fn work<T: Send + 'static>(
         &self,
+        op: &'static str,
         size: Size,
         work: impl FnOnce(&dyn Pace) -> T + Send + 'static,
     ) -> Result<Done<T>, Error> {
@@ -150,12 +152,13 @@ impl Ticket {
             if reply.is_closed() || ticket.entry.is_late() {
                 return;
             }
-            let _inside = span.enter();
+            let compute = tracing::info_span!(parent: &span, "compute", op);
             let begun = Instant::now();
             let is_wanted = || !reply.is_closed() && !ticket.entry.is_late();
             let share = ticket.engine.share(&is_wanted);
-            let value = catch_unwind(AssertUnwindSafe(|| work(&share)));
+            let value = compute.in_scope(|| catch_unwind(AssertUnwindSafe(|| work(&share))));
             let ran = begun.elapsed();
+            drop((compute, span));
             ticket.entry.record(ran);
             if size.bytes >= pages::LARGE {
                 pages::freed();
@@ -183,10 +186,11 @@ impl Ticket {
         let room = self.room(Size { bytes, is_wide: false }).await?;
         let mut queued = Queued { ticket: self, place: None, key: None };
         let (reply, result) = oneshot::channel();
-        let item = Item { sample, reply, arrived, room, entry: Arc::clone(&self.entry) };
+        let span = tracing::Span::current();
+        let item = Item { sample, reply, arrived, room, entry: Arc::clone(&self.entry), span: span.clone() };
         let key = self.engine.0.batches.push(session, options, item);
         queued.key = Some(key);
-        let (engine, span) = (self.engine.clone(), tracing::Span::current());
+        let engine = self.engine.clone();
         queued.submit(move || {
             let _inside = span.enter();
             engine.0.batches.run(&key, &engine.0);

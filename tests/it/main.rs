@@ -3,7 +3,7 @@
 //! `api` mirrors `src/api`; `cli` runs the commands as processes of their own; `contract` holds
 //! `openapi.yaml` and the Postman collection to the routes; `process` starts and stops the service as a
 //! process; `kills` and `swaps` end its processes and change its models at every moment; `workers`
-//! has it train elsewhere; `architecture` holds the source to its floors.
+//! has it train elsewhere; `traces` is sent its spans, with the feature `otel`; `architecture` holds the source to its floors.
 
 mod api;
 mod architecture;
@@ -13,4 +13,6 @@ mod kills;
 mod process;
 mod support;
 mod swaps;
+#[cfg(feature = "otel")]
+mod traces;
 mod workers;

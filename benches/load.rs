@@ -13,8 +13,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// One answer: its status (0 where the connection broke) and the milliseconds it took.
-type Answer = (u16, f64);
+/// One answer.
+struct Answer {
+    /// 0 where the connection broke.
+    status: u16,
+    /// Milliseconds it took.
+    took: f64,
+    /// Milliseconds of it that the server computed for, as its `Server-Timing` tells under `infer`.
+    infer: Option<f64>,
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -68,20 +75,20 @@ fn client(
             return answers;
         }
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let status = ask(&mut connection, address, request).unwrap_or_else(|_| {
+        let (status, infer) = ask(&mut connection, address, request).unwrap_or_else(|_| {
             connection = None;
-            0
+            (0, None)
         });
-        answers.push((status, due.elapsed().as_secs_f64() * 1e3));
+        answers.push(Answer { status, took: due.elapsed().as_secs_f64() * 1e3, infer });
     }
 }
 
-/// Sends the request and reads the answer to its end.
+/// Sends the request and reads the answer to its end: its status, and how long was computed for it.
 fn ask(
     connection: &mut Option<BufReader<TcpStream>>,
     address: SocketAddr,
     request: &[u8],
-) -> io::Result<u16> {
+) -> io::Result<(u16, Option<f64>)> {
     if connection.is_none() {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
@@ -90,7 +97,7 @@ fn ask(
     }
     let stream = connection.as_mut().expect("made above");
     stream.get_mut().write_all(request)?;
-    let (mut line, mut status, mut length, mut closes) = (String::new(), 0, 0, false);
+    let (mut line, mut status, mut length, mut closes, mut infer) = (String::new(), 0, 0, false, None);
     loop {
         line.clear();
         if stream.read_line(&mut line)? == 0 {
@@ -104,6 +111,9 @@ fn ask(
             status = rest.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0);
         } else if let Some(rest) = text.strip_prefix("content-length:") {
             length = rest.trim().parse().unwrap_or(0);
+        } else if let Some(rest) = text.strip_prefix("server-timing:") {
+            let stage = rest.split(',').find_map(|stage| stage.trim().strip_prefix("infer;dur="));
+            infer = stage.and_then(|milliseconds| milliseconds.parse().ok());
         } else if text == "connection: close" {
             closes = true;
         }
@@ -112,30 +122,32 @@ fn ask(
     if closes {
         *connection = None;
     }
-    Ok(status)
+    Ok((status, infer))
 }
 
-/// Counts by status, and times of successes and of refusals.
+/// Counts by status, times of successes and of refusals, and what of a success was not computing.
 fn report(answers: &[Answer], seconds: f64) -> String {
     let mut counts = BTreeMap::new();
-    answers.iter().for_each(|(status, _)| *counts.entry(*status).or_insert(0usize) += 1);
-    let times = |wanted: u16| {
-        let mut times: Vec<f64> = answers.iter().filter(|(s, _)| *s == wanted).map(|(_, t)| *t).collect();
+    answers.iter().for_each(|answer| *counts.entry(answer.status).or_insert(0usize) += 1);
+    let times = |wanted: u16, time: fn(&Answer) -> Option<f64>| {
+        let mut times: Vec<f64> = answers.iter().filter(|a| a.status == wanted).filter_map(time).collect();
         times.sort_by(f64::total_cmp);
         times
     };
     let at =
         |times: &[f64], part: f64| times.get((times.len() as f64 * part) as usize).copied().unwrap_or(0.0);
-    let (good, refused) = (times(200), times(429));
+    let (good, refused) = (times(200, |a| Some(a.took)), times(429, |a| Some(a.took)));
+    let overhead = times(200, |a| Some(a.took - a.infer?));
     let counts: Vec<String> = counts.iter().map(|(status, count)| format!("\"{status}\": {count}")).collect();
     format!(
         "{{\"seconds\": {seconds:.3}, \"sent\": {}, \"statuses\": {{{}}}, \"rps\": {:.1}, \"p50_ms\": {:.3}, \
-         \"p99_ms\": {:.3}, \"refused_p50_ms\": {:.3}, \"refused_p99_ms\": {:.3}}}",
+         \"p99_ms\": {:.3}, \"overhead_p50_ms\": {:.3}, \"refused_p50_ms\": {:.3}, \"refused_p99_ms\": {:.3}}}",
         answers.len(),
         counts.join(", "),
         good.len() as f64 / seconds,
         at(&good, 0.5),
         at(&good, 0.99),
+        at(&overhead, 0.5),
         at(&refused, 0.5),
         at(&refused, 0.99),
     )

@@ -84,10 +84,7 @@ def network():
     """The network of the bundled model, from its weights, with what lies around it: statistics and borders."""
     from safetensors.torch import load_file
 
-    latent = tuple(CHANNELS * z for z in (1, 2, 8))
-    net = Pyramid(latent=latent)
-    if CHANNELS == 3:
-        net.head, net.tail, net.refined = nn.Conv2d(12, 48, 3, padding=1), nn.Conv2d(48, 12, 3, padding=1), nn.Conv2d(48, 12, 3, padding=1)
+    net = Pyramid.of(json.loads((newest(MODEL) / "config.json").read_text()))
     names = {
         "head": "encoder.head", "encoder": "encoder.blocks", "downs": "encoder.down", "codes": "encoder.latent",
         "uncodes": "decoder.latent", "decoder": "decoder.blocks", "ups": "decoder.up", "tail": "decoder.tail",

@@ -84,23 +84,30 @@ def stack(count, width):
 
 
 class Pyramid(nn.Module):
-    """The bundled family in its default sizes (src/nn/model/pyramid.rs), both results."""
+    """The bundled family, by default in its default sizes (src/nn/model/pyramid.rs), both results."""
 
-    def __init__(self, widths=(48, 64, 96), encoder=(1, 1, 2), decoder=(1, 1, 2), refiner=1, latent=(1, 2, 8)):
+    def __init__(self, widths=(48, 64, 96), encoder=(1, 1, 2), decoder=(1, 1, 2), refiner=1, latent=(1, 2, 8), channels=1):
         super().__init__()
         w1, w2, w3 = widths
-        self.head = nn.Conv2d(4, w1, 3, padding=1)
+        self.head = nn.Conv2d(4 * channels, w1, 3, padding=1)
         self.encoder = nn.ModuleList(stack(n, w) for n, w in zip(encoder, widths))
         self.downs = nn.ModuleList([nn.Conv2d(4 * w1, w2, 1), nn.Conv2d(4 * w2, w3, 1)])
         self.codes = nn.ModuleList(nn.Conv2d(w, z, 1) for w, z in zip(widths, latent))
         self.uncodes = nn.ModuleList(nn.Conv2d(z, w, 1) for w, z in zip(widths, latent))
         self.decoder = nn.ModuleList(stack(n, w) for n, w in zip(decoder, widths))
         self.ups = nn.ModuleList([nn.Conv2d(w2, 4 * w1, 1), nn.Conv2d(w3, 4 * w2, 1)])
-        self.tail = nn.Conv2d(w1, 4, 3, padding=1)
+        self.tail = nn.Conv2d(w1, 4 * channels, 3, padding=1)
         self.features = nn.Conv2d(w1, w1, 1)
         self.detail = nn.Conv2d(w1, w1, 1)
         self.refiner = stack(refiner, w1)
-        self.refined = nn.Conv2d(w1, 4, 3, padding=1)
+        self.refined = nn.Conv2d(w1, 4 * channels, 3, padding=1)
+
+    @classmethod
+    def of(cls, config):
+        """In the sizes that a model's config.json states."""
+        sizes = config["model"]["family"]["pyramid"]
+        keys = "widths", "encoder_blocks", "decoder_blocks", "refiner_blocks", "latent", "channels"
+        return cls(*(sizes[key] for key in keys))
 
     def forward(self, x):
         e1 = self.encoder[0](F.relu(self.head(F.pixel_unshuffle(x, 2))))

@@ -6,7 +6,8 @@
 
 PNG in, PNG out, on loopback (LitServe: JSON with the PNG in base64): 28x28 through `digits`, 256x256 gray through `photo-gray`, by 1, 8 and 64 connections that ask again as
 soon as they have their answer. The load generator is a program of its own (benches/load.rs) on the same cores, the same for all. A 28x28
-digit is black but for its stroke, 256x256 is a slope with noise. The last line is JSON.
+digit is black but for its stroke, 256x256 is a slope with noise. `beside` is the median of what is not computing: HTTP, files and queue, of
+Limpid alone, which tells its computing in Server-Timing. The last line is JSON.
 """
 
 import argparse
@@ -82,7 +83,7 @@ def export(folder, size):
     class Full(nn.Module):
         def __init__(self):
             super().__init__()
-            self.net = Pyramid()
+            self.net = Pyramid.of(config)
 
         def forward(self, x):
             return self.net(x)[1]
@@ -147,7 +148,7 @@ class Peer:
 def main():
     load, result = Load(), {}
     print(machine())
-    print(f"{'':22}{'connections':>12}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'MiB':>7}")
+    print(f"{'':22}{'connections':>12}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'beside':>9}{'MiB':>7}")
     with tempfile.TemporaryDirectory() as folder:
         for size in ARGS.sizes:
             net, stats, body = *export(folder, size), png(size)
@@ -161,9 +162,9 @@ def main():
                     for connections in ARGS.connections:
                         seen = load(service.address, path, media_type, sent, "closed", connections, ARGS.seconds)
                         bad = {status: n for status, n in seen["statuses"].items() if status != "200"}
-                        row = {key: seen[key] for key in ("rps", "p50_ms", "p99_ms")} | {"mib": service.memory(), "bad": bad}
+                        row = {key: seen[key] for key in ("rps", "p50_ms", "p99_ms", "overhead_p50_ms")} | {"mib": service.memory(), "bad": bad}
                         result[f"{size} {kind} {connections}"] = row
-                        print(f"{size:>4}x{size:<4} {kind:<12}{connections:>12}{row['rps']:>12.1f}{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}"
+                        print(f"{size:>4}x{size:<4} {kind:<12}{connections:>12}{row['rps']:>12.1f}{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}{row['overhead_p50_ms']:>9.2f}"
                               f"{row['mib']:>7.0f}  {bad or ''}", flush=True)
     ratios = {key: result[f"{key.split()[0]} limpid {key.split()[2]}"]["rps"] / row["rps"]
               for key, row in result.items() if " limpid " not in key and f"{key.split()[0]} limpid {key.split()[2]}" in result}

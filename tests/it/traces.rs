@@ -1,5 +1,5 @@
 //! Traces: what a collector is sent of a request. Not among the tests that every change must pass, as the feature compiles
-//! everything once more: `cargo test --release --features otel --test it traces`.
+//! everything once more: `cargo test --features otel --test it traces`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -181,18 +181,18 @@ impl Dataset {
 
     /// Divides the items into those to train on and those to judge by, `fraction` of them held out.
     ///
-    /// Which side an item falls on depends on its own clean numbers and `seed` alone: adding files moves
-    /// no other file, and doubles (noisy versions of one clean sample, too) fall on the same side. Each
+    /// Which side an item falls on depends on its own clean numbers alone, so that a base is never judged by what it was
+    /// trained on: adding files moves no other file, no seed of a run moves any, and doubles (noisy versions of one clean sample, too) fall on the same side. Each
     /// side has at least one item when there are two different ones; a single item stands on both, and
     /// the note says so.
-    pub fn split(&self, fraction: f32, seed: u64) -> Split<'_> {
-        split::by_content(&self.items, fraction, seed)
+    pub fn split(&self, fraction: f32) -> Split<'_> {
+        split::by_content(&self.items, fraction)
     }
 
     /// [`Dataset::split`] for repeats: all samples of one scene ([`Item::scene`]) fall on the same side,
-    /// which depends on the scene's name and `seed` alone.
-    pub fn split_by_scene(&self, fraction: f32, seed: u64) -> Split<'_> {
-        split::by_scene(&self.items, fraction, seed)
+    /// which depends on the scene's name alone.
+    pub fn split_by_scene(&self, fraction: f32) -> Split<'_> {
+        split::by_scene(&self.items, fraction)
     }
 }
 

@@ -18,8 +18,6 @@ use crate::sample::{Kind, Sample, Shape};
 
 /// Share of the samples that is held out.
 const HELD_OUT: f32 = 0.05;
-/// What decides which: not the run's seed, or a run with another one would judge its base by what that was trained on.
-pub(super) const SPLIT_SEED: u64 = 0;
 
 /// Steps to adapt a base to one noisy sample, where nothing is said: many would learn its noise by heart.
 const STEPS_FOR_ONE: u64 = 300;
@@ -91,8 +89,8 @@ impl<'a> Setup<'a> {
                 );
                 Split { train: vec![first], held_out: vec![last], note: Some(note) }
             }
-            (None, Scheme::Repeats) => dataset.split_by_scene(HELD_OUT, SPLIT_SEED),
-            (None, _) => dataset.split(HELD_OUT, SPLIT_SEED),
+            (None, Scheme::Repeats) => dataset.split_by_scene(HELD_OUT),
+            (None, _) => dataset.split(HELD_OUT),
         };
         let mut notes = dataset.notes();
         notes.extend(split.note.clone());

@@ -294,8 +294,7 @@ fn a_run_that_only_gets_worse_stops_early_and_keeps_the_best_weights() {
         ..tiny(1000)
     };
     let mut data = waves(24);
-    let held_out: Vec<String> =
-        data.split(0.05, setup::SPLIT_SEED).held_out.iter().map(|item| item.name.clone()).collect();
+    let held_out: Vec<String> = data.split(0.05).held_out.iter().map(|item| item.name.clone()).collect();
     for (i, item) in data.items.iter_mut().enumerate() {
         let is_held_out = held_out.contains(&item.name);
         item.noisy = Some(if is_held_out { item.corrupted(&noise, 1, i as u64) } else { item.clean.clone() });

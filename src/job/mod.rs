@@ -200,7 +200,7 @@ impl Jobs {
     /// The database is out of reach.
     pub fn tell(&self) -> Result<(), Error> {
         let Ok(place) = self.0.place() else { return Ok(()) };
-        let (rows, running, again) = place.queue.db.read(async |conn| {
+        let (rows, running, interruptions) = place.queue.db.read(async |conn| {
             let rows = sqlx::query("SELECT status, COUNT(*) FROM jobs GROUP BY status")
                 .fetch_all(&mut *conn)
                 .await?;
@@ -211,8 +211,9 @@ impl Jobs {
             let running = running.fetch_all(&mut *conn).await?;
             let running = running.iter().filter_map(|row| rows::held(row).ok()).collect::<Vec<Held>>();
             let resumes = rows::counted(conn, "resumes").await?;
-            let again = telemetry::Again { resumes, lost_steps: rows::counted(conn, "lost_steps").await? };
-            Ok::<_, Error>((rows, running, again))
+            let interruptions =
+                telemetry::Interruptions { resumes, lost_steps: rows::counted(conn, "lost_steps").await? };
+            Ok::<_, Error>((rows, running, interruptions))
         })?;
         let of = |status: &str| rows.iter().find(|row| row.0 == status).map_or(0, |row| row.1);
         let counts = Status::ALL.map(|status| (status.as_str(), of(status.as_str())));
@@ -228,7 +229,7 @@ impl Jobs {
                 checkpoint_seconds: checkpoint_seconds.map(f64::from),
             })
         });
-        telemetry::set_jobs(&counts, &again, &running.collect::<Vec<_>>());
+        telemetry::set_jobs(&counts, &interruptions, &running.collect::<Vec<_>>());
         Ok(())
     }
 

@@ -356,7 +356,7 @@ pub struct Training {
 
 /// What rests and crashes of training jobs came to, over all jobs there ever were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Again {
+pub struct Interruptions {
     /// Times that a job went on.
     pub resumes: u64,
     /// Steps that had to be done again.
@@ -364,12 +364,12 @@ pub struct Again {
 }
 
 /// How many training jobs have each status now, how often jobs went on, and those at work.
-pub fn set_jobs(counts: &[(&'static str, i64)], again: &Again, running: &[Training]) {
+pub fn set_jobs(counts: &[(&'static str, i64)], interruptions: &Interruptions, running: &[Training]) {
     for (status, count) in counts {
         METRICS.jobs.get_or_create(&Status { status: (*status).to_owned() }).set(*count);
     }
-    METRICS.resumes.inner().store(again.resumes, Ordering::Relaxed);
-    METRICS.lost.inner().store(again.lost_steps, Ordering::Relaxed);
+    METRICS.resumes.inner().store(interruptions.resumes, Ordering::Relaxed);
+    METRICS.lost.inner().store(interruptions.lost_steps, Ordering::Relaxed);
     METRICS.loss.clear();
     METRICS.step.clear();
     METRICS.unsaved.clear();
@@ -410,8 +410,8 @@ mod tests {
             checkpoint_seconds: Some(0.125),
         };
         let young = Training { job: "job-2".into(), checkpoint_seconds: None, ..running.clone() };
-        let again = Again { resumes: 3, lost_steps: 40 };
-        set_jobs(&[("running", 2), ("failed", 2)], &again, &[running, young]);
+        let interruptions = Interruptions { resumes: 3, lost_steps: 40 };
+        set_jobs(&[("running", 2), ("failed", 2)], &interruptions, &[running, young]);
         worker_restarted("signal");
         let text = text();
         for line in [

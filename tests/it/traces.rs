@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use crate::support::png;
+use crate::support::process::{Process, limpid};
 
 /// A span as it was received.
 #[derive(Debug, Default)]
@@ -160,57 +161,32 @@ fn take(stream: TcpStream, sender: &Sender<Span>) {
 }
 
 /// A service that sends its spans to a collector.
-struct Service {
-    child: Child,
-    address: String,
-    _folder: tempfile::TempDir,
+fn serve(folder: &Path, collector: &str) -> Process {
+    let mut command = limpid(folder);
+    command.env("LIMPID_MODELS", concat!(env!("CARGO_MANIFEST_DIR"), "/models"));
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector).env("OTEL_BSP_SCHEDULE_DELAY", "100");
+    Process::serve(&mut command)
 }
 
-impl Service {
-    fn start(collector: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let models = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_limpid"));
-        command.args(["serve", "--bind", "127.0.0.1:0", "--log-format", "json", "--models", models]);
-        command.current_dir(folder.path()).stdin(Stdio::null()).stderr(Stdio::piped());
-        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector).env("OTEL_BSP_SCHEDULE_DELAY", "100");
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let address = lines.find_map(|line| {
-            let line: serde_json::Value = serde_json::from_str(&line).ok()?;
-            line["address"].as_str().map(str::to_owned)
-        });
-        // Read on, so that the service never waits for a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address: address.expect("the log names the address"), _folder: folder }
-    }
-
-    /// Denoises a square image as a part of the trace of a caller; the status.
-    fn denoise(&self, side: u32, trace: &str, parent: &str) -> u16 {
-        let url = format!("http://{}/denoise?model=photo-gray", self.address);
-        let request = reqwest::blocking::Client::new().post(url).header("content-type", "image/png");
-        let request = request.header("traceparent", format!("00-{trace}-{parent}-01"));
-        request.body(png(side, side)).send().unwrap().status().as_u16()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Denoises a square image as a part of the trace of a caller; the status.
+fn denoise(service: &Process, side: u32, trace: &str, parent: &str) -> u16 {
+    let url = service.url("/denoise?model=photo-gray");
+    let request = reqwest::blocking::Client::new().post(url).header("content-type", "image/png");
+    let request = request.header("traceparent", format!("00-{trace}-{parent}-01"));
+    request.body(png(side, side)).send().unwrap().status().as_u16()
 }
 
 /// Small images go through a batch, large ones through tiles.
 #[test]
 fn a_request_and_what_is_computed_for_it_are_spans_of_its_callers_trace() {
     let (url, received) = collector();
-    let service = Service::start(&url);
+    let folder = tempfile::tempdir().unwrap();
+    let service = serve(folder.path(), &url);
     for (side, trace, is_batch) in
         [(32, "0af7651916cd43dd8448eb211c80319c", true), (300, "1af7651916cd43dd8448eb211c80319d", false)]
     {
         let parent = "b7ad6b7169203331";
-        assert_eq!(service.denoise(side, trace, parent), 200);
+        assert_eq!(denoise(&service, side, trace, parent), 200);
         // The request ends last, and its spans are sent in that order.
         let mut spans: Vec<Span> = Vec::new();
         while spans.last().is_none_or(|span| span.parent != parent) {

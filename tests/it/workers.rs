@@ -4,7 +4,8 @@ use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::support::program::{Program, signal};
+use crate::support::process::signal;
+use crate::support::program::Program;
 
 /// A Postgres of this test's own; a reason where it is not installed.
 fn postgres() -> Result<String, String> {

@@ -1,6 +1,7 @@
 //! A service in this process, on a port of its own, with tiny models made on the fly.
 
 mod models;
+pub mod process;
 pub mod program;
 mod samples;
 

@@ -11,6 +11,8 @@ use reqwest::blocking::Client;
 use reqwest::blocking::multipart::{Form, Part};
 use serde_json::{Value, json};
 
+use super::process::{self, signal};
+
 /// Seconds between two checkpoints.
 pub const CHECKPOINT: f64 = 0.3;
 
@@ -180,13 +182,10 @@ fn serve(folder: &Path, port: u16, settings: &[(&'static str, String)]) -> Child
     command.args(["serve", "--bind", &format!("127.0.0.1:{port}"), "--models", "none"]).spawn().unwrap()
 }
 
-/// `limpid` in the folder, which gets its log, with no settings of this machine.
+/// `limpid` in the folder, which gets its log, with the settings of these tests.
 fn limpid(folder: &Path, settings: &[(&'static str, String)]) -> Command {
     let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_limpid"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LIMPID_")) {
-        command.env_remove(name);
-    }
+    let mut command = process::limpid(folder);
     let common = [
         ("JOBS__QUEUE", "1000".to_owned()),
         ("JOBS__CHECKPOINT_SECONDS", CHECKPOINT.to_string()),
@@ -197,13 +196,8 @@ fn limpid(folder: &Path, settings: &[(&'static str, String)]) -> Command {
     ];
     let all = common.iter().chain(settings);
     command.envs(all.map(|(name, value)| (format!("LIMPID_{name}"), value)));
-    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command.stdout(Stdio::null()).stderr(log);
     command
-}
-
-/// Sends a signal, named as `kill` does; whether there was one to get it.
-pub fn signal(pid: u32, name: &str) -> bool {
-    Command::new("kill").args([name, &pid.to_string()]).stderr(Stdio::null()).status().unwrap().success()
 }
 
 /// Sixty vectors of twelve numbers.

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::OnceCell;
 
 use super::Error;
+use crate::kernel::pages;
 use crate::name::Name;
 
 type Key = (Name, u32);
@@ -161,7 +162,13 @@ fn free<S>(left: &mpsc::Receiver<Arc<S>>) {
         };
         match next {
             Ok(session) => held.push(session),
-            Err(RecvTimeoutError::Timeout) => held.retain(|session| Arc::strong_count(session) > 1),
+            Err(RecvTimeoutError::Timeout) => {
+                let before = held.len();
+                held.retain(|session| Arc::strong_count(session) > 1);
+                if held.len() < before {
+                    pages::freed();
+                }
+            }
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }

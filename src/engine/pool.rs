@@ -147,7 +147,15 @@ impl Shared {
             if queue.is_closed {
                 return None;
             }
-            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            let (woken, wait) =
+                self.wake.wait_timeout(queue, pages::STAY).unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            if wait.timed_out() && queue.tasks.is_empty() {
+                // Another thread may have freed what this one asked for, such as a model that left.
+                drop(queue);
+                pages::settle();
+                queue = self.lock();
+            }
         }
     }
 }

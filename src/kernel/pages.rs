@@ -12,10 +12,10 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
 /// How long freed pages stay: tensors of the same sizes come again with every request, and page faults would cost
 /// more than the arithmetic on small images.
-const STAY: Duration = Duration::from_millis(500);
+pub const STAY: Duration = Duration::from_millis(500);
 
 /// Memory of so many bytes is worth giving back at once.
-pub const LARGE: usize = 16 << 20;
+pub const LARGE: usize = 64 << 20;
 
 /// How often large memory was freed.
 static FREED: AtomicU64 = AtomicU64::new(0);
@@ -28,10 +28,18 @@ pub fn keep() {
         unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, STAY.as_millis() as _) };
     }
     // Pages whose time is over go back only when someone allocates; a service at rest has no one who does.
-    let sweep = || loop {
-        thread::sleep(STAY);
-        // SAFETY: may be called at any time.
-        unsafe { libmimalloc_sys::mi_collect(false) };
+    let sweep = || {
+        let (mut seen, mut by_force) = (0, 0_u8);
+        loop {
+            thread::sleep(STAY);
+            // Twice: what the other threads give back after this one's turn goes with the next.
+            if std::mem::replace(&mut seen, FREED.load(Ordering::Relaxed)) != seen {
+                by_force = 2;
+            }
+            // SAFETY: may be called at any time.
+            unsafe { libmimalloc_sys::mi_collect(by_force > 0) };
+            by_force = by_force.saturating_sub(1);
+        }
     };
     // Without the thread they go back later.
     let _ = thread::Builder::new().name("limpid-pages".into()).stack_size(64 << 10).spawn(sweep);

@@ -2,7 +2,8 @@
 //! output gives, for each time it ran, milliseconds by the clock on the wall and those of CPU time of this thread.
 //!
 //! A command is `<runner> <network> <pass> <batch> <height> <width> <isa> <threads> <times>`, for example
-//! `limpid n1 forward 1 512 512 best 2 5`; `peak <isa> <threads>` measures multiply-adds per second in registers,
+//! `limpid n1 forward 1 512 512 best 2 5`. Networks are `n1`, `pyramid` in its default sizes, and the path of a bundled
+//! pyramid's `config.json`. `peak <isa> <threads>` measures multiply-adds per second in registers,
 //! and `memory` what this process holds.
 
 #[path = "networks.rs"]

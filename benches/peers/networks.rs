@@ -3,8 +3,9 @@
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::{AdamW, Optimizer, VarBuilder, VarMap};
 use limpid::nn::layer::Conv2d;
-use limpid::nn::model::{PyramidConfig, Scales};
+use limpid::nn::model::{Family, PyramidConfig, Scales};
 use limpid::nn::op::{self, Activation};
+use limpid::registry::Manifest;
 
 /// One network with its input, ready to run forward or to take a training step.
 pub(crate) struct Run {
@@ -23,22 +24,17 @@ trait Network {
 
 impl Run {
     pub(crate) fn new(runner: &str, network: &str, pass: &str, [b, h, w]: [usize; 3]) -> Self {
-        Self::try_new(runner == "candle", network, pass == "train", (b, 1, h, w))
-            .expect("the network is made")
+        Self::try_new(runner == "candle", network, pass == "train", [b, h, w]).expect("the network is made")
     }
 
-    fn try_new(
-        candle: bool,
-        network: &str,
-        train: bool,
-        shape: (usize, usize, usize, usize),
-    ) -> Result<Self> {
+    fn try_new(candle: bool, network: &str, train: bool, [b, h, w]: [usize; 3]) -> Result<Self> {
         let vars = VarMap::new();
+        let pyramid = if network.ends_with(".json") { read(network) } else { PyramidConfig::default() };
+        let shape = (b, pyramid.channels, h, w);
         let new = |vb: VarBuilder<'static>| -> Result<Box<dyn Network>> {
             Ok(match network {
                 "n1" => Box::new(N1::new(vb)?),
-                "pyramid" => Box::new(Bundled::new(vb)?),
-                _ => candle_core::bail!("unknown network: {network}"),
+                _ => Box::new(Bundled::new(pyramid.clone(), vb)?),
             })
         };
         let mut made = new(VarBuilder::from_varmap(&vars, DType::F32, &Device::Cpu))?;
@@ -125,7 +121,17 @@ impl Plain {
     }
 }
 
-/// The bundled `pyramid` in its default sizes, both results.
+/// The sizes of a bundled pyramid, from its manifest.
+fn read(path: &str) -> PyramidConfig {
+    let manifest: Manifest = serde_json::from_slice(&std::fs::read(path).expect("the manifest is there"))
+        .expect("it is a manifest");
+    match manifest.model.family {
+        Family::Pyramid(config) => config,
+        other => panic!("{path} is no pyramid: {other:?}"),
+    }
+}
+
+/// A `pyramid`, both results.
 struct Bundled {
     config: PyramidConfig,
     pyramid: Scales,
@@ -133,8 +139,7 @@ struct Bundled {
 }
 
 impl Bundled {
-    fn new(vb: VarBuilder<'static>) -> Result<Self> {
-        let config = PyramidConfig::default();
+    fn new(config: PyramidConfig, vb: VarBuilder<'static>) -> Result<Self> {
         let pyramid = Scales::new(&config.sizes(), vb.clone())?;
         Ok(Self { config, pyramid, plain: Plain(vb) })
     }

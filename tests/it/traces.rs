@@ -163,7 +163,7 @@ fn take(stream: TcpStream, sender: &Sender<Span>) {
 /// A service that sends its spans to a collector.
 fn serve(folder: &Path, collector: &str) -> Process {
     let mut command = limpid(folder);
-    command.env("LIMPID_MODELS", concat!(env!("CARGO_MANIFEST_DIR"), "/models"));
+    command.env("LIMPID_MODELS__DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/models"));
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector).env("OTEL_BSP_SCHEDULE_DELAY", "100");
     Process::serve(&mut command)
 }

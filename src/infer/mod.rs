@@ -365,15 +365,16 @@ impl Session {
     fn bytes_of_tile(&self, shape: Shape) -> usize {
         let floats = |n: usize| n.saturating_mul(size_of::<f32>());
         let Some(sizes) = self.manifest.model.scales() else { return floats(1 << 18) };
-        let (height, width) = self.padded(shape);
-        let (encoder, decoder) = self.manifest.model.reach();
         // The first tile but one is as large as any.
-        let tiles = tile::plan(height.min(1 << 12), width.min(1 << 18), encoder, decoder);
+        let (height, width) = self.padded(shape);
+        let (height, width) = (height.min(1 << 12), width.min(1 << 18));
+        let scales = sizes.planes().map(|(_, scale)| scale);
+        let tiles = tile::plan(height, width, scales, self.manifest.model.reach());
         let places = |area: &tile::Area| area.rows.len() * area.cols.len();
         let largest =
             |of: fn(&tile::Tile) -> &tile::Area| tiles.iter().map(|t| places(of(t))).max().unwrap_or(0);
         // Four and five maps of the finest scale, which has a quarter of the places, live at a time.
-        let maps = (4 * largest(|tile| &tile.outer)).max(5 * largest(|tile| &tile.inner));
+        let maps = (4 * largest(|tile| &tile.outer)).max(5 * largest(|tile| &tile.maps[2]));
         floats(maps.saturating_mul(sizes.widths[0]) / 4)
     }
 

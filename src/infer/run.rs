@@ -10,7 +10,7 @@ use super::target::Target;
 use super::tile::{self, Area, Tile};
 use super::{Error, Mode, Options, Pace, Result, Session, extents, familiarity};
 use crate::kernel::{pages, parallel};
-use crate::nn::model::{Code, Normalize, Rebuilt, Sizes};
+use crate::nn::model::{Code, Normalize, Reach, Rebuilt, Sizes, Start};
 use crate::nn::{Device, Tensor};
 use crate::sample::{Kind, Latent, Number, Plane, Sample, Shape};
 
@@ -58,7 +58,8 @@ impl Session {
     ) -> Result<Vec<Passed<T>>> {
         let (latents, detail) = self.encode_whole(samples, keep)?;
         let all: Vec<&Latent> = latents.iter().collect();
-        let rebuilt = self.decode_area(&all, &self.whole(latents[0].shape))?;
+        let (height, width) = self.padded(latents[0].shape);
+        let rebuilt = self.decode_tile(&all, &Tile::whole(height, width))?;
         let result = if self.refines(options) { self.model.refine(rebuilt, detail)? } else { rebuilt.strict };
         let outputs = self.split(&result, samples.len(), samples[0].shape())?;
         let finish = |((sample, latent), output): ((&&Sample, &Latent), Vec<f32>)| {
@@ -100,8 +101,8 @@ impl Session {
         }
         let source = Source { sample, stats: self.stats_for(sample) };
         let mut latent = self.empty_latent(&source, keep);
-        let (height, width) = self.padded(sample.shape());
-        for Tile { core, outer, .. } in tile::plan(height, width, self.manifest.model.reach().0, 0) {
+        let reach = Reach { decoder: [0; 3], ..self.manifest.model.reach() };
+        for Tile { core, outer, .. } in self.plan(sample.shape(), reach) {
             let planes = step(pace, || self.encode_area(&[source], &outer))?.planes;
             let areas = self.map_areas(&outer).into_iter().zip(self.map_areas(&core));
             for ((plane, tensor), (outer, core)) in latent.planes.iter_mut().zip(&planes).zip(areas) {
@@ -121,11 +122,10 @@ impl Session {
         pace: &dyn Pace,
     ) -> Result<(Vec<T>, f64)> {
         let mut target = Target::new(latent.shape, self.stats_of(latent), input, strength);
-        let (height, width) = self.padded(latent.shape);
-        for Tile { core, inner, .. } in tile::plan(height, width, 0, self.manifest.model.reach().1) {
+        for tile in self.plan(latent.shape, self.manifest.model.reach()) {
             step(pace, || {
-                let strict = self.decode_area(&[latent], &inner)?.strict;
-                self.put(&mut target, &strict, &inner, &core)
+                let strict = self.decode_tile(&[latent], &tile)?.strict;
+                self.put(&mut target, &strict, &tile)
             })?;
         }
         let residual = target.residual;
@@ -146,22 +146,21 @@ impl Session {
         let dims = self.manifest.model.latent_dims(sample.shape(), keep);
         let mut energies = vec![0.0; dims.iter().map(|dims| dims[0]).sum()];
         let (height, width) = self.padded(sample.shape());
-        let (encoder, decoder) = self.manifest.model.reach();
         let settle = || {
             if tile::is_large(height, width) {
                 pages::release()
             }
         };
-        for tile in tile::plan(height, width, encoder, decoder) {
+        for tile in self.plan(sample.shape(), self.manifest.model.reach()) {
             step(pace, || {
                 let Code { planes, detail } = self.encode_area(&[source], &tile.outer)?;
                 let planes = self.narrow(sizes, &planes, &dims, &tile, &mut energies)?;
                 // Cut first: the decoder need not keep the whole of it in memory.
                 let detail = detail.map(|detail| crop(&detail, sizes, &tile)).transpose()?;
                 settle();
-                let rebuilt = self.model.decode(&planes)?;
+                let rebuilt = self.model.decode_nested(&planes, starts(sizes, &tile))?;
                 let full = self.model.refine(rebuilt, detail)?;
-                self.put(&mut target, &full, &tile.inner, &tile.core)
+                self.put(&mut target, &full, &tile)
             })?;
             settle();
         }
@@ -172,8 +171,8 @@ impl Session {
         Ok((target.into_data(), familiarity))
     }
 
-    /// What the decoder is to see of a tile's latent: the maps over the inner area, as they would come out of a latent
-    /// of extents `dims`. Adds the energies of its channels over the core.
+    /// What the decoder is to see of a tile's latent: the maps over their areas, as they would come out of a latent of
+    /// extents `dims`. Adds the energies of its channels over the core.
     fn narrow(
         &self,
         sizes: &Sizes,
@@ -185,7 +184,7 @@ impl Session {
         let mut energies = energies.iter_mut();
         let narrow = |(index, (tensor, (channels, scale))): (usize, (&Tensor, (usize, usize)))| {
             let shrink = sizes.axes.shrink(scale);
-            let area = tile.inner.at(shrink);
+            let area = tile.maps[index].at(shrink);
             let mut cut = Vec::new();
             if let Some(dims) = dims.get(index) {
                 let (height, width) = super::map::rows_and_columns(dims);
@@ -210,15 +209,15 @@ impl Session {
         Ok(self.model.encode(&self.tensor(data, sources.len(), channels, area)?)?)
     }
 
-    /// What the decoder gives for an area of latents of one shape.
-    fn decode_area(&self, latents: &[&Latent], area: &Area) -> Result<Rebuilt> {
+    /// What the decoder gives for a tile of latents of one shape.
+    fn decode_tile(&self, latents: &[&Latent], tile: &Tile) -> Result<Rebuilt> {
         let Some(sizes) = self.manifest.model.scales() else {
             let data: Vec<f32> = latents.iter().flat_map(|l| l.planes[0].data.iter().copied()).collect();
             let extents = (latents.len(), data.len() / latents.len());
             return Ok(self.model.decode(&[Tensor::from_vec(data, extents, &Device::Cpu)?])?);
         };
         let plane = |(index, (channels, scale)): (usize, (usize, usize))| {
-            let area = area.at(sizes.axes.shrink(scale));
+            let area = tile.maps[index].at(sizes.axes.shrink(scale));
             let mut data = Vec::with_capacity(latents.len() * channels * area.rows.len() * area.cols.len());
             for latent in latents {
                 match latent.planes.get(index).map(Map::of) {
@@ -229,20 +228,14 @@ impl Session {
             self.tensor(data, latents.len(), channels, &area)
         };
         let planes: Vec<Tensor> = sizes.planes().into_iter().enumerate().map(plane).collect::<Result<_>>()?;
-        Ok(self.model.decode(&planes)?)
+        Ok(self.model.decode_nested(&planes, starts(&sizes, tile))?)
     }
 
-    /// Writes the core of what a network gave for `area` to its place.
-    fn put<T: Number>(
-        &self,
-        target: &mut Target<T>,
-        tensor: &Tensor,
-        area: &Area,
-        core: &Area,
-    ) -> Result<()> {
+    /// Writes the core of what a network gave for a tile to its place.
+    fn put<T: Number>(&self, target: &mut Target<T>, tensor: &Tensor, tile: &Tile) -> Result<()> {
         let data = tensor.flatten_all()?.to_vec1::<f32>()?;
-        let map = Map { channels: tensor.dim(1)?, area: area.clone(), data: &data };
-        target.put(&map, core)
+        let [.., area] = tile.maps.clone();
+        target.put(&Map { channels: tensor.dim(1)?, area, data: &data }, &tile.core)
     }
 
     /// The numbers of each sample of a batch that covers the whole of `shape`.
@@ -286,6 +279,15 @@ impl Session {
         }
     }
 
+    /// The tiles of a sample of `shape`, seen through parts of the network that look so far.
+    fn plan(&self, shape: Shape, reach: Reach) -> Vec<Tile> {
+        let (height, width) = self.padded(shape);
+        match self.manifest.model.scales() {
+            Some(sizes) => tile::plan(height, width, sizes.planes().map(|(_, scale)| scale), reach),
+            None => vec![Tile::whole(height, width)],
+        }
+    }
+
     /// The whole of a sample, as the network sees it.
     fn whole(&self, shape: Shape) -> Area {
         let (height, width) = self.padded(shape);
@@ -299,10 +301,20 @@ fn step<R>(pace: &dyn Pace, work: impl FnOnce() -> Result<R>) -> Result<R> {
     parallel::with_threads(threads, work)
 }
 
-/// The part of the detail that lies over the inner area of a tile.
+/// The part of the detail that lies over what the decoder gives for a tile.
 fn crop(detail: &Tensor, sizes: &Sizes, tile: &Tile) -> crate::nn::Result<Tensor> {
     let shrink = sizes.axes.shrink(sizes.axes.scales()[0]);
-    let (outer, inner) = (tile.outer.at(shrink), tile.inner.at(shrink));
+    let (outer, inner) = (tile.outer.at(shrink), tile.maps[2].at(shrink));
     let cut = detail.narrow(2, inner.rows.start - outer.rows.start, inner.rows.len())?;
     cut.narrow(3, inner.cols.start - outer.cols.start, inner.cols.len())?.contiguous()
+}
+
+/// Where each finer map of a tile begins within the coarser one.
+fn starts(sizes: &Sizes, tile: &Tile) -> [Start; 2] {
+    let [s3, s2, _] = sizes.planes().map(|(_, scale)| sizes.axes.shrink(scale));
+    let start = |coarse: &Area, fine: &Area, (rows, cols): (usize, usize)| {
+        ((fine.rows.start - coarse.rows.start) / rows, (fine.cols.start - coarse.cols.start) / cols)
+    };
+    let [coarse, middle, fine] = &tile.maps;
+    [start(coarse, middle, s3), start(middle, fine, s2)]
 }

@@ -1,10 +1,12 @@
 //! Tiles: how a large sample is cut so that its parts give what the whole would.
 //!
 //! Pure geometry: knows no model and no tensor. A tile's core is what it contributes; around it lies what the decoder
-//! must see, and around that what the encoder must see. The cut is a function of the sample's size alone, so results
+//! must see of each map of the latent, the coarser the farther, and around that what the encoder must see. The cut is a function of the sample's size alone, so results
 //! do not depend on threads or load.
 
 use std::ops::Range;
+
+use crate::nn::model::Reach;
 
 /// Cores of images are squares of about this side, in pixels: large enough that halos cost little, small enough that
 /// a tile takes a fraction of a second.
@@ -22,8 +24,8 @@ const WHOLE: usize = 1 << 20;
 /// Cores of signals are about so many steps in time.
 const CORE_OF_LINE: usize = 1 << 16;
 
-/// Tiles begin at multiples of this: 4x4 Winograd tiles at 1/8 of the size stay in place.
-const ALIGN: usize = 32;
+/// Maps begin at multiples of so many of their places: 4x4 Winograd tiles stay where they would be in the whole.
+const ALIGN: usize = 4;
 
 /// A rectangle: rows and columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,15 +36,23 @@ pub struct Area {
     pub cols: Range<usize>,
 }
 
-/// One tile: `core` lies in `inner`, `inner` in `outer`.
+/// One tile: `core` lies in the areas of `maps`, the finer in the coarser, and these in `outer`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tile {
     /// What the tile contributes.
     pub core: Area,
-    /// What the decoder sees.
-    pub inner: Area,
+    /// What the decoder sees of each map of the latent, coarsest first. The result covers the last.
+    pub maps: [Area; 3],
     /// What the encoder sees.
     pub outer: Area,
+}
+
+impl Tile {
+    /// `height` x `width` in one piece.
+    pub fn whole(height: usize, width: usize) -> Self {
+        let whole = Area::whole(height, width);
+        Self { core: whole.clone(), maps: [whole.clone(), whole.clone(), whole.clone()], outer: whole }
+    }
 }
 
 impl Area {
@@ -79,33 +89,33 @@ pub fn is_large(height: usize, width: usize) -> bool {
     height > 1 && height.saturating_mul(width) > LARGE
 }
 
-/// Cuts `height` x `width` into tiles that reach at least so far beyond their cores, except at the sample's own
-/// borders: by `decoder` for the decoder, by `encoder` more for the encoder. What has one row is a line.
-pub fn plan(height: usize, width: usize, encoder: usize, decoder: usize) -> Vec<Tile> {
+/// Cuts `height` x `width` into tiles whose areas reach as far beyond their cores as the parts of the network look,
+/// except at the sample's own borders. `scales` are those of the maps, coarsest first. What has one row is a line.
+pub fn plan(height: usize, width: usize, scales: [usize; 3], reach: Reach) -> Vec<Tile> {
     if is_whole(height, width) {
-        let whole = Area::whole(height, width);
-        return vec![Tile { core: whole.clone(), inner: whole.clone(), outer: whole }];
+        return vec![Tile::whole(height, width)];
     }
     let core = match height {
         1 => CORE_OF_LINE,
         _ if is_large(height, width) => CORE_OF_LARGE,
         _ => CORE,
     };
-    let decoder = decoder.next_multiple_of(ALIGN);
-    let halos = [0, decoder, decoder + encoder.next_multiple_of(ALIGN)];
-    let (rows, cols) = (cut(height, core, halos), cut(width, core, halos));
-    let area = |rows: &Range<usize>, cols: &Range<usize>| Area { rows: rows.clone(), cols: cols.clone() };
-    let tile = |y: &[Range<usize>; 3], x: &[Range<usize>; 3]| Tile {
-        core: area(&y[0], &x[0]),
-        inner: area(&y[1], &x[1]),
-        outer: area(&y[2], &x[2]),
+    let align = ALIGN * scales[0];
+    let maps: [usize; 3] = std::array::from_fn(|i| reach.decoder[i].next_multiple_of(ALIGN * scales[i]));
+    let outer = (maps[0] + reach.encoder).next_multiple_of(align);
+    let halos = [0, maps[0], maps[1], maps[2], outer];
+    let (rows, cols) = (cut(height, core, align, halos), cut(width, core, align, halos));
+    let tile = |y: &[Range<usize>; 5], x: &[Range<usize>; 5]| {
+        let area = |i: usize| Area { rows: y[i].clone(), cols: x[i].clone() };
+        Tile { core: area(0), maps: [area(1), area(2), area(3)], outer: area(4) }
     };
     rows.iter().flat_map(|y| cols.iter().map(|x| tile(y, x))).collect()
 }
 
-/// Cuts an axis into about equal parts of at most about `core`, each widened by every one of `halos`.
-fn cut(n: usize, core: usize, halos: [usize; 3]) -> Vec<[Range<usize>; 3]> {
-    let step = n.div_ceil(n.div_ceil(core)).next_multiple_of(ALIGN);
+/// Cuts an axis into about equal parts of at most about `core`, a multiple of `align`, each widened by every one of
+/// `halos`.
+fn cut(n: usize, core: usize, align: usize, halos: [usize; 5]) -> Vec<[Range<usize>; 5]> {
+    let step = n.div_ceil(n.div_ceil(core)).next_multiple_of(align);
     let part = |start: usize| {
         let end = n.min(start + step);
         halos.map(|halo| start.saturating_sub(halo)..n.min(end + halo))
@@ -117,17 +127,25 @@ fn cut(n: usize, core: usize, halos: [usize; 3]) -> Vec<[Range<usize>; 3]> {
 mod tests {
     use super::*;
 
+    const SCALES: [usize; 3] = [8, 4, 2];
+    const REACH: Reach = Reach { encoder: 46, decoder: [64, 28, 18] };
+
     #[test]
-    fn cores_cover_every_pixel_once_and_lie_in_their_halos() {
+    fn cores_cover_every_pixel_once_and_areas_lie_in_each_other() {
         let (height, width) = (2056, 1000);
         let mut seen = vec![0u8; height * width];
-        for Tile { core, inner, outer } in plan(height, width, 50, 20) {
-            for (small, large) in [(&core, &inner), (&inner, &outer)] {
+        for Tile { core, maps: [coarse, middle, fine], outer } in plan(height, width, SCALES, REACH) {
+            for (small, large) in [(&core, &fine), (&fine, &middle), (&middle, &coarse), (&coarse, &outer)] {
                 assert!(large.rows.start <= small.rows.start && small.rows.end <= large.rows.end);
                 assert!(large.cols.start <= small.cols.start && small.cols.end <= large.cols.end);
             }
-            assert!(outer.cols.start.is_multiple_of(ALIGN) && outer.rows.start.is_multiple_of(ALIGN));
-            assert!(outer.rows.start == 0 || inner.rows.start - outer.rows.start >= 50);
+            for (area, scale) in [(&outer, 8), (&coarse, 8), (&middle, 4), (&fine, 2)] {
+                assert!(
+                    area.rows.start.is_multiple_of(4 * scale) && area.cols.start.is_multiple_of(4 * scale)
+                );
+            }
+            assert!(outer.rows.start == 0 || core.rows.start - outer.rows.start >= 64 + 46);
+            assert!(fine.rows.end == height || fine.rows.end - core.rows.end >= 18);
             for y in core.rows {
                 core.cols.clone().for_each(|x| seen[y * width + x] += 1);
             }
@@ -137,14 +155,12 @@ mod tests {
 
     #[test]
     fn a_small_image_is_one_tile_without_halo() {
-        let whole = Area::whole(8, 16);
-        let tile = Tile { core: whole.clone(), inner: whole.clone(), outer: whole };
-        assert_eq!(plan(8, 16, 50, 50), [tile]);
+        assert_eq!(plan(8, 16, SCALES, REACH), [Tile::whole(8, 16)]);
     }
 
     #[test]
     fn a_line_is_cut_into_longer_parts() {
-        let tiles = plan(1, 2 * CORE_OF_LINE, 50, 0);
+        let tiles = plan(1, 2 * CORE_OF_LINE, [16, 8, 4], Reach { encoder: 50, ..Reach::default() });
         assert_eq!(tiles.len(), 2);
         assert_eq!(tiles[1].outer.cols, CORE_OF_LINE - 64..2 * CORE_OF_LINE);
     }

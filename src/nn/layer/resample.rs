@@ -19,6 +19,14 @@ pub enum Fold {
 }
 
 impl Fold {
+    /// How many times fewer rows and columns there are after it.
+    pub fn shrink(self) -> (usize, usize) {
+        match self {
+            Fold::Square => (2, 2),
+            Fold::Row(n) => (1, n),
+        }
+    }
+
     /// How many numbers become channels of one place.
     pub fn factor(self) -> usize {
         match self {
@@ -88,6 +96,11 @@ impl Up {
     /// The stored weights have another shape.
     pub fn new(c_in: usize, c_out: usize, fold: Fold, vb: VarBuilder) -> Result<Self> {
         Ok(Self(Conv2d::new(c_in, fold.factor() * c_out, (1, 1), 1.0, vb)?, fold))
+    }
+
+    /// How many times fewer rows and columns the coarser scale has.
+    pub fn shrink(&self) -> (usize, usize) {
+        self.1.shrink()
     }
 
     /// # Errors

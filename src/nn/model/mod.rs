@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use compact::{Compact, Config as CompactConfig};
 pub use dense::{Config as DenseConfig, Dense};
 pub use pyramid::Config as PyramidConfig;
-pub use scales::{Axes, Scales, Sizes};
+pub use scales::{Axes, Reach, Scales, Sizes, Start};
 pub use signal::Config as SignalConfig;
 
 use crate::sample::{Kind, Shape, Stats};
@@ -184,10 +184,9 @@ impl Config {
         self.latent_dims(shape, keep).iter().map(|d| d.iter().product::<usize>()).sum::<usize>() + stats
     }
 
-    /// How far, in pixels or steps in time, a number of the input can reach into the latent, and one of the
-    /// latent into the output: `(encoder, decoder with refiner)`.
-    pub fn reach(&self) -> (usize, usize) {
-        self.scales().map_or((0, 0), |sizes| sizes.reach())
+    /// How far the parts of the network look; what sees the whole at once looks nowhere else.
+    pub fn reach(&self) -> Reach {
+        self.scales().map(|sizes| sizes.reach()).unwrap_or_default()
     }
 
     /// Multiply-accumulate operations of a full denoising pass over a sample of `shape`.
@@ -243,11 +242,21 @@ impl Model {
     /// # Errors
     /// The shapes do not fit.
     pub fn decode(&self, planes: &[Tensor]) -> Result<Rebuilt> {
+        self.decode_nested(planes, [(0, 0); 2])
+    }
+
+    /// [`Model::decode`] where a finer map covers less than a coarser one, from `starts` on: what lies at the rim of a
+    /// part of a sample needs the coarse maps farther out than the fine ones ([`Reach`]). The result covers what the finest
+    /// map does.
+    ///
+    /// # Errors
+    /// The shapes do not fit.
+    pub fn decode_nested(&self, planes: &[Tensor], starts: [Start; 2]) -> Result<Rebuilt> {
         match (self, planes) {
-            (Model::Pyramid(m), planes) => m.decode(planes),
+            (Model::Pyramid(m), planes) => m.decode(planes, starts),
             (Model::Signal(m), planes) => {
                 let planes = planes.iter().map(|z| z.unsqueeze(2)).collect::<Result<Vec<_>>>()?;
-                let Rebuilt { strict, features } = m.decode(&planes)?;
+                let Rebuilt { strict, features } = m.decode(&planes, starts)?;
                 Ok(Rebuilt { strict: strict.squeeze(2)?, features })
             }
             (Model::Compact(m), [z]) => Ok(Rebuilt { strict: m.decode(z)?, features: None }),

@@ -29,6 +29,19 @@ pub enum Axes {
     Line,
 }
 
+/// How far the parts of a network look to either side, in numbers of the sample along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// The encoder: from any map of the latent into the sample.
+    pub encoder: usize,
+    /// The decoder and the refiner: from the result into the maps of the latent, coarsest first. The coarser, the
+    /// farther.
+    pub decoder: [usize; 3],
+}
+
+/// Where the next finer map of a latent begins within a coarser one, in the coarser one's rows and columns.
+pub type Start = (usize, usize);
+
 /// Sizes of a network; arrays go from the finest scale to the coarsest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sizes {
@@ -117,16 +130,17 @@ impl Sizes {
         Ok(())
     }
 
-    /// How far, in numbers of the sample along an axis, the encoder and the decoder (with the refiner) reach.
-    pub(super) fn reach(&self) -> (usize, usize) {
-        // A kernel reaches half its width, a residual block twice that; folds reach inside themselves.
+    /// How far the parts look.
+    pub(super) fn reach(&self) -> Reach {
+        // A kernel looks half its width far, a residual block twice that; folds look inside themselves.
         let (scales, one) = (self.axes.scales(), self.axes.kernel().1 / 2);
-        let blocks = |b: &[usize; 3]| (0..3).map(|i| 2 * one * scales[i] * b[i]).sum::<usize>();
+        let blocks = |i: usize, count: usize| 2 * one * scales[i] * count;
         let head = one * scales[0];
-        let detail = head + blocks(&[self.encoder_blocks[0], 0, 0]);
-        let encoder = head + blocks(&self.encoder_blocks) + self.axes.stride();
-        let decoder = (blocks(&self.decoder_blocks) + self.axes.stride()).max(detail);
-        (encoder, head + blocks(&[self.refiner_blocks, 0, 0]) + decoder)
+        let encoder = head + (0..3).map(|i| blocks(i, self.encoder_blocks[i])).sum::<usize>();
+        let finest = head + blocks(0, self.refiner_blocks + self.decoder_blocks[0]);
+        let middle = finest.next_multiple_of(scales[1]) + blocks(1, self.decoder_blocks[1]);
+        let coarsest = middle.next_multiple_of(scales[2]) + blocks(2, self.decoder_blocks[2]);
+        Reach { encoder, decoder: [coarsest, middle, finest] }
     }
 
     /// Multiplications to denoise a square of 8x8 pixels, or 64 steps in time.
@@ -209,12 +223,13 @@ impl Scales {
         self.encoder.forward(x)
     }
 
-    /// The inverse shapes of [`Scales::encode`]; features have the shape of the detail.
+    /// The inverse shapes of [`Scales::encode`]; features have the shape of the detail. A finer map may cover less than
+    /// a coarser one, from `starts` on; the result covers what the finest does.
     ///
     /// # Errors
     /// There are not three maps, or their sizes do not fit each other.
-    pub fn decode(&self, planes: &[Tensor]) -> Result<Rebuilt> {
-        self.decoder.forward(planes)
+    pub fn decode(&self, planes: &[Tensor], starts: [Start; 2]) -> Result<Rebuilt> {
+        self.decoder.forward(planes, starts)
     }
 
     /// # Shape
@@ -271,21 +286,30 @@ impl Decoder {
         })
     }
 
-    fn forward(&self, planes: &[Tensor]) -> Result<Rebuilt> {
+    fn forward(&self, planes: &[Tensor], starts: [Start; 2]) -> Result<Rebuilt> {
         let [z3, z2, z1] = planes else {
             candle_core::bail!("expected 3 maps of the latent, got {}", planes.len());
         };
-        let d3 = self.tails[2].forward(z3, Activation::None, None)?;
-        let up3 = self.ups[1].forward(&Residual::run(&self.blocks[2], d3)?)?;
+        let d3 = Residual::run(&self.blocks[2], self.tails[2].forward(z3, Activation::None, None)?)?;
+        let up3 = self.up(1, d3, starts[0], z2)?;
         let d2 = self.tails[1].forward(z2, Activation::None, Some(&up3))?;
         drop(up3);
-        let up2 = self.ups[0].forward(&Residual::run(&self.blocks[1], d2)?)?;
+        let up2 = self.up(0, Residual::run(&self.blocks[1], d2)?, starts[1], z1)?;
         let d1 = self.tails[0].forward(z1, Activation::None, Some(&up2))?;
         drop(up2);
         let features = Residual::run(&self.blocks[0], d1)?;
 
         let strict = self.fold.unfold(&self.tail.forward(&features, Activation::None, None)?)?;
         Ok(Rebuilt { strict, features: Some(features) })
+    }
+
+    /// To the next finer scale, over what the finer map `z` covers.
+    fn up(&self, i: usize, d: Tensor, (top, left): Start, z: &Tensor) -> Result<Tensor> {
+        let (_, _, height, width) = z.dims4()?;
+        let (rows, cols) = self.ups[i].shrink();
+        let cut = d.narrow(2, top, height / rows)?.narrow(3, left, width / cols)?.contiguous()?;
+        drop(d);
+        self.ups[i].forward(&cut)
     }
 }
 

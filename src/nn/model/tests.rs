@@ -112,3 +112,52 @@ fn a_latent_that_is_not_smaller_is_refused() {
     assert!(small(Family::Dense(DenseConfig::new(10, 8))).validate().is_err());
     assert!(small(Family::Dense(DenseConfig::new(10, 7))).validate().is_ok());
 }
+
+/// One place is changed, and what differs then is what sees it.
+#[test]
+fn the_network_sees_as_far_as_its_reach_and_no_farther() {
+    let (encoder_blocks, decoder_blocks) = ([1, 2, 1], [2, 1, 1]);
+    let length = 960;
+    let signal =
+        SignalConfig { widths: [8; 3], encoder_blocks, decoder_blocks, ..SignalConfig::for_channels(1) };
+    let pyramid =
+        PyramidConfig { widths: [8; 3], encoder_blocks, decoder_blocks, ..PyramidConfig::for_channels(1) };
+    for (family, dims) in
+        [(Family::Signal(signal), vec![1, 1, length]), (Family::Pyramid(pyramid), vec![1, 1, 8, length])]
+    {
+        let config = small(family);
+        let weights = Weights::to_train(Default::default(), 1);
+        let model = Model::new(&config, weights.builder(&Device::Cpu)).unwrap();
+        let (Reach { encoder, decoder }, at) = (config.reach(), length / 2);
+        // How far to the left there are places that differ, each `scale` numbers wide.
+        let left = |a: &Tensor, b: &Tensor, scale: usize| {
+            let apart = (a - b).unwrap().abs().unwrap().sum_keepdim(1).unwrap().flatten_all().unwrap();
+            let rows: Vec<f32> = apart.to_vec1().unwrap();
+            let first = rows.chunks(length / scale).filter_map(|row| row.iter().position(|d| *d > 0.0)).min();
+            at - (first.expect("nothing differs") + 1) * scale + 1
+        };
+        let change = |x: &Tensor, column: usize| {
+            let columns = x.dims()[x.rank() - 1];
+            let one: Vec<f32> = (0..columns).map(|i| f32::from(u8::from(i == column))).collect();
+            x.broadcast_add(&Tensor::new(one, &Device::Cpu).unwrap()).unwrap()
+        };
+        let x = noise(&dims);
+        let (code, changed) = (model.encode(&x).unwrap(), model.encode(&change(&x, at)).unwrap());
+        let scales = config.scales().unwrap().planes().map(|(_, scale)| scale);
+        let farthest = (0..3).map(|i| left(&code.planes[i], &changed.planes[i], scales[i])).max().unwrap();
+        assert!(farthest <= encoder && farthest + scales[0] > encoder, "{farthest} of {encoder}, {config:?}");
+        let full =
+            |planes: &[Tensor]| model.refine(model.decode(planes).unwrap(), code.detail.clone()).unwrap();
+        let whole = full(&code.planes);
+        for i in 0..3 {
+            let mut planes = code.planes.clone();
+            planes[i] = change(&planes[i], at / scales[i]);
+            let seen = left(&whole, &full(&planes), 1);
+            assert!(
+                seen <= decoder[i] && seen + scales[i] > decoder[i],
+                "{seen} of {}, {config:?}",
+                decoder[i]
+            );
+        }
+    }
+}

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::rows;
 use super::{Error, Inner, Place, Status};
+use crate::store::Claim;
 
 /// How often other programs' changes to the models are looked for.
 const LOOK: Duration = Duration::from_millis(500);
@@ -91,20 +92,23 @@ pub(super) fn sweep(inner: &Inner, place: &Place) -> Result<(), Error> {
         }
     }
     let kept = Duration::from_secs(inner.config.keep_samples_seconds);
-    place.store.remove_unwanted(kept, |sha256| is_wanted(place, sha256, kept))?;
+    place.store.remove_unwanted(kept, |sha256| claim(place, sha256, kept))?;
     Ok(())
 }
 
-/// Whether a job that is not over, or was over not long ago, needs a file.
-fn is_wanted(place: &Place, sha256: &str, kept: Duration) -> Result<bool, Error> {
+/// Who wants a file: a job that is not over, or was over not long ago.
+fn claim(place: &Place, sha256: &str, kept: Duration) -> Result<Claim, Error> {
     let over: Vec<&str> = Status::ALL.iter().filter(|s| s.is_final()).map(|s| s.as_str()).collect();
     debug_assert_eq!(over, ["succeeded", "failed", "cancelled"]);
     place.queue.db.read(async |conn| {
         let since = place.queue.db.now(conn).await? - kept.as_millis() as i64;
-        let sql = "SELECT COUNT(*) FROM files JOIN jobs ON jobs.id = files.job WHERE files.sha256 = $1
-                   AND (jobs.status NOT IN ('succeeded', 'failed', 'cancelled') OR jobs.finished_at > $2)";
-        let wanted: i64 = sqlx::query_scalar(sql).bind(sha256).bind(since).fetch_one(conn).await?;
-        Ok(wanted > 0)
+        let sql = "SELECT CASE WHEN jobs.status NOT IN ('succeeded', 'failed', 'cancelled')
+                   OR jobs.finished_at > $2 THEN 1 ELSE 0 END AS wanted
+                   FROM files JOIN jobs ON jobs.id = files.job WHERE files.sha256 = $1
+                   ORDER BY wanted DESC LIMIT 1";
+        let wanted: Option<i32> =
+            sqlx::query_scalar(sql).bind(sha256).bind(since).fetch_optional(conn).await?;
+        Ok(wanted.map_or(Claim::None, |wanted| if wanted == 1 { Claim::Wanted } else { Claim::Over }))
     })
 }
 

@@ -16,8 +16,19 @@ use sha2::{Digest as _, Sha256};
 
 pub use space::Reserve;
 
-/// A file that was sent in part lies about for at most so long.
+/// What was sent in part, or what no job asked for yet, lies about for at most so long.
 const PART_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// Who wants a stored file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// A job needs it.
+    Wanted,
+    /// The jobs that needed it are over.
+    Over,
+    /// No job has asked for it: it may be one of the first files of a request that is still being sent.
+    None,
+}
 
 /// A stored file: its content, in effect.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,24 +107,26 @@ impl Store {
         self.root.join("checkpoints/jobs").join(format!("{job}.safetensors"))
     }
 
-    /// Removes files that were stored longer than `age` ago and that no one wants any more. How many.
+    /// Removes files whose jobs are over and that were stored longer than `age` ago, and those that no job asked for in
+    /// a day. How many.
     ///
     /// # Errors
-    /// Those of `is_wanted`, which is asked by SHA-256, or the folder cannot be read.
+    /// Those of `claim`, which is asked by SHA-256, or the folder cannot be read.
     pub fn remove_unwanted<E: From<io::Error>>(
         &self,
         age: Duration,
-        mut is_wanted: impl FnMut(&str) -> Result<bool, E>,
+        mut claim: impl FnMut(&str) -> Result<Claim, E>,
     ) -> Result<usize, E> {
         let mut removed = 0;
         for entry in fs::read_dir(self.samples())? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let is_part = name.starts_with('.');
-            let age = if is_part { PART_AGE } else { age };
-            if !is_older(&entry.path(), age) || (!is_part && is_wanted(&name)?) {
-                continue;
-            }
+            let claim = if name.starts_with('.') { Claim::None } else { claim(&name)? };
+            let age = match claim {
+                Claim::Wanted => continue,
+                Claim::Over => age,
+                Claim::None => PART_AGE,
+            };
             let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             // It may have been sent again since it was asked for.
             if is_older(&entry.path(), age) && fs::remove_file(entry.path()).is_ok() {
@@ -224,10 +237,19 @@ mod tests {
     #[test]
     fn only_old_and_unwanted_files_go() {
         let (_folder, store) = store();
-        let (wanted, other) = (put(&store, "wanted"), put(&store, "other"));
-        let is_wanted = |sha256: &str| Ok::<_, io::Error>(sha256 == wanted.sha256);
-        assert_eq!(store.remove_unwanted(Duration::from_secs(60), is_wanted).unwrap(), 0);
-        assert_eq!(store.remove_unwanted(Duration::ZERO, is_wanted).unwrap(), 1);
-        assert!(store.path(&wanted.sha256).exists() && !store.path(&other.sha256).exists());
+        let [wanted, over, new, old] = ["wanted", "over", "new", "old"].map(|text| put(&store, text));
+        let old = store.path(&old.sha256);
+        File::options().append(true).open(&old).unwrap().set_modified(SystemTime::now() - PART_AGE).unwrap();
+        let claim = |sha256: &str| {
+            Ok::<_, io::Error>(match sha256 {
+                _ if sha256 == wanted.sha256 => Claim::Wanted,
+                _ if sha256 == over.sha256 => Claim::Over,
+                _ => Claim::None,
+            })
+        };
+        assert_eq!(store.remove_unwanted(Duration::from_secs(60), claim).unwrap(), 1);
+        assert!(!old.exists() && store.path(&over.sha256).exists());
+        assert_eq!(store.remove_unwanted(Duration::ZERO, claim).unwrap(), 1);
+        assert!([wanted, new].iter().all(|blob| store.path(&blob.sha256).exists()));
     }
 }

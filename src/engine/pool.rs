@@ -148,7 +148,7 @@ impl Shared {
                 return None;
             }
             let (woken, wait) =
-                self.wake.wait_timeout(queue, pages::STAY).unwrap_or_else(PoisonError::into_inner);
+                self.wake.wait_timeout(queue, pages::LOOK).unwrap_or_else(PoisonError::into_inner);
             queue = woken;
             if wait.timed_out() && queue.tasks.is_empty() {
                 // Another thread may have freed what this one asked for, such as a model that left.

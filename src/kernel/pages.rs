@@ -10,35 +10,47 @@ use std::time::Duration;
 /// `mi_option_purge_delay` of mimalloc's `mi_option_t`, which the bindings do not name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
-/// How long freed pages stay: tensors of the same sizes come again with every request, and page faults would cost
-/// more than the arithmetic on small images.
-pub const STAY: Duration = Duration::from_millis(500);
+/// How often the program looks whether pages are to go back.
+pub const LOOK: Duration = Duration::from_millis(500);
 
-/// Memory of so many bytes is worth giving back at once.
+/// For so many looks at most, work that goes on keeps freed pages: tensors of the same sizes come again with every request
+/// and with every tile, and a page fault costs more than the arithmetic on its numbers.
+const LONGEST: u32 = 10;
+
+/// Memory of so many bytes is worth giving back once the work is over.
 pub const LARGE: usize = 64 << 20;
 
 /// How often large memory was freed.
 static FREED: AtomicU64 = AtomicU64::new(0);
 
-/// Lets freed pages stay with the process for half a second, and sees to it that they go back then, unless the variable
-/// `MIMALLOC_PURGE_DELAY` says otherwise.
+/// How often all threads were told to give back what they hold.
+static TOLD: AtomicU64 = AtomicU64::new(0);
+
+/// Lets freed pages stay with the process while large work goes on, and sees to it that they go back after it, unless the
+/// variable `MIMALLOC_PURGE_DELAY` says otherwise.
 pub fn keep() {
     if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
+        let delay = (LONGEST * LOOK).as_millis();
         // SAFETY: sets one number within mimalloc.
-        unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, STAY.as_millis() as _) };
+        unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, delay as _) };
     }
     // Pages whose time is over go back only when someone allocates; a service at rest has no one who does.
     let sweep = || {
-        let (mut seen, mut by_force) = (0, 0_u8);
+        let (mut seen, mut owed, mut told) = (0, 0, false);
         loop {
-            thread::sleep(STAY);
-            // Twice: what the other threads give back after this one's turn goes with the next.
-            if std::mem::replace(&mut seen, FREED.load(Ordering::Relaxed)) != seen {
-                by_force = 2;
+            thread::sleep(LOOK);
+            let freed = FREED.load(Ordering::Relaxed);
+            let is_busy = std::mem::replace(&mut seen, freed) != freed;
+            owed += u32::from(is_busy || owed > 0);
+            let tell = owed > LONGEST || (owed > 0 && !is_busy);
+            if tell {
+                TOLD.fetch_add(1, Ordering::Relaxed);
+                owed = 0;
             }
+            // By force twice: what the other threads give back after this one's turn goes with the next.
+            let force = std::mem::replace(&mut told, tell) || tell;
             // SAFETY: may be called at any time.
-            unsafe { libmimalloc_sys::mi_collect(by_force > 0) };
-            by_force = by_force.saturating_sub(1);
+            unsafe { libmimalloc_sys::mi_collect(force) };
         }
     };
     // Without the thread they go back later.
@@ -52,18 +64,18 @@ pub fn release() {
     unsafe { libmimalloc_sys::mi_collect(true) }
 }
 
-/// Tells all threads that large memory was freed. The allocator leaves what one thread frees with the thread that asked for
-/// it, until that one looks.
+/// Tells that large memory was freed. The allocator leaves what one thread frees with the thread that asked for it, until
+/// that one looks.
 pub fn freed() {
     FREED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Looks whether large memory of this thread was freed since it last looked, and gives it back. To be called by threads
-/// between pieces of work; costs next to nothing where none was.
+/// Gives back what this thread holds, if all were told to since it last looked. To be called by threads between pieces of
+/// work; costs next to nothing where they were not.
 pub fn settle() {
     thread_local!(static SEEN: Cell<u64> = const { Cell::new(0) });
-    let freed = FREED.load(Ordering::Relaxed);
-    if SEEN.replace(freed) != freed {
+    let told = TOLD.load(Ordering::Relaxed);
+    if SEEN.replace(told) != told {
         release();
     }
 }

@@ -1,8 +1,8 @@
 //! Tiles: how a large sample is cut so that its parts give what the whole would.
 //!
 //! Pure geometry: knows no model and no tensor. A tile's core is what it contributes; around it lies what the decoder
-//! must see of each map of the latent, the coarser the farther, and around that what the encoder must see. The cut is a function of the sample's size alone, so results
-//! do not depend on threads or load.
+//! must see of each map of the latent, the coarser the farther, and around that what the encoder must see. The cut is
+//! a function of the sample's size alone, so results do not depend on threads or load.
 
 use std::ops::Range;
 

@@ -5,8 +5,8 @@
 #
 # photo-gray learns from large photographs, most of whose crops are smooth; then from small ones, dense with texture, by the
 # mean squared error, which texture dominates; then from Berkeley's too; last from weak noise above all and on large crops,
-# whose mean and deviation are more like those of a whole image: that gave as much as all before at weak noise. photo-color
-# learns in two runs, the second on large crops. On a CPU they take some hours of one core; a GPU wants a larger BATCH.
+# whose mean and deviation are more like those of a whole image. photo-color learns in two runs, the second on large crops.
+# On a CPU they take some hours of one core; a GPU wants a larger BATCH.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 which=${1:-gray}

@@ -367,9 +367,7 @@ impl Session {
         let Some(sizes) = self.manifest.model.scales() else { return floats(1 << 18) };
         // The first tile but one is as large as any.
         let (height, width) = self.padded(shape);
-        let (height, width) = (height.min(1 << 12), width.min(1 << 18));
-        let scales = sizes.planes().map(|(_, scale)| scale);
-        let tiles = tile::plan(height, width, scales, self.manifest.model.reach());
+        let tiles = self.plan((height.min(1 << 12), width.min(1 << 18)), self.manifest.model.reach());
         let places = |area: &tile::Area| area.rows.len() * area.cols.len();
         let largest =
             |of: fn(&tile::Tile) -> &tile::Area| tiles.iter().map(|t| places(of(t))).max().unwrap_or(0);

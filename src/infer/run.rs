@@ -102,7 +102,7 @@ impl Session {
         let source = Source { sample, stats: self.stats_for(sample) };
         let mut latent = self.empty_latent(&source, keep);
         let reach = Reach { decoder: [0; 3], ..self.manifest.model.reach() };
-        for Tile { core, outer, .. } in self.plan(sample.shape(), reach) {
+        for Tile { core, outer, .. } in self.plan(self.padded(sample.shape()), reach) {
             let planes = step(pace, || self.encode_area(&[source], &outer))?.planes;
             let areas = self.map_areas(&outer).into_iter().zip(self.map_areas(&core));
             for ((plane, tensor), (outer, core)) in latent.planes.iter_mut().zip(&planes).zip(areas) {
@@ -122,7 +122,7 @@ impl Session {
         pace: &dyn Pace,
     ) -> Result<(Vec<T>, f64)> {
         let mut target = Target::new(latent.shape, self.stats_of(latent), input, strength);
-        for tile in self.plan(latent.shape, self.manifest.model.reach()) {
+        for tile in self.plan(self.padded(latent.shape), self.manifest.model.reach()) {
             step(pace, || {
                 let strict = self.decode_tile(&[latent], &tile)?.strict;
                 self.put(&mut target, &strict, &tile)
@@ -151,7 +151,7 @@ impl Session {
                 pages::release()
             }
         };
-        for tile in self.plan(sample.shape(), self.manifest.model.reach()) {
+        for tile in self.plan((height, width), self.manifest.model.reach()) {
             step(pace, || {
                 let Code { planes, detail } = self.encode_area(&[source], &tile.outer)?;
                 let planes = self.narrow(sizes, &planes, &dims, &tile, &mut energies)?;
@@ -279,9 +279,8 @@ impl Session {
         }
     }
 
-    /// The tiles of a sample of `shape`, seen through parts of the network that look so far.
-    fn plan(&self, shape: Shape, reach: Reach) -> Vec<Tile> {
-        let (height, width) = self.padded(shape);
+    /// The tiles of so many rows and columns, which the parts of the network see so far around.
+    pub(super) fn plan(&self, (height, width): (usize, usize), reach: Reach) -> Vec<Tile> {
         match self.manifest.model.scales() {
             Some(sizes) => tile::plan(height, width, sizes.planes().map(|(_, scale)| scale), reach),
             None => vec![Tile::whole(height, width)],

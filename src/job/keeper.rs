@@ -108,7 +108,7 @@ fn claim(place: &Place, sha256: &str, kept: Duration) -> Result<Claim, Error> {
                    ORDER BY wanted DESC LIMIT 1";
         let wanted: Option<i32> =
             sqlx::query_scalar(sql).bind(sha256).bind(since).fetch_optional(conn).await?;
-        Ok(wanted.map_or(Claim::None, |wanted| if wanted == 1 { Claim::Wanted } else { Claim::Over }))
+        Ok(wanted.map_or(Claim::Never, |wanted| if wanted == 1 { Claim::Wanted } else { Claim::Over }))
     })
 }
 

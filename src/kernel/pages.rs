@@ -14,7 +14,7 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 pub const LOOK: Duration = Duration::from_millis(500);
 
 /// For so many looks at most, work that goes on keeps freed pages: tensors of the same sizes come again with every request
-/// and with every tile, and a page fault costs more than the arithmetic on its numbers.
+/// and with every tile, and the system clears each page that it gives anew.
 const LONGEST: u32 = 10;
 
 /// Memory of so many bytes is worth giving back once the work is over.

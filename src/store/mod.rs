@@ -26,8 +26,8 @@ pub enum Claim {
     Wanted,
     /// The jobs that needed it are over.
     Over,
-    /// No job has asked for it: it may be one of the first files of a request that is still being sent.
-    None,
+    /// No job that is remembered asked for it: it may be one of the first files of a request that is still being sent.
+    Never,
 }
 
 /// A stored file: its content, in effect.
@@ -121,11 +121,11 @@ impl Store {
         for entry in fs::read_dir(self.samples())? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let claim = if name.starts_with('.') { Claim::None } else { claim(&name)? };
+            let claim = if name.starts_with('.') { Claim::Never } else { claim(&name)? };
             let age = match claim {
                 Claim::Wanted => continue,
                 Claim::Over => age,
-                Claim::None => PART_AGE,
+                Claim::Never => PART_AGE,
             };
             let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             // It may have been sent again since it was asked for.
@@ -244,7 +244,7 @@ mod tests {
             Ok::<_, io::Error>(match sha256 {
                 _ if sha256 == wanted.sha256 => Claim::Wanted,
                 _ if sha256 == over.sha256 => Claim::Over,
-                _ => Claim::None,
+                _ => Claim::Never,
             })
         };
         assert_eq!(store.remove_unwanted(Duration::from_secs(60), claim).unwrap(), 1);

@@ -8,10 +8,13 @@ use super::recorrupt::{recorrupt, strengths};
 use super::{Error, Item, Neighbors, hide, turn};
 use crate::corruption::Corruption;
 use crate::rng::{Purpose, Rng};
-use crate::sample::{Kind, Sample, Shape};
+use crate::sample::{Kind, Sample, Shape, Stats};
 
 /// Most numbers in one batch: beyond it a step would not fit a small machine's memory.
 const MOST_NUMBERS: usize = 1 << 28;
+
+/// One crop in so many is scaled by its own statistics, as the small samples are that a model will also be given.
+const ALONE: usize = 8;
 
 /// How batches are made.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +61,8 @@ pub struct Batch {
     pub clean: Vec<f32>,
     /// Extents of both: `(B, C, H, W)`, `(B, C, L)` or `(B, D)`.
     pub dims: Vec<usize>,
+    /// What a model that scales each sample takes out of each crop: mostly the statistics of its whole sample.
+    pub stats: Vec<Stats>,
     /// What some schemes need beside them.
     pub beside: Beside,
 }
@@ -83,6 +88,8 @@ pub struct Loader<'a> {
     others: Vec<Vec<usize>>,
     /// The deviation of each item's noise by channel; empty but for recorrupting.
     noise: Vec<Vec<f32>>,
+    /// Mean and variance of what each item gives to be denoised.
+    moments: Vec<(f64, f64)>,
     shape: Shape,
     plan: Plan,
 }
@@ -134,12 +141,13 @@ impl<'a> Loader<'a> {
             return fail("samples", format!("{} has no repeat of its shape in its folder", items[at].name));
         }
         let noise = if plan.learn == Learn::Recorrupted { strengths(&items) } else { Vec::new() };
+        let moments = items.par_iter().map(|item| Stats::moments(input(&plan.learn, item).data())).collect();
         let mut end = 0;
         let ends = items.iter().map(|item| {
             end += item.clean.data().len();
             end
         });
-        Ok(Self { ends: ends.collect(), items, others, noise, shape, plan })
+        Ok(Self { ends: ends.collect(), items, others, noise, moments, shape, plan })
     }
 
     /// Crops in a batch.
@@ -156,12 +164,13 @@ impl<'a> Loader<'a> {
     pub fn batch(&self, step: u64) -> Batch {
         let (one, count) = (self.shape.numbers(), self.plan.batch);
         let (mut noisy, mut clean) = (vec![0.0; one * count], vec![0.0; one * count]);
-        let crops = noisy.par_chunks_exact_mut(one).zip(clean.par_chunks_exact_mut(one)).enumerate();
-        crops.for_each(|(i, (noisy, clean))| self.fill(step * count as u64 + i as u64, noisy, clean));
-        let dims = [vec![count], self.shape.dims()].concat();
         let first = step * count as u64;
+        let crops = noisy.par_chunks_exact_mut(one).zip(clean.par_chunks_exact_mut(one)).enumerate();
+        let stats =
+            crops.map(|(i, (noisy, clean))| self.fill(first + i as u64, noisy, clean)).collect::<Vec<_>>();
+        let dims = [vec![count], self.shape.dims()].concat();
         match self.plan.learn {
-            Learn::Neighbors => self.neighbors(clean, dims, first),
+            Learn::Neighbors => self.neighbors(clean, dims, stats, first),
             Learn::Hidden(down, right) => {
                 let mut weights = vec![0.0; noisy.len()];
                 let crops = noisy.par_chunks_exact_mut(one).zip(weights.par_chunks_exact_mut(one));
@@ -169,14 +178,14 @@ impl<'a> Loader<'a> {
                     let mut rng = Rng::new(self.plan.seed, Purpose::Conceal, first + i as u64);
                     weights.copy_from_slice(&hide(noisy, self.shape, (down, right), &mut rng));
                 });
-                Batch { noisy, clean, dims, beside: Beside::Weights(weights) }
+                Batch { noisy, clean, dims, stats, beside: Beside::Weights(weights) }
             }
-            _ => Batch { noisy, clean, dims, beside: Beside::Nothing },
+            _ => Batch { noisy, clean, dims, stats, beside: Beside::Nothing },
         }
     }
 
     /// Both halves of every crop.
-    fn neighbors(&self, whole: Vec<f32>, whole_dims: Vec<usize>, first: u64) -> Batch {
+    fn neighbors(&self, whole: Vec<f32>, whole_dims: Vec<usize>, stats: Vec<Stats>, first: u64) -> Batch {
         let draw = |(i, crop): (usize, &[f32])| {
             let mut rng = Rng::new(self.plan.seed, Purpose::Conceal, first + i as u64);
             let drawn = Neighbors::draw(self.shape, &mut rng).expect("checked when the loader was made");
@@ -193,38 +202,54 @@ impl<'a> Loader<'a> {
             noisy.extend(a);
             clean.extend(b);
         }
-        Batch { noisy, clean, dims, beside: Beside::Whole(whole, whole_dims, choices) }
+        Batch { noisy, clean, dims, stats, beside: Beside::Whole(whole, whole_dims, choices) }
     }
 
-    /// Crop number `index` of the whole run.
-    fn fill(&self, index: u64, noisy: &mut [f32], clean: &mut [f32]) {
+    /// Crop number `index` of the whole run; gives the statistics to take out of it.
+    fn fill(&self, index: u64, noisy: &mut [f32], clean: &mut [f32]) -> Stats {
         let mut rng = Rng::new(self.plan.seed, Purpose::Crop, index);
         let drawn = rng.below(*self.ends.last().expect("a loader has items"));
         let at = self.ends.partition_point(|&end| end <= drawn);
         let item = self.items[at];
         let window = Window::draw(item.clean.shape(), self.shape, &mut rng);
         window.copy(item.clean.data(), clean);
-        match (&self.plan.learn, &item.noisy) {
-            (Learn::Pairs, Some(twin)) => window.copy(twin.data(), noisy),
-            (Learn::Repeats, _) => {
-                let others = &self.others[at];
-                window.copy(self.items[others[rng.below(others.len())]].clean.data(), noisy);
-            }
-            _ => noisy.copy_from_slice(clean),
-        }
+        let from = match self.others.get(at) {
+            Some(others) => others[rng.below(others.len())],
+            None => at,
+        };
+        window.copy(input(&self.plan.learn, self.items[from]).data(), noisy);
         if let (true, Shape::Image { height, width, .. }) = (self.plan.augment, self.shape) {
             let mut rng = Rng::new(self.plan.seed, Purpose::Augment, index);
             let which = rng.below(if height == width { 8 } else { 4 });
             turn(clean, height, width, which);
             turn(noisy, height, width, which);
         }
-        let rng = |purpose| Rng::new(self.plan.seed, purpose, index);
+        let before = Stats::moments(noisy);
+        let chance = |purpose| Rng::new(self.plan.seed, purpose, index);
         match &self.plan.learn {
-            Learn::Clean(corruption) => corruption.apply(noisy, self.shape, &mut rng(Purpose::Corrupt)),
-            Learn::Recorrupted => recorrupt(noisy, clean, &self.noise[at], &mut rng(Purpose::Conceal)),
+            Learn::Clean(corruption) => corruption.apply(noisy, self.shape, &mut chance(Purpose::Corrupt)),
+            Learn::Recorrupted => recorrupt(noisy, clean, &self.noise[at], &mut chance(Purpose::Conceal)),
             _ => {}
         }
+        let after = Stats::moments(noisy);
+        let (mean, variance) =
+            if rng.below(ALONE) == 0 { after } else { moved(self.moments[from], before, after) };
+        Stats::from_moments(mean, variance)
     }
+}
+
+/// What is to be denoised, or made noisy first.
+fn input<'a>(learn: &Learn, item: &'a Item) -> &'a Sample {
+    if *learn == Learn::Pairs { item.noisy.as_ref().unwrap_or(&item.clean) } else { &item.clean }
+}
+
+/// Mean and variance of a `whole` sample whose noise takes a part of it from those `before` to those `after`.
+fn moved(whole: (f64, f64), before: (f64, f64), after: (f64, f64)) -> (f64, f64) {
+    let mean = whole.0 + after.0 - before.0;
+    // Noise adds its variance; what takes some away, as blur or fading do, takes a share.
+    let variance =
+        if after.1 < before.1 { whole.1 * after.1 / before.1 } else { whole.1 + after.1 - before.1 };
+    (mean, variance)
 }
 
 /// For each item the others of its scene and shape.

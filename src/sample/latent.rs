@@ -18,15 +18,24 @@ pub struct Stats {
 impl Stats {
     /// The statistics of `data`.
     pub fn of(data: &[f32]) -> Self {
-        Self::of_parts(data.len(), |start, out| out.copy_from_slice(&data[start..start + out.len()]))
+        let (mean, variance) = Self::moments(data);
+        Self::from_moments(mean, variance)
     }
 
     /// The statistics of `count` numbers, any part of which `read` writes out: so that all of them need not be
     /// in memory. Summed in `f64` in a fixed order.
     pub(super) fn of_parts(count: usize, read: impl Fn(usize, &mut [f32])) -> Self {
-        let n = count.max(1) as f64;
-        let mean = sum(count, &read, |v| v) / n;
-        let variance = sum(count, &read, |v| (v - mean) * (v - mean)) / n;
+        let (mean, variance) = moments(count, read);
+        Self::from_moments(mean, variance)
+    }
+
+    /// Mean and variance of `data`.
+    pub fn moments(data: &[f32]) -> (f64, f64) {
+        moments(data.len(), |start, out| out.copy_from_slice(&data[start..start + out.len()]))
+    }
+
+    /// The statistics of numbers of which mean and variance are known.
+    pub fn from_moments(mean: f64, variance: f64) -> Self {
         let std = variance.sqrt() as f32;
         // Below this the differences are rounding of the mean, not content.
         let floor = (mean.abs() as f32) * 1e-6 + f32::MIN_POSITIVE;
@@ -42,6 +51,13 @@ impl Stats {
     pub fn restore(&self, data: &mut [f32]) {
         data.iter_mut().for_each(|v| *v = *v * self.std + self.mean);
     }
+}
+
+/// Mean and variance of `count` numbers, any part of which `read` writes out.
+fn moments(count: usize, read: impl Fn(usize, &mut [f32])) -> (f64, f64) {
+    let n = count.max(1) as f64;
+    let mean = sum(count, &read, |v| v) / n;
+    (mean, sum(count, &read, |v| (v - mean) * (v - mean)) / n)
 }
 
 /// The sum of `of` over all numbers, in 8 chains, so that one addition need not wait for the one before.

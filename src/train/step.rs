@@ -97,7 +97,7 @@ impl Terms {
     }
 }
 
-/// By how much the two halves of the model's own result differ, on the scale of the first half: the target of
+/// By how much the two halves of the model's own result differ, on its scale: the target of
 /// one half is content of the other, and this is what lies between them. No gradient flows through it.
 fn halves_differ(
     setup: &Setup<'_>,
@@ -108,8 +108,7 @@ fn halves_differ(
     choices: &[Neighbors],
 ) -> Result<Differences, Error> {
     let numbers = dims[1..].iter().product::<usize>();
-    let stats: Vec<Stats> =
-        whole.chunks(numbers).map(|crop| statistics(crop, setup.model.normalize)).collect();
+    let stats = statistics(&halves.stats, setup.model.normalize);
     let mut scaled = whole.to_vec();
     scaled.chunks_mut(numbers).zip(&stats).for_each(|(crop, stats)| stats.normalize(crop));
     let code = model.encode(&Tensor::from_vec(scaled, dims, &setup.device)?)?;
@@ -117,35 +116,33 @@ fn halves_differ(
     let strict = rebuilt.strict.clone();
     let full = model.refine(rebuilt, code.detail)?;
 
-    let half = halves.dims[1..].iter().product::<usize>();
     let differences = |result: &Tensor| -> Result<Tensor, Error> {
         let result = result.flatten_all()?.to_vec1::<f32>()?;
         let mut all = Vec::with_capacity(halves.noisy.len());
-        let crops = result.chunks(numbers).zip(&stats).zip(choices).zip(halves.noisy.chunks(half));
-        for (((crop, stats), choice), first) in crops {
-            let ratio = stats.std / statistics(first, setup.model.normalize).std;
+        for (crop, choice) in result.chunks(numbers).zip(choices) {
             let [a, b] = choice.pick(crop);
-            all.extend(a.iter().zip(&b).map(|(a, b)| (a - b) * ratio));
+            all.extend(a.iter().zip(&b).map(|(a, b)| a - b));
         }
         Ok(Tensor::from_vec(all, halves.dims.as_slice(), &setup.device)?)
     };
     Ok([differences(&full)?, differences(&strict)?])
 }
 
-fn statistics(numbers: &[f32], normalize: Normalize) -> Stats {
+/// What to take out of each crop, given the statistics of each.
+fn statistics(each: &[Stats], normalize: Normalize) -> Vec<Stats> {
     match normalize {
-        Normalize::Sample => Stats::of(numbers),
-        Normalize::Fixed(stats) => stats,
+        Normalize::Sample => each.to_vec(),
+        Normalize::Fixed(stats) => vec![stats; each.len()],
     }
 }
 
 /// A batch as tensors on the network's scale.
 fn scaled(batch: Batch, setup: &Setup<'_>) -> Result<Scaled, Error> {
-    let Batch { mut noisy, mut clean, dims, beside } = batch;
+    let Batch { mut noisy, mut clean, dims, stats, beside } = batch;
     let numbers = dims[1..].iter().product::<usize>();
     let mut weights = Vec::with_capacity(dims[0]);
-    for (noisy, clean) in noisy.chunks_mut(numbers).zip(clean.chunks_mut(numbers)) {
-        let stats = statistics(noisy, setup.model.normalize);
+    let crops = noisy.chunks_mut(numbers).zip(clean.chunks_mut(numbers));
+    for ((noisy, clean), stats) in crops.zip(statistics(&stats, setup.model.normalize)) {
         stats.normalize(noisy);
         stats.normalize(clean);
         weights.push(stats.std / setup.unit);

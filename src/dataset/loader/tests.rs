@@ -168,3 +168,34 @@ fn what_cannot_be_loaded_is_refused() {
     let wrong = Plan { learn: Learn::Clean(Corruption::white(-1.0)), ..plan(None) };
     assert!(refused(vec![&items[0]], wrong).contains("gaussian.sigma"));
 }
+
+#[test]
+fn a_crop_is_scaled_by_its_whole_sample_and_now_and_then_by_itself() {
+    let mut item = image(1, 40, 60);
+    let twin: Vec<f32> = item.clean.data().iter().map(|v| 2.0 * v + 7.0).collect();
+    item.noisy = Some(Sample::new(item.clean.shape(), twin).unwrap());
+    let whole = item.noisy.as_ref().unwrap().stats();
+    let pairs = Plan { learn: Learn::Pairs, batch: 800, ..plan(Some((8, 8))) };
+    let batch = Loader::new(vec![&item], pairs).unwrap().batch(0);
+    let own = |crop: &[f32], stats: &Stats| *stats == Stats::of(crop);
+    let alone = batch.noisy.chunks(64).zip(&batch.stats).filter(|(crop, stats)| own(crop, stats)).count();
+    assert!((60..140).contains(&alone), "{alone}");
+    assert_eq!(batch.stats.iter().filter(|stats| **stats == whole).count(), 800 - alone);
+}
+
+#[test]
+fn noise_moves_the_statistics_of_the_whole_sample() {
+    let items = [image(1, 40, 60)];
+    let (_, whole) = Stats::moments(items[0].clean.data());
+    let near = |learn, variance: f64| {
+        let plan = Plan { learn, batch: 64, ..plan(Some((32, 32))) };
+        let batch = Loader::new(items.iter().collect(), plan).unwrap().batch(0);
+        let is_near = |stats: &&Stats| (f64::from(stats.std) / variance.sqrt() - 1.0).abs() < 0.03;
+        batch.stats.iter().filter(is_near).count()
+    };
+    assert!(near(QUIET, whole) > 48);
+    assert!(near(Learn::Clean(Corruption::white(100.0)), whole + (100.0f64 / 255.0).powi(2)) > 48);
+    // Fading halves the deviation of a part, and so of the whole; noise adds its variance.
+    assert_eq!(moved((0.5, 4.0), (0.25, 1.0), (0.125, 0.25)), (0.375, 1.0));
+    assert_eq!(moved((0.5, 4.0), (0.25, 1.0), (0.25, 3.0)), (0.5, 6.0));
+}

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -291,31 +291,34 @@ impl Problem {
         &self.detail
     }
 
-    /// The reply, once the id of the request is known.
-    pub(super) fn write(&self, request_id: &str) -> Response {
+    /// Writes itself into `reply`, which it came with, once the id of the request is known.
+    pub(super) fn write(self, request_id: &str, reply: &mut Response) {
         let (name, status, title) = self.code.row();
         let body = ProblemBody {
             kind: format!("urn:limpid:problem:{name}"),
             title,
             status,
-            detail: self.detail.clone(),
+            detail: self.detail,
             instance: format!("urn:limpid:request:{request_id}"),
             code: self.code,
             request_id: request_id.to_owned(),
-            errors: self.errors.clone(),
+            errors: self.errors,
             limit: self.limit,
             actual: self.actual,
             retry_after_ms: self.retry_after.map(|wait| wait.as_millis() as u64),
         };
-        let text = serde_json::to_vec(&body).expect("a problem holds only text and numbers");
-        let kind = [(axum::http::header::CONTENT_TYPE, "application/problem+json")];
-        let mut response = (self.code.status(), kind, text).into_response();
-        response.headers_mut().extend(self.headers.iter().cloned());
+        // What most take, so that a refusal allocates once.
+        let mut text = Vec::with_capacity(512);
+        serde_json::to_writer(&mut text, &body).expect("a problem holds only text and numbers");
+        *reply.body_mut() = text.into();
+        let headers = reply.headers_mut();
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.headers);
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        response
     }
 }
 
@@ -337,6 +340,12 @@ impl std::fmt::Display for Problem {
 mod tests {
     use super::*;
 
+    fn headers(problem: Problem) -> axum::http::HeaderMap {
+        let mut reply = Response::default();
+        problem.write("x", &mut reply);
+        std::mem::take(reply.headers_mut())
+    }
+
     #[test]
     fn names_in_json_are_those_of_the_table() {
         for code in Code::ALL {
@@ -355,11 +364,11 @@ mod tests {
     #[test]
     fn a_wait_is_rounded_up_to_whole_seconds() {
         let problem = Problem::new(Code::QueueFull, "full").retry_after(Duration::from_millis(1200));
-        assert_eq!(problem.write("x").headers()["retry-after"], "2");
+        assert_eq!(headers(problem)["retry-after"], "2");
     }
 
     #[test]
     fn a_missing_key_is_answered_with_the_scheme() {
-        assert!(Problem::new(Code::Unauthorized, "").write("x").headers().contains_key("www-authenticate"));
+        assert!(headers(Problem::new(Code::Unauthorized, "")).contains_key("www-authenticate"));
     }
 }

@@ -147,7 +147,7 @@ pub fn openapi_yaml() -> String {
     openapi().to_yaml().expect("the contract holds only text, numbers and lists")
 }
 
-/// The service: routes inside the middleware, outermost last.
+/// The service: routes inside the middleware, outermost first.
 pub fn router(app: App) -> Router {
     let guard = |group: OpenApiRouter<App>, scope| {
         let gate = Gate { app: app.clone(), scope };
@@ -157,10 +157,13 @@ pub fn router(app: App) -> Router {
     router
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)
-        .layer(from_fn_with_state(app.clone(), deadline))
-        .layer(cors(app.config()))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(observe::observe))
+        // As one layer: each call of `layer` boxes the whole stack below it, and every request clones that.
+        .layer((
+            from_fn(observe::observe),
+            CatchPanicLayer::custom(panicked),
+            cors(app.config()),
+            from_fn_with_state(app.clone(), deadline),
+        ))
         .with_state(app)
 }
 

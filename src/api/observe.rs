@@ -76,25 +76,14 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
 }
 
 /// Writes the problem a reply carries, and adds what every reply has.
-fn dress(response: Response, id: &RequestId) -> Response {
-    let mut response = match response.extensions().get::<Problem>() {
-        Some(problem) => {
-            let written = problem.write(&id.0);
-            let mut outer = response.headers().clone();
-            // The body is another one now.
-            outer.remove(axum::http::header::CONTENT_LENGTH);
-            outer.remove(axum::http::header::CONTENT_TYPE);
-            let mut written = written;
-            outer.extend(written.headers().clone());
-            *written.headers_mut() = outer;
-            // The rest of a body that was refused is not worth reading.
-            if written.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-                written.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            written
+fn dress(mut response: Response, id: &RequestId) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        problem.write(&id.0, &mut response);
+        // The rest of a body that was refused is not worth reading.
+        if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        None => response,
-    };
+    }
     let headers = response.headers_mut();
     let value = HeaderValue::from_str(&id.0).expect("ids hold only safe characters");
     headers.insert(REQUEST_ID, value);

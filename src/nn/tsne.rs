@@ -1,6 +1,7 @@
 //! Parametric t-SNE: what a batch of latent vectors loses of who lies near whom.
 
 use candle_core::{Result, Tensor};
+use rayon::prelude::*;
 
 /// A sample in so many of a batch is a near one.
 const NEAR: usize = 32;
@@ -8,8 +9,11 @@ const NEAR: usize = 32;
 /// Fewest near ones.
 const LEAST: f64 = 2.0;
 
-/// How often a reach is halved, or doubled; that finds it to a millionth.
+/// A reach is halved, or doubled, at most so often,
 const ROUNDS: usize = 50;
+
+/// or until the entropy is as near to what it should be, in nats.
+const EXACT: f64 = 1e-5;
 
 /// How little the latents tell of which samples are neighbours, in nats: the divergence from the likeness of
 /// `samples` to that of `latents`, but for a constant. Likeness falls off with distance, among samples as a normal
@@ -26,59 +30,68 @@ const ROUNDS: usize = 50;
 /// The shapes do not fit.
 pub fn loss(samples: &[f32], latents: &Tensor) -> Result<Tensor> {
     let count = latents.dim(0)?;
-    let alike = Tensor::from_vec(likeness(samples, count), (count, count), latents.device())?;
-    let squares = latents.sqr()?.sum_keepdim(1)?;
-    let products = latents.matmul(&latents.t()?.contiguous()?)?;
-    // Rounding may leave a distance a little below 0.
-    let apart = squares.broadcast_add(&squares.t()?)?.sub(&(products * 2.0)?)?.relu()?;
-    let near = (apart + 1.0)?;
+    let samples = Tensor::from_slice(samples, (count, samples.len() / count.max(1)), latents.device())?;
+    let alike = Tensor::from_vec(likeness(&distances(&samples)?)?, (count, count), latents.device())?;
+    let near = (distances(latents)? + 1.0)?;
     // Each is as near to itself as can be, which tells nothing.
     let all = (near.recip()?.sum_all()? - count as f64)?;
     (near.log()? * alike)?.sum_all()? + (all + 1e-6)?.log()?
 }
 
-/// How alike each two of `count` samples are, row by row, 0 for a sample itself; all sum to 1.
-fn likeness(samples: &[f32], count: usize) -> Vec<f32> {
-    let rows: Vec<&[f32]> = samples.chunks_exact(samples.len() / count.max(1)).collect();
-    let mut alike = vec![0.0; count * count];
-    for (i, row) in rows.iter().enumerate() {
-        let square = |other: &&[f32]| row.iter().zip(*other).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
-        let apart: Vec<f64> = rows.iter().map(|other| f64::from(square(other))).collect();
-        for (j, share) in shares(&apart, i).into_iter().enumerate() {
-            let half = (0.5 * share / count as f64) as f32;
-            alike[i * count + j] += half;
-            alike[j * count + i] += half;
-        }
-    }
-    alike
+/// The squared distance of each two rows, `(B, D) -> (B, B)`.
+fn distances(rows: &Tensor) -> Result<Tensor> {
+    let squares = rows.sqr()?.sum_keepdim(1)?;
+    let products = rows.matmul(&rows.t()?.contiguous()?)?;
+    // Rounding may leave a distance a little below 0.
+    squares.broadcast_add(&squares.t()?)?.sub(&(products * 2.0)?)?.relu()
+}
+
+/// How alike each two samples are, row by row, 0 for a sample itself; all sum to 1. `apart: (B, B)` are their squared
+/// distances.
+fn likeness(apart: &Tensor) -> Result<Vec<f32>> {
+    let apart = apart.to_vec2::<f32>()?;
+    let count = apart.len();
+    let rows: Vec<Vec<f64>> = apart.par_iter().enumerate().map(|(i, apart)| shares(apart, i)).collect();
+    let both = |k: usize| 0.5 * (rows[k / count][k % count] + rows[k % count][k / count]) / count as f64;
+    Ok((0..count * count).map(|k| both(k) as f32).collect())
 }
 
 /// How alike sample `own` and each other one are, given their squared distances; the reach is such that the entropy is
 /// that of a few samples as near as each other.
-fn shares(apart: &[f64], own: usize) -> Vec<f64> {
+fn shares(apart: &[f32], own: usize) -> Vec<f64> {
     let goal = (apart.len() as f64 / NEAR as f64).max(LEAST).ln();
-    let others = apart.iter().enumerate().filter(|(j, _)| *j != own).map(|(_, d)| *d);
-    let nearest = others.fold(f64::INFINITY, f64::min);
+    let others = apart.iter().enumerate().filter(|(j, _)| *j != own).map(|(_, d)| f64::from(*d));
+    let nearest = others.clone().fold(f64::INFINITY, f64::min);
+    let beyond: Vec<f64> = others.map(|d| d - nearest).collect();
+    // With likeness exp(-sharpness * d), the sum of all and the entropy of their shares.
     let at = |sharpness: f64| {
-        let one = |(j, d): (usize, &f64)| if j == own { 0.0 } else { (sharpness * (nearest - d)).exp() };
-        let mut all: Vec<f64> = apart.iter().enumerate().map(one).collect();
-        let sum = all.iter().sum::<f64>().max(f64::MIN_POSITIVE);
-        all.iter_mut().for_each(|share| *share /= sum);
-        all
+        let (mut sum, mut mean) = (0.0, 0.0);
+        for d in &beyond {
+            let like = (-sharpness * d).exp();
+            (sum, mean) = (sum + like, mean + like * d);
+        }
+        let sum: f64 = sum.max(f64::MIN_POSITIVE);
+        (sum, sum.ln() + sharpness * mean / sum)
     };
-    let entropy = |all: &[f64]| -all.iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum::<f64>();
-    let typical = apart.iter().sum::<f64>() / apart.len() as f64;
+    let typical = beyond.iter().sum::<f64>() / beyond.len().max(1) as f64;
     let (mut low, mut high) = (0.0, f64::INFINITY);
     let mut sharpness = 1.0 / typical.max(f64::MIN_POSITIVE);
     for _ in 0..ROUNDS {
-        if entropy(&at(sharpness)) > goal {
+        let (_, entropy) = at(sharpness);
+        if (entropy - goal).abs() < EXACT {
+            break;
+        }
+        if entropy > goal {
             low = sharpness
         } else {
             high = sharpness
         }
         sharpness = if high.is_finite() { 0.5 * (low + high) } else { (2.0 * sharpness).min(1e30) };
     }
-    at(sharpness)
+    let (sum, _) = at(sharpness);
+    let mut shares: Vec<f64> = beyond.iter().map(|d| (-sharpness * d).exp() / sum).collect();
+    shares.insert(own, 0.0);
+    shares
 }
 
 #[cfg(test)]
@@ -99,13 +112,17 @@ mod tests {
 
     #[test]
     fn likeness_sums_to_1_and_is_that_of_a_group() {
-        let alike = likeness(&samples(), 8);
-        assert!((alike.iter().sum::<f32>() - 1.0).abs() < 1e-5);
-        assert!((0..8).all(|i| alike[i * 9] == 0.0 && (0..8).all(|j| alike[i * 8 + j] == alike[j * 8 + i])));
-        let within: f32 = (0..64).filter(|k| k / 32 == k % 8 / 4).map(|k| alike[k]).sum();
+        let alike = |samples: &[f32]| {
+            let rows = Tensor::from_slice(samples, (8, 3), &Device::Cpu).unwrap();
+            likeness(&distances(&rows).unwrap()).unwrap()
+        };
+        let all = alike(&samples());
+        assert!((all.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        assert!((0..8).all(|i| all[i * 9] == 0.0 && (0..8).all(|j| all[i * 8 + j] == all[j * 8 + i])));
+        let within: f32 = (0..64).filter(|k| k / 32 == k % 8 / 4).map(|k| all[k]).sum();
         assert!(within > 0.99, "{within}");
         // Samples that are all the same have no neighbours that are nearer.
-        assert!(likeness(&[1.0; 24], 8).iter().all(|p| p.is_finite()));
+        assert!(alike(&[1.0; 24]).iter().all(|p| p.is_finite()));
     }
 
     #[test]

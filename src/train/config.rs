@@ -67,6 +67,10 @@ pub struct Config {
     /// are to stay so (parametric t-SNE). Takes batches of a few hundred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_neighbors: Option<f64>,
+    /// How many times an error counts where the clean image is black, as against white; in between in proportion. A
+    /// stroke of ink is narrow, and losing it is worse than leaving a shadow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ink_weight: Option<f32>,
     /// Where steps are computed; validation runs on the CPU, as serving does.
     #[serde(default)]
     pub device: DeviceName,
@@ -150,6 +154,7 @@ impl Config {
             learning_rate: None,
             loss: Loss::default(),
             keep_neighbors: None,
+            ink_weight: None,
             device: DeviceName::default(),
         }
     }
@@ -179,6 +184,8 @@ impl Config {
         range("learning_rate", rate_fits, "more than 0 and at most 1", show(self.learning_rate))?;
         let weight_fits = self.keep_neighbors.is_none_or(|w| w > 0.0 && w <= 1000.0);
         range("keep_neighbors", weight_fits, "more than 0 and at most 1000", show(self.keep_neighbors))?;
+        let weight_fits = self.ink_weight.is_none_or(|w| (1.0..=100.0).contains(&w));
+        range("ink_weight", weight_fits, "1 to 100", show(self.ink_weight))?;
         Ok(())
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Setup<'a> {
     pub(super) loss: Loss,
     /// Weight of the t-SNE loss; none where latents need not be a map.
     pub(super) keep_neighbors: Option<f64>,
+    /// How many times an error counts where an image is black; none where all places count alike.
+    pub(super) ink_weight: Option<f32>,
     /// What an error of 1 is, on the samples' scale: 1 for images, the deviation of the samples otherwise, so that
     /// the unit of a signal does not matter.
     pub(super) unit: f32,
@@ -73,6 +75,12 @@ impl<'a> Setup<'a> {
         if config.keep_neighbors.is_some() && model.scales().is_some() {
             let reason = "only a latent that is a vector can be a map: families compact and dense";
             return Err(config::invalid("keep_neighbors", reason.into()));
+        }
+
+        let has_ink = dataset.kind() == Some(Kind::Image) && matches!(scheme, Scheme::Clean | Scheme::Pairs);
+        if config.ink_weight.is_some() && !has_ink {
+            let reason = "only clean images tell where ink is: schemes clean and pairs";
+            return Err(config::invalid("ink_weight", reason.into()));
         }
 
         let learn = learn(config, scheme, &model, dataset)?;
@@ -129,6 +137,7 @@ impl<'a> Setup<'a> {
             scheme: (scheme, reason),
             loss: config.loss,
             keep_neighbors: config.keep_neighbors,
+            ink_weight: config.ink_weight,
             seed: config.seed,
             model,
             initial,

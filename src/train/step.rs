@@ -140,6 +140,12 @@ fn statistics(each: &[Stats], normalize: Normalize) -> Vec<Stats> {
 fn scaled(batch: Batch, setup: &Setup<'_>) -> Result<Scaled, Error> {
     let Batch { mut noisy, mut clean, dims, stats, beside } = batch;
     let numbers = dims[1..].iter().product::<usize>();
+    let places = match beside {
+        Beside::Weights(places) => Some(places),
+        _ => setup
+            .ink_weight
+            .map(|most| clean.iter().map(|v| most + (1.0 - most) * v.clamp(0.0, 1.0)).collect()),
+    };
     let mut weights = Vec::with_capacity(dims[0]);
     let crops = noisy.chunks_mut(numbers).zip(clean.chunks_mut(numbers));
     for ((noisy, clean), stats) in crops.zip(statistics(&stats, setup.model.normalize)) {
@@ -149,15 +155,15 @@ fn scaled(batch: Batch, setup: &Setup<'_>) -> Result<Scaled, Error> {
     }
     let power = weights.iter().map(|w| w * w).sum::<f32>() / weights.len().max(1) as f32;
     let tensor = |values: Vec<f32>, dims: &[usize], device: &Device| Tensor::from_vec(values, dims, device);
-    let weight = match beside {
-        Beside::Weights(places) => {
+    let weight = match places {
+        Some(places) => {
             // The loss squares the weighted error.
             let each = places.chunks(numbers).zip(&weights);
             let all =
                 each.flat_map(|(places, weight)| places.iter().map(move |p| p.sqrt() * weight)).collect();
             tensor(all, &dims, &setup.device)?
         }
-        _ => {
+        None => {
             let mut weight_dims = vec![1; dims.len()];
             weight_dims[0] = dims[0];
             tensor(weights, &weight_dims, &setup.device)?

@@ -214,6 +214,28 @@ fn a_map_keeps_neighbours_that_rebuilding_alone_loses() {
     assert!(kept + 0.3 < plain, "{kept} and {plain}");
 }
 
+#[test]
+fn ink_that_counts_more_stays_darker() {
+    let page = |i: usize| {
+        let pixel = |j: usize| if (j / 40 + i) % 6 == 0 { 0.2 } else { 1.0 };
+        let clean = Sample::new(Shape::image(1, 36, 40), (0..36 * 40).map(pixel).collect()).unwrap();
+        crate::dataset::Item { name: format!("page-{i}"), clean, noisy: None }
+    };
+    let data = Dataset { items: (0..6).map(page).collect(), skipped: Vec::new() };
+    let ink = |ink_weight: Option<f32>| {
+        let place = Place::new();
+        let corruption = Some(Corruption::white(100.0));
+        train(&Config { ink_weight, corruption, ..tiny(100) }, &data, &place.registry()).unwrap();
+        let reference = crate::name::ModelRef { name: "tiny".parse().unwrap(), version: None };
+        let session = crate::infer::Session::load(place.registry().read(&reference).unwrap()).unwrap();
+        let noisy = data.items[0].corrupted(&Corruption::white(100.0), 5, 0);
+        let clean = session.denoise(&noisy, &Default::default()).unwrap().sample;
+        clean.data()[..40].iter().sum::<f32>() / 40.0
+    };
+    let (heavy, plain) = (ink(Some(20.0)), ink(None));
+    assert!(heavy + 0.05 < plain, "{heavy} and {plain}");
+}
+
 /// Two channels of a wave each, of several lengths.
 fn beats(count: usize) -> Dataset {
     let signal = |i: usize| {

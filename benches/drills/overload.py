@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Overload: requests due at 0.8, 2, 10 and 50 times what the service can do, open loop, on loopback.
 
-    python3 benches/drills/overload.py [--seconds 4] [--rounds 3] [--queue 1]
+    python3 benches/drills/overload.py [--seconds 4] [--rounds 3] [--queue 1] [--side 256]
 
 The speed of a machine with neighbours moves by a tenth within a minute. So each load follows a measurement of the peak (closed
 loop, as many connections as may be inside) and is told as a part of that; the table has the medians of the rounds.
@@ -27,15 +27,17 @@ PARSER = argparse.ArgumentParser()
 PARSER.add_argument("--seconds", type=float, default=4)
 PARSER.add_argument("--rounds", type=int, default=3)
 PARSER.add_argument("--queue", type=int, default=1)
+PARSER.add_argument("--side", type=int, default=256, help="of the image: a refusal costs the same for any, its work does not")
 PARSER.add_argument("--times", type=float, nargs="*", default=[0.8, 2, 10, 50])
 ARGS = PARSER.parse_args()
 
 
 def image():
-    """256x256 pixels as a PNG of a few hundred bytes, so that sending it costs the generator little."""
-    rows = b"".join(b"\0" + bytes((x // 16 * 7 + y // 16 * 5) % 200 for x in range(256)) for y in range(256))
+    """A square as a PNG of a few hundred bytes, so that sending it costs the generator little."""
+    side = range(ARGS.side)
+    rows = b"".join(b"\0" + bytes((x // 16 * 7 + y // 16 * 5) % 200 for x in side) for y in side)
     chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    head = struct.pack(">IIBBBBB", 256, 256, 8, 0, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", ARGS.side, ARGS.side, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
@@ -75,7 +77,7 @@ def main():
             }
 
         ask("closed", cores, 2)
-        print(f"256x256 gray, at most {ARGS.queue} wait; memory {service.memory():.0f} MiB")
+        print(f"{ARGS.side}x{ARGS.side} gray, at most {ARGS.queue} wait; memory {service.memory():.0f} MiB")
         print(f"{'offered':>8}{'peak/s':>9}{'sent/s':>9}{'good/s':>9}{'of peak':>9}{'a core':>9}{'p50':>9}{'p99':>9}{'429':>8}{'429 p50':>9}{'429 p99':>9}"
               f"{'other':>7}{'service':>9}{'generator':>11}{'others':>8}{'MiB':>7}")
         rounds = [[beside_peak(times) for times in ARGS.times] for _ in range(ARGS.rounds)]

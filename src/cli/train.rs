@@ -100,6 +100,10 @@ pub struct Args {
     /// What a step drives down: mse, or psnr, under which weak noise counts as much as strong [default: mse].
     #[arg(long, value_parser = word::<Loss>, value_name = "LOSS")]
     loss: Option<Loss>,
+    /// How many times an error counts that makes an image lighter than it is, as against darker: strokes of ink are
+    /// narrow, and losing one is worse than leaving a shadow [default: 1].
+    #[arg(long, value_name = "TIMES")]
+    ink_weight: Option<f64>,
     /// Where steps are computed: cpu, or cuda where the program was built with that feature [default: cpu].
     #[arg(long, value_parser = word::<DeviceName>, value_name = "DEVICE")]
     device: Option<DeviceName>,
@@ -205,6 +209,7 @@ impl Args {
         config.corruption = self.corruption.clone().or(config.corruption);
         config.batch = self.batch.or(config.batch);
         config.crop = self.crop.or(config.crop);
+        config.ink_weight = self.ink_weight.or(config.ink_weight);
         config.learning_rate = self.learning_rate.or(config.learning_rate);
         config.loss = self.loss.unwrap_or(config.loss);
         config.device = self.device.unwrap_or(config.device);

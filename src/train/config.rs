@@ -67,10 +67,11 @@ pub struct Config {
     /// are to stay so (parametric t-SNE). Takes batches of a few hundred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_neighbors: Option<f64>,
-    /// How many times an error counts where the clean image is black, as against white; in between in proportion. A
-    /// stroke of ink is narrow, and losing it is worse than leaving a shadow.
+    /// How many times an error counts that makes an image lighter than it is, as against darker: a stroke of ink is
+    /// narrow, and losing it is worse than leaving a shadow. What is not sure then comes out darker than its mean
+    /// (W. K. Newey and J. L. Powell, "Asymmetric least squares estimation and testing", Econometrica, 1987).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ink_weight: Option<f32>,
+    pub ink_weight: Option<f64>,
     /// Where steps are computed; validation runs on the CPU, as serving does.
     #[serde(default)]
     pub device: DeviceName,

@@ -38,8 +38,8 @@ pub(super) struct Setup<'a> {
     pub(super) loss: Loss,
     /// Weight of the t-SNE loss; none where latents need not be a map.
     pub(super) keep_neighbors: Option<f64>,
-    /// How many times an error counts where an image is black; none where all places count alike.
-    pub(super) ink_weight: Option<f32>,
+    /// How many times an error counts that makes an image lighter; none where both sides count alike.
+    pub(super) ink_weight: Option<f64>,
     /// What an error of 1 is, on the samples' scale: 1 for images, the deviation of the samples otherwise, so that
     /// the unit of a signal does not matter.
     pub(super) unit: f32,
@@ -79,7 +79,7 @@ impl<'a> Setup<'a> {
 
         let has_ink = dataset.kind() == Some(Kind::Image) && matches!(scheme, Scheme::Clean | Scheme::Pairs);
         if config.ink_weight.is_some() && !has_ink {
-            let reason = "only clean images tell where ink is: schemes clean and pairs";
+            let reason = "only a clean image tells what is lighter than it: schemes clean and pairs";
             return Err(config::invalid("ink_weight", reason.into()));
         }
 

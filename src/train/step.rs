@@ -87,7 +87,11 @@ impl Terms {
     /// The loss of a result and its plain mean square.
     fn loss(&self, setup: &Setup<'_>, out: &Tensor, path: usize) -> Result<(Tensor, Tensor), Error> {
         let Scaled { clean, weight, .. } = &self.batch;
-        let error = (out - clean)?;
+        let mut error = (out - clean)?;
+        if let Some(times) = setup.ink_weight {
+            // The loss squares it.
+            error = (&error + (error.relu()? * (times.sqrt() - 1.0))?)?;
+        }
         let (loss, mean) = setup.loss.of(&error.broadcast_mul(weight)?)?;
         let Some((differences, share)) = &self.second else { return Ok((loss, mean)) };
         let apart = (error - &differences[path])?.broadcast_mul(weight)?;
@@ -140,12 +144,6 @@ fn statistics(each: &[Stats], normalize: Normalize) -> Vec<Stats> {
 fn scaled(batch: Batch, setup: &Setup<'_>) -> Result<Scaled, Error> {
     let Batch { mut noisy, mut clean, dims, stats, beside } = batch;
     let numbers = dims[1..].iter().product::<usize>();
-    let places = match beside {
-        Beside::Weights(places) => Some(places),
-        _ => setup
-            .ink_weight
-            .map(|most| clean.iter().map(|v| most + (1.0 - most) * v.clamp(0.0, 1.0)).collect()),
-    };
     let mut weights = Vec::with_capacity(dims[0]);
     let crops = noisy.chunks_mut(numbers).zip(clean.chunks_mut(numbers));
     for ((noisy, clean), stats) in crops.zip(statistics(&stats, setup.model.normalize)) {
@@ -155,15 +153,15 @@ fn scaled(batch: Batch, setup: &Setup<'_>) -> Result<Scaled, Error> {
     }
     let power = weights.iter().map(|w| w * w).sum::<f32>() / weights.len().max(1) as f32;
     let tensor = |values: Vec<f32>, dims: &[usize], device: &Device| Tensor::from_vec(values, dims, device);
-    let weight = match places {
-        Some(places) => {
+    let weight = match beside {
+        Beside::Weights(places) => {
             // The loss squares the weighted error.
             let each = places.chunks(numbers).zip(&weights);
             let all =
                 each.flat_map(|(places, weight)| places.iter().map(move |p| p.sqrt() * weight)).collect();
             tensor(all, &dims, &setup.device)?
         }
-        None => {
+        _ => {
             let mut weight_dims = vec![1; dims.len()];
             weight_dims[0] = dims[0];
             tensor(weights, &weight_dims, &setup.device)?

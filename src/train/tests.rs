@@ -215,14 +215,14 @@ fn a_map_keeps_neighbours_that_rebuilding_alone_loses() {
 }
 
 #[test]
-fn ink_that_counts_more_stays_darker() {
+fn what_counts_more_when_it_is_lighter_comes_out_darker() {
     let page = |i: usize| {
         let pixel = |j: usize| if (j / 40 + i) % 6 == 0 { 0.2 } else { 1.0 };
         let clean = Sample::new(Shape::image(1, 36, 40), (0..36 * 40).map(pixel).collect()).unwrap();
         crate::dataset::Item { name: format!("page-{i}"), clean, noisy: None }
     };
     let data = Dataset { items: (0..6).map(page).collect(), skipped: Vec::new() };
-    let ink = |ink_weight: Option<f32>| {
+    let ink = |ink_weight: Option<f64>| {
         let place = Place::new();
         let corruption = Some(Corruption::white(100.0));
         train(&Config { ink_weight, corruption, ..tiny(100) }, &data, &place.registry()).unwrap();

@@ -26,7 +26,7 @@ fn what_cannot_be_trained_on_is_refused_by_name() {
         refused(&|c| c.ink_weight = Some(0.5), &data).starts_with("ink_weight: expected 1 to 100, got 0.5")
     );
     let noisy = |c: &mut Config| (c.ink_weight, c.scheme) = (Some(4.0), Scheme::Noisy);
-    assert!(refused(&noisy, &data).starts_with("ink_weight: only clean images"));
+    assert!(refused(&noisy, &data).starts_with("ink_weight: only a clean image"));
     let not_smaller = |c: &mut Config| {
         c.family = Some(FamilyChoice::Name(FamilyName::Pyramid));
         c.latent = Some(LatentChoice { numbers: None, channels: Some([4, 4, 16]) });

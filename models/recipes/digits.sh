@@ -18,6 +18,12 @@ learn() { # model
 }
 config 32 160 12000 '' >"$WORK/digits.json"
 learn digits
+# Then half of them under strong noise, which is what the latent has least room for.
+cat >"$WORK/digits.json" <<'JSON'
+{"name": "digits", "base": "digits", "promote": "always", "steps": 12000, "batch": 64, "learning_rate": 0.001, "seed": 3, "loss": "psnr",
+  "corruption": {"random": [{"gaussian": {"sigma": [0, 160]}}, {"gaussian": {"sigma": [96, 160]}}]}}
+JSON
+learn digits
 # A map is for looking at: digits that look alike shall lie together, which rebuilding them alone does not ask for.
 config 2 64 3000 ', "batch": 256, "learning_rate": 0.002, "keep_neighbors": 1' >"$WORK/digits-map.json"
 learn digits-map

@@ -5,9 +5,11 @@ WORK=${WORK:-target/recipes}
 LIMPID=${LIMPID:-target/release/limpid}
 mkdir -p "$WORK"
 
-# train NAME ARGS...: trains with a checkpoint of its own, so that RESUME=--resume goes on.
+# train RUN ARGS...: trains, unless that was done; with a checkpoint of its own, so that RESUME=--resume goes on.
 train() {
-  local name=$1
+  local run="$WORK/$1"
   shift
-  "$LIMPID" train --name "$name" --models "$MODELS" --checkpoint "$WORK/$name.safetensors" ${RESUME:-} "$@"
+  [ ! -f "$run.done" ] || return 0
+  "$LIMPID" train --models "$MODELS" --checkpoint "$run.safetensors" ${RESUME:-} "$@"
+  touch "$run.done"
 }

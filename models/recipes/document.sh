@@ -7,6 +7,6 @@ set -euo pipefail
 
 split_pages "$DATA/real/dirty_docs" "$WORK/document"
 # Large crops: a stain is known by what is around it, and white is what most of a page is.
-train document --base photo-gray --samples "$WORK/document/train" --crop 256 --batch 2 --steps 4000 \
+train document --name document --base photo-gray --samples "$WORK/document/train" --crop 256 --batch 2 --steps 4000 \
   --learning-rate 0.001 --seed 1 --promote always --data 'NoisyOffice, simulated part: 30 pages of one text, as its authors offer it'
 "$LIMPID" evaluate "$WORK/document/test" --model document --models "$MODELS" --ink --sheet "$WORK/document.png"

@@ -5,7 +5,7 @@
 #
 # photo-gray learns from large photographs, most of whose crops are smooth; then from small ones, dense with texture, by the
 # mean squared error, which texture dominates; then from Berkeley's too; last from weak noise above all and on large crops,
-# whose mean and deviation are more like those of a whole image. photo-color learns in two runs, the second on large crops.
+# more of which is far from a border. photo-color learns in three runs, all but the first on large crops.
 # On a CPU they take some hours of one core; a GPU wants a larger BATCH.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
@@ -32,16 +32,14 @@ base="\"base\": \"photo-$which\""
 white() { printf '{"gaussian": {"sigma": [%s, %s]}}' "$@"; }
 clipped="[$(white 0 55), {\"clip\": {}}]"
 
-# run NAME PHOTOS CROP BATCH STEPS RATE SEED LOSS NOISE BEGIN: trains, unless that was done; RESUME=--resume goes on from its checkpoint.
+# run NAME PHOTOS CROP BATCH STEPS RATE SEED LOSS NOISE BEGIN
 run() {
-  local run="$WORK/$which-$1" data=$own
-  [ ! -f "$run.done" ] || return 0
+  local run="$which-$1" data=$own
   [ "$2" != mixed ] || data+="; and $berkeley"
   printf '{"name": "photo-%s", "crop": %s, "batch": %s, "promote": "always", "steps": %s, "learning_rate": %s, "seed": %s,
-    "loss": "%s", "corruption": {"random": [%s]}, %s}' "$which" "$3" "${BATCH:-$4}" "${STEPS:-$5}" "${@:6}" >"$run.json"
-  "$LIMPID" train --training-config "$run.json" --channels "$channels" --samples "$photos/$2" --models "$MODELS" \
-    --checkpoint "$run.safetensors" ${RESUME:-} --device "${DEVICE:-cpu}" --data "$data"
-  touch "$run.done"
+    "loss": "%s", "corruption": {"random": [%s]}, %s}' "$which" "$3" "${BATCH:-$4}" "${STEPS:-$5}" "${@:6}" >"$WORK/$run.json"
+  train "$run" --training-config "$WORK/$run.json" --channels "$channels" --samples "$photos/$2" \
+    --device "${DEVICE:-cpu}" --data "$data"
 }
 
 both="$(white 0 55), $(white 0 30)"
@@ -49,6 +47,7 @@ even="$both, $clipped"
 if [ "$which" = color ]; then
   run first mixed 64 8 24000 0.0015 3 mse "$even" "$family"
   run second mixed 128 4 18000 0.0012 4 mse "$even" "$base"
+  run third mixed 128 4 22000 0.0012 5 mse "$both, $(white 10 30), $clipped" "$base"
 else
   run first large 64 8 42000 0.0015 3 psnr "$(white 0 55), $clipped" "$family"
   run second small 64 8 18000 0.001 4 mse "$even" "$base"

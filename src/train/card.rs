@@ -73,7 +73,7 @@ pub(super) fn write(facts: &Facts<'_>) -> String {
 
 fn scores(facts: &Facts<'_>) -> String {
     let Facts { setup, compared, .. } = facts;
-    let Scores { samples, noisy_db, strict_db, full_db, baseline_db } = compared.scores;
+    let Scores { samples, noisy_db, strict_db, full_db, baseline_db, .. } = compared.scores;
     let how = match setup.held_out.is_estimate() {
         false => "with the noise they were trained with",
         true => {

@@ -117,17 +117,18 @@ impl Compared {
     /// Whether the model serves from now on: it must beat the noisy input, the version that served before (else
     /// the base), and the classical method, unless what served did not beat that either.
     fn may_serve(&self, promote: Promote) -> bool {
-        let before = self.before.as_ref().or(self.base.as_ref()).map(|(_, scores)| scores.full_db);
+        let before = self.before.as_ref().or(self.base.as_ref()).map(|(_, scores)| scores);
         let full = self.scores.full_db;
-        let beats_classical = self
-            .scores
-            .baseline_db
-            .is_none_or(|classical| full > classical || before.is_some_and(|before| before <= classical));
+        let beats_classical = self.scores.baseline_db.is_none_or(|classical| {
+            full > classical || before.is_some_and(|before| before.full_db <= classical)
+        });
         match promote {
             Promote::Always => true,
             Promote::Never => false,
             Promote::IfBetter => {
-                before.is_none_or(|before| full > before) && full > self.scores.noisy_db && beats_classical
+                before.is_none_or(|before| self.scores.judged > before.judged)
+                    && full > self.scores.noisy_db
+                    && beats_classical
             }
         }
     }

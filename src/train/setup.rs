@@ -102,7 +102,7 @@ impl<'a> Setup<'a> {
         };
         let mut notes = dataset.notes();
         notes.extend(split.note.clone());
-        let mut held_out = HeldOut::new(&split.held_out, &learn, config.seed);
+        let mut held_out = HeldOut::new(&split.held_out, &learn, config.ink_weight, config.seed);
         if held_out.len() == 0 {
             let reason =
                 "the held-out samples are too small, or are no repeats, and nothing can be judged by";

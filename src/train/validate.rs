@@ -36,6 +36,8 @@ const SUREST: f64 = 1e-3;
 #[derive(Debug)]
 pub(super) struct HeldOut {
     pairs: Vec<Pair>,
+    /// How many times an error counts that makes a sample lighter, where that is not 1.
+    ink_weight: Option<f64>,
     /// Fitted to the training vectors; the classical method where there are no neighbours.
     pca: Option<(Pca, usize)>,
 }
@@ -74,6 +76,9 @@ pub struct Scores {
     pub strict_db: f32,
     /// What `/denoise` gives.
     pub full_db: f32,
+    /// What models are compared by, dB: the same, with errors weighed as in training.
+    #[serde(skip)]
+    pub judged: f32,
     /// What a method without learning gives: sliding DCT with the noise it estimates, PCA for vectors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_db: Option<f32>,
@@ -90,7 +95,7 @@ pub(super) struct Glance {
 
 impl HeldOut {
     /// Pairs of `items`, by what is learnt; chance is fixed by `seed`.
-    pub(super) fn new(items: &[&Item], learn: &Learn, seed: u64) -> Self {
+    pub(super) fn new(items: &[&Item], learn: &Learn, ink_weight: Option<f64>, seed: u64) -> Self {
         let each = (ENOUGH / items.len().max(1)).max(1);
         let items = &items[..items.len().min(MOST)];
         let scenes = Scenes::new(items);
@@ -121,7 +126,7 @@ impl HeldOut {
                 });
             }
         }
-        Self { pairs, pca: None }
+        Self { pairs, ink_weight, pca: None }
     }
 
     /// Fits PCA with `k` components to the vectors trained on, to be the classical method.
@@ -145,12 +150,16 @@ impl HeldOut {
         self.pairs.len()
     }
 
+    fn tally(&self) -> Tally {
+        Tally { ink_weight: self.ink_weight, ..Tally::default() }
+    }
+
     /// Scores what `/denoise` gives on the first pairs only: for use while training goes on.
     ///
     /// # Errors
     /// The samples do not fit the model, or its results are not finite.
     pub(super) fn glance(&self, session: &Session) -> Result<Glance, Error> {
-        let mut tally = Tally::default();
+        let mut tally = self.tally();
         for pair in self.pairs.iter().take(ENOUGH) {
             tally.measure(pair, |sample| {
                 Ok(Some(session.denoise(sample, &Options::default())?.sample.data().to_vec()))
@@ -164,7 +173,7 @@ impl HeldOut {
     /// # Errors
     /// The samples do not fit the model.
     pub(super) fn score(&self, session: &Session, beside: bool) -> Result<Scores, Error> {
-        let [mut noisy, mut strict, mut full, mut baseline]: [Tally; 4] = Default::default();
+        let [mut noisy, mut strict, mut full, mut baseline] = [(); 4].map(|()| self.tally());
         for pair in &self.pairs {
             let denoise = |sample: &Sample, mode| {
                 let options = Options { mode, ..Options::default() };
@@ -182,6 +191,7 @@ impl HeldOut {
             noisy_db: noisy.decibels(),
             strict_db: strict.decibels(),
             full_db: full.decibels(),
+            judged: full.judged(),
             baseline_db: (baseline.count > 0).then(|| baseline.decibels()),
         })
     }
@@ -237,12 +247,13 @@ impl Pair {
         Self { noisy, target, variance, weights: Some(weights), probe: None }
     }
 
-    /// The mean squared difference from the target, and the power that an error is held against: 1 for images
-    /// (PSNR), the target's own for other kinds (SNR).
-    fn errors(&self, result: &[f32]) -> (f64, f64) {
+    /// The mean squared difference from the target, where one that is lighter counts `lighter` times, and the power that
+    /// an error is held against: 1 for images (PSNR), the target's own for other kinds (SNR).
+    fn errors(&self, result: &[f32], lighter: f64) -> (f64, f64) {
         let target = self.target.data();
         let square = |(i, (t, r)): (usize, (&f32, &f32))| {
-            f64::from(t - r).powi(2) * self.weights.as_ref().map_or(1.0, |weights| f64::from(weights[i]))
+            let weight = self.weights.as_ref().map_or(1.0, |weights| f64::from(weights[i]));
+            f64::from(t - r).powi(2) * if r > t { lighter * weight } else { weight }
         };
         let seen = target.iter().zip(result).enumerate().map(square).sum::<f64>() / target.len() as f64;
         let power = match self.target.shape().kind() {
@@ -259,9 +270,12 @@ impl Pair {
 /// The errors of one method over all pairs.
 #[derive(Debug, Default)]
 struct Tally {
+    ink_weight: Option<f64>,
     count: usize,
     /// Of exact scores.
     decibels: f64,
+    /// Of the same with errors weighed.
+    weighed: f64,
     /// Differences from noisy targets, the variance of their noise, and the power they are held against.
     seen: f64,
     variance: f64,
@@ -276,7 +290,8 @@ impl Tally {
         method: impl Fn(&Sample) -> Result<Option<Vec<f32>>, Error>,
     ) -> Result<(), Error> {
         let Some(result) = method(&pair.noisy)? else { return Ok(()) };
-        let (mut seen, power) = pair.errors(&result);
+        let (mut seen, power) = pair.errors(&result, 1.0);
+        let weighed = self.ink_weight.map(|lighter| pair.errors(&result, lighter).0);
         if let Some(probe) = &pair.probe
             && let Some(moved) = method(probe)?
         {
@@ -287,7 +302,9 @@ impl Tally {
         self.variance += pair.variance;
         self.power += power;
         // Capped so that a perfect sample does not make a mean infinite.
-        self.decibels += (10.0 * (power / seen.max(f64::MIN_POSITIVE)).log10()).min(100.0);
+        let decibels = |error: f64| (10.0 * (power / error.max(f64::MIN_POSITIVE)).log10()).min(100.0);
+        self.decibels += decibels(seen);
+        self.weighed += decibels(weighed.unwrap_or(seen));
         Ok(())
     }
 
@@ -304,7 +321,7 @@ impl Tally {
     /// Grows and falls with the score, and stays calm where an estimate nears an error of nothing.
     fn judged(&self) -> f32 {
         if self.variance == 0.0 {
-            self.decibels()
+            (self.weighed / self.count.max(1) as f64) as f32
         } else {
             (10.0 * (self.power / self.seen.max(SUREST * self.variance)).log10()) as f32
         }
@@ -377,7 +394,7 @@ mod tests {
         let all: Vec<&Item> = items.iter().collect();
         let truth = -10.0 * (0.02f32 * 0.02).log10();
         for learn in [Learn::Repeats, Learn::Hidden(0, 0)] {
-            let held_out = HeldOut::new(&all, &learn, 1);
+            let held_out = HeldOut::new(&all, &learn, None, 1);
             assert!(held_out.is_estimate());
             let mut tally = Tally::default();
             for pair in &held_out.pairs {
@@ -398,7 +415,7 @@ mod tests {
     fn what_came_through_of_the_noise_is_told_without_clean_samples() {
         let (clean, items) = noisy(4);
         let all: Vec<&Item> = items.iter().collect();
-        let held_out = HeldOut::new(&all, &Learn::Neighbors, 1);
+        let held_out = HeldOut::new(&all, &Learn::Neighbors, None, 1);
         // A blend of the noisy input with a blurred one, for every share of it.
         for share in [0.0, 0.3, 1.0] {
             let method = |sample: &Sample| {
@@ -422,11 +439,13 @@ mod tests {
     fn clean_truth_is_exact() {
         let (clean, items) = noisy(1);
         let pair = Item { name: "a".into(), noisy: Some(items[0].clean.clone()), clean };
-        let held_out = HeldOut::new(&[&pair], &Learn::Pairs, 1);
+        let held_out = HeldOut::new(&[&pair], &Learn::Pairs, Some(4.0), 1);
         assert!(!held_out.is_estimate());
-        let mut tally = Tally::default();
+        let mut tally = held_out.tally();
         tally.measure(&held_out.pairs[0], |sample| Ok(Some(sample.data().to_vec()))).unwrap();
         let db = tally.decibels();
+        // White noise is lighter as often as darker: its errors weigh (4 + 1) / 2 as much.
+        assert!((db - tally.judged() - 10.0 * 2.5f32.log10()).abs() < 0.1, "{tally:?}");
         assert!((db - quality::psnr(pair.clean.data(), items[0].clean.data())).abs() < 1e-3);
     }
 }

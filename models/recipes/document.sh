@@ -6,7 +6,13 @@ set -euo pipefail
 . "$(dirname "$0")/pages.sh"
 
 split_pages "$DATA/real/dirty_docs" "$WORK/document"
+learn() { # run, base, seed, more
+  train "$1" --name document --base "$2" --samples "$WORK/document/train" --crop 256 --batch 2 --steps 4000 \
+    --learning-rate 0.001 --seed "$3" --promote always "${@:4}" \
+    --data 'NoisyOffice, simulated part: 30 pages of one text, as its authors offer it'
+}
 # Large crops: a stain is known by what is around it, and white is what most of a page is.
-train document --name document --base photo-gray --samples "$WORK/document/train" --crop 256 --batch 2 --steps 4000 \
-  --learning-rate 0.001 --seed 1 --promote always --data 'NoisyOffice, simulated part: 30 pages of one text, as its authors offer it'
+learn document photo-gray 1
+# Strokes are narrow and must stay.
+learn document-ink document 4 --ink-weight 3
 "$LIMPID" evaluate "$WORK/document/test" --model document --models "$MODELS" --ink --sheet "$WORK/document.png"

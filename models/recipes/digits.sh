@@ -20,8 +20,8 @@ learn digits '{"name": "digits", "steps": 12000, "seed": 1, "loss": "psnr", "cor
 learn digits-strong '{"name": "digits", "base": "digits", "promote": "always", "steps": 12000, "learning_rate": 0.001, "seed": 3,
   "loss": "psnr", "corruption": {"random": [{"gaussian": {"sigma": [0, 160]}}, {"gaussian": {"sigma": [96, 160]}}]}}'
 # A map is for looking at: digits that look alike shall lie together, which rebuilding them alone does not ask for. Many in a
-# batch, so that each has some near ones in it, and a small network, so that there is time for many steps.
-learn digits-map '{"name": "digits-map", "steps": 3000, "seed": 3, "batch": 1024, "learning_rate": 0.003, "keep_neighbors": 4,
+# batch, so that each has some near ones in it, and a small network, so that a step is quick.
+learn digits-map '{"name": "digits-map", "steps": 1200, "seed": 3, "batch": 1024, "learning_rate": 0.003, "keep_neighbors": 4,
   "loss": "psnr", "corruption": {"gaussian": {"sigma": [0, 64]}},
   "family": {"compact": {"channels": 1, "height": 28, "width": 28, "latent": 2, "widths": [16, 48], "blocks": [1, 1]}}}'
 evaluate digits 0,64,127.5

@@ -14,11 +14,13 @@ pub(super) struct Facts<'a> {
     pub(super) setup: &'a Setup<'a>,
     pub(super) result: &'a publish::Result<'a>,
     pub(super) compared: &'a Compared,
+    /// How long the file of weights is.
+    pub(super) bytes: usize,
 }
 
 /// The card as Markdown; `{version}` is left for the registry to fill in.
 pub(super) fn write(facts: &Facts<'_>) -> String {
-    let Facts { run, setup, result, .. } = facts;
+    let Facts { run, setup, result, bytes, .. } = facts;
     let mut card = format!("# {}, version {{version}}\n\n", run.config.name);
     let (family, shape) = match &setup.model.family {
         Family::Pyramid(c) => (
@@ -50,6 +52,7 @@ pub(super) fn write(facts: &Facts<'_>) -> String {
     let _ = writeln!(card, "| family | {family} |");
     let _ = writeln!(card, "| latent | {latent} numbers for one {shape} ({} numbers) |", shape.numbers());
     let _ = writeln!(card, "| arithmetic | {per_number:.1} kMAC per number of the input |");
+    let _ = writeln!(card, "| weights | {:.2} MB |", *bytes as f64 / 1e6);
     let _ = writeln!(card, "| trained on | {} |", run.data);
     let _ = writeln!(card, "| scheme | {} ({}) |", setup.scheme.0.name(), setup.scheme.1);
     let _ = writeln!(card, "| steps | {steps} |");

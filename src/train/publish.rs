@@ -72,12 +72,15 @@ impl Run<'_> {
             "best_step": result.best_step, "recipe": self.recipe, "notes": result.notes,
             "scheme": {"name": setup.scheme.0.name(), "reason": setup.scheme.1},
         });
-        let card = card::write(&card::Facts { run: self, setup, result: &result, compared: &compared });
+        let weights = Weights::write(&result.weights)?;
+        let bytes = weights.len();
+        let card =
+            card::write(&card::Facts { run: self, setup, result: &result, compared: &compared, bytes });
         let told = compared.json(setup);
         let draft = Draft {
             name: self.config.name.clone(),
             model: setup.model.clone(),
-            weights: Weights::write(&result.weights)?,
+            weights,
             training,
             scores: told.clone(),
             familiarity,

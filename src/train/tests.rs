@@ -217,7 +217,7 @@ fn a_map_keeps_neighbours_that_rebuilding_alone_loses() {
 #[test]
 fn what_counts_more_when_it_is_lighter_comes_out_darker() {
     let page = |i: usize| {
-        let pixel = |j: usize| if (j / 40 + i) % 6 == 0 { 0.2 } else { 1.0 };
+        let pixel = |j: usize| if (j / 40 + i).is_multiple_of(6) { 0.2 } else { 1.0 };
         let clean = Sample::new(Shape::image(1, 36, 40), (0..36 * 40).map(pixel).collect()).unwrap();
         crate::dataset::Item { name: format!("page-{i}"), clean, noisy: None }
     };

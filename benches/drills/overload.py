@@ -34,8 +34,8 @@ ARGS = PARSER.parse_args()
 
 def image():
     """A square as a PNG of a few hundred bytes, so that sending it costs the generator little."""
-    side = range(ARGS.side)
-    rows = b"".join(b"\0" + bytes((x // 16 * 7 + y // 16 * 5) % 200 for x in side) for y in side)
+    pixels = range(ARGS.side)
+    rows = b"".join(b"\0" + bytes((x // 16 * 7 + y // 16 * 5) % 200 for x in pixels) for y in pixels)
     chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     head = struct.pack(">IIBBBBB", ARGS.side, ARGS.side, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")

@@ -8,7 +8,7 @@ use super::recorrupt::{recorrupt, strengths};
 use super::{Error, Item, Neighbors, hide, turn};
 use crate::corruption::Corruption;
 use crate::rng::{Purpose, Rng};
-use crate::sample::{Kind, Sample, Shape, Stats};
+use crate::sample::{Kind, Moments, Sample, Shape, Stats};
 
 /// Most numbers in one batch: beyond it a step would not fit a small machine's memory.
 const MOST_NUMBERS: usize = 1 << 28;
@@ -88,8 +88,8 @@ pub struct Loader<'a> {
     others: Vec<Vec<usize>>,
     /// The deviation of each item's noise by channel; empty but for recorrupting.
     noise: Vec<Vec<f32>>,
-    /// Mean and variance of what each item gives to be denoised.
-    moments: Vec<(f64, f64)>,
+    /// Of what each item gives to be denoised.
+    moments: Vec<Moments>,
     shape: Shape,
     plan: Plan,
 }
@@ -141,7 +141,7 @@ impl<'a> Loader<'a> {
             return fail("samples", format!("{} has no repeat of its shape in its folder", items[at].name));
         }
         let noise = if plan.learn == Learn::Recorrupted { strengths(&items) } else { Vec::new() };
-        let moments = items.par_iter().map(|item| Stats::moments(input(&plan.learn, item).data())).collect();
+        let moments = items.par_iter().map(|item| Moments::of(input(&plan.learn, item).data())).collect();
         let mut end = 0;
         let ends = items.iter().map(|item| {
             end += item.clean.data().len();
@@ -224,32 +224,22 @@ impl<'a> Loader<'a> {
             turn(clean, height, width, which);
             turn(noisy, height, width, which);
         }
-        let before = Stats::moments(noisy);
+        let before = Moments::of(noisy);
         let chance = |purpose| Rng::new(self.plan.seed, purpose, index);
         match &self.plan.learn {
             Learn::Clean(corruption) => corruption.apply(noisy, self.shape, &mut chance(Purpose::Corrupt)),
             Learn::Recorrupted => recorrupt(noisy, clean, &self.noise[at], &mut chance(Purpose::Conceal)),
             _ => {}
         }
-        let after = Stats::moments(noisy);
-        let (mean, variance) =
-            if rng.below(ALONE) == 0 { after } else { moved(self.moments[from], before, after) };
-        Stats::from_moments(mean, variance)
+        let after = Moments::of(noisy);
+        let alone = rng.below(ALONE) == 0;
+        if alone { after.into() } else { self.moments[from].moved(before, after).into() }
     }
 }
 
 /// What is to be denoised, or made noisy first.
 fn input<'a>(learn: &Learn, item: &'a Item) -> &'a Sample {
     if *learn == Learn::Pairs { item.noisy.as_ref().unwrap_or(&item.clean) } else { &item.clean }
-}
-
-/// Mean and variance of a `whole` sample whose noise takes a part of it from those `before` to those `after`.
-fn moved(whole: (f64, f64), before: (f64, f64), after: (f64, f64)) -> (f64, f64) {
-    let mean = whole.0 + after.0 - before.0;
-    // Noise adds its variance; what takes some away, as blur or fading do, takes a share.
-    let variance =
-        if after.1 < before.1 { whole.1 * after.1 / before.1 } else { whole.1 + after.1 - before.1 };
-    (mean, variance)
 }
 
 /// For each item the others of its scene and shape.

@@ -5,12 +5,14 @@
 mod depth;
 mod latent;
 mod shape;
+mod stats;
 
 use std::sync::OnceLock;
 
 pub use depth::{Depth, Number};
-pub use latent::{Latent, Plane, Stats};
+pub use latent::{Latent, Plane};
 pub use shape::{Kind, Shape};
+pub use stats::{Moments, Stats};
 
 /// One item: its shape and its numbers, channels first, row by row.
 ///
@@ -149,7 +151,7 @@ impl Sample {
 
     /// Mean and standard deviation of all numbers; the result does not depend on threads, tiles or depth.
     pub fn stats(&self) -> Stats {
-        Stats::of_parts(self.shape.numbers(), |start, out| self.read(start, out))
+        Moments::of_parts(self.shape.numbers(), |start, out| self.read(start, out)).into()
     }
 
     /// The numbers of an image of 8 bits, as they are kept.

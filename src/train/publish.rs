@@ -129,7 +129,7 @@ impl Compared {
             Promote::Always => true,
             Promote::Never => false,
             Promote::IfBetter => {
-                before.is_none_or(|before| self.scores.judged > before.judged)
+                before.is_none_or(|before| self.scores.judged_db > before.judged_db)
                     && full > self.scores.noisy_db
                     && beats_classical
             }

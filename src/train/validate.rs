@@ -78,7 +78,7 @@ pub struct Scores {
     pub full_db: f32,
     /// What models are compared by, dB: the same, with errors weighed as in training.
     #[serde(skip)]
-    pub judged: f32,
+    pub judged_db: f32,
     /// What a method without learning gives: sliding DCT with the noise it estimates, PCA for vectors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_db: Option<f32>,
@@ -191,7 +191,7 @@ impl HeldOut {
             noisy_db: noisy.decibels(),
             strict_db: strict.decibels(),
             full_db: full.decibels(),
-            judged: full.judged(),
+            judged_db: full.judged(),
             baseline_db: (baseline.count > 0).then(|| baseline.decibels()),
         })
     }

@@ -1,0 +1,104 @@
+//! The statistics of a sample: what is taken out before the network and put back after it.
+
+/// Mean and standard deviation of a sample, taken out before the network and put back after it, so
+/// that scale and offset of the input do not matter.
+///
+/// # Source
+/// "Normalization equivariance for arbitrary backbones", arXiv 2605.08193.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Stats {
+    /// Mean of all numbers.
+    pub mean: f32,
+    /// Standard deviation of all numbers; 1 for a constant sample, so that dividing is safe.
+    pub std: f32,
+}
+
+/// Mean and variance, as they are added up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moments {
+    /// Mean of all numbers.
+    pub mean: f64,
+    /// Mean squared deviation from it; 0 for a constant sample.
+    pub variance: f64,
+}
+
+impl Stats {
+    /// The statistics of `data`.
+    pub fn of(data: &[f32]) -> Self {
+        Moments::of(data).into()
+    }
+
+    /// Takes the statistics out of `data`.
+    pub fn normalize(&self, data: &mut [f32]) {
+        data.iter_mut().for_each(|v| *v = (*v - self.mean) / self.std);
+    }
+
+    /// Puts them back.
+    pub fn restore(&self, data: &mut [f32]) {
+        data.iter_mut().for_each(|v| *v = *v * self.std + self.mean);
+    }
+}
+
+impl From<Moments> for Stats {
+    fn from(Moments { mean, variance }: Moments) -> Self {
+        let std = variance.sqrt() as f32;
+        // Below this the differences are rounding of the mean, not content.
+        let floor = (mean.abs() as f32) * 1e-6 + f32::MIN_POSITIVE;
+        Self { mean: mean as f32, std: if std > floor { std } else { 1.0 } }
+    }
+}
+
+impl Moments {
+    /// The moments of `data`.
+    pub fn of(data: &[f32]) -> Self {
+        Self::of_parts(data.len(), |start, out| out.copy_from_slice(&data[start..start + out.len()]))
+    }
+
+    /// The moments of `count` numbers, any part of which `read` writes out: so that all of them need not be in
+    /// memory. Summed in `f64` in a fixed order.
+    pub(super) fn of_parts(count: usize, read: impl Fn(usize, &mut [f32])) -> Self {
+        let n = count.max(1) as f64;
+        let mean = sum(count, &read, |v| v) / n;
+        Self { mean, variance: sum(count, &read, |v| (v - mean) * (v - mean)) / n }
+    }
+
+    /// Those of a whole sample whose noise takes a part of it from the moments `before` to those `after`.
+    #[must_use]
+    pub fn moved(self, before: Self, after: Self) -> Self {
+        // Noise adds its variance; what takes some away, as blur or fading do, takes a share.
+        let variance = if after.variance < before.variance {
+            self.variance * after.variance / before.variance
+        } else {
+            self.variance + after.variance - before.variance
+        };
+        Self { mean: self.mean + after.mean - before.mean, variance }
+    }
+}
+
+/// The sum of `of` over all numbers, in 8 chains, so that one addition need not wait for the one before.
+fn sum(count: usize, read: impl Fn(usize, &mut [f32]), of: impl Fn(f64) -> f64) -> f64 {
+    let mut part = [0.0; 4096];
+    let mut sums = [0.0; 8];
+    for start in (0..count).step_by(part.len()) {
+        let part = &mut part[..4096.min(count - start)];
+        read(start, part);
+        for eight in part.chunks(8) {
+            sums.iter_mut().zip(eight).for_each(|(sum, v)| *sum += of(f64::from(*v)));
+        }
+    }
+    sums.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_adds_its_variance_and_fading_takes_a_share() {
+        let moments = |mean, variance| Moments { mean, variance };
+        let whole = moments(0.5, 4.0);
+        assert_eq!(whole.moved(moments(0.25, 1.0), moments(0.125, 0.25)), moments(0.375, 1.0));
+        assert_eq!(whole.moved(moments(0.25, 1.0), moments(0.25, 3.0)), moments(0.5, 6.0));
+        assert_eq!(whole.moved(moments(0.25, 0.0), moments(0.25, 0.0)), whole);
+    }
+}

@@ -3,13 +3,15 @@
 
     python -m venv venv && venv/bin/pip install -r benches/peers/requirements-images.txt
     venv/bin/python benches/peers/images.py FOLDER [--color] [--megapixels 0.25 1 12] [--only limpid,nlm]
+    venv/bin/python benches/peers/images.py FOLDER [--color] --each --only limpid,bm3d
 
 FOLDER holds clean test images, such as BSD68 (or CBSD68 with --color); they are laid side by side into one of the size that is
 asked for, and white noise of sigma 25 is put on it, clipped and rounded to 8 bits as a file holds it. Limpid gets it as a PNG
 over HTTP and is measured from the request to the whole answer; all others get the numbers in memory. `network` is
 the same network with the same weights; `kernels` is what its kernels alone take here, on pieces of 1024x1024 without a border.
 BM3D and wavelets are told sigma, Limpid is not; non-local means and TV get the strength that does best here. What takes longer
-than a few minutes is left out by --most seconds, as far as smaller sizes tell. The last line is JSON.
+than a few minutes is left out by --most seconds, as far as smaller sizes tell. The seconds are medians. With --each every image is
+taken by itself, and the decibels are told alone. The last line is JSON.
 """
 
 import argparse
@@ -29,6 +31,7 @@ PARSER.add_argument("--megapixels", type=float, nargs="*", default=[0.25, 1, 12]
 PARSER.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
 PARSER.add_argument("--most", type=float, default=60, help="seconds that one run may take")
 PARSER.add_argument("--rounds", type=int, default=3)
+PARSER.add_argument("--each", action="store_true", help="every image by itself, decibels only")
 PARSER.add_argument("--only", default="")
 ARGS = PARSER.parse_args()
 
@@ -51,15 +54,19 @@ MODEL = "photo-color" if ARGS.color else "photo-gray"
 SIGMA = 25
 
 
+def test_images():
+    """The images of the folder by name, (H, W, C)."""
+    mode = "RGB" if ARGS.color else "L"
+    files = sorted(p for p in ARGS.folder.iterdir() if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".bmp"))
+    return {path.name: np.asarray(Image.open(path).convert(mode)).reshape(-1, Image.open(path).width, CHANNELS) for path in files}
+
+
 def clean_image(megapixels):
     """Test images side by side, about square."""
     height = width = int((megapixels * 1e6) ** 0.5)
     if megapixels > 4:
         height, width = 3000, int(megapixels * 1e6 / 3000)
-    mode = "RGB" if ARGS.color else "L"
-    files = sorted(p for p in ARGS.folder.iterdir() if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".bmp"))
-    images = [np.asarray(Image.open(path).convert(mode)).reshape(-1, Image.open(path).width, CHANNELS) for path in files]
-    images = [i if i.shape[0] <= i.shape[1] else i.transpose(1, 0, 2) for i in images]
+    images = [i if i.shape[0] <= i.shape[1] else i.transpose(1, 0, 2) for i in test_images().values()]
     whole = np.zeros((height, width, CHANNELS), np.uint8)
     y = index = 0
     while y < height:
@@ -161,7 +168,7 @@ def kernels_runner():
 
     def run(noisy):
         print(f"limpid {newest(MODEL) / 'config.json'} forward 1 1024 1024 best {ARGS.threads} 3", file=process.stdin, flush=True)
-        # The middle one, as of everything else: on a shared machine the best is far from it.
+        # The middle one, as a row is the middle of its rounds: on a shared machine the best is far from it.
         piece = statistics.median(float(ms) for ms in process.stdout.readline().split()[::2]) / 1e3
         # No result: its weights are not those of the model.
         return None, piece * noisy.shape[0] * noisy.shape[1] / 1024**2, {}
@@ -250,6 +257,9 @@ def main():
         wanted = [name for name in ARGS.only.split(",") if name]
         runners = {name: make() for name, make in makers.items() if not wanted or any(w in name for w in wanted)}
         print(f"{machine()}; {MODEL}, white noise of sigma {SIGMA}, 8 bits; PSNR of the noisy image and of each result")
+        if ARGS.each:
+            print(json.dumps({"model": MODEL, "psnr": each(runners)}))
+            return
         speeds, result = {}, {}
         for megapixels in ARGS.megapixels:
             clean = clean_image(megapixels)
@@ -270,6 +280,19 @@ def main():
         print(json.dumps({"model": MODEL, "results": result, "ratios": ratios(result)}))
 
 
+def each(runners):
+    """Decibels of every image by itself, and their means."""
+    rows = {}
+    for name, clean in test_images().items():
+        noisy = noisy_image(clean)
+        outs = {runner: run(noisy) for runner, run in runners.items()}
+        rows[name] = {runner: psnr(clean, out[0] if isinstance(out, tuple) else out) for runner, out in outs.items()}
+        print(f"  {name:<24}" + "".join(f"  {runner} {db:.2f}" for runner, db in rows[name].items()), flush=True)
+    means = {runner: float(np.mean([row[runner] for row in rows.values()])) for runner in runners}
+    print(f"  {'mean':<24}" + "".join(f"  {runner} {db:.2f}" for runner, db in means.items()))
+    return {**rows, "mean": means}
+
+
 def measure(run, noisy, clean):
     times, timing = [], {}
     for _ in range(ARGS.rounds):
@@ -281,7 +304,7 @@ def measure(run, noisy, clean):
         times.append(took)
         if took > ARGS.most / 4:
             break
-    row = {"seconds": min(times)}
+    row = {"seconds": statistics.median(times)}
     if out is not None:
         row["psnr"] = psnr(clean, out)
     return {**row, "timing": timing} if timing else row

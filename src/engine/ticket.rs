@@ -156,13 +156,12 @@ impl Ticket {
             let begun = Instant::now();
             let is_wanted = || !reply.is_closed() && !ticket.entry.is_late();
             let share = ticket.engine.share(&is_wanted);
+            let large = (size.bytes >= pages::LARGE).then(pages::Large::begin);
             let value = compute.in_scope(|| catch_unwind(AssertUnwindSafe(|| work(&share))));
+            drop(large);
             let ran = begun.elapsed();
             drop((compute, span));
             ticket.entry.record(ran);
-            if size.bytes >= pages::LARGE {
-                pages::freed();
-            }
             // Before the answer: who has it may count on the room.
             drop((room, ticket));
             let done = |value| Done { value, queued: begun - arrived, ran };

@@ -3,7 +3,7 @@
 //! The program's allocator is mimalloc (`main.rs`). In a process that has another one, nothing here has an effect.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +23,9 @@ pub const LARGE: usize = 64 << 20;
 /// How often large memory was freed.
 static FREED: AtomicU64 = AtomicU64::new(0);
 
+/// Work under way that takes large memory.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
 /// How often all threads were told to give back what they hold.
 static TOLD: AtomicU64 = AtomicU64::new(0);
 
@@ -40,8 +43,9 @@ pub fn keep() {
         loop {
             thread::sleep(LOOK);
             let freed = FREED.load(Ordering::Relaxed);
-            let is_busy = std::mem::replace(&mut seen, freed) != freed;
-            owed += u32::from(is_busy || owed > 0);
+            let has_freed = std::mem::replace(&mut seen, freed) != freed;
+            let is_busy = has_freed || UNDER_WAY.load(Ordering::Relaxed) > 0;
+            owed += u32::from(has_freed || owed > 0);
             let tell = owed > LONGEST || (owed > 0 && !is_busy);
             if tell {
                 TOLD.fetch_add(1, Ordering::Relaxed);
@@ -62,6 +66,25 @@ pub fn keep() {
 pub fn release() {
     // SAFETY: may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
+/// Work that takes large memory, for as long as it is held.
+#[derive(Debug)]
+pub struct Large(());
+
+impl Large {
+    /// Tells that such work begins.
+    pub fn begin() -> Self {
+        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        freed();
+        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Tells that large memory was freed. The allocator leaves what one thread frees with the thread that asked for it, until

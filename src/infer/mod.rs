@@ -4,6 +4,7 @@
 //! and put back, borders, tiles and the cut of the latent. `denoise` in strict mode *is*
 //! `decode(encode(x))`: there is no second path.
 
+mod band;
 mod dihedral;
 mod error;
 pub mod familiarity;
@@ -368,12 +369,12 @@ impl Session {
         // The first tile but one is as large as any.
         let (height, width) = self.padded(shape);
         let tiles = self.plan((height.min(1 << 12), width.min(1 << 18)), self.manifest.model.reach());
-        let places = |area: &tile::Area| area.rows.len() * area.cols.len();
-        let largest =
-            |of: fn(&tile::Tile) -> &tile::Area| tiles.iter().map(|t| places(of(t))).max().unwrap_or(0);
+        let largest = |of: fn(&tile::Tile) -> usize| tiles.iter().map(of).max().unwrap_or(0);
         // Four and five maps of the finest scale, which has a quarter of the places, live at a time.
-        let maps = (4 * largest(|tile| &tile.outer)).max(5 * largest(|tile| &tile.maps[2]));
-        floats(maps.saturating_mul(sizes.widths[0]) / 4)
+        let maps = largest(|tile| (4 * tile.outer.places()).max(5 * tile.maps[2].places()));
+        // The latent over all columns has fewer numbers than the sample.
+        let band = largest(|tile| tile.maps[0].rows.len()).saturating_mul(width);
+        floats((maps.saturating_mul(sizes.widths[0]) / 4).saturating_add(band.saturating_mul(sizes.channels)))
     }
 
     /// # Errors

@@ -4,7 +4,8 @@
 //! the whole of it stays in its own numbers. In strict mode the whole latent is made first, so that denoising *is*
 //! `decode(encode(x))`; with the refiner each tile goes through all parts at once.
 
-use super::map::{Map, paste};
+use super::band::Band;
+use super::map::{Map, area_of, paste};
 use super::source::Source;
 use super::target::Target;
 use super::tile::{self, Area, Tile};
@@ -57,7 +58,7 @@ impl Session {
         keep: usize,
     ) -> Result<Vec<Passed<T>>> {
         let (latents, detail) = self.encode_whole(samples, keep)?;
-        let all: Vec<&Latent> = latents.iter().collect();
+        let all: Vec<Vec<Map>> = latents.iter().map(Map::all).collect();
         let (height, width) = self.padded(latents[0].shape);
         let rebuilt = self.decode_tile(&all, &Tile::whole(height, width))?;
         let result = if self.refines(options) { self.model.refine(rebuilt, detail)? } else { rebuilt.strict };
@@ -88,7 +89,9 @@ impl Session {
             for (latent, data) in latents.iter_mut().zip(values.chunks(each)) {
                 // A shorter latent has fewer maps.
                 let Some(plane) = latent.planes.get_mut(index) else { continue };
-                paste(plane, &Map { channels, area: map_area.clone(), data }, &map_area);
+                let whole = area_of(&plane.dims);
+                let map = Map { channels, area: map_area.clone(), data };
+                paste(&mut plane.data, &whole, &map, &map_area.inside(&whole));
             }
         }
         Ok((latents, detail))
@@ -102,12 +105,14 @@ impl Session {
         let source = Source { sample, stats: self.stats_for(sample) };
         let mut latent = self.empty_latent(&source, keep);
         let reach = Reach { decoder: [0; 3], ..self.manifest.model.reach() };
-        for Tile { core, outer, .. } in self.plan(self.padded(sample.shape()), reach) {
+        for Tile { fresh, outer, .. } in self.plan(self.padded(sample.shape()), reach) {
             let planes = step(pace, || self.encode_area(&[source], &outer))?.planes;
-            let areas = self.map_areas(&outer).into_iter().zip(self.map_areas(&core));
-            for ((plane, tensor), (outer, core)) in latent.planes.iter_mut().zip(&planes).zip(areas) {
+            let areas = self.map_areas(&outer).into_iter().zip(self.map_areas(&fresh));
+            for ((plane, tensor), (outer, fresh)) in latent.planes.iter_mut().zip(&planes).zip(areas) {
                 let data = tensor.flatten_all()?.to_vec1::<f32>()?;
-                paste(plane, &Map { channels: tensor.dim(1)?, area: outer, data: &data }, &core);
+                let whole = area_of(&plane.dims);
+                let map = Map { channels: tensor.dim(1)?, area: outer, data: &data };
+                paste(&mut plane.data, &whole, &map, &fresh.inside(&whole));
             }
         }
         Ok(latent)
@@ -124,7 +129,7 @@ impl Session {
         let mut target = Target::new(latent.shape, self.stats_of(latent), input, strength);
         for tile in self.plan(self.padded(latent.shape), self.manifest.model.reach()) {
             step(pace, || {
-                let strict = self.decode_tile(&[latent], &tile)?.strict;
+                let strict = self.decode_tile(&[Map::all(latent)], &tile)?.strict;
                 self.put(&mut target, &strict, &tile)
             })?;
         }
@@ -143,8 +148,7 @@ impl Session {
     ) -> Result<Passed<T>> {
         let source = Source { sample, stats: self.stats_for(sample) };
         let mut target = Target::new(sample.shape(), source.stats, Some(sample), strength);
-        let dims = self.manifest.model.latent_dims(sample.shape(), keep);
-        let mut energies = vec![0.0; dims.iter().map(|dims| dims[0]).sum()];
+        let mut band = Band::new(sizes, &self.manifest.model.latent_dims(sample.shape(), keep));
         let (height, width) = self.padded(sample.shape());
         let settle = || {
             if tile::is_large(height, width) {
@@ -154,50 +158,19 @@ impl Session {
         for tile in self.plan((height, width), self.manifest.model.reach()) {
             step(pace, || {
                 let Code { planes, detail } = self.encode_area(&[source], &tile.outer)?;
-                let planes = self.narrow(sizes, &planes, &dims, &tile, &mut energies)?;
+                band.take(&planes, &tile)?;
+                drop(planes);
                 // Cut first: the decoder need not keep the whole of it in memory.
                 let detail = detail.map(|detail| crop(&detail, sizes, &tile)).transpose()?;
                 settle();
-                let rebuilt = self.model.decode_nested(&planes, starts(sizes, &tile))?;
+                let rebuilt = self.decode_tile(&[band.maps()], &tile)?;
                 let full = self.model.refine(rebuilt, detail)?;
                 self.put(&mut target, &full, &tile)
             })?;
             settle();
         }
-        let positions =
-            dims.iter().flat_map(|dims| std::iter::repeat_n(dims[1..].iter().product::<usize>(), dims[0]));
-        let mean_squares = energies.iter().zip(positions).map(|(sum, n)| sum / n as f64).collect();
-        let familiarity = self.judge(mean_squares, target.residual, sample.shape());
+        let familiarity = self.judge(band.mean_squares(), target.residual, sample.shape());
         Ok((target.into_data(), familiarity))
-    }
-
-    /// What the decoder is to see of a tile's latent: the maps over their areas, as they would come out of a latent of
-    /// extents `dims`. Adds the energies of its channels over the core.
-    fn narrow(
-        &self,
-        sizes: &Sizes,
-        planes: &[Tensor],
-        dims: &[Vec<usize>],
-        tile: &Tile,
-        energies: &mut [f64],
-    ) -> Result<Vec<Tensor>> {
-        let mut energies = energies.iter_mut();
-        let narrow = |(index, (tensor, (channels, scale))): (usize, (&Tensor, (usize, usize)))| {
-            let shrink = sizes.axes.shrink(scale);
-            let area = tile.maps[index].at(shrink);
-            let mut cut = Vec::new();
-            if let Some(dims) = dims.get(index) {
-                let (height, width) = super::map::rows_and_columns(dims);
-                let data = tensor.flatten_all()?.to_vec1::<f32>()?;
-                let map = Map { channels: dims[0], area: tile.outer.at(shrink), data: &data };
-                map.cut(&area, channels, (height, width), &mut cut);
-                let core = tile.core.at(shrink).inside(height, width);
-                energies.by_ref().take(dims[0]).enumerate().for_each(|(c, sum)| *sum += map.energy(c, &core));
-            }
-            cut.resize(channels * area.rows.len() * area.cols.len(), 0.0);
-            self.tensor(cut, 1, channels, &area)
-        };
-        planes.iter().zip(sizes.planes()).enumerate().map(narrow).collect()
     }
 
     /// What the encoder gives for an area of samples of one shape.
@@ -209,20 +182,20 @@ impl Session {
         Ok(self.model.encode(&self.tensor(data, sources.len(), channels, area)?)?)
     }
 
-    /// What the decoder gives for a tile of latents of one shape.
-    fn decode_tile(&self, latents: &[&Latent], tile: &Tile) -> Result<Rebuilt> {
+    /// What the decoder gives for a tile of latents of one shape, each by its maps.
+    fn decode_tile(&self, latents: &[Vec<Map>], tile: &Tile) -> Result<Rebuilt> {
         let Some(sizes) = self.manifest.model.scales() else {
-            let data: Vec<f32> = latents.iter().flat_map(|l| l.planes[0].data.iter().copied()).collect();
+            let data: Vec<f32> = latents.iter().flat_map(|maps| maps[0].data.iter().copied()).collect();
             let extents = (latents.len(), data.len() / latents.len());
             return Ok(self.model.decode(&[Tensor::from_vec(data, extents, &Device::Cpu)?])?);
         };
         let plane = |(index, (channels, scale)): (usize, (usize, usize))| {
             let area = tile.maps[index].at(sizes.axes.shrink(scale));
-            let mut data = Vec::with_capacity(latents.len() * channels * area.rows.len() * area.cols.len());
-            for latent in latents {
-                match latent.planes.get(index).map(Map::of) {
-                    Some(map) => map.cut(&area, channels, map.area.size(), &mut data),
-                    None => data.resize(data.len() + channels * area.rows.len() * area.cols.len(), 0.0),
+            let mut data = Vec::with_capacity(latents.len() * channels * area.places());
+            for maps in latents {
+                match maps.get(index) {
+                    Some(map) => map.cut(&area, channels, &mut data),
+                    None => data.resize(data.len() + channels * area.places(), 0.0),
                 }
             }
             self.tensor(data, latents.len(), channels, &area)

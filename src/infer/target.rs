@@ -31,7 +31,7 @@ impl<'a, T: Number> Target<'a, T> {
     /// A number is not finite.
     pub fn put(&mut self, map: &Map, area: &Area) -> Result<()> {
         let (channels, height, width) = extents(self.shape);
-        let area = area.inside(height, width);
+        let area = area.inside(&Area::whole(height, width));
         let (mut row, mut input) = (vec![0.0; area.cols.len()], vec![0.0; area.cols.len()]);
         for c in 0..channels {
             for y in area.rows.clone() {

@@ -1,8 +1,9 @@
 //! Tiles: how a large sample is cut so that its parts give what the whole would.
 //!
 //! Pure geometry: knows no model and no tensor. A tile's core is what it contributes; around it lies what the decoder
-//! must see of each map of the latent, the coarser the farther, and around that what the encoder must see. The cut is
-//! a function of the sample's size alone, so results do not depend on threads or load.
+//! must see of each map of the latent, the coarser the farther. Of that the encoder makes only what no earlier tile
+//! did, and sees so far around it. The cut is a function of the sample's size alone, so results do not depend on
+//! threads or load.
 
 use std::ops::Range;
 
@@ -10,10 +11,10 @@ use crate::nn::model::Reach;
 
 /// Cores of images are squares of about this side, in pixels: large enough that halos cost little, small enough that
 /// a tile takes a fraction of a second.
-const CORE: usize = 1024;
+const CORE: usize = 1344;
 
 /// Images of more pixels than [`LARGE`] are cut finer: their own numbers take the memory that larger tiles would.
-const CORE_OF_LARGE: usize = 640;
+const CORE_OF_LARGE: usize = 768;
 
 /// See [`CORE_OF_LARGE`].
 const LARGE: usize = 1 << 25;
@@ -36,11 +37,13 @@ pub struct Area {
     pub cols: Range<usize>,
 }
 
-/// One tile: `core` lies in the areas of `maps`, the finer in the coarser, and these in `outer`.
+/// One tile: `core` lies in the areas of `maps`, the finer in the coarser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tile {
     /// What the tile contributes.
     pub core: Area,
+    /// The part of the latent that is this tile's to make. With those of the tiles before it, it covers `maps`.
+    pub fresh: Area,
     /// What the decoder sees of each map of the latent, coarsest first. The result covers the last.
     pub maps: [Area; 3],
     /// What the encoder sees.
@@ -51,7 +54,8 @@ impl Tile {
     /// `height` x `width` in one piece.
     pub fn whole(height: usize, width: usize) -> Self {
         let whole = Area::whole(height, width);
-        Self { core: whole.clone(), maps: [whole.clone(), whole.clone(), whole.clone()], outer: whole }
+        let maps = [whole.clone(), whole.clone(), whole.clone()];
+        Self { core: whole.clone(), fresh: whole.clone(), maps, outer: whole }
     }
 }
 
@@ -72,10 +76,15 @@ impl Area {
         Self { rows: shrink(&self.rows, rows), cols: shrink(&self.cols, cols) }
     }
 
-    /// The part of it inside `height` x `width`.
-    pub fn inside(&self, height: usize, width: usize) -> Self {
+    /// The part of it before the end of `whole`.
+    pub fn inside(&self, whole: &Area) -> Self {
         let cut = |r: &Range<usize>, end: usize| r.start.min(end)..r.end.min(end);
-        Self { rows: cut(&self.rows, height), cols: cut(&self.cols, width) }
+        Self { rows: cut(&self.rows, whole.rows.end), cols: cut(&self.cols, whole.cols.end) }
+    }
+
+    /// Rows times columns.
+    pub fn places(&self) -> usize {
+        self.rows.len() * self.cols.len()
     }
 }
 
@@ -100,25 +109,41 @@ pub fn plan(height: usize, width: usize, scales: [usize; 3], reach: Reach) -> Ve
         _ if is_large(height, width) => CORE_OF_LARGE,
         _ => CORE,
     };
-    let align = ALIGN * scales[0];
-    let maps: [usize; 3] = std::array::from_fn(|i| reach.decoder[i].next_multiple_of(ALIGN * scales[i]));
-    let outer = (maps[0] + reach.encoder).next_multiple_of(align);
-    let halos = [0, maps[0], maps[1], maps[2], outer];
-    let (rows, cols) = (cut(height, core, align, halos), cut(width, core, align, halos));
-    let tile = |y: &[Range<usize>; 5], x: &[Range<usize>; 5]| {
-        let area = |i: usize| Area { rows: y[i].clone(), cols: x[i].clone() };
-        Tile { core: area(0), maps: [area(1), area(2), area(3)], outer: area(4) }
+    let (rows, cols) = (cut(height, core, scales, reach), cut(width, core, scales, reach));
+    let tile = |y: &Part, x: &Part| {
+        let area = |of: fn(&Part) -> &Range<usize>| Area { rows: of(y).clone(), cols: of(x).clone() };
+        Tile {
+            core: area(|part| &part.core),
+            fresh: area(|part| &part.fresh),
+            maps: [area(|part| &part.maps[0]), area(|part| &part.maps[1]), area(|part| &part.maps[2])],
+            outer: area(|part| &part.outer),
+        }
     };
     rows.iter().flat_map(|y| cols.iter().map(|x| tile(y, x))).collect()
 }
 
-/// Cuts an axis into about equal parts of at most about `core`, a multiple of `align`, each widened by every one of
-/// `halos`.
-fn cut(n: usize, core: usize, align: usize, halos: [usize; 5]) -> Vec<[Range<usize>; 5]> {
+/// A tile along one axis.
+struct Part {
+    core: Range<usize>,
+    fresh: Range<usize>,
+    maps: [Range<usize>; 3],
+    outer: Range<usize>,
+}
+
+/// Cuts an axis into about equal parts of at most about `core`.
+fn cut(n: usize, core: usize, scales: [usize; 3], reach: Reach) -> Vec<Part> {
+    let align = ALIGN * scales[0];
     let step = n.div_ceil(n.div_ceil(core)).next_multiple_of(align);
+    let halos: [usize; 3] = std::array::from_fn(|i| reach.decoder[i].next_multiple_of(ALIGN * scales[i]));
     let part = |start: usize| {
-        let end = n.min(start + step);
-        halos.map(|halo| start.saturating_sub(halo)..n.min(end + halo))
+        let core = start..n.min(start + step);
+        let maps = halos.map(|halo| start.saturating_sub(halo)..n.min(core.end + halo));
+        // The part before looked beyond its end too.
+        let made = if start == 0 { 0 } else { n.min(start + halos[0]) };
+        let fresh = made..maps[0].end;
+        let first = made.saturating_sub(reach.encoder).min(maps[2].start.saturating_sub(reach.detail));
+        let outer = first / align * align..n.min((fresh.end + reach.encoder).next_multiple_of(scales[0]));
+        Part { core, fresh, maps, outer }
     };
     (0..n).step_by(step).map(part).collect()
 }
@@ -128,29 +153,48 @@ mod tests {
     use super::*;
 
     const SCALES: [usize; 3] = [8, 4, 2];
-    const REACH: Reach = Reach { encoder: 46, decoder: [64, 28, 18] };
+    const REACH: Reach = Reach { encoder: 46, detail: 6, decoder: [64, 28, 18] };
 
     #[test]
-    fn cores_cover_every_pixel_once_and_areas_lie_in_each_other() {
+    fn cores_and_what_is_fresh_cover_every_pixel_once() {
         let (height, width) = (2056, 1000);
-        let mut seen = vec![0u8; height * width];
-        for Tile { core, maps: [coarse, middle, fine], outer } in plan(height, width, SCALES, REACH) {
-            for (small, large) in [(&core, &fine), (&fine, &middle), (&middle, &coarse), (&coarse, &outer)] {
-                assert!(large.rows.start <= small.rows.start && small.rows.end <= large.rows.end);
-                assert!(large.cols.start <= small.cols.start && small.cols.end <= large.cols.end);
+        // A deep network looks farther than a tile is wide.
+        for reach in [REACH, Reach { decoder: [1500, 28, 18], ..REACH }] {
+            let tiles = plan(height, width, SCALES, reach);
+            for of in [|tile: &Tile| tile.core.clone(), |tile: &Tile| tile.fresh.clone()] {
+                let mut seen = vec![0u8; height * width];
+                for Area { rows, cols } in tiles.iter().map(of) {
+                    rows.for_each(|y| cols.clone().for_each(|x| seen[y * width + x] += 1));
+                }
+                assert!(seen.iter().all(|&n| n == 1));
             }
+        }
+    }
+
+    #[test]
+    fn tiles_see_all_that_their_parts_look_at() {
+        let (height, width) = (3000, 2712);
+        let mut made = vec![false; height * width];
+        for Tile { core, fresh, maps: [coarse, middle, fine], outer } in plan(height, width, SCALES, REACH) {
             for (area, scale) in [(&outer, 8), (&coarse, 8), (&middle, 4), (&fine, 2)] {
                 assert!(
                     area.rows.start.is_multiple_of(4 * scale) && area.cols.start.is_multiple_of(4 * scale)
                 );
             }
-            assert!(outer.rows.start == 0 || core.rows.start - outer.rows.start >= 64 + 46);
-            assert!(fine.rows.end == height || fine.rows.end - core.rows.end >= 18);
-            for y in core.rows {
-                core.cols.clone().for_each(|x| seen[y * width + x] += 1);
+            for axis in [|area: &Area| area.rows.clone(), |area: &Area| area.cols.clone()] {
+                let [core, fresh, coarse, middle, fine, outer] =
+                    [&core, &fresh, &coarse, &middle, &fine, &outer].map(axis);
+                let n = if axis(&Area::whole(height, width)).end == height { height } else { width };
+                let covers = |large: &Range<usize>, small: &Range<usize>, reach: usize| {
+                    large.start <= small.start.saturating_sub(reach) && large.end >= n.min(small.end + reach)
+                };
+                assert!(covers(&fine, &core, 18) && covers(&middle, &core, 28) && covers(&coarse, &core, 64));
+                assert!(covers(&coarse, &middle, 0) && covers(&middle, &fine, 0));
+                assert!(covers(&outer, &fresh, 46) && covers(&outer, &fine, 6));
             }
+            fresh.rows.for_each(|y| made[y * width..][fresh.cols.clone()].fill(true));
+            assert!(coarse.rows.clone().all(|y| made[y * width..][coarse.cols.clone()].iter().all(|m| *m)));
         }
-        assert!(seen.iter().all(|&n| n == 1));
     }
 
     #[test]

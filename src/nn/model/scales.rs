@@ -34,6 +34,8 @@ pub enum Axes {
 pub struct Reach {
     /// The encoder: from any map of the latent into the sample.
     pub encoder: usize,
+    /// The encoder's first scale: from the detail into the sample.
+    pub detail: usize,
     /// The decoder and the refiner: from the result into the maps of the latent, coarsest first. The coarser, the
     /// farther.
     pub decoder: [usize; 3],
@@ -136,11 +138,12 @@ impl Sizes {
         let (scales, one) = (self.axes.scales(), self.axes.kernel().1 / 2);
         let blocks = |i: usize, count: usize| 2 * one * scales[i] * count;
         let head = one * scales[0];
-        let encoder = head + (0..3).map(|i| blocks(i, self.encoder_blocks[i])).sum::<usize>();
+        let detail = head + blocks(0, self.encoder_blocks[0]);
+        let encoder = detail + blocks(1, self.encoder_blocks[1]) + blocks(2, self.encoder_blocks[2]);
         let finest = head + blocks(0, self.refiner_blocks + self.decoder_blocks[0]);
         let middle = finest.next_multiple_of(scales[1]) + blocks(1, self.decoder_blocks[1]);
         let coarsest = middle.next_multiple_of(scales[2]) + blocks(2, self.decoder_blocks[2]);
-        Reach { encoder, decoder: [coarsest, middle, finest] }
+        Reach { encoder, detail, decoder: [coarsest, middle, finest] }
     }
 
     /// Multiplications to denoise a square of 8x8 pixels, or 64 steps in time.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How well text is read from scans before and after `document`: the character error of tesseract (Debian: tesseract-ocr).
 
-    cargo build --release && python3 benches/ocr.py PAGES [--model document] [--models models]
+    python3 benches/ocr.py PAGES [--model document]
 
 PAGES has `noisy` and `clean` pages of the same names, such as target/recipes/document/test after models/recipes/document.sh.
 What tesseract reads from the clean page is taken as its text; the character error is the edit distance to it for each of its
@@ -10,21 +10,22 @@ characters, spaces aside. The last line is JSON.
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
 
+from limpid import ROOT, build
+
 PARSER = argparse.ArgumentParser()
 PARSER.add_argument("pages", type=pathlib.Path)
 PARSER.add_argument("--model", default="document")
-PARSER.add_argument("--models", default="models")
-PARSER.add_argument("--limpid", default="target/release/limpid")
 
 
 def text_of(page):
     command = ["tesseract", str(page), "-", "--psm", "6"]
-    read = subprocess.run(command, check=True, capture_output=True, text=True, env={"OMP_THREAD_LIMIT": "1", "PATH": "/usr/bin:/bin"})
-    return "".join(read.stdout.split())
+    env = {**os.environ, "OMP_THREAD_LIMIT": "1"}
+    return "".join(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env).stdout.split())
 
 
 def distance(a, b):
@@ -42,8 +43,9 @@ def main():
     errors, characters = {"noisy": 0, "denoised": 0}, 0
     with tempfile.TemporaryDirectory() as work:
         out = pathlib.Path(work)
-        denoise = [args.limpid, "denoise", str(args.pages / "noisy"), "-o", work, "--model", args.model, "--models", args.models]
-        subprocess.run(denoise, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        program = os.environ.get("PROGRAM") or build("build", "--release")["limpid"]
+        denoise = [program, "denoise", str(args.pages / "noisy"), "-o", work, "--model", args.model, "--models", str(ROOT / "models")]
+        subprocess.run(denoise, check=True, stdout=subprocess.DEVNULL)
         pages = sorted((args.pages / "clean").iterdir())
         for page in pages:
             clean = text_of(page)

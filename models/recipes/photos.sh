@@ -16,7 +16,8 @@ own+='distributions; 14 CC0, 12 published as public domain, 6 GPL-2+, 4 CC-BY-4.
 berkeley='430 of the Berkeley segmentation data (BSDS500 without the 68 of the test set), for research and education'
 
 photos=$WORK/photos
-if [ ! -d "$photos/woven" ]; then
+if [ ! -d "$photos/woven/cloth" ]; then
+  rm -rf "$photos"
   python3 "$(dirname "$0")/photos.py" "$DATA/train/photos40" "$photos"
   cp -r "$photos/small" "$photos/mixed"
   cp -r "$DATA/train/bsd430" "$photos/mixed/berkeley"

@@ -3,7 +3,7 @@
 
     python textures.py PHOTOS OUT COUNT
 
-Each of COUNT pictures is a crop of a photograph; within smooth borders its fine detail gives way to a grating, or two
+Each of COUNT pictures is a crop of 288x288 of a photograph; within smooth borders its fine detail gives way to a grating, or two
 that cross, bent like cloth, 2.5 to 10 pixels from line to line. PHOTOS has PNG in it or in its folders. Needs pillow and numpy.
 """
 
@@ -63,5 +63,4 @@ out.mkdir(parents=True, exist_ok=True)
 for i in range(count):
     rng = np.random.default_rng(i)
     with Image.open(files[rng.integers(len(files))]) as photo:
-        if min(photo.size) >= SIDE:
-            picture(rng, photo.convert("RGB")).save(out / f"{i:03}.png")
+        picture(rng, photo.convert("RGB")).save(out / f"{i:03}.png")

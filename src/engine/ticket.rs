@@ -156,7 +156,7 @@ impl Ticket {
             let begun = Instant::now();
             let is_wanted = || !reply.is_closed() && !ticket.entry.is_late();
             let share = ticket.engine.share(&is_wanted);
-            let large = (size.bytes >= pages::LARGE).then(pages::Large::begin);
+            let large = pages::Large::begin(size.bytes);
             let value = compute.in_scope(|| catch_unwind(AssertUnwindSafe(|| work(&share))));
             drop(large);
             let ran = begun.elapsed();

@@ -87,3 +87,60 @@ impl Strip {
         self.energies.iter_mut().enumerate().for_each(|(c, sum)| *sum += map.energy(c, area));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::super::tile::plan;
+    use super::*;
+    use crate::nn::model::{PyramidConfig, Reach};
+
+    /// A number for each place of each map, exact in `f32`.
+    fn value(channel: usize, y: usize, x: usize) -> f32 {
+        ((channel * 31 + y * 17 + x * 13) % 251) as f32
+    }
+
+    #[test]
+    fn a_band_holds_all_that_each_tile_looks_at_and_counts_every_place_once() {
+        // The network sees 3000 x 1504 pixels of a sample that ends before.
+        let sizes = PyramidConfig::for_channels(1).sizes();
+        let dims: Vec<Vec<usize>> = sizes
+            .planes()
+            .iter()
+            .map(|&(channels, scale)| sizes.map_dims(channels, scale, 2995, 1501))
+            .collect();
+        let mut band = Band::new(&sizes, &dims);
+        let reach = Reach { encoder: 46, detail: 6, decoder: [64, 28, 18] };
+        let tiles = plan(3000, 1504, sizes.planes().map(|(_, scale)| scale), reach);
+        assert!(tiles.len() > 4);
+        for tile in &tiles {
+            let plane = |(channels, scale): (usize, usize)| {
+                let Area { rows, cols } = tile.outer.at((scale, scale));
+                let places = rows.clone().flat_map(|y| cols.clone().map(move |x| (y, x)));
+                let data: Vec<f32> =
+                    (0..channels).flat_map(|c| places.clone().map(move |(y, x)| value(c, y, x))).collect();
+                Tensor::from_vec(data, (1, channels, rows.len(), cols.len()), &Device::Cpu).unwrap()
+            };
+            band.take(&sizes.planes().map(plane), tile).unwrap();
+            for (index, (map, (_, scale))) in band.maps().iter().zip(sizes.planes()).enumerate() {
+                let area = tile.maps[index].at((scale, scale)).inside(&area_of(&dims[index]));
+                for (c, y) in (0..map.channels).flat_map(|c| area.rows.clone().map(move |y| (c, y))) {
+                    let expected = area.cols.clone().map(|x| value(c, y, x));
+                    assert!(
+                        map.part(c, y, area.cols.clone()).iter().copied().eq(expected),
+                        "{index} {c} {y}"
+                    );
+                }
+            }
+        }
+        let mean_square = |(c, dims): (usize, &Vec<usize>)| {
+            let places =
+                (0..dims[1]).flat_map(|y| (0..dims[2]).map(move |x| f64::from(value(c, y, x)).powi(2)));
+            places.sum::<f64>() / (dims[1] * dims[2]) as f64
+        };
+        let expected: Vec<f64> =
+            dims.iter().flat_map(|dims| (0..dims[0]).map(move |c| (c, dims))).map(mean_square).collect();
+        assert_eq!(band.mean_squares(), expected);
+    }
+}

@@ -54,6 +54,12 @@ impl<'a> Map<'a> {
     }
 }
 
+/// Writes the part of `map` over `area` to its place in a map of a latent, as far as that goes.
+pub fn fill(plane: &mut Plane, map: &Map, area: &Area) {
+    let whole = area_of(&plane.dims);
+    paste(&mut plane.data, &whole, map, &area.inside(&whole));
+}
+
 /// Writes the part of `map` over `area`, which lies in both, to its place in `data`, whose numbers lie over `to`.
 pub fn paste(data: &mut [f32], to: &Area, map: &Map, area: &Area) {
     let (rows, width) = to.size();
@@ -100,7 +106,7 @@ mod tests {
         let data: Vec<f32> = (0..24).map(|v| v as f32).collect();
         let map = Map { channels: 2, area: Area { rows: 1..4, cols: 2..6 }, data: &data };
         let mut plane = Plane { dims: vec![1, 3, 5], data: vec![-1.0; 15] };
-        paste(&mut plane.data, &Area::whole(3, 5), &map, &Area { rows: 2..3, cols: 3..5 });
+        fill(&mut plane, &map, &Area { rows: 2..9, cols: 3..9 });
         assert_eq!(plane.data[..13], [-1.0; 13]);
         assert_eq!(plane.data[13..], [5.0, 6.0]);
         let area = Area { rows: 2..3, cols: 3..5 };

@@ -5,7 +5,7 @@
 //! `decode(encode(x))`; with the refiner each tile goes through all parts at once.
 
 use super::band::Band;
-use super::map::{Map, area_of, paste};
+use super::map::{Map, fill};
 use super::source::Source;
 use super::target::Target;
 use super::tile::{self, Area, Tile};
@@ -89,9 +89,7 @@ impl Session {
             for (latent, data) in latents.iter_mut().zip(values.chunks(each)) {
                 // A shorter latent has fewer maps.
                 let Some(plane) = latent.planes.get_mut(index) else { continue };
-                let whole = area_of(&plane.dims);
-                let map = Map { channels, area: map_area.clone(), data };
-                paste(&mut plane.data, &whole, &map, &map_area.inside(&whole));
+                fill(plane, &Map { channels, area: map_area.clone(), data }, &map_area);
             }
         }
         Ok((latents, detail))
@@ -110,9 +108,7 @@ impl Session {
             let areas = self.map_areas(&outer).into_iter().zip(self.map_areas(&fresh));
             for ((plane, tensor), (outer, fresh)) in latent.planes.iter_mut().zip(&planes).zip(areas) {
                 let data = tensor.flatten_all()?.to_vec1::<f32>()?;
-                let whole = area_of(&plane.dims);
-                let map = Map { channels: tensor.dim(1)?, area: outer, data: &data };
-                paste(&mut plane.data, &whole, &map, &fresh.inside(&whole));
+                fill(plane, &Map { channels: tensor.dim(1)?, area: outer, data: &data }, &fresh);
             }
         }
         Ok(latent)

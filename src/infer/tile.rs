@@ -184,7 +184,7 @@ mod tests {
             for axis in [|area: &Area| area.rows.clone(), |area: &Area| area.cols.clone()] {
                 let [core, fresh, coarse, middle, fine, outer] =
                     [&core, &fresh, &coarse, &middle, &fine, &outer].map(axis);
-                let n = if axis(&Area::whole(height, width)).end == height { height } else { width };
+                let n = axis(&Area::whole(height, width)).end;
                 let covers = |large: &Range<usize>, small: &Range<usize>, reach: usize| {
                     large.start <= small.start.saturating_sub(reach) && large.end >= n.min(small.end + reach)
                 };

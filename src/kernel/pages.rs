@@ -18,7 +18,7 @@ pub const LOOK: Duration = Duration::from_millis(500);
 const LONGEST: u32 = 10;
 
 /// Memory of so many bytes is worth giving back once the work is over.
-pub const LARGE: usize = 64 << 20;
+const LARGE: usize = 64 << 20;
 
 /// How often large memory was freed.
 static FREED: AtomicU64 = AtomicU64::new(0);
@@ -73,10 +73,12 @@ pub fn release() {
 pub struct Large(());
 
 impl Large {
-    /// Tells that such work begins.
-    pub fn begin() -> Self {
-        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
-        Self(())
+    /// Tells that work begins that takes so many bytes; none where these are not worth giving back.
+    pub fn begin(bytes: usize) -> Option<Self> {
+        (bytes >= LARGE).then(|| {
+            UNDER_WAY.fetch_add(1, Ordering::Relaxed);
+            Self(())
+        })
     }
 }
 

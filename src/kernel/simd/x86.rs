@@ -158,7 +158,24 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn store_n(p: *mut f32, n: usize, v: __m256) {
-        unsafe { _mm256_maskstore_ps(p, mask8(n), v) }
+        // In pieces: a masked store takes a dozen cycles and more on AMD's cores (Zen 1 to 4).
+        unsafe {
+            let (mut p, mut left) = (p, _mm256_castps256_ps128(v));
+            if n == 8 {
+                return _mm256_storeu_ps(p, v);
+            }
+            if n & 4 != 0 {
+                _mm_storeu_ps(p, left);
+                (p, left) = (p.add(4), _mm256_extractf128_ps::<1>(v));
+            }
+            if n & 2 != 0 {
+                _mm_storel_pd(p.cast(), _mm_castps_pd(left));
+                (p, left) = (p.add(2), _mm_movehl_ps(left, left));
+            }
+            if n & 1 != 0 {
+                _mm_store_ss(p, left);
+            }
+        }
     }
     #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {

@@ -22,7 +22,7 @@ use crate::sample::{Sample, Shape};
 use crate::telemetry;
 
 /// Batches of fewer numbers than this are done sooner than other threads are woken.
-const TINY: usize = 4096;
+const TINY: usize = 512;
 
 /// A sample that waits, with whom it belongs to.
 pub(super) struct Item {

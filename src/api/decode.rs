@@ -44,10 +44,7 @@ pub(super) async fn decode(
     request: Request,
 ) -> Result<Response, Problem> {
     let mut call = Call::receive(&app, request, &["file"], DECODE).await?;
-    let (parts, limits) = (std::mem::take(&mut call.parts), app.limits().clone());
-    let read =
-        move || parts.into_iter().map(|part| read_latent(part, &limits)).collect::<Result<Vec<_>, _>>();
-    let latents = app.compute(&call.ticket, 0, read).await?;
+    let latents = call.read(&app, read_latent).await?;
     call.times.lap("read");
 
     let (mut groups, mut about) = (Vec::new(), Vec::new());
@@ -63,7 +60,7 @@ pub(super) async fn decode(
         let payload = Payload::Samples(group.wrap, group.samples);
         Output { name: group.name, payload, about: vec![about] }
     });
-    respond(&app, &call.ticket, style, outputs.collect(), id, call.times).await
+    respond(&call.ticket, style, outputs.collect(), id, call.times).await
 }
 
 /// The model that made a latent, with the very weights it was made with.

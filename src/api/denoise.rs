@@ -70,5 +70,5 @@ pub(super) async fn denoise(
         }
         outputs.push(Output { name: group.name, payload: Payload::Samples(group.wrap, clean), about });
     }
-    respond(&app, &call.ticket, style, outputs, id, call.times).await
+    respond(&call.ticket, style, outputs, id, call.times).await
 }

@@ -55,5 +55,5 @@ pub(super) async fn encode(
             outputs.push(Output { name: group.name.clone(), payload, about });
         }
     }
-    respond(&app, &call.ticket, style, outputs, id, call.times).await
+    respond(&call.ticket, style, outputs, id, call.times).await
 }

@@ -188,14 +188,13 @@ pub(super) async fn evaluate(
             return Err(Problem::new(Code::ShapeMismatch, detail));
         }
         let session = model_for(&app, named.as_ref(), input.shape()).await?;
-        samples.push(measure(&app, &call.ticket, &session, input, clean, call.params.options).await?);
+        samples.push(measure(&call.ticket, &session, input, clean, call.params.options).await?);
     }
     Ok(Json(Report { samples, request_id: id.0 }))
 }
 
 /// Runs the model over one sample and holds the results against it.
 async fn measure(
-    app: &App,
     ticket: &Ticket,
     session: &Arc<Session>,
     input: Sample,
@@ -206,12 +205,12 @@ async fn measure(
     let strict = ticket.decode(session, latent.clone(), Depth::F32).await?.value;
     let full = ticket.denoise(session, input.clone(), options, Depth::F32).await?.value;
     let (model, bytes) = (session.id().clone(), session.working_bytes(input.shape()));
-    app.compute(ticket, bytes, move || {
+    let work = move || {
         let file = write_latent(&model, &latent).len();
         let to_clean = |sample: &Sample| clean.as_ref().map(|clean| Likeness::of(clean, sample));
         let (noisy_to_clean, output_to_clean) = (to_clean(&input), to_clean(&full.sample));
         let db = |likeness: &Option<Likeness>| likeness.as_ref().and_then(|likeness| likeness.db);
-        Ok(Entry {
+        Entry {
             model: model.to_string(),
             shape: input.shape().dims(),
             sigma: round(full.sigma),
@@ -228,9 +227,9 @@ async fn measure(
             gain_db: db(&output_to_clean).zip(db(&noisy_to_clean)).map(|(after, before)| after - before),
             noisy_to_clean,
             output_to_clean,
-        })
-    })
-    .await
+        }
+    };
+    Ok(ticket.run(bytes, work).await?.value)
 }
 
 impl Likeness {

@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 
 use crate::codec::{self, DType, Format};
-use crate::engine::Ticket;
+use crate::engine::{BRIEF, Ticket};
 use crate::limits::Limits;
 
 use super::body::{Received, form_problem};
@@ -90,7 +90,7 @@ impl Content {
                 let fields_of_roles: Vec<String> = roles.iter().map(|&role| role.to_owned()).collect();
                 // Parsed JSON takes up to 16 times its text.
                 let bytes = body.len().saturating_mul(16);
-                app.compute(ticket, bytes, move || from_json(&body, &fields_of_roles)).await?
+                ticket.convert(bytes, move || from_json(&body, &fields_of_roles)).await??
             }
             _ => from_file(&media_type, &received)?,
         };
@@ -111,20 +111,23 @@ impl Part {
     /// # Errors
     /// A file that is no image of its kind, or a size over the limits.
     pub(super) fn bytes_to_read(&self, limits: &Limits) -> Result<usize, Problem> {
+        // Base64 of a file may unpack to any size, of which the codec checks what it states; it is never brief.
+        let text = |length: usize| length.saturating_mul(4).max(BRIEF);
         let read = match &self.source {
-            // As they come out of the decoder, and as a sample.
+            // As they come out of the decoder, and as a sample; a file may be longer than its pixels.
             Source::File(format, bytes) if format.is_image() => {
                 codec::decoded_bytes(bytes, Some(*format), limits)
                     .map_err(|e| Problem::from(e).under(&self.pointer))?
                     .saturating_mul(2)
+                    .max(bytes.len())
             }
-            // Numbers become floats, text shrinks.
+            Source::File(Format::Json, bytes) => text(bytes.len()),
+            // Numbers become floats.
             Source::File(_, bytes) | Source::Raw(_, _, bytes) => bytes.len().saturating_mul(4),
-            // Base64 of a file that unpacks to several times its size: the codec checks what it states.
-            Source::Value(value) => value.as_object().map_or(0, |object| {
-                let texts = object.values().filter_map(Value::as_str).map(str::len);
-                texts.sum::<usize>().saturating_mul(4)
-            }),
+            Source::Value(value) => {
+                let texts = value.as_object().into_iter().flat_map(|object| object.values());
+                text(texts.filter_map(Value::as_str).map(str::len).sum())
+            }
         };
         Ok(read)
     }

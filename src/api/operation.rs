@@ -18,6 +18,7 @@ use super::writing::{About, Output, Style};
 use crate::codec::SampleSpec;
 use crate::engine::{Held, Ticket};
 use crate::infer::Session;
+use crate::limits::Limits;
 use crate::sample::Shape;
 
 /// A request of an operation, taken apart, its samples still in their bytes.
@@ -71,7 +72,7 @@ impl Call {
         }
     }
 
-    /// Reads the samples of all parts, in the engine's pool.
+    /// Reads the samples of all parts.
     ///
     /// # Errors
     /// The first part that cannot be read; more samples than the limit.
@@ -80,17 +81,9 @@ impl Call {
         app: &App,
         model: Option<&Arc<Session>>,
     ) -> Result<Vec<Group>, Problem> {
-        let parts = std::mem::take(&mut self.parts);
         let spec = model.map(|session| spec(session));
-        let limits = app.limits().clone();
-        let most = limits.samples;
-        let bytes = parts.iter().map(|part| part.bytes_to_read(&limits)).sum::<Result<usize, _>>()?;
-        let read = move || {
-            let groups = parts.into_iter().map(|part| Group::read(part, spec.as_ref(), &limits));
-            groups.collect::<Result<Vec<_>, _>>()
-        };
-        let groups = app.compute(&self.ticket, bytes, read).await?;
-        self.held = None;
+        let most = app.limits().samples;
+        let groups = self.read(app, move |part, limits| Group::read(part, spec.as_ref(), limits)).await?;
         let count: usize = groups.iter().map(|group| group.samples.len()).sum();
         if count > most {
             let detail = format!("{count} samples in one request, the limit is {most}; send them in several");
@@ -98,8 +91,26 @@ impl Call {
                 Problem::new(super::error::Code::PayloadTooLarge, detail).over(most as u64, count as u64)
             );
         }
-        self.times.lap("read");
         Ok(groups)
+    }
+
+    /// Reads all parts.
+    ///
+    /// # Errors
+    /// The first part that cannot be read.
+    pub(super) async fn read<T: Send + 'static>(
+        &mut self,
+        app: &App,
+        one: impl Fn(Part, &Limits) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<Vec<T>, Problem> {
+        let parts = std::mem::take(&mut self.parts);
+        let limits = app.limits().clone();
+        let bytes = parts.iter().map(|part| part.bytes_to_read(&limits)).sum::<Result<usize, _>>()?;
+        let read = move || parts.into_iter().map(|part| one(part, &limits)).collect::<Result<Vec<_>, _>>();
+        let all = self.ticket.convert(bytes, read).await??;
+        self.held = None;
+        self.times.lap("read");
+        Ok(all)
     }
 }
 
@@ -131,12 +142,11 @@ impl About {
     }
 }
 
-/// Writes the reply, in the engine's pool.
+/// Writes the reply.
 ///
 /// # Errors
 /// A result cannot be held by the format.
 pub(super) async fn respond(
-    app: &App,
     ticket: &Ticket,
     style: Style,
     outputs: Vec<Output>,
@@ -145,5 +155,5 @@ pub(super) async fn respond(
 ) -> Result<Response, Problem> {
     // The results, and a file of about their size.
     let bytes = outputs.iter().map(|output| output.payload.bytes()).sum::<usize>().saturating_mul(2);
-    app.compute(ticket, bytes, move || style.write(outputs, &id, times)).await
+    ticket.convert(bytes, move || style.write(outputs, &id, times)).await?
 }

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::config::Config;
 use super::error::{Code, Problem};
 use super::keys::Keys;
-use crate::engine::{Done, Engine, Ticket};
+use crate::engine::Engine;
 use crate::infer::Session;
 use crate::job::Jobs;
 use crate::limits::Limits;
@@ -80,17 +80,6 @@ impl App {
     /// Tells `/readyz` that the service is about to stop.
     pub(super) fn start_draining(&self) {
         self.0.is_draining.store(true, Ordering::Release);
-    }
-
-    /// Runs `work` of a request, which needs about `bytes` of memory, on a thread of the engine.
-    pub(super) async fn compute<T: Send + 'static>(
-        &self,
-        ticket: &Ticket,
-        bytes: usize,
-        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let Done { value, .. } = ticket.run(bytes, work).await?;
-        value
     }
 
     /// Runs `work`, which blocks on files, beside the async threads.

@@ -183,7 +183,7 @@ async fn from_json(app: &App, request: Request) -> Result<(Option<Ask>, Vec<File
     let limits = app.limits().clone();
     let bytes = received.body.len().saturating_mul(16);
     let ticket = app.engine().admit(None)?;
-    let (config, samples) = app.compute(&ticket, bytes, move || from_object(&received.body, &limits)).await?;
+    let (config, samples) = ticket.convert(bytes, move || from_object(&received.body, &limits)).await??;
     let ask = match config {
         Some(config) => Some(checked(app, config).await?),
         None => None,

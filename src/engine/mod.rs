@@ -28,7 +28,7 @@ use pool::Pool;
 pub use admission::Held;
 pub use config::Config;
 pub use error::Error;
-pub use ticket::Ticket;
+pub use ticket::{BRIEF, Ticket};
 
 use crate::infer::{Denoised, Options, Session};
 use crate::name::{ModelRef, Name};
@@ -351,6 +351,18 @@ mod tests {
         let error = engine.run(0, || panic!("tensor {}", 7)).await.map(|d: Done<()>| d.value).unwrap_err();
         assert!(matches!(&error, Error::Panicked(text) if text == "tensor 7"), "{error}");
         assert_eq!(engine.run(0, || 5).await.unwrap().value, 5);
+    }
+
+    #[tokio::test]
+    async fn what_is_brief_is_converted_on_the_thread_that_asks_and_may_panic_there() {
+        let ticket = one_worker(1).admit(None).unwrap();
+        let (here, there) = (std::thread::current().id(), || std::thread::current().id());
+        assert_eq!(ticket.convert(BRIEF - 1, there).await.unwrap(), here);
+        assert_ne!(ticket.convert(BRIEF, there).await.unwrap(), here);
+        for bytes in [0, BRIEF] {
+            let error = ticket.convert(bytes, || panic!("a file")).await.map(|(): ()| ()).unwrap_err();
+            assert!(matches!(&error, Error::Panicked(text) if text == "a file"), "{error}");
+        }
     }
 
     #[tokio::test]

@@ -16,6 +16,9 @@ use crate::kernel::pages;
 use crate::sample::{Depth, Latent, Sample};
 use crate::telemetry;
 
+/// Work on fewer bytes is done sooner than a thread is woken for it; see [`Ticket::convert`].
+pub const BRIEF: usize = 1 << 16;
+
 /// The right to have work done; clones are the same request. Work is done in the order in which requests were admitted,
 /// so that one that was begun is brought to its end before newer ones.
 ///
@@ -121,6 +124,26 @@ impl Ticket {
         let is_wide = bytes >= self.engine.config().wide_numbers * size_of::<f32>();
         // Reading and writing files, loading a model, scores.
         self.work("other", Size { bytes, is_wide }, move |_| super::cores::alone(work)).await
+    }
+
+    /// [`Ticket::run`] for work that takes no longer than its `bytes` tell, such as reading a file: what is brief is done right
+    /// here, on the thread that asks.
+    ///
+    /// # Errors
+    /// Those of [`Ticket::run`].
+    pub async fn convert<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        if bytes >= BRIEF {
+            return Ok(self.run(bytes, work).await?.value);
+        }
+        let _held = self.hold(bytes)?;
+        let begun = Instant::now();
+        let value = catch_unwind(AssertUnwindSafe(work));
+        self.entry.record(begun.elapsed());
+        value.map_err(panicked)
     }
 
     /// Work of a model, counted.

@@ -11,8 +11,8 @@ over HTTP and is measured from the request to the whole answer; all others get t
 the same network with the same weights; `kernels` is what its kernels alone take here, on pieces of 1024x1024 without a border.
 BM3D and wavelets are told sigma, Limpid is not; non-local means and TV get the strength that does best here. What takes longer
 than a few minutes is left out by --most seconds, as far as smaller sizes tell. The seconds are medians of rounds in which each has its
-turn, so that a machine whose speed drifts is slow for all; what is done within two seconds is done twice then, and the second time
-counts, since cores that were at rest are slow at first. With --each every image is taken by itself, and the decibels are told
+turn, so that a machine whose speed drifts is slow for all. A turn is a second at least, in which the same is done again and again, and
+the last time counts: cores that were at rest are slow at first. With --each every image is taken by itself, and the decibels are told
 alone. The last line is JSON.
 """
 
@@ -302,14 +302,14 @@ def measure(runners, noisy, clean):
         for name, run in runners.items():
             if times[name] and times[name][0] > ARGS.most / 4:
                 continue
-            for _ in range(2):
+            turn = took = 0
+            while turn < 1:
                 begun = time.perf_counter()
                 out = run(noisy)
                 took = time.perf_counter() - begun
+                turn += took
                 if isinstance(out, tuple):
                     out, took, rows[name]["timing"] = out
-                if took > 2:
-                    break
             times[name].append(took)
             if out is not None and "psnr" not in rows[name]:
                 rows[name]["psnr"] = psnr(clean, out)

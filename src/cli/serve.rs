@@ -69,8 +69,8 @@ pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
     let listener = TcpListener::bind(address).map_err(|source| ServeError::Bind { address, source })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("limpid-http")
-        // They only move bytes. Each more is one more that takes a core from a computation for a moment, and that
-        // keeps memory of its own.
+        // They move bytes, and read and write what is brief. Each more is one more that takes a core from a computation
+        // for a moment, and that keeps memory of its own.
         .worker_threads(kernel::threads().div_ceil(4))
         .on_thread_park(kernel::pages::settle)
         .enable_all()

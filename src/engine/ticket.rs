@@ -137,6 +137,7 @@ impl Ticket {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         if bytes >= BRIEF {
+            pages::make_room(bytes);
             return Ok(self.run(bytes, work).await?.value);
         }
         let _held = self.hold(bytes)?;

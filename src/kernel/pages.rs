@@ -15,7 +15,14 @@ pub const LOOK: Duration = Duration::from_millis(500);
 
 /// For so many looks at most, work that goes on keeps freed pages: tensors of the same sizes come again with every request
 /// and with every tile, and the system clears each page that it gives anew.
-const LONGEST: u32 = 10;
+const LONGEST: u32 = 60;
+
+/// For so long freed pages stay when no work goes on: who sends one image often sends another, and a virtual machine whose
+/// host takes back what it frees may need half as long to get that again as to compute.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// Milliseconds instead of [`QUIET`]; mimalloc's own name.
+const DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
 /// Memory of so many bytes is worth giving back once the work is over.
 const LARGE: usize = 64 << 20;
@@ -29,24 +36,26 @@ static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 /// How often all threads were told to give back what they hold.
 static TOLD: AtomicU64 = AtomicU64::new(0);
 
-/// Lets freed pages stay with the process while large work goes on, and sees to it that they go back after it, unless the
-/// variable `MIMALLOC_PURGE_DELAY` says otherwise.
+/// Lets freed pages stay with the process for a while, and sees to it that they go back then.
 pub fn keep() {
-    if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
+    let stated = std::env::var(DELAY).ok().and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+    let quiet_looks = stated.unwrap_or(QUIET).as_millis().div_ceil(LOOK.as_millis());
+    if stated.is_none() {
         let delay = (LONGEST * LOOK).as_millis();
         // SAFETY: sets one number within mimalloc.
         unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, delay as _) };
     }
     // Pages whose time is over go back only when someone allocates; a service at rest has no one who does.
-    let sweep = || {
-        let (mut seen, mut owed, mut told) = (0, 0, false);
+    let sweep = move || {
+        let (mut seen, mut owed, mut quiet, mut told) = (0, 0, 0, false);
         loop {
             thread::sleep(LOOK);
             let freed = FREED.load(Ordering::Relaxed);
             let has_freed = std::mem::replace(&mut seen, freed) != freed;
             let is_busy = has_freed || UNDER_WAY.load(Ordering::Relaxed) > 0;
             owed += u32::from(has_freed || owed > 0);
-            let tell = owed > LONGEST || (owed > 0 && !is_busy);
+            quiet = if is_busy { 0 } else { quiet + 1 };
+            let tell = owed > LONGEST || (owed > 0 && quiet >= quiet_looks);
             if tell {
                 TOLD.fetch_add(1, Ordering::Relaxed);
                 owed = 0;
@@ -66,6 +75,14 @@ pub fn keep() {
 pub fn release() {
     // SAFETY: may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
+/// Makes room for `bytes` that are not like what was freed before, such as a file of that size: if these are many, each thread
+/// gives back what it holds before its next work.
+pub fn make_room(bytes: usize) {
+    if bytes >= 2 * LARGE {
+        TOLD.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Work that takes large memory, for as long as it is held.

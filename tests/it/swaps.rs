@@ -81,6 +81,8 @@ fn models_that_come_and_go_leave_no_memory_behind() {
         ("LIMPID_MODELS__DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/models")),
         ("LIMPID_ENGINE__MODELS_BYTES", "1"),
         ("LIMPID_JOBS__WORKERS", "0"),
+        // At rest soon.
+        ("MIMALLOC_PURGE_DELAY", "500"),
     ]));
     let client = reqwest::blocking::Client::new();
     // Always both, so that the same one is there whenever it is looked.

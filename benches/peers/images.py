@@ -11,9 +11,9 @@ over HTTP and is measured from the request to the whole answer; all others get t
 the same network with the same weights; `kernels` is what its kernels alone take here, on pieces of 1024x1024 without a border.
 BM3D and wavelets are told sigma, Limpid is not; non-local means and TV get the strength that does best here. What takes longer
 than a few minutes is left out by --most seconds, as far as smaller sizes tell. The seconds are medians of rounds in which each has its
-turn, so that a machine whose speed drifts is slow for all. A turn is a second at least, in which the same is done again and again, and
-the last time counts: cores that were at rest are slow at first. With --each every image is taken by itself, and the decibels are told
-alone. The last line is JSON.
+turn, so that a machine whose speed drifts is slow for all, and so is what stands behind the speed: the time as a multiple of
+Limpid's in the same round. A turn is a second at least, in which the same is done again and again, and the last time counts: cores that
+were at rest are slow at first. With --each every image is taken by itself, and the decibels are told alone. The last line is JSON.
 """
 
 import argparse
@@ -278,8 +278,8 @@ def main():
                 speeds[name] = row["megapixels_per_s"] = pixels / row["seconds"]
                 more = "".join(f"  {stage} {ms / 1e3:.3f}" for stage, ms in row.get("timing", {}).items())
                 decibels = f"{row['psnr']:.2f} dB" if "psnr" in row else ""
-                print(f"  {name:<24}{decibels:>10}{row['seconds']:>9.3f} s{speeds[name]:>9.3f} MP/s{more}", flush=True)
-        print(json.dumps({"model": MODEL, "results": result, "ratios": ratios(result)}))
+                print(f"  {name:<24}{decibels:>10}{row['seconds']:>9.3f} s{speeds[name]:>9.3f} MP/s{row['of_limpid']:>8.2f}{more}", flush=True)
+        print(json.dumps({"model": MODEL, "results": result}))
 
 
 def each(runners):
@@ -315,15 +315,10 @@ def measure(runners, noisy, clean):
                 rows[name]["psnr"] = psnr(clean, out)
     for name, row in rows.items():
         row["seconds"] = statistics.median(times[name])
+        # Of the same round each: what a machine does between rounds is the same for both.
+        pairs = zip(times[name], times.get("limpid", []))
+        row["of_limpid"] = statistics.median([took / limpid for took, limpid in pairs] or [float("nan")])
     return rows
-
-
-def ratios(result):
-    """How many times faster Limpid is than each other."""
-    return {
-        size: {name: row["seconds"] / rows["limpid"]["seconds"] for name, row in rows.items() if name != "limpid"}
-        for size, rows in result.items() if "limpid" in rows
-    }
 
 
 main()

@@ -34,6 +34,17 @@ impl Isa {
         }
     }
 
+    /// Floats of a vector: `Simd::N`.
+    pub(super) fn lanes(self) -> usize {
+        match self {
+            Isa::Avx512 => 16,
+            Isa::Avx2 => 8,
+            Isa::Neon | Isa::Portable => 4,
+            #[cfg(test)]
+            Isa::Wide => 16,
+        }
+    }
+
     /// Whether this machine has it.
     pub fn available(self) -> bool {
         match self {

@@ -12,8 +12,13 @@ use super::POINTS;
 use super::blocks::{Block, Blocks, stage};
 use super::transform::{self, point_step, points_len};
 
-/// Tiles of a block: 36 transformed tiles of 64 channels fill a quarter of a 2 MiB L2 cache.
+/// Tiles of a block, where there are as many: fewer would not pay for reading the weights.
 const TILES: usize = 48;
+/// Floats of a block's transformed tiles in large planes: long rows are read and written faster and have less border, which
+/// is worth more than to stay in the L2 cache. With a quarter of it, 40 and 64 channels took a tenth longer (AVX2).
+const FLOATS: usize = 1 << 19;
+/// Rows of a register tile of one vector, so many that no sum waits for the one before it.
+const ONE: usize = 8;
 /// A block with fewer tiles is bound by reading the weights, not by arithmetic: threads had better share its output
 /// channels, and each transform the same tiles, than share tiles and each read all weights.
 const FEW: usize = 24;
@@ -23,7 +28,7 @@ const FEW: usize = 24;
 /// of the input: taps in reverse, `[panel][point][z][c]`.
 pub(in crate::kernel) fn pack(isa: Isa, conv: &Conv, weight: &[f32], turned: bool) -> Vec<f32> {
     let (rows, columns) = if turned { (conv.c_out, conv.c_in) } else { (conv.c_in, conv.c_out) };
-    output(POINTS * rows * columns.next_multiple_of(16), |out| {
+    output(POINTS * rows * columns.next_multiple_of(isa.lanes()), |out| {
         parallel::for_each(columns.div_ceil(16), |group| {
             let work = Pack { conv, weight, turned, first: group * 16, rows, columns, out };
             // SAFETY: `isa` is available; each task writes its own columns.
@@ -60,13 +65,13 @@ impl Work for Pack<'_> {
     unsafe fn run<S: Simd>(self) {
         let Self { conv, weight, rows, .. } = self;
         let mut taps = [0.0; 9 * 16];
-        for (panel, vectors) in panels::<S>(self.columns.next_multiple_of(16) / S::N) {
+        for (panel, vectors) in panels::<S>(self.columns.div_ceil(S::N)) {
             for vector in panel..panel + vectors {
                 let first = vector * S::N;
                 if !(self.first..self.first + 16).contains(&first) {
                     continue;
                 }
-                let lanes = S::N.min(self.columns.saturating_sub(first));
+                let lanes = S::N.min(self.columns - first);
                 let pitch = vectors * S::N;
                 let point = rows * pitch;
                 for row in 0..rows {
@@ -78,12 +83,8 @@ impl Work for Pack<'_> {
                     // SAFETY: the last tap of the last lane is inside the weights, by their length; the results are
                     // this task's columns of each point.
                     unsafe {
-                        if lanes == 0 {
-                            taps.fill(0.0);
-                        } else {
-                            let from = weight[start..start + (lanes - 1) * step + 9].as_ptr();
-                            gather::<S>(from, step, lanes, 9, taps.as_mut_ptr(), S::N);
-                        }
+                        let from = weight[start..start + (lanes - 1) * step + 9].as_ptr();
+                        gather::<S>(from, step, lanes, 9, taps.as_mut_ptr(), S::N);
                         if self.turned {
                             for tap in 0..4 {
                                 for lane in 0..S::N {
@@ -111,14 +112,16 @@ pub(in crate::kernel) fn conv2d(
     out: Shared<f32>,
 ) {
     assert!(
-        packed.len() == POINTS * conv.c_in * conv.c_out.next_multiple_of(16),
+        packed.len() == POINTS * conv.c_in * conv.c_out.next_multiple_of(isa.lanes()),
         "weights packed for this shape"
     );
     let threads = parallel::limit();
     let tiles = conv.batch * conv.h.div_ceil(4) * conv.w.div_ceil(4);
     // How work is shared changes no result: each is one sum, in the same order.
     let shares = if tiles < threads * FEW { threads } else { 1 };
-    let blocks = Blocks::new(conv, TILES, threads.div_ceil(shares));
+    // So many blocks that threads end at about the same time.
+    let most = (tiles / (4 * threads)).min(FLOATS / (POINTS * conv.c_in)).max(TILES);
+    let blocks = Blocks::new(conv, most, threads.div_ceil(shares));
     parallel::for_each(blocks.len() * shares, |i| {
         let block = blocks.get(i / shares);
         let share = (i % shares, shares);
@@ -145,8 +148,8 @@ impl Work for Forward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let conv = self.conv;
-        // Whole register tiles of rows; what is left over holds old numbers that nobody reads.
-        let tiles = self.blocks.tiles().next_multiple_of(S::ROWS);
+        // Whole register tiles of rows, which go at most 3 beyond the last; there lie old numbers, whose sums nobody reads.
+        let tiles = self.blocks.tiles() + 3;
         let c_in = conv.c_in.next_multiple_of(S::N);
         let columns = S::COLS * S::N;
         let points = points_len(tiles, c_in);
@@ -163,7 +166,7 @@ impl Work for Forward<'_> {
             transform_input::<S>(conv, &self.block, self.x, conv.c_in, c_in, tiles, pixels, v);
             for (panel, vectors) in self.panels::<S>() {
                 self.multiply::<S>(v, c_in, tiles, panel * S::N, vectors, m);
-                for i in 0..vectors.min(conv.c_out.div_ceil(S::N) - panel) {
+                for i in 0..vectors {
                     self.transform_output::<S>(m.add(i * S::N), tiles, columns, (panel + i) * S::N, pixels);
                 }
             }
@@ -214,12 +217,11 @@ impl Forward<'_> {
     /// The panels of this share.
     #[inline(always)]
     fn panels<S: Simd>(&self) -> impl Iterator<Item = (usize, usize)> {
-        let all = self.conv.c_out.next_multiple_of(16) / S::N;
-        let used = self.conv.c_out.div_ceil(S::N);
+        let all = self.conv.c_out.div_ceil(S::N);
         let (share, shares) = self.share;
         let count = panels::<S>(all).count();
         let own = share * count / shares..(share + 1) * count / shares;
-        panels::<S>(all).skip(own.start).take(own.len()).filter(move |(first, _)| *first < used)
+        panels::<S>(all).skip(own.start).take(own.len())
     }
 
     /// The 36 products for the panel of `vectors` vectors of output channels from `z` on.
@@ -240,7 +242,8 @@ impl Forward<'_> {
             let b = &self.packed[(POINTS * z + point * vectors * S::N) * k..][..k * vectors * S::N];
             let mut first = 0;
             while first < used {
-                let rows = next_rows::<S>(used - first);
+                let rows =
+                    if vectors == 1 && used - first >= ONE { ONE } else { next_rows::<S>(used - first) };
                 // SAFETY: v and m have whole register tiles of rows; the panel has k rows.
                 unsafe {
                     let tile = Tile {

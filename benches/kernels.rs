@@ -11,7 +11,9 @@ fn main() {
 }
 
 /// `(batch, c_in, c_out, side, kernel)`: layers of the networks, in training and in serving.
-const LAYERS: [(usize, usize, usize, usize, usize); 10] = [
+const LAYERS: [(usize, usize, usize, usize, usize); 12] = [
+    (1, 40, 40, 512, 3),
+    (16, 96, 96, 7, 3),
     (16, 64, 64, 32, 3),
     (1, 64, 64, 256, 3),
     (16, 32, 32, 48, 3),

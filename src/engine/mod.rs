@@ -2,7 +2,7 @@
 //!
 //! A request is let in with [`Engine::admit`], asks for [`Engine::session`] and then for one of [`Ticket::denoise`],
 //! [`Ticket::encode`], [`Ticket::decode`] (or [`Ticket::run`] for anything else). Work waits for its turn and its memory,
-//! and is computed on the engine's own threads; async threads never compute.
+//! and is computed on the engine's own threads; async threads compute nothing, and read and write only what is brief.
 
 mod admission;
 mod batch;

@@ -45,7 +45,6 @@ pub(super) async fn decode(
 ) -> Result<Response, Problem> {
     let mut call = Call::receive(&app, request, &["file"], DECODE).await?;
     let latents = call.read(&app, read_latent).await?;
-    call.times.lap("read");
 
     let (mut groups, mut about) = (Vec::new(), Vec::new());
     for (name, made_by, latent) in latents {

@@ -38,8 +38,9 @@ static TOLD: AtomicU64 = AtomicU64::new(0);
 
 /// Lets freed pages stay with the process for a while, and sees to it that they go back then.
 pub fn keep() {
-    let stated = std::env::var(DELAY).ok().and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
-    let quiet_looks = stated.unwrap_or(QUIET).as_millis().div_ceil(LOOK.as_millis());
+    let stated = std::env::var(DELAY).ok();
+    let quiet = stated.as_deref().and_then(|ms| ms.parse().ok()).map_or(QUIET, Duration::from_millis);
+    let quiet_looks = quiet.as_millis().div_ceil(LOOK.as_millis());
     if stated.is_none() {
         let delay = (LONGEST * LOOK).as_millis();
         // SAFETY: sets one number within mimalloc.

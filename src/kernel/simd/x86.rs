@@ -158,7 +158,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn store_n(p: *mut f32, n: usize, v: __m256) {
-        // In pieces: a masked store takes a dozen cycles and more on AMD's cores (Zen 1 to 4).
+        // In pieces: a masked store is slow on AMD's cores, see NOTES.md.
         unsafe {
             let (mut p, mut left) = (p, _mm256_castps256_ps128(v));
             if n == 8 {

@@ -8,12 +8,22 @@
 //! line of JSON. Only loopback addresses are taken.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// One answer.
+#[derive(Clone)]
 struct Answer {
     /// 0 where the connection broke.
     status: u16,
@@ -23,7 +33,10 @@ struct Answer {
     infer: Option<f64>,
 }
 
-fn main() {
+// One thread, whatever the connections: it shares the cores with the server, and each thread more that wakes for an answer
+// takes one from it for a moment.
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let [address, path, media_type, body, mode, numbers @ ..] = arguments.as_slice() else {
         eprintln!(
@@ -39,86 +52,104 @@ fn main() {
         "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: {media_type}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    let request = [head.as_bytes(), &body].concat();
+    let request: Arc<[u8]> = [head.as_bytes(), &body].concat().into();
     let (connections, seconds, rate) = match mode.as_str() {
         "closed" => (number(0) as usize, number(1), None),
         _ => (number(2) as usize, number(1), Some(number(0))),
     };
     let begun = Instant::now();
-    let end = begun + Duration::from_secs_f64(seconds);
-    let next = AtomicUsize::new(0);
-    let answers: Vec<Answer> = std::thread::scope(|scope| {
-        let client = || client(address, &request, begun, end, rate, &next);
-        let threads: Vec<_> = (0..connections).map(|_| scope.spawn(client)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("a client does not panic")).collect()
-    });
+    let plan = Plan { begun, end: begun + Duration::from_secs_f64(seconds), rate, next: AtomicUsize::new(0) };
+    let plan = Arc::new(plan);
+    let mut clients = JoinSet::new();
+    (0..connections)
+        .for_each(|_| _ = clients.spawn(client(address, Arc::clone(&request), Arc::clone(&plan))));
+    let answers = clients.join_all().await.concat();
     println!("{}", report(&answers, begun.elapsed().as_secs_f64()));
 }
 
-/// One connection's requests, until the end.
-fn client(
-    address: SocketAddr,
-    request: &[u8],
+/// When requests are due, for all connections.
+struct Plan {
     begun: Instant,
     end: Instant,
+    /// Requests a second; none where each connection asks as soon as it may.
     rate: Option<f64>,
-    next: &AtomicUsize,
-) -> Vec<Answer> {
+    /// Number of the next request.
+    next: AtomicUsize,
+}
+
+impl Plan {
+    /// When the next request is due; none after the end.
+    fn next(&self) -> Option<Instant> {
+        let due = match self.rate {
+            None => Instant::now(),
+            Some(rate) => {
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
+                self.begun + Duration::from_secs_f64(number as f64 / rate)
+            }
+        };
+        (due < self.end).then_some(due)
+    }
+}
+
+/// One connection's requests, until the end.
+async fn client(address: SocketAddr, request: Arc<[u8]>, plan: Arc<Plan>) -> Vec<Answer> {
     let mut connection = None;
     let mut answers = Vec::new();
-    loop {
-        let due = match rate {
-            None => Instant::now(),
-            Some(rate) => begun + Duration::from_secs_f64(next.fetch_add(1, Ordering::Relaxed) as f64 / rate),
-        };
-        if due >= end {
-            return answers;
+    while let Some(due) = plan.next() {
+        // The clock of the runtime counts in milliseconds, and never wakes early.
+        if due > Instant::now() {
+            time::sleep_until(due.into()).await;
         }
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let (status, infer) = ask(&mut connection, address, request).unwrap_or_else(|_| {
+        let asked = time::timeout(PATIENCE, ask(&mut connection, address, &request)).await;
+        let (status, infer) = asked.unwrap_or_else(|late| Err(late.into())).unwrap_or_else(|_| {
             connection = None;
             (0, None)
         });
         answers.push(Answer { status, took: due.elapsed().as_secs_f64() * 1e3, infer });
     }
+    answers
 }
 
 /// Sends the request and reads the answer to its end: its status, and how long was computed for it.
-fn ask(
+async fn ask(
     connection: &mut Option<BufReader<TcpStream>>,
     address: SocketAddr,
     request: &[u8],
 ) -> io::Result<(u16, Option<f64>)> {
-    if connection.is_none() {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        *connection = Some(BufReader::new(stream));
-    }
-    let stream = connection.as_mut().expect("made above");
-    stream.get_mut().write_all(request)?;
+    let stream = match connection {
+        Some(stream) => stream,
+        None => {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            connection.insert(BufReader::new(stream))
+        }
+    };
+    stream.get_mut().write_all(request).await?;
     let (mut line, mut status, mut length, mut closes, mut infer) = (String::new(), 0, 0, false, None);
     loop {
         line.clear();
-        if stream.read_line(&mut line)? == 0 {
+        if stream.read_line(&mut line).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let text = line.trim_end().to_ascii_lowercase();
+        let text = line.trim_end();
         if text.is_empty() {
             break;
         }
-        if let Some(rest) = text.strip_prefix("http/1.1 ") {
+        if let Some(rest) = text.strip_prefix("HTTP/1.1 ") {
             status = rest.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0);
-        } else if let Some(rest) = text.strip_prefix("content-length:") {
-            length = rest.trim().parse().unwrap_or(0);
-        } else if let Some(rest) = text.strip_prefix("server-timing:") {
-            let stage = rest.split(',').find_map(|stage| stage.trim().strip_prefix("infer;dur="));
+        }
+        let Some((name, value)) = text.split_once(':') else { continue };
+        let (is, value) = (|wanted: &str| name.eq_ignore_ascii_case(wanted), value.trim());
+        if is("content-length") {
+            length = value.parse().unwrap_or(0);
+        } else if is("server-timing") {
+            let stage = value.split(',').find_map(|stage| stage.trim().strip_prefix("infer;dur="));
             infer = stage.and_then(|milliseconds| milliseconds.parse().ok());
-        } else if text == "connection: close" {
-            closes = true;
+        } else if is("connection") {
+            closes = value.eq_ignore_ascii_case("close");
         }
     }
-    io::copy(&mut stream.by_ref().take(length), &mut io::sink())?;
+    tokio::io::copy(&mut stream.take(length), &mut tokio::io::sink()).await?;
     if closes {
         *connection = None;
     }

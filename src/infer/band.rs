@@ -103,16 +103,16 @@ mod tests {
 
     #[test]
     fn a_band_holds_all_that_each_tile_looks_at_and_counts_every_place_once() {
-        // The network sees 3000 x 1504 pixels of a sample that ends before.
+        // The network sees 4000 x 3504 pixels of a sample that ends before.
         let sizes = PyramidConfig::for_channels(1).sizes();
         let dims: Vec<Vec<usize>> = sizes
             .planes()
             .iter()
-            .map(|&(channels, scale)| sizes.map_dims(channels, scale, 2995, 1501))
+            .map(|&(channels, scale)| sizes.map_dims(channels, scale, 3995, 3501))
             .collect();
         let mut band = Band::new(&sizes, &dims);
         let reach = Reach { encoder: 46, detail: 6, decoder: [64, 28, 18] };
-        let tiles = plan(3000, 1504, sizes.planes().map(|(_, scale)| scale), reach);
+        let tiles = plan(4000, 3504, sizes.planes().map(|(_, scale)| scale), reach);
         assert!(tiles.len() > 4);
         for tile in &tiles {
             let plane = |(channels, scale): (usize, usize)| {

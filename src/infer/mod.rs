@@ -366,9 +366,9 @@ impl Session {
     fn bytes_of_tile(&self, shape: Shape) -> usize {
         let floats = |n: usize| n.saturating_mul(size_of::<f32>());
         let Some(sizes) = self.manifest.model.scales() else { return floats(1 << 18) };
-        // The first tile but one is as large as any.
         let (height, width) = self.padded(shape);
-        let tiles = self.plan((height.min(1 << 12), width.min(1 << 18)), self.manifest.model.reach());
+        let scales = sizes.planes().map(|(_, scale)| scale);
+        let tiles = tile::plan_first(3, height, width, scales, self.manifest.model.reach());
         let largest = |of: fn(&tile::Tile) -> usize| tiles.iter().map(of).max().unwrap_or(0);
         // Four and five maps of the finest scale, which has a quarter of the places, live at a time.
         let maps = largest(|tile| (4 * tile.outer.places()).max(5 * tile.maps[2].places()));

@@ -9,15 +9,18 @@ use std::ops::Range;
 
 use crate::nn::model::Reach;
 
-/// Cores of images are squares of about this side, in pixels: large enough that halos cost little, small enough that
-/// a tile takes a fraction of a second.
-const CORE: usize = 1344;
+/// Cores of images have at most about so many pixels: so many that halos cost little, so few that a tile takes a fraction
+/// of a second and little memory.
+const CORE: usize = 1 << 21;
 
 /// Images of more pixels than [`LARGE`] are cut finer: their own numbers take the memory that larger tiles would.
-const CORE_OF_LARGE: usize = 768;
+const CORE_OF_LARGE: usize = 1 << 19;
 
 /// See [`CORE_OF_LARGE`].
 const LARGE: usize = 1 << 25;
+
+/// Rows of tiles that are looked into, more than any image within the limits needs: its sizes are the caller's word.
+const MOST: usize = 1 << 12;
 
 /// Images of no more pixels are one tile, without halo.
 const WHOLE: usize = 1 << 20;
@@ -101,15 +104,21 @@ pub fn is_large(height: usize, width: usize) -> bool {
 /// Cuts `height` x `width` into tiles whose areas reach as far beyond their cores as the parts of the network look,
 /// except at the sample's own borders. `scales` are those of the maps, coarsest first. What has one row is a line.
 pub fn plan(height: usize, width: usize, scales: [usize; 3], reach: Reach) -> Vec<Tile> {
+    plan_first(usize::MAX, height, width, scales, reach)
+}
+
+/// The tiles in the first `count` rows and columns of [`plan`]. Among those of the first three are the largest.
+pub fn plan_first(count: usize, height: usize, width: usize, scales: [usize; 3], reach: Reach) -> Vec<Tile> {
     if is_whole(height, width) {
         return vec![Tile::whole(height, width)];
     }
-    let core = match height {
-        1 => CORE_OF_LINE,
-        _ if is_large(height, width) => CORE_OF_LARGE,
-        _ => CORE,
+    let (down, across) = match height {
+        1 => (1, width.div_ceil(CORE_OF_LINE)),
+        _ if is_large(height, width) => parts(height, width, CORE_OF_LARGE),
+        _ => parts(height, width, CORE),
     };
-    let (rows, cols) = (cut(height, core, scales, reach), cut(width, core, scales, reach));
+    let along = |n, parts| cut(n, parts, scales, reach).take(count).collect::<Vec<_>>();
+    let (rows, cols) = (along(height, down), along(width, across));
     let tile = |y: &Part, x: &Part| {
         let area = |of: fn(&Part) -> &Range<usize>| Area { rows: of(y).clone(), cols: of(x).clone() };
         Tile {
@@ -122,6 +131,17 @@ pub fn plan(height: usize, width: usize, scales: [usize; 3], reach: Reach) -> Ve
     rows.iter().flat_map(|y| cols.iter().map(|x| tile(y, x))).collect()
 }
 
+/// Into how many parts rows and columns are cut, for cores of at most `core` pixels and as little border between them as can
+/// be: there the halos lie.
+fn parts(height: usize, width: usize, core: usize) -> (usize, usize) {
+    let across = |down: usize| width.div_ceil((core / height.div_ceil(down)).max(1));
+    let border = |down: &usize| {
+        ((down - 1).saturating_mul(width)).saturating_add((across(*down) - 1).saturating_mul(height))
+    };
+    let down = (1..=height.min(MOST)).min_by_key(border).unwrap_or(1);
+    (down, across(down))
+}
+
 /// A tile along one axis.
 struct Part {
     core: Range<usize>,
@@ -130,12 +150,12 @@ struct Part {
     outer: Range<usize>,
 }
 
-/// Cuts an axis into about equal parts of at most about `core`.
-fn cut(n: usize, core: usize, scales: [usize; 3], reach: Reach) -> Vec<Part> {
+/// Cuts an axis into at most `parts` about equal parts.
+fn cut(n: usize, parts: usize, scales: [usize; 3], reach: Reach) -> impl Iterator<Item = Part> {
     let align = ALIGN * scales[0];
-    let step = n.div_ceil(n.div_ceil(core)).next_multiple_of(align);
+    let step = n.div_ceil(parts).next_multiple_of(align);
     let halos: [usize; 3] = std::array::from_fn(|i| reach.decoder[i].next_multiple_of(ALIGN * scales[i]));
-    let part = |start: usize| {
+    let part = move |start: usize| {
         let core = start..n.min(start + step);
         let maps = halos.map(|halo| start.saturating_sub(halo)..n.min(core.end + halo));
         // The part before looked beyond its end too.
@@ -145,7 +165,7 @@ fn cut(n: usize, core: usize, scales: [usize; 3], reach: Reach) -> Vec<Part> {
         let outer = first / align * align..n.min((fresh.end + reach.encoder).next_multiple_of(scales[0]));
         Part { core, fresh, maps, outer }
     };
-    (0..n).step_by(step).map(part).collect()
+    (0..n).step_by(step).map(part)
 }
 
 #[cfg(test)]
@@ -157,7 +177,7 @@ mod tests {
 
     #[test]
     fn cores_and_what_is_fresh_cover_every_pixel_once() {
-        let (height, width) = (2056, 1000);
+        let (height, width) = (2904, 2912);
         // A deep network looks farther than a tile is wide.
         for reach in [REACH, Reach { decoder: [1500, 28, 18], ..REACH }] {
             let tiles = plan(height, width, SCALES, reach);
@@ -194,6 +214,21 @@ mod tests {
             }
             fresh.rows.for_each(|y| made[y * width..][fresh.cols.clone()].fill(true));
             assert!(coarse.rows.clone().all(|y| made[y * width..][coarse.cols.clone()].iter().all(|m| *m)));
+        }
+    }
+
+    #[test]
+    fn cores_keep_to_their_size_with_little_border() {
+        for (size, expected) in [
+            ((3024, 4032), (2, 3)),
+            ((4032, 3024), (3, 2)),
+            ((10_000, 10_000), (12, 16)),
+            ((8, 1 << 20), (1, 4)),
+        ] {
+            let core = if is_large(size.0, size.1) { CORE_OF_LARGE } else { CORE };
+            let (down, across) = parts(size.0, size.1, core);
+            assert_eq!((down, across), expected, "{size:?}");
+            assert!(size.0.div_ceil(down) * size.1.div_ceil(across) <= core);
         }
     }
 

@@ -82,9 +82,7 @@ pub(super) unsafe fn scatter<S: Simd>(
     epilogue: &Epilogue,
 ) {
     for p in (0..n).step_by(S::N) {
-        // The last vector overlaps the one before rather than be cut, where there is one.
-        let lanes = S::N.min(n);
-        let p = p.min(n - lanes);
+        let (p, lanes) = epilogue.vector_at::<S>(p, n);
         // SAFETY: the caller's contract: lanes never pass n, channels never pass `channels`.
         unsafe {
             let mut v = [S::zero(); 16];
@@ -95,8 +93,7 @@ pub(super) unsafe fn scatter<S: Simd>(
             S::transpose(&mut v);
             for c in 0..S::N {
                 if c < channels {
-                    let at = at + c * plane + p;
-                    epilogue.vector::<S>(v[c], out.part(at, lanes), at, z + c);
+                    epilogue.vector::<S>(v[c], out.part(at + c * plane + p, lanes), z + c);
                 }
             }
         }

@@ -103,26 +103,48 @@ pub fn conv2d(
     act: Activation,
     residual: Option<&[f32]>,
 ) -> Vec<f32> {
-    conv.check(x.len(), packed.weight.len(), residual.map_or(conv.output_len(), <[f32]>::len));
-    assert!(bias.is_none_or(|bias| bias.len() == conv.c_out), "one bias a channel: {conv:?}");
-    let epilogue = Epilogue { bias, residual, relu: act == Activation::Relu };
-    output(conv.output_len(), |out| {
-        if conv.output_len() == 0 {
-            return;
-        }
-        let Packed { isa, weight, .. } = packed;
-        if winograd::fits(conv) {
-            let packed = packed.winograd.get_or_init(|| winograd::pack(*isa, conv, weight, false));
-            winograd::conv2d(*isa, conv, x, packed, &epilogue, out);
-        } else if dense::fits(conv) {
-            let packed = packed.dense.get_or_init(|| dense::pack(*isa, conv, weight));
-            dense::conv2d(*isa, conv, x, packed, &epilogue, out);
-        } else {
-            let k = conv.c_in * conv.kh * conv.kw;
-            let packed = packed.direct.get_or_init(|| direct::pack(*isa, weight, conv.c_out, k));
-            direct::conv2d(*isa, conv, x, packed, &epilogue, out);
-        }
-    })
+    if let Some(residual) = residual {
+        let mut sum = residual.to_vec();
+        conv2d_onto(conv, x, packed, bias, act, &mut sum);
+        return sum;
+    }
+    let epilogue = Epilogue { bias, adds: false, relu: act == Activation::Relu };
+    output(conv.output_len(), |out| forward(conv, x, packed, &epilogue, out, conv.output_len()))
+}
+
+/// `onto = act(conv(x, weight) + bias + onto)`.
+///
+/// # Panics
+/// A slice has not the length of its shape.
+pub fn conv2d_onto(
+    conv: &Conv,
+    x: &[f32],
+    packed: &Packed,
+    bias: Option<&[f32]>,
+    act: Activation,
+    onto: &mut [f32],
+) {
+    let epilogue = Epilogue { bias, adds: true, relu: act == Activation::Relu };
+    forward(conv, x, packed, &epilogue, Shared::new(onto), onto.len());
+}
+
+/// Writes all `len` floats of `out`.
+fn forward(conv: &Conv, x: &[f32], packed: &Packed, epilogue: &Epilogue, out: Shared<f32>, len: usize) {
+    conv.check(x.len(), packed.weight.len(), len);
+    assert!(epilogue.bias.is_none_or(|bias| bias.len() == conv.c_out), "one bias a channel: {conv:?}");
+    let Packed { isa, weight, .. } = packed;
+    if len == 0 {
+    } else if winograd::fits(conv) {
+        let packed = packed.winograd.get_or_init(|| winograd::pack(*isa, conv, weight, false));
+        winograd::conv2d(*isa, conv, x, packed, epilogue, out);
+    } else if dense::fits(conv) {
+        let packed = packed.dense.get_or_init(|| dense::pack(*isa, conv, weight));
+        dense::conv2d(*isa, conv, x, packed, epilogue, out);
+    } else {
+        let k = conv.c_in * conv.kh * conv.kw;
+        let packed = packed.direct.get_or_init(|| direct::pack(*isa, weight, conv.c_out, k));
+        direct::conv2d(*isa, conv, x, packed, epilogue, out);
+    }
 }
 
 /// The gradient of the input from that of the sum.
@@ -133,7 +155,7 @@ pub fn grad_input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
     conv.check(conv.input_len(), weight.len(), grad.len());
     // It is a convolution of the gradient with the kernel turned by 180 degrees and its channels swapped.
     let (isa, turned) = (Isa::current(), conv.transposed());
-    let epilogue = Epilogue { bias: None, residual: None, relu: false };
+    let epilogue = Epilogue { bias: None, adds: false, relu: false };
     output(conv.input_len(), |out| {
         if conv.input_len() == 0 {
         } else if winograd::fits(conv) {

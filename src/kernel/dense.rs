@@ -119,7 +119,7 @@ impl Work for Block<'_> {
         for (z, sum) in (first..conv.c_out).zip(&sums[..block]) {
             let at = (image * conv.c_out + z) * area + place;
             // SAFETY: this task alone writes this place of this channel.
-            unsafe { self.out.part(at, 1)[0] = self.epilogue.one(*sum, at, z) };
+            unsafe { self.epilogue.one(*sum, &mut self.out.part(at, 1)[0], z) };
         }
     }
 }

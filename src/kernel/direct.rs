@@ -298,7 +298,7 @@ impl Strip<'_> {
                 unsafe {
                     let from = tile.add(m * S::COLS * S::N + at);
                     let out = self.out.part(to + m * area, n);
-                    self.epilogue.run::<S>(from, out, to + m * area, z + m);
+                    self.epilogue.run::<S>(from, out, z + m);
                 }
             }
             at += if contiguous { len } else { plan.pitch - col };
@@ -329,7 +329,7 @@ impl<S: Simd> Sink<S> for Direct<'_> {
             // SAFETY: the machine has the instructions; the part has C vectors.
             unsafe {
                 let to = to.get_unchecked_mut(n * S::N..(n + 1) * S::N);
-                epilogue.vector::<S>(sums[n], to, at + n * S::N, self.z + m);
+                epilogue.vector::<S>(sums[n], to, self.z + m);
             }
         }
     }

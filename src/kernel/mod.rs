@@ -27,7 +27,7 @@ mod simd;
 mod weight_grad;
 mod winograd;
 
-pub use conv::{Activation, Conv, Packed, conv2d, grad_input, grad_sum, grad_weight};
+pub use conv::{Activation, Conv, Packed, conv2d, conv2d_onto, grad_input, grad_sum, grad_weight};
 pub use isa::{Isa, isa, with_isa};
 pub use parallel::{threads, with_threads};
 pub use shuffle::{pixel_shuffle, pixel_unshuffle};

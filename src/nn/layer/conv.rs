@@ -55,17 +55,19 @@ impl Conv2d {
         Ok(Self { weight, bias, frozen: Arc::default() })
     }
 
+    /// What is there to be added, `residual`, is taken over: its memory may become the result's.
+    ///
     /// # Shape
     /// `x: (B, C, H, W)` -> `(B, Z, H, W)`; `residual` has the result's shape.
     ///
     /// # Errors
     /// The shapes do not fit.
-    pub fn forward(&self, x: &Tensor, act: Activation, residual: Option<&Tensor>) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, act: Activation, residual: Option<Tensor>) -> Result<Tensor> {
         match self.frozen() {
-            Some(frozen) if !x.track_op() && !residual.is_some_and(Tensor::track_op) => {
+            Some(frozen) if !x.track_op() && !residual.as_ref().is_some_and(Tensor::track_op) => {
                 frozen.conv2d(x, act, residual)
             }
-            _ => op::conv2d(x, &self.weight, &self.bias, act, residual),
+            _ => op::conv2d(x, &self.weight, &self.bias, act, residual.as_ref()),
         }
     }
 

@@ -38,21 +38,23 @@ impl Residual {
         (0..count).map(|i| Self::new(width, kernel, vb.pp(i))).collect()
     }
 
+    /// Takes `x` over: its memory may become the result's.
+    ///
     /// # Shape
     /// `x: (B, C, H, W)` -> `(B, C, H, W)`.
     ///
     /// # Errors
     /// The shapes do not fit.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let inner = self.first.forward(x, Activation::Relu, None)?;
+    pub fn forward(&self, x: Tensor) -> Result<Tensor> {
+        let inner = self.first.forward(&x, Activation::Relu, None)?;
         self.second.forward(&inner, Activation::None, Some(x))
     }
 
-    /// Runs `x` through `blocks` in order.
+    /// Runs `x` through `blocks` in order, and takes it over as [`Residual::forward`] does.
     ///
     /// # Errors
     /// The shapes do not fit.
     pub fn run(blocks: &[Self], x: Tensor) -> Result<Tensor> {
-        blocks.iter().try_fold(x, |x, block| block.forward(&x))
+        blocks.iter().try_fold(x, |x, block| block.forward(x))
     }
 }

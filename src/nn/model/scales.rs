@@ -295,11 +295,9 @@ impl Decoder {
         };
         let d3 = Residual::run(&self.blocks[2], self.tails[2].forward(z3, Activation::None, None)?)?;
         let up3 = self.up(1, d3, starts[0], z2)?;
-        let d2 = self.tails[1].forward(z2, Activation::None, Some(&up3))?;
-        drop(up3);
+        let d2 = self.tails[1].forward(z2, Activation::None, Some(up3))?;
         let up2 = self.up(0, Residual::run(&self.blocks[1], d2)?, starts[1], z1)?;
-        let d1 = self.tails[0].forward(z1, Activation::None, Some(&up2))?;
-        drop(up2);
+        let d1 = self.tails[0].forward(z1, Activation::None, Some(up2))?;
         let features = Residual::run(&self.blocks[0], d1)?;
 
         let strict = self.fold.unfold(&self.tail.forward(&features, Activation::None, None)?)?;
@@ -332,7 +330,7 @@ impl Refiner {
     fn forward(&self, strict: &Tensor, features: Tensor, detail: Tensor) -> Result<Tensor> {
         let both = self.features.forward(&features, Activation::None, None)?;
         drop(features);
-        let both = self.detail.forward(&detail, Activation::Relu, Some(&both))?;
+        let both = self.detail.forward(&detail, Activation::Relu, Some(both))?;
         drop(detail);
         let both = Residual::run(&self.blocks, both)?;
         self.fold.unfold(&self.tail.forward(&both, Activation::None, None)?)? + strict

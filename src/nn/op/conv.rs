@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, InplaceOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::{Activation, elsewhere, floats, is_ours, part, stored, with_floats};
 use crate::kernel::{self, Conv, Packed};
@@ -93,18 +93,18 @@ impl Frozen {
         Ok(Some(Self(Arc::new(Prepared { shape, weight: Packed::new(values), bias }))))
     }
 
-    /// [`conv2d`] with these weights. No gradient flows through it.
+    /// [`conv2d`] with these weights. No gradient flows through it, and the result takes the memory of `residual`.
     ///
     /// # Errors
     /// The shapes do not fit.
-    pub fn conv2d(&self, x: &Tensor, act: Activation, residual: Option<&Tensor>) -> Result<Tensor> {
-        check(x, &self.0.shape, self.0.bias.len(), residual)?;
+    pub fn conv2d(&self, x: &Tensor, act: Activation, residual: Option<Tensor>) -> Result<Tensor> {
+        check(x, &self.0.shape, self.0.bias.len(), residual.as_ref())?;
         let op = Serve { frozen: self.0.clone(), act };
         let x = x.contiguous()?;
-        match residual {
-            None => x.apply_op1_no_bwd(&op),
-            Some(residual) => x.apply_op2_no_bwd(&residual.contiguous()?, &op),
-        }
+        let Some(residual) = residual else { return x.apply_op1_no_bwd(&op) };
+        let onto = residual.contiguous()?;
+        onto.inplace_op2(&x, &op)?;
+        Ok(onto)
     }
 }
 
@@ -114,37 +114,31 @@ struct Serve {
     act: Activation,
 }
 
-impl Serve {
-    fn run(&self, x: &[f32], shape_of_x: &Shape, residual: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
-        let Prepared { shape: weight_shape, weight, bias } = &*self.frozen;
-        let conv = shape(shape_of_x, weight_shape)?;
-        Ok(result(&conv, kernel::conv2d(&conv, x, weight, Some(bias), self.act, residual)))
-    }
-}
-
 impl CustomOp1 for Serve {
     fn name(&self) -> &'static str {
         "conv2d"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout) -> Result<(CpuStorage, Shape)> {
-        self.run(floats(x, lx)?, lx.shape(), None)
+        let Prepared { shape: weight_shape, weight, bias } = &*self.frozen;
+        let conv = shape(lx.shape(), weight_shape)?;
+        Ok(result(&conv, kernel::conv2d(&conv, floats(x, lx)?, weight, Some(bias), self.act, None)))
     }
 }
 
-impl CustomOp2 for Serve {
+impl InplaceOp2 for Serve {
     fn name(&self) -> &'static str {
         "conv2d"
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        lx: &Layout,
-        residual: &CpuStorage,
-        lr: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.run(floats(x, lx)?, lx.shape(), Some(floats(residual, lr)?))
+    fn cpu_fwd(&self, onto: &mut CpuStorage, lo: &Layout, x: &CpuStorage, lx: &Layout) -> Result<()> {
+        let Prepared { shape: weight_shape, weight, bias } = &*self.frozen;
+        let conv = shape(lx.shape(), weight_shape)?;
+        let (CpuStorage::F32(onto), Some((start, end))) = (onto, lo.contiguous_offsets()) else {
+            bail!("a convolution adds to contiguous f32 only, got {lo:?}");
+        };
+        kernel::conv2d_onto(&conv, floats(x, lx)?, weight, Some(bias), self.act, &mut onto[start..end]);
+        Ok(())
     }
 }
 

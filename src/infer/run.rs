@@ -4,6 +4,8 @@
 //! the whole of it stays in its own numbers. In strict mode the whole latent is made first, so that denoising *is*
 //! `decode(encode(x))`; with the refiner each tile goes through all parts at once.
 
+use std::ops::Range;
+
 use super::band::Band;
 use super::map::{Map, fill};
 use super::source::Source;
@@ -12,7 +14,7 @@ use super::tile::{self, Area, Tile};
 use super::{Error, Mode, Options, Pace, Result, Session, extents, familiarity};
 use crate::kernel::{pages, parallel};
 use crate::nn::model::{Code, Normalize, Reach, Rebuilt, Sizes, Start};
-use crate::nn::{Device, Tensor};
+use crate::nn::{Device, Tensor, op};
 use crate::sample::{Kind, Latent, Number, Plane, Sample, Shape};
 
 /// A result with the familiarity of its sample.
@@ -273,8 +275,9 @@ fn step<R>(pace: &dyn Pace, work: impl FnOnce() -> Result<R>) -> Result<R> {
 fn crop(detail: &Tensor, sizes: &Sizes, tile: &Tile) -> crate::nn::Result<Tensor> {
     let shrink = sizes.axes.shrink(sizes.axes.scales()[0]);
     let (outer, inner) = (tile.outer.at(shrink), tile.maps[2].at(shrink));
-    let cut = detail.narrow(2, inner.rows.start - outer.rows.start, inner.rows.len())?;
-    cut.narrow(3, inner.cols.start - outer.cols.start, inner.cols.len())?.contiguous()
+    let part =
+        |inner: &Range<usize>, outer: &Range<usize>| inner.start - outer.start..inner.end - outer.start;
+    op::crop(detail, part(&inner.rows, &outer.rows), part(&inner.cols, &outer.cols))
 }
 
 /// Where each finer map of a tile begins within the coarser one.

@@ -12,6 +12,7 @@
 
 mod channels_last;
 mod conv;
+mod crop;
 mod dense;
 mod direct;
 mod epilogue;
@@ -28,6 +29,7 @@ mod weight_grad;
 mod winograd;
 
 pub use conv::{Activation, Conv, Packed, conv2d, conv2d_onto, grad_input, grad_sum, grad_weight};
+pub use crop::crop;
 pub use isa::{Isa, isa, with_isa};
 pub use parallel::{threads, with_threads};
 pub use shuffle::{pixel_shuffle, pixel_unshuffle};

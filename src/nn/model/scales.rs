@@ -18,7 +18,7 @@ use candle_nn::VarBuilder;
 
 use super::{Code, Rebuilt};
 use crate::nn::layer::{Conv2d, Down, Fold, Residual, Up};
-use crate::nn::op::Activation;
+use crate::nn::op::{self, Activation};
 
 /// Along which axes a network works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -308,7 +308,7 @@ impl Decoder {
     fn up(&self, i: usize, d: Tensor, (top, left): Start, z: &Tensor) -> Result<Tensor> {
         let (_, _, height, width) = z.dims4()?;
         let (rows, cols) = self.ups[i].shrink();
-        let cut = d.narrow(2, top, height / rows)?.narrow(3, left, width / cols)?.contiguous()?;
+        let cut = op::crop(&d, top..top + height / rows, left..left + width / cols)?;
         drop(d);
         self.ups[i].forward(&cut)
     }

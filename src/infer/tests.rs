@@ -101,7 +101,7 @@ fn tiles_give_what_the_whole_gives() {
 #[test]
 fn the_strict_path_of_tiles_is_the_latent_alone() {
     let session = pyramid(3);
-    let sample = image(3, 1480, 1420);
+    let sample = image(3, 1400, 800);
     assert!(!session.is_whole(sample.shape()));
     let latent = session.encode(&sample, Some(4.0)).unwrap();
     let strict = session.denoise(&sample, &Options { ratio: Some(4.0), ..STRICT }).unwrap().sample;
@@ -162,7 +162,7 @@ fn threads_change_nothing_in_a_large_image_or_in_other_families() {
         (compact, (0..9).map(digit).collect()),
         (dense, (0..9).map(vector).collect()),
         (signals(1), (0..9).map(lead).collect()),
-        (pyramid(1), vec![image(1, 1480, 1420)]),
+        (pyramid(1), vec![image(1, 1400, 800)]),
     ];
     for (session, samples) in &sets {
         let run = |threads, samples: &[Sample]| {
@@ -184,7 +184,7 @@ fn threads_change_nothing_in_a_large_image_or_in_other_families() {
 #[test]
 fn a_depth_rounds_the_result_and_nothing_else() {
     let session = pyramid(1);
-    for (height, width) in [(30, 21), (1480, 1420)] {
+    for (height, width) in [(30, 21), (1400, 800)] {
         let sample = image(1, height, width);
         let at = |depth| session.denoise_at(&sample, &Options::default(), depth, &Steady).unwrap().sample;
         let float = at(Depth::F32);
@@ -212,7 +212,7 @@ impl Pace for Patience {
 #[test]
 fn work_is_given_up_between_two_tiles() {
     let session = pyramid(1);
-    let sample = image(1, 1480, 1420);
+    let sample = image(1, 1400, 800);
     let run = |options, tiles| {
         let patience = Patience(std::cell::Cell::new(tiles));
         let result = session.denoise_at(&sample, &options, Depth::F32, &patience);

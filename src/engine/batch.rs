@@ -78,12 +78,10 @@ impl Batches {
         key
     }
 
-    /// Computes a batch of what waits under `key`, if anything still does: the share of one worker, with the cores that
-    /// nobody else uses.
+    /// Computes a batch of what waits under `key`, if anything still does: the share of one worker.
     pub(super) fn run(&self, key: &Key, engine: &Inner) {
         let Inner { config, pool, .. } = engine;
         let Some((session, options, items)) = self.take(key, pool.workers(), config) else { return };
-        let threads = engine.free_cores();
         let (mut wanted, left): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|item| !item.reply.is_closed() && !item.entry.is_late());
         drop(left);
@@ -100,8 +98,8 @@ impl Batches {
             engine.tiles.fetch_add(1, Ordering::Relaxed);
             let samples: Vec<&Sample> = items.iter().map(|item| &item.sample).collect();
             let is_tiny = key.shape.numbers() * items.len() < TINY;
-            let threads = if is_tiny { 1 } else { threads };
-            let work = || parallel::with_threads(threads, || session.denoise_batch(&samples, &options));
+            let work = || session.denoise_batch(&samples, &options);
+            let work = || if is_tiny { parallel::with_threads(1, work) } else { work() };
             catch_unwind(AssertUnwindSafe(work))
                 .map_err(panicked)
                 .and_then(|result| result.map_err(Error::from))

@@ -21,26 +21,19 @@ pub(super) fn alone<T>(work: impl FnOnce() -> T) -> T {
     parallel::with_threads(1, work)
 }
 
-/// The share of the cores that one piece of work has: all that nobody else uses, asked anew before each tile. Large
-/// work so gives way to small work, and no more threads compute than there are cores.
-pub(super) struct Share<'a> {
-    pub(super) cores: usize,
-    /// Workers at work, this one included.
-    pub(super) busy: &'a AtomicUsize,
+/// Steers one piece of work.
+pub(super) struct Wanted<'a> {
     /// Whether somebody still waits for the result.
     pub(super) is_wanted: &'a dyn Fn() -> bool,
     /// Counts the tiles.
     pub(super) tiles: &'a AtomicUsize,
 }
 
-impl Pace for Share<'_> {
-    fn next(&self) -> Option<usize> {
-        if !(self.is_wanted)() {
-            return None;
-        }
-        self.tiles.fetch_add(1, Ordering::Relaxed);
-        let others = self.busy.load(Ordering::Relaxed).saturating_sub(1);
-        Some(self.cores.saturating_sub(others).max(1))
+impl Pace for Wanted<'_> {
+    fn next(&self) -> bool {
+        let goes_on = (self.is_wanted)();
+        self.tiles.fetch_add(usize::from(goes_on), Ordering::Relaxed);
+        goes_on
     }
 }
 
@@ -49,16 +42,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_has_the_cores_that_others_leave_and_ends_when_nobody_waits() {
-        let (busy, tiles, wanted) = (AtomicUsize::new(1), AtomicUsize::new(0), AtomicUsize::new(1));
+    fn work_ends_when_nobody_waits() {
+        let (tiles, wanted) = (AtomicUsize::new(0), AtomicUsize::new(1));
         let is_wanted = || wanted.load(Ordering::Relaxed) == 1;
-        let share = Share { cores: 4, busy: &busy, is_wanted: &is_wanted, tiles: &tiles };
-        assert_eq!(share.next(), Some(4));
-        busy.store(3, Ordering::Relaxed);
-        assert_eq!(share.next(), Some(2));
-        busy.store(9, Ordering::Relaxed);
-        assert_eq!(share.next(), Some(1));
+        let pace = Wanted { is_wanted: &is_wanted, tiles: &tiles };
+        assert!(pace.next());
         wanted.store(0, Ordering::Relaxed);
-        assert_eq!((share.next(), tiles.into_inner()), (None, 3));
+        assert_eq!((pace.next(), tiles.load(Ordering::Relaxed)), (false, 1));
     }
 }

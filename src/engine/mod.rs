@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use admission::{Admission, Bounds};
 use batch::Batches;
-use cores::Share;
+use cores::Wanted;
 use models::Models;
 use pool::Pool;
 
@@ -48,8 +48,6 @@ struct Inner {
     admission: Arc<Admission>,
     pool: Pool,
     batches: Batches,
-    /// Cores that all work shares.
-    cores: usize,
     /// Held by large work, so that some workers are always free of it.
     wide: Arc<Semaphore>,
     /// Tiles and other steps of work that were computed.
@@ -113,9 +111,8 @@ impl Engine {
             registry,
             models: Models::new(config.models_bytes.unwrap_or_else(|| config::memory() / 8)),
             admission: Arc::new(Admission::new(bounds)),
-            pool: Pool::start(workers).expect("the system gives threads to a process that starts"),
+            pool: Pool::start(workers, cores).expect("the system gives threads to a process that starts"),
             batches: Batches::default(),
-            cores,
             wide: Arc::new(Semaphore::new((workers / 2).max(1))),
             tiles: AtomicUsize::new(0),
             is_started: AtomicBool::new(false),
@@ -256,10 +253,9 @@ impl Engine {
         &self.0.config
     }
 
-    /// The share of the cores of work that ends when it is not wanted any more.
-    fn share<'a>(&'a self, is_wanted: &'a dyn Fn() -> bool) -> Share<'a> {
-        let inner = &self.0;
-        Share { cores: inner.cores, busy: inner.pool.busy(), is_wanted, tiles: &inner.tiles }
+    /// Steers work that ends when it is not wanted any more.
+    fn pace<'a>(&'a self, is_wanted: &'a dyn Fn() -> bool) -> Wanted<'a> {
+        Wanted { is_wanted, tiles: &self.0.tiles }
     }
 
     /// How the engine is now.
@@ -295,14 +291,6 @@ impl Engine {
     /// Tiles and other steps that were computed since the start: what dropped work did not cost.
     pub fn tiles(&self) -> usize {
         self.0.tiles.load(Ordering::Relaxed)
-    }
-}
-
-impl Inner {
-    /// Cores that no other worker uses, seen from a worker at work.
-    fn free_cores(&self) -> usize {
-        let others = self.pool.busy().load(Ordering::Relaxed).saturating_sub(1);
-        self.cores.saturating_sub(others).max(1)
     }
 }
 

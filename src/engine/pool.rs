@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::kernel::pages;
+use crate::kernel::{pages, parallel};
 
 /// Work for one thread. It must not panic: whoever makes it catches.
 pub(super) type Task = Box<dyn FnOnce() + Send>;
@@ -42,11 +42,12 @@ struct Queue {
 }
 
 impl Pool {
-    /// Starts `workers` threads (at least 1) named `limpid-work-0` and so on.
+    /// Starts `workers` threads (at least 1) named `limpid-work-0` and so on. The kernels of each have what the others at
+    /// work leave of `cores`, as each of them finds it: long work so gives way to small, and takes what becomes free.
     ///
     /// # Errors
     /// The system gives no more threads.
-    pub(super) fn start(workers: usize) -> io::Result<Self> {
+    pub(super) fn start(workers: usize, cores: usize) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             wake: Condvar::new(),
@@ -57,7 +58,11 @@ impl Pool {
         let pool = Self { shared };
         for index in 0..pool.workers() {
             let shared = Arc::clone(&pool.shared);
-            thread::Builder::new().name(format!("limpid-work-{index}")).spawn(move || shared.work(index))?;
+            thread::Builder::new().name(format!("limpid-work-{index}")).spawn(move || {
+                let others = Arc::clone(&shared);
+                parallel::limit_by(move || others.free(cores));
+                shared.work(index);
+            })?;
         }
         Ok(pool)
     }
@@ -65,11 +70,6 @@ impl Pool {
     /// How many threads there are.
     pub(super) fn workers(&self) -> usize {
         self.shared.since.len()
-    }
-
-    /// Workers at work.
-    pub(super) fn busy(&self) -> &AtomicUsize {
-        &self.shared.busy
     }
 
     /// Adds a task of request `number`, behind those of earlier requests and before those of later ones; after
@@ -123,6 +123,12 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Cores that no other worker uses, for one at work.
+    fn free(&self, cores: usize) -> usize {
+        let others = self.busy.load(Ordering::Relaxed).saturating_sub(1);
+        cores.saturating_sub(others).max(1)
+    }
+
     /// A worker's life.
     fn work(&self, index: usize) {
         while let Some(task) = self.next() {
@@ -174,7 +180,7 @@ mod tests {
 
     #[test]
     fn tasks_of_one_worker_run_in_order() {
-        let pool = Pool::start(1).unwrap();
+        let pool = Pool::start(1, 1).unwrap();
         let (tx, rx) = mpsc::channel();
         for i in 0..100 {
             let tx = tx.clone();
@@ -186,7 +192,7 @@ mod tests {
 
     #[test]
     fn earlier_requests_go_first() {
-        let pool = Pool::start(1).unwrap();
+        let pool = Pool::start(1, 1).unwrap();
         let (go, wait) = mpsc::channel::<()>();
         let (begun_tx, begun) = mpsc::channel();
         pool.submit(
@@ -207,8 +213,35 @@ mod tests {
     }
 
     #[test]
+    fn kernels_have_the_cores_that_other_workers_leave() {
+        let pool = Pool::start(3, 4).unwrap();
+        let (go, wait) = mpsc::channel::<()>();
+        let (tx, rx) = mpsc::channel();
+        let begun = tx.clone();
+        pool.submit(
+            0,
+            Box::new(move || {
+                begun.send(0).unwrap();
+                let _ = wait.recv();
+            }),
+        );
+        assert_eq!(rx.recv(), Ok(0));
+        let limit = || {
+            let tx = tx.clone();
+            pool.submit(1, Box::new(move || tx.send(parallel::limit()).unwrap()));
+            rx.recv().unwrap()
+        };
+        assert_eq!(limit(), 3);
+        drop(go);
+        while pool.shared.busy.load(Ordering::Relaxed) > 0 {
+            thread::yield_now();
+        }
+        assert_eq!(limit(), 4);
+    }
+
+    #[test]
     fn a_task_that_was_withdrawn_is_dropped_at_once() {
-        let pool = Pool::start(1).unwrap();
+        let pool = Pool::start(1, 1).unwrap();
         let (go, wait) = mpsc::channel::<()>();
         pool.submit(0, Box::new(move || _ = wait.recv()));
         let (tx, rx) = mpsc::channel::<()>();
@@ -220,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_worker_busy_for_too_long_counts_as_stuck() {
-        let pool = Pool::start(2).unwrap();
+        let pool = Pool::start(2, 1).unwrap();
         let (begun_tx, begun) = mpsc::channel();
         let (go, wait) = mpsc::channel::<()>();
         pool.submit(
@@ -238,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_closed_pool_drops_what_waits() {
-        let pool = Pool::start(1).unwrap();
+        let pool = Pool::start(1, 1).unwrap();
         let (begun_tx, begun) = mpsc::channel();
         let (go, wait) = mpsc::channel::<()>();
         pool.submit(

@@ -179,9 +179,9 @@ impl Ticket {
             let compute = tracing::info_span!(parent: &span, "compute", op);
             let begun = Instant::now();
             let is_wanted = || !reply.is_closed() && !ticket.entry.is_late();
-            let share = ticket.engine.share(&is_wanted);
+            let pace = ticket.engine.pace(&is_wanted);
             let large = pages::Large::begin(size.bytes);
-            let value = compute.in_scope(|| catch_unwind(AssertUnwindSafe(|| work(&share))));
+            let value = compute.in_scope(|| catch_unwind(AssertUnwindSafe(|| work(&pace))));
             drop(large);
             let ran = begun.elapsed();
             drop((compute, span));

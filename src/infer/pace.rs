@@ -1,19 +1,17 @@
 //! Pace: how whoever waits for long work steers it, tile by tile.
 
-use crate::kernel::parallel;
-
 /// Asked before each tile.
 pub trait Pace {
-    /// Threads that the next tile may use, or `None` to give the work up. Results do not depend on it.
-    fn next(&self) -> Option<usize>;
+    /// Whether to go on; the work is given up otherwise.
+    fn next(&self) -> bool;
 }
 
-/// Goes on to the end with the threads of the caller.
+/// Goes on to the end.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Steady;
 
 impl Pace for Steady {
-    fn next(&self) -> Option<usize> {
-        Some(parallel::limit())
+    fn next(&self) -> bool {
+        true
     }
 }

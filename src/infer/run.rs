@@ -12,7 +12,7 @@ use super::source::Source;
 use super::target::Target;
 use super::tile::{self, Area, Tile};
 use super::{Error, Mode, Options, Pace, Result, Session, extents, familiarity};
-use crate::kernel::{pages, parallel};
+use crate::kernel::pages;
 use crate::nn::model::{Code, Normalize, Reach, Rebuilt, Sizes, Start};
 use crate::nn::{Device, Tensor, op};
 use crate::sample::{Kind, Latent, Number, Plane, Sample, Shape};
@@ -265,10 +265,9 @@ impl Session {
     }
 }
 
-/// One step of long work, with the threads that `pace` gives it.
+/// One step of long work.
 fn step<R>(pace: &dyn Pace, work: impl FnOnce() -> Result<R>) -> Result<R> {
-    let threads = pace.next().ok_or(Error::Abandoned)?;
-    parallel::with_threads(threads, work)
+    if pace.next() { work() } else { Err(Error::Abandoned) }
 }
 
 /// The part of the detail that lies over what the decoder gives for a tile.

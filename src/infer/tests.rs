@@ -202,10 +202,10 @@ fn a_depth_rounds_the_result_and_nothing_else() {
 struct Patience(std::cell::Cell<usize>);
 
 impl Pace for Patience {
-    fn next(&self) -> Option<usize> {
-        let left = self.0.get().checked_sub(1)?;
-        self.0.set(left);
-        Some(1)
+    fn next(&self) -> bool {
+        let left = self.0.get().checked_sub(1);
+        left.into_iter().for_each(|left| self.0.set(left));
+        left.is_some()
     }
 }
 

@@ -4,7 +4,7 @@
 //! on who ran which. The caller works too. A second caller that finds the pool busy runs its tasks
 //! itself: with several requests at work each already has a core, and nothing queues.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -32,6 +32,13 @@ pub fn set_threads(n: usize) -> bool {
 
 thread_local! {
     static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+    static OWN: OnceCell<Box<dyn Fn() -> usize>> = const { OnceCell::new() };
+}
+
+/// Lets kernels called on this thread use as many threads as `limit` tells each of them, outside of [`with_threads`]. To be
+/// called once on a thread.
+pub fn limit_by(limit: impl Fn() -> usize + 'static) {
+    OWN.with(|own| _ = own.set(Box::new(limit)));
 }
 
 /// Runs `f` with the kernels it calls on this thread limited to `n` threads; with 1 they run right
@@ -50,7 +57,7 @@ pub fn with_threads<R>(n: usize, f: impl FnOnce() -> R) -> R {
 /// Threads that a kernel called here and now would use.
 pub fn limit() -> usize {
     match LIMIT.get() {
-        usize::MAX => threads(),
+        usize::MAX => OWN.with(|own| own.get().map_or_else(threads, |limit| limit().max(1))),
         n => n,
     }
 }

@@ -23,7 +23,6 @@ use tokio::time;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One answer.
-#[derive(Clone)]
 struct Answer {
     /// 0 where the connection broke.
     status: u16,
@@ -63,7 +62,7 @@ async fn main() {
     let mut clients = JoinSet::new();
     (0..connections)
         .for_each(|_| _ = clients.spawn(client(address, Arc::clone(&request), Arc::clone(&plan))));
-    let answers = clients.join_all().await.concat();
+    let answers: Vec<Answer> = clients.join_all().await.into_iter().flatten().collect();
     println!("{}", report(&answers, begun.elapsed().as_secs_f64()));
 }
 

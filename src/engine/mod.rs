@@ -12,6 +12,7 @@ mod error;
 mod models;
 mod pool;
 mod ticket;
+mod wanted;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,7 +22,6 @@ use tokio::sync::Semaphore;
 
 use admission::{Admission, Bounds};
 use batch::Batches;
-use cores::Wanted;
 use models::Models;
 use pool::Pool;
 
@@ -251,11 +251,6 @@ impl Engine {
     /// The settings.
     fn config(&self) -> &Config {
         &self.0.config
-    }
-
-    /// Steers work that ends when it is not wanted any more.
-    fn pace<'a>(&'a self, is_wanted: &'a dyn Fn() -> bool) -> Wanted<'a> {
-        Wanted { is_wanted, tiles: &self.0.tiles }
     }
 
     /// How the engine is now.

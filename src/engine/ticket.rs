@@ -10,9 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::admission::{Entry, Held};
 use super::batch::{self, Item};
 use super::pool::Place;
+use super::wanted::Wanted;
 use super::{Done, Engine, Error};
 use crate::infer::{self, Denoised, Options, Pace, Session};
-use crate::kernel::pages;
+use crate::kernel::{pages, parallel};
 use crate::sample::{Depth, Latent, Sample};
 use crate::telemetry;
 
@@ -123,7 +124,7 @@ impl Ticket {
     ) -> Result<Done<T>, Error> {
         let is_wide = bytes >= self.engine.config().wide_numbers * size_of::<f32>();
         // Reading and writing files, loading a model, scores.
-        self.work("other", Size { bytes, is_wide }, move |_| super::cores::alone(work)).await
+        self.work("other", Size { bytes, is_wide }, move |_| parallel::with_threads(1, work)).await
     }
 
     /// [`Ticket::run`] for work that takes no longer than its `bytes` tell, such as reading a file: what is brief is done right
@@ -179,7 +180,7 @@ impl Ticket {
             let compute = tracing::info_span!(parent: &span, "compute", op);
             let begun = Instant::now();
             let is_wanted = || !reply.is_closed() && !ticket.entry.is_late();
-            let pace = ticket.engine.pace(&is_wanted);
+            let pace = Wanted { is_wanted: &is_wanted, tiles: &ticket.engine.0.tiles };
             let large = pages::Large::begin(size.bytes);
             let value = compute.in_scope(|| catch_unwind(AssertUnwindSafe(|| work(&pace))));
             drop(large);

@@ -2,11 +2,8 @@
 
 use std::ops::Range;
 
-use super::output;
 use super::parallel;
-
-/// Floats a task copies at least.
-const GRAIN: usize = 16 << 10;
+use super::{GRAIN, output};
 
 /// `(planes, H, W)` -> the part `rows` x `cols` of each plane. `w` is `W`, and `x` is not empty.
 ///

@@ -1,4 +1,4 @@
-//! Kernels: convolution and pixel-shuffle on slices of `f32`, forward and backward, for CPUs.
+//! Kernels: convolution, pixel-shuffle and crop on slices of `f32`, forward and backward, for CPUs.
 //!
 //! [`reference`] says what each operation is. The fast paths are `direct` (any shape), `dense` (1x1 at a few places),
 //! `winograd` (3x3 over planes of some size) and `weight_grad`; each is compiled for AVX-512, AVX2 and plain vectors and chosen
@@ -35,6 +35,9 @@ pub use parallel::{threads, with_threads};
 pub use shuffle::{pixel_shuffle, pixel_unshuffle};
 
 use parallel::Shared;
+
+/// Floats that a task moves at least which does nothing but move them.
+const GRAIN: usize = 16 << 10;
 
 /// A new vector of `len` floats, all of which `write` writes.
 fn output(len: usize, write: impl FnOnce(Shared<f32>)) -> Vec<f32> {

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::isa::{Isa, Work, dispatch};
-use super::output;
 use super::parallel::{self, Shared};
 use super::simd::Simd;
+use super::{GRAIN, output};
 
 /// `(B,C,2H,2W)` -> `(B,4C,H,W)`: channel `4c + 2i + j` holds row `i`, column `j` of each square of channel
 /// `c`. `planes` is `B C`; `h` and `w` are the result's.
@@ -25,9 +25,6 @@ pub fn pixel_shuffle(x: &[f32], planes: usize, h: usize, w: usize) -> Vec<f32> {
     assert_eq!(x.len(), planes * 4 * h * w, "pixel_shuffle: the length must be that of the shape");
     run(x, planes, h, w, Turn::Shuffle)
 }
-
-/// Floats a task moves at least.
-const GRAIN: usize = 16 << 10;
 
 fn run(x: &[f32], planes: usize, h: usize, w: usize, turn: Turn) -> Vec<f32> {
     let isa = Isa::current();

@@ -1,0 +1,36 @@
+//! Wanted: one piece of work goes on for as long as somebody waits for it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::infer::Pace;
+
+/// The pace of one piece of work: asked before each tile.
+pub(super) struct Wanted<'a> {
+    /// Whether somebody still waits for the result.
+    pub(super) is_wanted: &'a dyn Fn() -> bool,
+    /// Counts the tiles.
+    pub(super) tiles: &'a AtomicUsize,
+}
+
+impl Pace for Wanted<'_> {
+    fn next(&self) -> bool {
+        let goes_on = (self.is_wanted)();
+        self.tiles.fetch_add(usize::from(goes_on), Ordering::Relaxed);
+        goes_on
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_ends_when_nobody_waits() {
+        let (tiles, wanted) = (AtomicUsize::new(0), AtomicUsize::new(1));
+        let is_wanted = || wanted.load(Ordering::Relaxed) == 1;
+        let pace = Wanted { is_wanted: &is_wanted, tiles: &tiles };
+        assert!(pace.next());
+        wanted.store(0, Ordering::Relaxed);
+        assert_eq!((pace.next(), tiles.load(Ordering::Relaxed)), (false, 1));
+    }
+}

@@ -209,7 +209,9 @@ async fn deadline(State(app): State<App>, mut request: Request, next: Next) -> R
 fn wanted_time(value: &HeaderValue) -> Result<Duration, Problem> {
     let ms = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).filter(|ms| *ms > 0);
     ms.map(Duration::from_millis).ok_or_else(|| {
-        Problem::invalid("X-Request-Timeout-Ms: expected a whole number of milliseconds, 1 or more")
+        Problem::invalid(format!(
+            "X-Request-Timeout-Ms: expected a whole number of milliseconds, 1 or more, got {value:?}"
+        ))
     })
 }
 

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use super::parallel;
-use super::{GRAIN, output};
+use super::{GRAIN, output, parallel};
 
 /// `(planes, H, W)` -> the part `rows` x `cols` of each plane. `w` is `W`, and `x` is not empty.
 ///

@@ -80,7 +80,8 @@ fn a_deadline_ends_queue_and_work() {
     assert!(problem["detail"].as_str().unwrap().contains("2000 ms"), "{problem}");
     assert!(tiles_until_idle(&service) <= 1);
     for bad in ["0", "-1", "soon", "1.5"] {
-        refused(ask(bad, png(9, 9)), "invalid_input");
+        let problem = refused(ask(bad, png(9, 9)), "invalid_input");
+        assert!(problem["detail"].as_str().unwrap().contains(&format!("got \"{bad}\"")), "{problem}");
     }
     let small = service.request("POST", "/denoise").header("x-request-timeout-ms", "60000");
     ok(small.header("content-type", "image/png").body(png(20, 20)).send().unwrap());

@@ -370,8 +370,8 @@ impl Session {
         let scales = sizes.planes().map(|(_, scale)| scale);
         let tiles = tile::plan_first(3, height, width, scales, self.manifest.model.reach());
         let largest = |of: fn(&tile::Tile) -> usize| tiles.iter().map(of).max().unwrap_or(0);
-        // Four and five maps of the finest scale, which has a quarter of the places, live at a time.
-        let maps = largest(|tile| (4 * tile.outer.places()).max(5 * tile.maps[2].places()));
+        // Three maps of the finest scale, which has a quarter of the places, live at a time; one more for what layers work in.
+        let maps = largest(|tile| 4 * tile.outer.places().max(tile.maps[2].places()));
         // The latent over all columns has fewer numbers than the sample.
         let band = largest(|tile| tile.maps[0].rows.len()).saturating_mul(width);
         floats((maps.saturating_mul(sizes.widths[0]) / 4).saturating_add(band.saturating_mul(sizes.channels)))

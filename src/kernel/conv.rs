@@ -75,7 +75,7 @@ pub struct Packed {
     weight: Vec<f32>,
     direct: OnceLock<Vec<f32>>,
     dense: OnceLock<Vec<f32>>,
-    winograd: OnceLock<Vec<f32>>,
+    winograd: winograd::Packed,
 }
 
 impl Packed {
@@ -86,7 +86,7 @@ impl Packed {
             weight,
             direct: OnceLock::new(),
             dense: OnceLock::new(),
-            winograd: OnceLock::new(),
+            winograd: Default::default(),
         }
     }
 }
@@ -135,8 +135,8 @@ fn forward(conv: &Conv, x: &[f32], packed: &Packed, epilogue: &Epilogue, out: Sh
     let Packed { isa, weight, .. } = packed;
     if len == 0 {
     } else if winograd::fits(conv) {
-        let packed = packed.winograd.get_or_init(|| winograd::pack(*isa, conv, weight, false));
-        winograd::conv2d(*isa, conv, x, packed, epilogue, out);
+        let weight = winograd::Weight { taps: weight, turned: false };
+        winograd::conv2d(*isa, conv, x, weight, &packed.winograd, epilogue, out);
     } else if dense::fits(conv) {
         let packed = packed.dense.get_or_init(|| dense::pack(*isa, conv, weight));
         dense::conv2d(*isa, conv, x, packed, epilogue, out);
@@ -159,8 +159,8 @@ pub fn grad_input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
     output(conv.input_len(), |out| {
         if conv.input_len() == 0 {
         } else if winograd::fits(conv) {
-            let packed = winograd::pack(isa, conv, weight, true);
-            winograd::conv2d(isa, &turned, grad, &packed, &epilogue, out);
+            let weight = winograd::Weight { taps: weight, turned: true };
+            winograd::conv2d(isa, &turned, grad, weight, &Default::default(), &epilogue, out);
         } else {
             let packed = direct::pack(isa, &turn(conv, weight), conv.c_in, conv.c_out * conv.kh * conv.kw);
             direct::conv2d(isa, &turned, grad, &packed, &epilogue, out);

@@ -34,6 +34,9 @@ pub(super) trait Simd: Copy {
     unsafe fn load_n(p: *const f32, n: usize) -> Self::V;
     /// The first `n <= N` lanes.
     unsafe fn store_n(p: *mut f32, n: usize, v: Self::V);
+    /// Asks for the cache line of `p` if there is a way to; `p` may point anywhere.
+    #[inline(always)]
+    fn prefetch(_p: *const f32) {}
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;

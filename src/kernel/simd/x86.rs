@@ -46,6 +46,11 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_storeu_ps(p, mask16(n), v) }
     }
     #[inline(always)]
+    fn prefetch(p: *const f32) {
+        // SAFETY: a hint that reads nothing; part of SSE.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn add(a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_add_ps(a, b) }
     }
@@ -176,6 +181,11 @@ impl Simd for Avx2 {
                 _mm_store_ss(p, left);
             }
         }
+    }
+    #[inline(always)]
+    fn prefetch(p: *const f32) {
+        // SAFETY: a hint that reads nothing; part of SSE.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
     }
     #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {

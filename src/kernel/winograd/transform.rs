@@ -3,6 +3,7 @@
 //! With interpolation points 0, 1, -1, 2, -2 and infinity: `B` takes 6x6 input pixels, `G` a 3x3 kernel and `A` 4x4
 //! gradients to 36 numbers; `A'` and `G'` go back to 4x4 results and 3x3 gradients.
 
+use super::super::gemm::Sink;
 use super::super::simd::Simd;
 use super::POINTS;
 
@@ -91,32 +92,49 @@ unsafe fn weight_grad6<S: Simd>(u: [S::V; 6]) -> [S::V; 3] {
     }
 }
 
+/// Where vectors lie: `(i, j)` at `start + i row + cols[j]`.
+#[derive(Clone, Copy)]
+pub(super) struct Grid<P, const N: usize> {
+    pub start: P,
+    pub row: usize,
+    pub cols: [usize; N],
+}
+
+impl<P, const N: usize> Grid<P, N> {
+    /// Columns `col` apart.
+    #[inline(always)]
+    pub(super) fn new(start: P, row: usize, col: usize) -> Self {
+        Self { start, row, cols: std::array::from_fn(|j| j * col) }
+    }
+}
+
+impl<S: Simd, const N: usize> Sink<S> for Grid<*mut f32, N> {
+    #[inline(always)]
+    unsafe fn put<const C: usize>(&mut self, i: usize, row: &[S::V; C]) {
+        for (v, col) in row.iter().zip(self.cols) {
+            // SAFETY: the contract of the transform.
+            unsafe { S::store(self.start.add(i * self.row + col), *v) };
+        }
+    }
+}
+
 /// Defines a two-dimensional transform from `$from` x `$from` to `$to` x `$to` vectors: `$one` along one axis, then along
 /// the other.
 macro_rules! both_axes {
     ($(#[$doc:meta])* $name:ident, $one:ident, $from:literal -> $to:literal) => {
         $(#[$doc])*
         ///
-        /// Vector `(i, j)` is read at `from + i from_row + j from_col` and written at `to + i to_row + j to_col`.
-        ///
         /// # Safety
-        /// All these places are readable and writable.
+        /// All places of `from` are readable, and the sink's contract holds.
         #[inline(always)]
-        pub(super) unsafe fn $name<S: Simd>(
-            from: *const f32,
-            from_row: usize,
-            from_col: usize,
-            to: *mut f32,
-            to_row: usize,
-            to_col: usize,
-        ) {
+        pub(super) unsafe fn $name<S: Simd>(from: Grid<*const f32, $from>, to: &mut impl Sink<S>) {
             // SAFETY: the caller's contract.
             unsafe {
                 let mut half = [[S::zero(); $from]; $to];
                 for j in 0..$from {
                     let mut column = [S::zero(); $from];
                     for i in 0..$from {
-                        column[i] = S::load(from.add(i * from_row + j * from_col));
+                        column[i] = S::load(from.start.add(i * from.row + from.cols[j]));
                     }
                     let column = $one::<S>(column);
                     for i in 0..$to {
@@ -124,10 +142,7 @@ macro_rules! both_axes {
                     }
                 }
                 for i in 0..$to {
-                    let row = $one::<S>(half[i]);
-                    for j in 0..$to {
-                        S::store(to.add(i * to_row + j * to_col), row[j]);
-                    }
+                    to.put(i, &$one::<S>(half[i]));
                 }
             }
         }

@@ -11,8 +11,8 @@ use super::super::simd::Simd;
 use super::super::weight_grad::product;
 use super::POINTS;
 use super::blocks::{Block, Blocks, stage};
-use super::forward::transform_input;
-use super::transform::{self, point_step, points_len};
+use super::by_channels::transform_input;
+use super::transform::{self, Grid, point_step, points_len};
 
 /// Tiles of a block: the length of the sums in registers.
 const TILES: usize = 64;
@@ -123,8 +123,9 @@ unsafe fn transform_grad<S: Simd>(
                 let mut to = to.add(n * block.area() * pitch + z);
                 for row in 0..block.rows.len() {
                     for col in 0..block.cols.len() {
-                        let from = pixels.add((4 * row * wide + 4 * col) * S::N);
-                        transform::grad::<S>(from, wide * S::N, S::N, to, 6 * point, point);
+                        let from = pixels.add((4 * row * wide + 4 * col) * S::N).cast_const();
+                        let from = Grid::new(from, wide * S::N, S::N);
+                        transform::grad::<S>(from, &mut Grid::<_, 6>::new(to, 6 * point, point));
                         to = to.add(pitch);
                     }
                 }
@@ -163,14 +164,9 @@ impl Work for Reduce<'_> {
                     }
                     S::store(total.as_mut_ptr().add(point * S::N), sum);
                 }
-                transform::weight_grad::<S>(
-                    total.as_ptr(),
-                    6 * S::N,
-                    S::N,
-                    taps.as_mut_ptr(),
-                    3 * S::N,
-                    S::N,
-                );
+                let from = Grid::new(total.as_ptr(), 6 * S::N, S::N);
+                let mut to = Grid::<_, 3>::new(taps.as_mut_ptr(), 3 * S::N, S::N);
+                transform::weight_grad::<S>(from, &mut to);
             }
             for lane in 0..S::N.min(c_in - c) {
                 for tap in 0..9 {

@@ -1,6 +1,7 @@
-//! The forward pass, which is also the gradient of the input with the kernel turned.
+//! Channels along the lanes: a vector is N channels of one tile, and everything between the transforms is channels-last, so
+//! that planes of any width fill whole vectors.
 
-use super::super::channels_last::{gather, scatter};
+use super::super::channels_last::scatter;
 use super::super::epilogue::Epilogue;
 use super::super::gemm::{Tile, next_rows, next_vectors};
 use super::super::isa::{Isa, Work, dispatch};
@@ -8,9 +9,9 @@ use super::super::parallel::{self, Shared};
 use super::super::scratch::Scratch;
 use super::super::simd::Simd;
 use super::super::{Conv, output};
-use super::POINTS;
+use super::{POINTS, Weight};
 use super::blocks::{Block, Blocks, stage};
-use super::transform::{self, point_step, points_len};
+use super::transform::{self, Grid, point_step, points_len};
 
 /// Tiles of a block, where there are as many: fewer would not pay for reading the weights.
 const TILES: usize = 48;
@@ -23,23 +24,21 @@ const ONE: usize = 8;
 /// channels, and each transform the same tiles, than share tiles and each read all weights.
 const FEW: usize = 24;
 
-/// Transforms weights `(Z, C, 3, 3)` to `[panel][point][c][z]`, where a panel is the columns of one register tile, so
-/// that they are read from end to end; `z` is padded with zeros to whole vectors. With `turned`, to those of the gradient
-/// of the input: taps in reverse, `[panel][point][z][c]`.
-pub(in crate::kernel) fn pack(isa: Isa, conv: &Conv, weight: &[f32], turned: bool) -> Vec<f32> {
-    let (rows, columns) = if turned { (conv.c_out, conv.c_in) } else { (conv.c_in, conv.c_out) };
-    output(POINTS * rows * columns.next_multiple_of(isa.lanes()), |out| {
-        parallel::for_each(columns.div_ceil(16), |group| {
-            let work = Pack { conv, weight, turned, first: group * 16, rows, columns, out };
-            // SAFETY: `isa` is available; each task writes its own columns.
+/// Transforms weights to `[panel][point][c][z]`, where a panel is the columns of one register tile, so that they are read
+/// from end to end; `z` is padded with zeros to whole vectors.
+pub(super) fn pack(isa: Isa, conv: &Conv, weight: Weight) -> Vec<f32> {
+    output(POINTS * conv.c_in * conv.c_out.next_multiple_of(isa.lanes()), |out| {
+        parallel::for_each(conv.c_out.div_ceil(16), |group| {
+            let work = Pack { conv, weight, first: group * 16, out };
+            // SAFETY: `isa` is available; each task writes its own output channels.
             unsafe { dispatch(isa, work) }
         });
     })
 }
 
-/// Panels of register tiles over `vectors` vectors of columns: `(first vector, vectors)`.
+/// Panels of register tiles over `vectors` vectors: `(first vector, vectors)`.
 #[inline(always)]
-fn panels<S: Simd>(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn panels<S: Simd>(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut first = 0;
     std::iter::from_fn(move || {
         let panel = (first, next_vectors::<S>(vectors - first));
@@ -48,14 +47,11 @@ fn panels<S: Simd>(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
-/// Transforms 16 columns.
+/// Transforms 16 output channels.
 struct Pack<'a> {
     conv: &'a Conv,
-    weight: &'a [f32],
-    turned: bool,
+    weight: Weight<'a>,
     first: usize,
-    rows: usize,
-    columns: usize,
     out: Shared<f32>,
 }
 
@@ -63,38 +59,20 @@ impl Work for Pack<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { conv, weight, rows, .. } = self;
-        let mut taps = [0.0; 9 * 16];
-        for (panel, vectors) in panels::<S>(self.columns.div_ceil(S::N)) {
-            for vector in panel..panel + vectors {
-                let first = vector * S::N;
-                if !(self.first..self.first + 16).contains(&first) {
+        let Self { conv, weight, .. } = self;
+        for (panel, vectors) in panels::<S>(conv.c_out.div_ceil(S::N)) {
+            let pitch = vectors * S::N;
+            let point = conv.c_in * pitch;
+            for z in (panel..panel + vectors).map(|vector| vector * S::N) {
+                if !(self.first..self.first + 16).contains(&z) {
                     continue;
                 }
-                let lanes = S::N.min(self.columns - first);
-                let pitch = vectors * S::N;
-                let point = rows * pitch;
-                for row in 0..rows {
-                    let (start, step) = if self.turned {
-                        ((row * conv.c_in + first) * 9, 9)
-                    } else {
-                        ((first * conv.c_in + row) * 9, conv.c_in * 9)
-                    };
-                    // SAFETY: the last tap of the last lane is inside the weights, by their length; the results are
-                    // this task's columns of each point.
+                for c in 0..conv.c_in {
+                    let at = POINTS * conv.c_in * panel * S::N + c * pitch + z - panel * S::N;
+                    // SAFETY: the results are this task's columns of each point.
                     unsafe {
-                        let from = weight[start..start + (lanes - 1) * step + 9].as_ptr();
-                        gather::<S>(from, step, lanes, 9, taps.as_mut_ptr(), S::N);
-                        if self.turned {
-                            for tap in 0..4 {
-                                for lane in 0..S::N {
-                                    taps.swap(tap * S::N + lane, (8 - tap) * S::N + lane);
-                                }
-                            }
-                        }
-                        let at = POINTS * rows * panel * S::N + row * pitch + first - panel * S::N;
-                        let to = self.out.at(at);
-                        transform::weight::<S>(taps.as_ptr(), 3 * S::N, S::N, to, 6 * point, point);
+                        let mut to = Grid::<_, 6>::new(self.out.at(at), 6 * point, point);
+                        weight.transform::<S>(conv, c, z, &mut to);
                     }
                 }
             }
@@ -103,7 +81,7 @@ impl Work for Pack<'_> {
 }
 
 /// Convolves `x` with packed weights into `out`, all of which is written.
-pub(in crate::kernel) fn conv2d(
+pub(super) fn conv2d(
     isa: Isa,
     conv: &Conv,
     x: &[f32],
@@ -203,8 +181,9 @@ pub(super) unsafe fn transform_input<S: Simd>(
                 let mut to = v.add(n * block.area() * pitch + c);
                 for row in 0..block.rows.len() {
                     for col in 0..block.cols.len() {
-                        let from = pixels.add((4 * row * wide + 4 * col) * S::N);
-                        transform::input::<S>(from, wide * S::N, S::N, to, 6 * point, point);
+                        let from = pixels.add((4 * row * wide + 4 * col) * S::N).cast_const();
+                        let from = Grid::new(from, wide * S::N, S::N);
+                        transform::input::<S>(from, &mut Grid::<_, 6>::new(to, 6 * point, point));
                         to = to.add(pitch);
                     }
                 }
@@ -287,8 +266,8 @@ impl Forward<'_> {
                 for col in 0..block.cols.len() {
                     // SAFETY: the tile's points are inside m, its pixels inside 4 rows of the rectangle.
                     unsafe {
-                        let to = pixels.add(4 * col * S::N);
-                        transform::output::<S>(from, 6 * point, point, to, wide * S::N, S::N);
+                        let mut to = Grid::<_, 4>::new(pixels.add(4 * col * S::N), wide * S::N, S::N);
+                        transform::output::<S>(Grid::new(from, 6 * point, point), &mut to);
                         from = from.add(columns);
                     }
                 }

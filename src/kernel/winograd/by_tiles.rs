@@ -1,0 +1,345 @@
+//! Tiles along the lanes: a vector is one channel of N tiles side by side. For wide planes: pixels become tiles by taking
+//! every fourth, without transposes, and any number of channels is worth computing, where vectors of channels are filled
+//! up with zeros. Sums have the order of `by_channels`, and so the same bits.
+
+use std::ops::Range;
+
+use super::super::Conv;
+use super::super::epilogue::Epilogue;
+use super::super::gemm::{Sink, Tile, next_rows};
+use super::super::isa::{Isa, Work, dispatch};
+use super::super::parallel::{self, Shared};
+use super::super::scratch::Scratch;
+use super::super::simd::Simd;
+use super::by_channels::panels;
+use super::transform::{self, Grid};
+use super::{POINTS, Weight};
+
+/// Vectors of transformed tiles that are at work together, about: long rows are read and written faster, and these still stay in
+/// the L2 cache.
+const VECTORS: usize = 9 << 10;
+
+/// Rows of fewer vectors go together, as many as fill register tiles of two vectors and of three.
+const FULL: usize = 6;
+
+/// Whether tiles fill vectors so well that this way is the faster one. Vectors of 16 channels have more lanes to lose.
+pub(super) fn fits(isa: Isa, conv: &Conv) -> bool {
+    let tiles = conv.w.div_ceil(4);
+    let lanes = tiles.next_multiple_of(isa.lanes());
+    if isa.lanes() == 16 { 4 * tiles >= 3 * lanes } else { 16 * tiles >= 15 * lanes }
+}
+
+/// Transforms weights to `[rows of a register tile][point][c][z]`; `z` is padded with zeros to whole register tiles.
+pub(super) fn pack(isa: Isa, conv: &Conv, weight: Weight) -> Vec<f32> {
+    let mut packed = vec![0.0; POINTS * conv.c_in * conv.c_out.next_multiple_of(8)];
+    let out = Shared::new(&mut packed);
+    parallel::for_each(conv.c_out.div_ceil(16), |group| {
+        let work = Pack { conv, weight, first: group * 16, out };
+        // SAFETY: `isa` is available; each task writes its own output channels.
+        unsafe { dispatch(isa, work) }
+    });
+    packed
+}
+
+/// Register tiles of `all` output channels: `(first channel, channels)`, the last perhaps with more than there are.
+#[inline(always)]
+fn register_tiles<S: Simd>(all: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let tile = (first < all).then(|| (first, next_rows::<S>(all - first)))?;
+        first += tile.1;
+        Some(tile)
+    })
+}
+
+/// Transforms 16 output channels.
+struct Pack<'a> {
+    conv: &'a Conv,
+    weight: Weight<'a>,
+    first: usize,
+    out: Shared<f32>,
+}
+
+impl Work for Pack<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { conv, weight, .. } = self;
+        let end = conv.c_out.min(self.first + 16);
+        for z in (self.first..end).step_by(S::N) {
+            for c in 0..conv.c_in {
+                let mut points = [0.0; POINTS * 16];
+                // SAFETY: the local array has room for N lanes of all points; the places are those of this task's channels.
+                unsafe {
+                    let mut to = Grid::<_, 6>::new(points.as_mut_ptr(), 6 * S::N, S::N);
+                    weight.transform::<S>(conv, c, z, &mut to);
+                    for (first, rows) in register_tiles::<S>(conv.c_out) {
+                        for z_in in first.max(z)..(first + rows).min(z + S::N).min(end) {
+                            let at = POINTS * conv.c_in * first + c * rows + z_in - first;
+                            for point in 0..POINTS {
+                                *self.out.at(at + point * conv.c_in * rows) = points[point * S::N + z_in - z];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Convolves `x` with packed weights into `out`, all of which is written.
+pub(super) fn conv2d(
+    isa: Isa,
+    conv: &Conv,
+    x: &[f32],
+    packed: &[f32],
+    epilogue: &Epilogue,
+    out: Shared<f32>,
+) {
+    assert!(
+        packed.len() == POINTS * conv.c_in * conv.c_out.next_multiple_of(8),
+        "weights packed for this shape"
+    );
+    let (high, wide) = (conv.h.div_ceil(4), conv.w.div_ceil(4 * isa.lanes()));
+    // How tiles are shared among tasks changes no result: each is computed by itself.
+    let most = (VECTORS / (POINTS * conv.c_in)).max(FULL / 2);
+    let cols = wide.div_ceil(wide.div_ceil(most));
+    let rows = (FULL / cols).min(conv.batch * high / parallel::limit()).max(1);
+    let (down, across) = (high.div_ceil(rows), wide.div_ceil(cols));
+    parallel::for_each(conv.batch * down * across, |i| {
+        let cut = |i: usize, step: usize, end: usize| i * step..((i + 1) * step).min(end);
+        let work = Forward {
+            conv,
+            image: i / (down * across),
+            rows: cut(i / across % down, rows, high),
+            cols: cut(i % across, cols, wide),
+            x,
+            packed,
+            epilogue,
+            out,
+        };
+        // SAFETY: `isa` is available; tasks write disjoint pixels of the result.
+        unsafe { dispatch(isa, work) }
+    });
+}
+
+/// A rectangle of one image's tiles.
+struct Forward<'a> {
+    conv: &'a Conv,
+    image: usize,
+    /// Rows of tiles.
+    rows: Range<usize>,
+    /// Vectors of each row.
+    cols: Range<usize>,
+    x: &'a [f32],
+    packed: &'a [f32],
+    epilogue: &'a Epilogue<'a>,
+    out: Shared<f32>,
+}
+
+/// Floats from one point of a panel of `vectors` vectors of `channels` channels to the next: a cache line more than its own, or
+/// else the 36 places of one tile would compete for the same few lines of the L1 cache.
+#[inline(always)]
+fn point_step<S: Simd>(channels: usize, vectors: usize) -> usize {
+    channels * vectors * S::N + 16
+}
+
+impl Work for Forward<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { conv, rows, cols, .. } = &self;
+        let vectors = rows.len() * cols.len();
+        let panel = POINTS * point_step::<S>(conv.c_in, S::COLS);
+        let points = vectors.div_ceil(2) * panel;
+        let products = POINTS * point_step::<S>(self.z_end(), S::COLS);
+        let mut scratch = Scratch::take(points + products + 4 * (4 * rows.len() + 2) * self.pitch::<S>());
+        // SAFETY: the scratch holds the three parts.
+        unsafe {
+            let v = scratch.ptr();
+            let m = v.add(points);
+            self.transform_input::<S>(m.add(products), panel, v);
+            for (i, (first, vectors)) in panels::<S>(vectors).enumerate() {
+                self.multiply::<S>(v.add(i * panel), vectors, m);
+                self.transform_output::<S>(m, first, vectors);
+            }
+        }
+    }
+}
+
+impl Forward<'_> {
+    /// Floats of a row of every fourth pixel. The vector beyond holds the pixel that the last tile sees of the next.
+    #[inline(always)]
+    fn pitch<S: Simd>(&self) -> usize {
+        (self.cols.len() + 1) * S::N
+    }
+
+    /// Output channels, with those of the last register tile that are not there.
+    #[inline(always)]
+    fn z_end(&self) -> usize {
+        self.conv.c_out.next_multiple_of(8)
+    }
+
+    /// The row, and the vector in it, of one of the rectangle's vectors.
+    #[inline(always)]
+    fn place(&self, vector: usize) -> (usize, usize) {
+        (vector / self.cols.len(), vector % self.cols.len())
+    }
+
+    /// Transforms the tiles to panels, `panel` floats apart, of `[point][channel][tile]`.
+    #[inline(always)]
+    unsafe fn transform_input<S: Simd>(&self, pixels: *mut f32, panel: usize, v: *mut f32) {
+        let Self { conv, image, rows, cols, .. } = self;
+        let plane = conv.h * conv.w;
+        let p = self.pitch::<S>();
+        for c in 0..conv.c_in {
+            // SAFETY: `pixels` has room for 4 rows of every fourth pixel for each row of pixels, `v` for all panels.
+            unsafe {
+                for r in 0..4 * rows.len() + 2 {
+                    let to = pixels.add(4 * r * p);
+                    match (4 * rows.start + r).checked_sub(1).filter(|y| *y < conv.h) {
+                        Some(y) => {
+                            self.stage::<S>((image * conv.c_in + c) * plane + y * conv.w, to);
+                        }
+                        None => std::ptr::write_bytes(to, 0, 4 * p),
+                    }
+                }
+                for (i, (first, vectors)) in panels::<S>(rows.len() * cols.len()).enumerate() {
+                    let point = point_step::<S>(conv.c_in, vectors);
+                    for n in 0..vectors {
+                        let (row, col) = self.place(first + n);
+                        let from = Grid {
+                            start: pixels.add(16 * row * p + col * S::N).cast_const(),
+                            row: 4 * p,
+                            // The last pixel of the tile before, a tile's own four, the first of the tile after.
+                            cols: [3 * p - 1, 0, p, 2 * p, 3 * p, 1],
+                        };
+                        let to = v.add(i * panel + (c * vectors + n) * S::N);
+                        transform::input::<S>(from, &mut Grid::<_, 6>::new(to, 6 * point, point));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lays out the row of pixels at `at` as four rows of every fourth, and puts the pixels on either side where the first tile
+    /// and the last look for them; zero beyond the image.
+    #[inline(always)]
+    unsafe fn stage<S: Simd>(&self, at: usize, to: *mut f32) {
+        let Self { conv: Conv { h, w, .. }, cols, .. } = self;
+        let row = &self.x[at..at + w];
+        let (p, step) = (self.pitch::<S>(), 4 * S::N);
+        for (i, x) in cols.clone().map(|col| col * step).enumerate() {
+            let mut edge = [0.0; 64];
+            // SAFETY: 4 N pixels are read, from the row or, where it ends, from its copy; the places are those of one vector.
+            unsafe {
+                let from = if x + step <= *w {
+                    row.as_ptr().add(x)
+                } else {
+                    edge[..w - x].copy_from_slice(&row[x..]);
+                    edge.as_ptr()
+                };
+                for n in 0..4 {
+                    // The next channel's, which lies too far away for the processor to expect it.
+                    S::prefetch(row.as_ptr().wrapping_add(h * w + x + n * S::N));
+                }
+                let [a, b, c, d] = std::array::from_fn(|n| S::load(from.add(n * S::N)));
+                let ((even_a, odd_a), (even_b, odd_b)) = (S::unzip(a, b), S::unzip(c, d));
+                let ((zero, two), (one, three)) = (S::unzip(even_a, even_b), S::unzip(odd_a, odd_b));
+                for (phase, v) in [zero, one, two, three].into_iter().enumerate() {
+                    S::store(to.add(phase * p + i * S::N), v);
+                }
+            }
+        }
+        let before = (cols.start * step).checked_sub(1).map_or(0.0, |x| row[x]);
+        let after = row.get(cols.end * step).copied().unwrap_or(0.0);
+        // SAFETY: both lie in the vector that follows a row of every fourth pixel.
+        unsafe {
+            *to.add(3 * p - 1) = before;
+            *to.add(p - S::N) = after;
+        }
+    }
+
+    /// The 36 products of a panel, all output channels.
+    #[inline(always)]
+    unsafe fn multiply<S: Simd>(&self, v: *const f32, vectors: usize, m: *mut f32) {
+        let Conv { c_in: k, c_out, .. } = *self.conv;
+        let columns = vectors * S::N;
+        for point in 0..POINTS {
+            for (z, rows) in register_tiles::<S>(c_out) {
+                let a = &self.packed[(POINTS * z + point * rows) * k..][..rows * k];
+                // SAFETY: v holds k rows a point, m rows to the end of the last register tile.
+                unsafe {
+                    let tile = Tile {
+                        k,
+                        a: a.as_ptr(),
+                        a_row: 1,
+                        a_step: rows,
+                        b: v.add(point * point_step::<S>(k, vectors)),
+                        b_step: columns,
+                        offsets: std::ptr::null(),
+                        c: m.add(point * point_step::<S>(self.z_end(), vectors) + z * columns),
+                        c_row: columns,
+                        add: false,
+                    };
+                    tile.run_rows::<S, false>(rows, vectors);
+                }
+            }
+        }
+    }
+
+    /// Transforms a panel back to pixels and stores them.
+    #[inline(always)]
+    unsafe fn transform_output<S: Simd>(&self, m: *const f32, first: usize, vectors: usize) {
+        let Self { conv, image, rows, cols, .. } = self;
+        let point = point_step::<S>(self.z_end(), vectors);
+        for z in 0..conv.c_out {
+            for n in 0..vectors {
+                let (row, col) = self.place(first + n);
+                let (y, x) = (4 * (rows.start + row), 4 * S::N * (cols.start + col));
+                let mut pixels = Pixels {
+                    forward: self,
+                    at: ((image * conv.c_out + z) * conv.h + y) * conv.w + x,
+                    rows: 4.min(conv.h - y),
+                    cols: (4 * S::N).min(conv.w - x),
+                    z,
+                };
+                // SAFETY: m holds this vector's points; its pixels are this task's.
+                unsafe {
+                    let from = m.add((z * vectors + n) * S::N);
+                    transform::output::<S>(Grid::new(from, 6 * point, point), &mut pixels);
+                }
+            }
+        }
+    }
+}
+
+/// The pixels of a vector of tiles: rows of every fourth go, in order, through the epilogue to the result.
+struct Pixels<'a> {
+    forward: &'a Forward<'a>,
+    /// The first pixel's place in the whole result.
+    at: usize,
+    rows: usize,
+    cols: usize,
+    z: usize,
+}
+
+impl<S: Simd> Sink<S> for Pixels<'_> {
+    #[inline(always)]
+    unsafe fn put<const C: usize>(&mut self, i: usize, phases: &[S::V; C]) {
+        if i >= self.rows {
+            return;
+        }
+        let Forward { conv, out, epilogue, .. } = self.forward;
+        // SAFETY: these pixels are this task's alone, by the caller.
+        unsafe {
+            let (even, odd) = (S::zip(phases[0], phases[2]), S::zip(phases[1], phases[3]));
+            let ((a, b), (c, d)) = (S::zip(even.0, odd.0), S::zip(even.1, odd.1));
+            let firsts = (0..self.cols).step_by(S::N);
+            for (first, sum) in firsts.zip([a, b, c, d]) {
+                let to = out.part(self.at + i * conv.w + first, S::N.min(self.cols - first));
+                epilogue.vector::<S>(sum, to, self.z);
+            }
+        }
+    }
+}

@@ -4,13 +4,13 @@
 
 use std::ops::Range;
 
-use super::super::Conv;
 use super::super::epilogue::Epilogue;
 use super::super::gemm::{Sink, Tile, next_rows};
 use super::super::isa::{Isa, Work, dispatch};
 use super::super::parallel::{self, Shared};
 use super::super::scratch::Scratch;
 use super::super::simd::Simd;
+use super::super::{Conv, output};
 use super::by_channels::panels;
 use super::transform::{self, Grid};
 use super::{POINTS, Weight};
@@ -29,19 +29,18 @@ pub(super) fn fits(isa: Isa, conv: &Conv) -> bool {
     if isa.lanes() == 16 { 4 * tiles >= 3 * lanes } else { 16 * tiles >= 15 * lanes }
 }
 
-/// Transforms weights to `[rows of a register tile][point][c][z]`; `z` is padded with zeros to whole register tiles.
+/// Transforms weights to `[register tile][point][c][z]`, where a register tile's rows are output channels.
 pub(super) fn pack(isa: Isa, conv: &Conv, weight: Weight) -> Vec<f32> {
-    let mut packed = vec![0.0; POINTS * conv.c_in * conv.c_out.next_multiple_of(8)];
-    let out = Shared::new(&mut packed);
-    parallel::for_each(conv.c_out.div_ceil(16), |group| {
-        let work = Pack { conv, weight, first: group * 16, out };
-        // SAFETY: `isa` is available; each task writes its own output channels.
-        unsafe { dispatch(isa, work) }
-    });
-    packed
+    output(POINTS * conv.c_in * conv.c_out, |out| {
+        parallel::for_each(conv.c_out.div_ceil(16), |group| {
+            let work = Pack { conv, weight, first: group * 16, out };
+            // SAFETY: `isa` is available; each task writes its own output channels.
+            unsafe { dispatch(isa, work) }
+        });
+    })
 }
 
-/// Register tiles of `all` output channels: `(first channel, channels)`, the last perhaps with more than there are.
+/// Register tiles of `all` output channels, a multiple of 8: `(first channel, channels)`.
 #[inline(always)]
 fn register_tiles<S: Simd>(all: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut first = 0;
@@ -96,10 +95,7 @@ pub(super) fn conv2d(
     epilogue: &Epilogue,
     out: Shared<f32>,
 ) {
-    assert!(
-        packed.len() == POINTS * conv.c_in * conv.c_out.next_multiple_of(8),
-        "weights packed for this shape"
-    );
+    assert!(packed.len() == POINTS * conv.c_in * conv.c_out, "weights packed for this shape");
     let (high, wide) = (conv.h.div_ceil(4), conv.w.div_ceil(4 * isa.lanes()));
     // How tiles are shared among tasks changes no result: each is computed by itself.
     let most = (VECTORS / (POINTS * conv.c_in)).max(FULL / 2);
@@ -152,7 +148,7 @@ impl Work for Forward<'_> {
         let vectors = rows.len() * cols.len();
         let panel = POINTS * point_step::<S>(conv.c_in, S::COLS);
         let points = vectors.div_ceil(2) * panel;
-        let products = POINTS * point_step::<S>(self.z_end(), S::COLS);
+        let products = POINTS * point_step::<S>(S::ROWS, S::COLS);
         let mut scratch = Scratch::take(points + products + 4 * (4 * rows.len() + 2) * self.pitch::<S>());
         // SAFETY: the scratch holds the three parts.
         unsafe {
@@ -160,8 +156,10 @@ impl Work for Forward<'_> {
             let m = v.add(points);
             self.transform_input::<S>(m.add(products), panel, v);
             for (i, (first, vectors)) in panels::<S>(vectors).enumerate() {
-                self.multiply::<S>(v.add(i * panel), vectors, m);
-                self.transform_output::<S>(m, first, vectors);
+                for (z, channels) in register_tiles::<S>(conv.c_out) {
+                    self.multiply::<S>(v.add(i * panel), vectors, (z, channels), m);
+                    self.transform_output::<S>(m, first, vectors, (z, channels));
+                }
             }
         }
     }
@@ -172,12 +170,6 @@ impl Forward<'_> {
     #[inline(always)]
     fn pitch<S: Simd>(&self) -> usize {
         (self.cols.len() + 1) * S::N
-    }
-
-    /// Output channels, with those of the last register tile that are not there.
-    #[inline(always)]
-    fn z_end(&self) -> usize {
-        self.conv.c_out.next_multiple_of(8)
     }
 
     /// The row, and the vector in it, of one of the rectangle's vectors.
@@ -260,53 +252,63 @@ impl Forward<'_> {
         }
     }
 
-    /// The 36 products of a panel, all output channels.
+    /// The 36 products of a panel, for the output channels of one register tile, to `[point][channel][tile]`.
     #[inline(always)]
-    unsafe fn multiply<S: Simd>(&self, v: *const f32, vectors: usize, m: *mut f32) {
-        let Conv { c_in: k, c_out, .. } = *self.conv;
+    unsafe fn multiply<S: Simd>(
+        &self,
+        v: *const f32,
+        vectors: usize,
+        (z, channels): (usize, usize),
+        m: *mut f32,
+    ) {
+        let k = self.conv.c_in;
         let columns = vectors * S::N;
         for point in 0..POINTS {
-            for (z, rows) in register_tiles::<S>(c_out) {
-                let a = &self.packed[(POINTS * z + point * rows) * k..][..rows * k];
-                // SAFETY: v holds k rows a point, m rows to the end of the last register tile.
-                unsafe {
-                    let tile = Tile {
-                        k,
-                        a: a.as_ptr(),
-                        a_row: 1,
-                        a_step: rows,
-                        b: v.add(point * point_step::<S>(k, vectors)),
-                        b_step: columns,
-                        offsets: std::ptr::null(),
-                        c: m.add(point * point_step::<S>(self.z_end(), vectors) + z * columns),
-                        c_row: columns,
-                        add: false,
-                    };
-                    tile.run_rows::<S, false>(rows, vectors);
-                }
+            let a = &self.packed[(POINTS * z + point * channels) * k..][..channels * k];
+            // SAFETY: v holds k rows a point, m as many as the register tile has.
+            unsafe {
+                let tile = Tile {
+                    k,
+                    a: a.as_ptr(),
+                    a_row: 1,
+                    a_step: channels,
+                    b: v.add(point * point_step::<S>(k, vectors)),
+                    b_step: columns,
+                    offsets: std::ptr::null(),
+                    c: m.add(point * point_step::<S>(channels, vectors)),
+                    c_row: columns,
+                    add: false,
+                };
+                tile.run_rows::<S, false>(channels, vectors);
             }
         }
     }
 
-    /// Transforms a panel back to pixels and stores them.
+    /// Transforms these products back to pixels and stores them.
     #[inline(always)]
-    unsafe fn transform_output<S: Simd>(&self, m: *const f32, first: usize, vectors: usize) {
+    unsafe fn transform_output<S: Simd>(
+        &self,
+        m: *const f32,
+        first: usize,
+        vectors: usize,
+        (z, channels): (usize, usize),
+    ) {
         let Self { conv, image, rows, cols, .. } = self;
-        let point = point_step::<S>(self.z_end(), vectors);
-        for z in 0..conv.c_out {
+        let point = point_step::<S>(channels, vectors);
+        for i in 0..channels {
             for n in 0..vectors {
                 let (row, col) = self.place(first + n);
                 let (y, x) = (4 * (rows.start + row), 4 * S::N * (cols.start + col));
                 let mut pixels = Pixels {
                     forward: self,
-                    at: ((image * conv.c_out + z) * conv.h + y) * conv.w + x,
+                    at: ((image * conv.c_out + z + i) * conv.h + y) * conv.w + x,
                     rows: 4.min(conv.h - y),
                     cols: (4 * S::N).min(conv.w - x),
-                    z,
+                    z: z + i,
                 };
                 // SAFETY: m holds this vector's points; its pixels are this task's.
                 unsafe {
-                    let from = m.add((z * vectors + n) * S::N);
+                    let from = m.add((i * vectors + n) * S::N);
                     transform::output::<S>(Grid::new(from, 6 * point, point), &mut pixels);
                 }
             }

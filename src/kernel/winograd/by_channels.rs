@@ -257,29 +257,33 @@ impl Forward<'_> {
         let Self { conv, block, .. } = self;
         let channels = S::N.min(conv.c_out - z);
         let point = point_step(tiles, columns);
-        let wide = 4 * block.cols.len();
-        let x = 4 * block.cols.start;
+        let (x, wide) = (4 * block.cols.start, 4 * block.cols.len());
+        // Rows that begin and end with their plane's are one run of pixels, which fills vectors better than they do.
+        let is_run = x == 0 && wide >= conv.w;
+        let pitch = if is_run { conv.w } else { wide };
         let mut from = m;
         for image in block.images.clone() {
             for row in block.rows.clone() {
-                let rows = 4.min(conv.h - 4 * row);
-                for col in 0..block.cols.len() {
+                // The last first: pixels beyond its row's end lie where those of the next row go.
+                for col in (0..block.cols.len()).rev() {
                     // SAFETY: the tile's points are inside m, its pixels inside 4 rows of the rectangle.
                     unsafe {
-                        let mut to = Grid::<_, 4>::new(pixels.add(4 * col * S::N), wide * S::N, S::N);
-                        transform::output::<S>(Grid::new(from, 6 * point, point), &mut to);
-                        from = from.add(columns);
+                        let mut to = Grid::<_, 4>::new(pixels.add(4 * col * S::N), pitch * S::N, S::N);
+                        transform::output::<S>(Grid::new(from.add(col * columns), 6 * point, point), &mut to);
                     }
                 }
-                for i in 0..rows {
+                let rows = 4.min(conv.h - 4 * row);
+                let (runs, n) = if is_run { (1, rows * conv.w) } else { (rows, wide.min(conv.w - x)) };
+                for i in 0..runs {
                     let at = ((image * conv.c_out + z) * conv.h + 4 * row + i) * conv.w + x;
                     // SAFETY: these pixels of these channels are this block's.
                     unsafe {
                         let from = pixels.add(i * wide * S::N);
-                        let n = wide.min(conv.w - x);
                         scatter::<S>(from, conv.h * conv.w, channels, n, self.out, at, z, self.epilogue);
                     }
                 }
+                // SAFETY: the next row of tiles follows.
+                unsafe { from = from.add(block.cols.len() * columns) };
             }
         }
     }

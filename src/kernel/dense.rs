@@ -1,19 +1,20 @@
-//! Dense: a 1x1 convolution at so few places that vectors lie along the output channels instead of along the places.
+//! Dense: a 1x1 convolution at so few places of an image that vectors lie along the output channels instead of along the
+//! places.
 //!
-//! One sample through a linear layer is one place: along the places all lanes but one would be idle. Each number is the same
-//! sum in the same order as in `direct`, bit for bit.
+//! One sample through a linear layer is one place: along the places all lanes but one would be idle. As a product of matrices,
+//! places by weights, it reads the weights once for all images. Each number is the same sum in the same order as in `direct`,
+//! bit for bit.
 
 use super::Conv;
 use super::epilogue::Epilogue;
+use super::gemm::{Sink, Tile, next_rows, panels};
 use super::isa::{Isa, Work, dispatch};
 use super::parallel::{self, Shared};
+use super::scratch::Scratch;
 use super::simd::Simd;
 
-/// Places up to which one after the other is faster than side by side.
+/// Places of an image up to which this is the faster way.
 const FEW: usize = 8;
-
-/// Vectors of output channels at a time: as many sums as hide most of the time that one addition takes.
-const COLS: usize = 4;
 
 /// Operations below which a second thread costs more than it saves.
 const SMALL: usize = 400_000;
@@ -23,8 +24,8 @@ pub(super) fn fits(conv: &Conv) -> bool {
     conv.kh == 1 && conv.kw == 1 && conv.h * conv.w <= FEW
 }
 
-/// Weights as the sums read them: blocks of `COLS` vectors of output channels, in each `[input channel][output channel]`,
-/// the channels missing from the last block zero.
+/// Weights in panels of output channels, the columns of one register tile each: `[panel][input channel][output channel]`, the
+/// channels missing from the last vector zero.
 pub(super) fn pack(isa: Isa, conv: &Conv, weight: &[f32]) -> Vec<f32> {
     struct Pack<'a>(&'a Conv, &'a [f32]);
     impl Work for Pack<'_> {
@@ -32,11 +33,12 @@ pub(super) fn pack(isa: Isa, conv: &Conv, weight: &[f32]) -> Vec<f32> {
         #[inline(always)]
         unsafe fn run<S: Simd>(self) -> Vec<f32> {
             let Pack(conv, weight) = self;
-            let (k, block) = (conv.c_in, COLS * S::N);
-            let mut packed = Vec::with_capacity(conv.c_out.next_multiple_of(block) * k);
-            for first in (0..conv.c_out).step_by(block) {
+            let k = conv.c_in;
+            let mut packed = Vec::with_capacity(conv.c_out.next_multiple_of(S::N) * k);
+            for (first, vectors) in panels::<S>(conv.c_out.div_ceil(S::N)) {
+                let columns = first * S::N..(first + vectors) * S::N;
                 let at = |z: usize, i: usize| if z < conv.c_out { weight[z * k + i] } else { 0.0 };
-                (0..k).for_each(|i| packed.extend((first..first + block).map(|z| at(z, i))));
+                (0..k).for_each(|i| packed.extend(columns.clone().map(|z| at(z, i))));
             }
             packed
         }
@@ -54,72 +56,125 @@ pub(super) fn conv2d(
     epilogue: &Epilogue,
     out: Shared<f32>,
 ) {
-    // SAFETY: `isa` is available; `run` is safe code.
-    let block = unsafe { dispatch(isa, Width) };
-    let (blocks, places) = (conv.c_out.div_ceil(block), conv.batch * conv.h * conv.w);
-    let run = |task: usize| {
-        let (place, first) = (task / blocks, task % blocks * block);
-        let work = Block { conv, x, packed, epilogue, out, place, first };
-        // SAFETY: `isa` is available; tasks write different places or channels of `out`.
+    let (k, area) = (conv.c_in, conv.h * conv.w);
+    let places = conv.batch * area;
+    // Whole register tiles of places: what lies beyond the last is left over, and nobody reads its sums.
+    let mut rows = Scratch::take((places + 7) * k);
+    let rows = rows.floats();
+    for (image, x) in x.chunks_exact(k * area).enumerate() {
+        let rows = &mut rows[image * area * k..][..area * k];
+        if area == 1 {
+            rows.copy_from_slice(x);
+            continue;
+        }
+        for (c, x) in x.chunks_exact(area).enumerate() {
+            x.iter().enumerate().for_each(|(place, x)| rows[place * k + c] = *x);
+        }
+    }
+    let run = |first: usize, vectors: usize| {
+        let work = Panel { conv, rows, packed, epilogue, out, first, vectors };
+        // SAFETY: `isa` is available; tasks write different channels of `out`.
         unsafe { dispatch(isa, work) }
     };
-    if 2 * places * conv.c_in * conv.c_out < SMALL {
-        (0..places * blocks).for_each(run);
+    // SAFETY: as above; `run` is safe code.
+    let panels = unsafe { dispatch(isa, Panels(conv.c_out)) };
+    if 2 * places * k * conv.c_out < SMALL {
+        panels.iter().for_each(|panel| run(panel.0, panel.1));
     } else {
-        parallel::for_each(places * blocks, run);
+        parallel::for_each(panels.len(), |i| run(panels[i].0, panels[i].1));
     }
 }
 
-/// Output channels of a block.
-struct Width;
+/// The panels of so many output channels.
+struct Panels(usize);
 
-impl Work for Width {
-    type Out = usize;
+impl Work for Panels {
+    type Out = Vec<(usize, usize)>;
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) -> usize {
-        COLS * S::N
+    unsafe fn run<S: Simd>(self) -> Vec<(usize, usize)> {
+        panels::<S>(self.0.div_ceil(S::N)).collect()
     }
 }
 
-/// A block of output channels, from `first` on, at one place of one image.
-struct Block<'a> {
+/// All places, for `vectors` vectors of output channels from the vector `first` on.
+struct Panel<'a> {
     conv: &'a Conv,
-    x: &'a [f32],
+    /// `[place][input channel]`.
+    rows: &'a [f32],
     packed: &'a [f32],
     epilogue: &'a Epilogue<'a>,
     out: Shared<f32>,
-    place: usize,
     first: usize,
+    vectors: usize,
 }
 
-impl Work for Block<'_> {
+impl Work for Panel<'_> {
     type Out = ();
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { conv, first, .. } = self;
-        let (area, block) = (conv.h * conv.w, COLS * S::N);
-        let (image, place) = (self.place / area, self.place % area);
-        let x = &self.x[image * conv.c_in * area..][..conv.c_in * area];
-        let weight = &self.packed[first * conv.c_in..][..block * conv.c_in];
-        let mut sums = [0f32; 16 * COLS];
-        // SAFETY: the machine has the instructions; each row of the weights has COLS vectors, as the sums have.
-        unsafe {
-            let mut sum = [S::zero(); COLS];
-            for (row, x) in weight.chunks_exact(block).zip(x[place..].iter().step_by(area)) {
-                let x = S::splat(*x);
-                for n in 0..COLS {
-                    sum[n] = S::fma(x, S::load(row.as_ptr().add(n * S::N)), sum[n]);
-                }
+        let k = self.conv.c_in;
+        let places = self.conv.batch * self.conv.h * self.conv.w;
+        let weight = &self.packed[self.first * S::N * k..][..self.vectors * S::N * k];
+        let mut place = 0;
+        while place < places {
+            let height = next_rows::<S>(places - place);
+            let tile = Tile {
+                k,
+                a: self.rows[place * k..][..height * k].as_ptr(),
+                a_row: k,
+                a_step: 1,
+                b: weight.as_ptr(),
+                b_step: self.vectors * S::N,
+                offsets: std::ptr::null(),
+                c: std::ptr::null_mut(),
+                c_row: 0,
+                add: false,
+            };
+            // SAFETY: the slices hold the tile's rows; this task alone writes these channels.
+            unsafe {
+                let mut sink = Places { panel: &self, place, places };
+                tile.run_into::<S, false>(height, self.vectors, &mut sink);
             }
-            for n in 0..COLS {
-                S::store(sums.as_mut_ptr().add(n * S::N), sum[n]);
-            }
+            place += height;
         }
-        for (z, sum) in (first..conv.c_out).zip(&sums[..block]) {
-            let at = (image * conv.c_out + z) * area + place;
-            // SAFETY: this task alone writes this place of this channel.
-            unsafe { self.epilogue.one(*sum, &mut self.out.part(at, 1)[0], z) };
+    }
+}
+
+/// Sums of one place each go through the epilogue to their channels.
+struct Places<'a> {
+    panel: &'a Panel<'a>,
+    /// The first row's.
+    place: usize,
+    places: usize,
+}
+
+impl<S: Simd> Sink<S> for Places<'_> {
+    #[inline(always)]
+    unsafe fn put<const C: usize>(&mut self, m: usize, sums: &[S::V; C]) {
+        let Panel { conv, epilogue, out, first, .. } = self.panel;
+        let place = self.place + m;
+        if place >= self.places {
+            return;
+        }
+        let mut values = [0.0; 3 * 16];
+        for (n, sum) in sums.iter().enumerate() {
+            // SAFETY: no register tile has more than three vectors.
+            unsafe { S::store(values.as_mut_ptr().add(n * S::N), *sum) };
+        }
+        let area = conv.h * conv.w;
+        let z = first * S::N;
+        let channels = (C * S::N).min(conv.c_out - z);
+        let at = (place / area * conv.c_out + z) * area + place % area;
+        if area == 1 {
+            // SAFETY: these channels of this place are this task's alone.
+            let out = unsafe { out.part(at, channels) };
+            out.iter_mut().zip(&values).enumerate().for_each(|(i, (to, sum))| epilogue.one(*sum, to, z + i));
+            return;
+        }
+        for (i, sum) in values[..channels].iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { epilogue.one(*sum, &mut out.part(at + i * area, 1)[0], z + i) };
         }
     }
 }

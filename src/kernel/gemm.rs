@@ -130,3 +130,14 @@ pub(super) fn next_rows<S: Simd>(left: usize) -> usize {
 pub(super) fn next_vectors<S: Simd>(left: usize) -> usize {
     if left == 4 { 2 } else { left.min(S::COLS) }
 }
+
+/// Panels of register tiles over `vectors` vectors: `(first vector, vectors)`.
+#[inline(always)]
+pub(super) fn panels<S: Simd>(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let panel = (first, next_vectors::<S>(vectors - first));
+        first += panel.1;
+        (panel.1 > 0).then_some(panel)
+    })
+}

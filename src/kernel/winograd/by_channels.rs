@@ -3,7 +3,7 @@
 
 use super::super::channels_last::scatter;
 use super::super::epilogue::Epilogue;
-use super::super::gemm::{Tile, next_rows, next_vectors};
+use super::super::gemm::{Tile, next_rows, panels};
 use super::super::isa::{Isa, Work, dispatch};
 use super::super::parallel::{self, Shared};
 use super::super::scratch::Scratch;
@@ -33,17 +33,6 @@ pub(super) fn pack(isa: Isa, conv: &Conv, weight: Weight) -> Vec<f32> {
             // SAFETY: `isa` is available; each task writes its own output channels.
             unsafe { dispatch(isa, work) }
         });
-    })
-}
-
-/// Panels of register tiles over `vectors` vectors: `(first vector, vectors)`.
-#[inline(always)]
-pub(super) fn panels<S: Simd>(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
-    let mut first = 0;
-    std::iter::from_fn(move || {
-        let panel = (first, next_vectors::<S>(vectors - first));
-        first += panel.1;
-        (panel.1 > 0).then_some(panel)
     })
 }
 

@@ -5,13 +5,12 @@
 use std::ops::Range;
 
 use super::super::epilogue::Epilogue;
-use super::super::gemm::{Sink, Tile, next_rows};
+use super::super::gemm::{Sink, Tile, next_rows, panels};
 use super::super::isa::{Isa, Work, dispatch};
 use super::super::parallel::{self, Shared};
 use super::super::scratch::Scratch;
 use super::super::simd::Simd;
 use super::super::{Conv, output};
-use super::by_channels::panels;
 use super::transform::{self, Grid};
 use super::{POINTS, Weight};
 

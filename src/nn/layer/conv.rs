@@ -71,6 +71,11 @@ impl Conv2d {
         }
     }
 
+    /// Whether prepared weights compute the result for `x`: no gradient will be asked for.
+    pub(super) fn serves(&self, x: &Tensor) -> bool {
+        !x.track_op() && self.frozen().is_some()
+    }
+
     /// The prepared weights, if these weights never change and Limpid's kernels run them.
     fn frozen(&self) -> Option<&Frozen> {
         if self.weight.track_op() || self.bias.track_op() {

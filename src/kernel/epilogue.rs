@@ -3,6 +3,7 @@
 use super::simd::Simd;
 
 /// `act(sum + bias[channel])`, or `act(sum + bias[channel] + place)`.
+#[derive(Clone, Copy)]
 pub(super) struct Epilogue<'a> {
     pub bias: Option<&'a [f32]>,
     /// Whether what the place of the result holds is added.
@@ -49,12 +50,31 @@ impl Epilogue<'_> {
     /// The machine has the instructions of `S`.
     #[inline(always)]
     pub(super) unsafe fn vector<S: Simd>(&self, sum: S::V, out: &mut [f32], channel: usize) {
+        // SAFETY: the caller's contract.
+        unsafe { self.biased::<S>(sum, self.bias::<S>(channel), out) }
+    }
+
+    /// The bias of a channel in all lanes.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `S`.
+    #[inline(always)]
+    pub(super) unsafe fn bias<S: Simd>(&self, channel: usize) -> S::V {
+        // SAFETY: the caller's contract.
+        unsafe { S::splat(self.bias.map_or(0.0, |bias| bias[channel])) }
+    }
+
+    /// [`Epilogue::vector`], for many vectors of one channel.
+    ///
+    /// # Safety
+    /// The machine has the instructions of `S`.
+    #[inline(always)]
+    pub(super) unsafe fn biased<S: Simd>(&self, sum: S::V, bias: S::V, out: &mut [f32]) {
         let lanes = out.len();
-        let bias = self.bias.map_or(0.0, |bias| bias[channel]);
         let to = out.as_mut_ptr();
         // SAFETY: only `lanes` floats are touched, which the slice has.
         unsafe {
-            let mut v = S::add(sum, S::splat(bias));
+            let mut v = S::add(sum, bias);
             if self.adds {
                 v = S::add(v, if lanes == S::N { S::load(to) } else { S::load_n(to, lanes) });
             }

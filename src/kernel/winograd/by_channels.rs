@@ -9,9 +9,9 @@ use super::super::parallel::{self, Shared};
 use super::super::scratch::Scratch;
 use super::super::simd::Simd;
 use super::super::{Conv, output};
-use super::{POINTS, Weight};
 use super::blocks::{Block, Blocks, stage};
 use super::transform::{self, Grid, point_step, points_len};
+use super::{POINTS, Weight};
 
 /// Tiles of a block, where there are as many: fewer would not pay for reading the weights.
 const TILES: usize = 48;

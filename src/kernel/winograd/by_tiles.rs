@@ -295,15 +295,19 @@ impl Forward<'_> {
         let Self { conv, image, rows, cols, .. } = self;
         let point = point_step::<S>(channels, vectors);
         for i in 0..channels {
+            // SAFETY: the machine has the instructions.
+            let bias = unsafe { self.epilogue.bias::<S>(z + i) };
             for n in 0..vectors {
                 let (row, col) = self.place(first + n);
                 let (y, x) = (4 * (rows.start + row), 4 * S::N * (cols.start + col));
-                let mut pixels = Pixels {
-                    forward: self,
+                let mut pixels = Pixels::<S> {
+                    out: self.out,
+                    epilogue: *self.epilogue,
+                    bias,
                     at: ((image * conv.c_out + z + i) * conv.h + y) * conv.w + x,
+                    pitch: conv.w,
                     rows: 4.min(conv.h - y),
                     cols: (4 * S::N).min(conv.w - x),
-                    z: z + i,
                 };
                 // SAFETY: m holds this vector's points; its pixels are this task's.
                 unsafe {
@@ -315,31 +319,43 @@ impl Forward<'_> {
     }
 }
 
-/// The pixels of a vector of tiles: rows of every fourth go, in order, through the epilogue to the result.
-struct Pixels<'a> {
-    forward: &'a Forward<'a>,
+/// The pixels of a vector of tiles: rows of every fourth go, in order, through the epilogue to the result. Its parts are copies,
+/// which the compiler knows that no store changes.
+struct Pixels<'a, S: Simd> {
+    out: Shared<f32>,
+    epilogue: Epilogue<'a>,
+    bias: S::V,
     /// The first pixel's place in the whole result.
     at: usize,
+    /// From one row to the next.
+    pitch: usize,
     rows: usize,
     cols: usize,
-    z: usize,
 }
 
-impl<S: Simd> Sink<S> for Pixels<'_> {
+impl<S: Simd> Sink<S> for Pixels<'_, S> {
     #[inline(always)]
     unsafe fn put<const C: usize>(&mut self, i: usize, phases: &[S::V; C]) {
         if i >= self.rows {
             return;
         }
-        let Forward { conv, out, epilogue, .. } = self.forward;
         // SAFETY: these pixels are this task's alone, by the caller.
         unsafe {
             let (even, odd) = (S::zip(phases[0], phases[2]), S::zip(phases[1], phases[3]));
             let ((a, b), (c, d)) = (S::zip(even.0, odd.0), S::zip(even.1, odd.1));
-            let firsts = (0..self.cols).step_by(S::N);
-            for (first, sum) in firsts.zip([a, b, c, d]) {
-                let to = out.part(self.at + i * conv.w + first, S::N.min(self.cols - first));
-                epilogue.vector::<S>(sum, to, self.z);
+            let row = self.out.part(self.at + i * self.pitch, self.cols);
+            if self.cols == 4 * S::N {
+                for (n, sum) in [a, b, c, d].into_iter().enumerate() {
+                    self.epilogue.biased::<S>(
+                        sum,
+                        self.bias,
+                        row.get_unchecked_mut(n * S::N..(n + 1) * S::N),
+                    );
+                }
+            } else {
+                for (to, sum) in row.chunks_mut(S::N).zip([a, b, c, d]) {
+                    self.epilogue.biased::<S>(sum, self.bias, to);
+                }
             }
         }
     }

@@ -150,6 +150,9 @@ fn bits_do_not_depend_on_the_number_of_threads() {
         conv(5, 24, 48, (8, 8), (1, 1)),
         conv(3, 64, 64, (32, 32), (3, 3)),
         conv(16, 32, 64, (8, 8), (3, 3)),
+        // Wide planes, whose tiles lie along the lanes.
+        conv(1, 40, 40, (13, 250), (3, 3)),
+        conv(2, 16, 24, (35, 60), (3, 3)),
         conv(2, 16, 24, (1, 900), (1, 3)),
         // Single small images, whose output channels threads share.
         conv(1, 64, 64, (14, 14), (3, 3)),
@@ -185,9 +188,13 @@ fn bits_do_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn an_image_does_not_depend_on_its_batch() {
-    for (c_in, c_out, plane, kernel) in
-        [(32, 32, (20, 36), (3, 3)), (4, 8, (9, 9), (3, 3)), (16, 24, (8, 8), (1, 1))]
-    {
+    for (c_in, c_out, plane, kernel) in [
+        (32, 32, (20, 36), (3, 3)),
+        (16, 24, (9, 124), (3, 3)),
+        (4, 8, (9, 9), (3, 3)),
+        (16, 24, (8, 8), (1, 1)),
+        (70, 33, (1, 1), (1, 1)),
+    ] {
         let many = conv(3, c_in, c_out, plane, kernel);
         let one = Conv { batch: 1, ..many };
         let (x, weight) = (noise(many.input_len(), 1), Packed::new(noise(many.weight_len(), 2)));
@@ -223,6 +230,8 @@ fn bounds_are_kept_on_every_path() {
     for shape in [
         conv(2, 16, 24, (6, 7), (3, 3)),
         conv(1, 16, 16, (9, 8), (3, 3)),
+        conv(2, 16, 24, (7, 60), (3, 3)),
+        conv(1, 24, 16, (6, 127), (3, 3)),
         conv(3, 5, 3, (4, 6), (3, 3)),
         conv(1, 1, 9, (1, 1), (3, 3)),
         conv(2, 7, 18, (5, 5), (1, 1)),

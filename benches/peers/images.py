@@ -12,8 +12,8 @@ the same network with the same weights; `kernels` is what its kernels alone take
 BM3D and wavelets are told sigma, Limpid is not; non-local means and TV get the strength that does best here. What takes longer
 than a few minutes is left out by --most seconds, as far as smaller sizes tell. The seconds are medians of rounds in which each has its
 turn, so that a machine whose speed drifts is slow for all, and so is what stands behind the speed: the time as a multiple of
-Limpid's in the same round. A turn is a second at least, in which the same is done again and again, and the last time counts: cores that
-were at rest are slow at first. With --each every image is taken by itself, and the decibels are told alone. The last line is JSON.
+Limpid's in the same round. A turn is a second at least and two runs (one, if that takes over half of --most), and the last time counts: cores
+that were at rest are slow at first, and so is memory that was given back meanwhile. With --each every image is taken by itself, and the decibels are told alone. The last line is JSON.
 """
 
 import argparse
@@ -302,12 +302,12 @@ def measure(runners, noisy, clean):
         for name, run in runners.items():
             if times[name] and times[name][0] > ARGS.most / 4:
                 continue
-            turn = took = 0
-            while turn < 1:
+            turn = took = runs = 0
+            while turn < 1 or runs < 2 and turn < ARGS.most / 2:
                 begun = time.perf_counter()
                 out = run(noisy)
                 took = time.perf_counter() - begun
-                turn += took
+                turn, runs = turn + took, runs + 1
                 if isinstance(out, tuple):
                     out, took, rows[name]["timing"] = out
             times[name].append(took)

@@ -1,6 +1,6 @@
 //! Tiles along the lanes: a vector is one channel of N tiles side by side. For wide planes: pixels become tiles by taking
-//! every fourth, without transposes, and any number of channels is worth computing, where vectors of channels are filled
-//! up with zeros. Sums have the order of `by_channels`, and so the same bits.
+//! every fourth, without transposes, and channels need not fill vectors, so that no arithmetic is lost on 40 of them. Sums have
+//! the order of `by_channels`, and so the same bits.
 
 use std::ops::Range;
 
@@ -146,7 +146,7 @@ impl Work for Forward<'_> {
         let Self { conv, rows, cols, .. } = &self;
         let vectors = rows.len() * cols.len();
         let panel = POINTS * point_step::<S>(conv.c_in, S::COLS);
-        let points = vectors.div_ceil(2) * panel;
+        let points = panels::<S>(vectors).count() * panel;
         let products = POINTS * point_step::<S>(S::ROWS, S::COLS);
         let mut scratch = Scratch::take(points + products + 4 * (4 * rows.len() + 2) * self.pitch::<S>());
         // SAFETY: the scratch holds the three parts.

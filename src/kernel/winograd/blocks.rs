@@ -6,12 +6,13 @@ use super::super::Conv;
 use super::super::channels_last::{gather, zero};
 use super::super::simd::Simd;
 
-/// How all tiles are cut into blocks: rectangles of one image, or several whole small images.
+/// How tiles are cut into blocks: rectangles of one image, or all columns of several small images.
 pub(super) struct Blocks {
     batch: usize,
-    /// Tile rows and columns of an image.
+    /// Tile rows of an image.
     high: usize,
-    wide: usize,
+    /// The tile columns that are cut.
+    across: Range<usize>,
     /// Of a block, at most.
     images: usize,
     rows: usize,
@@ -28,9 +29,9 @@ pub(super) struct Block {
 }
 
 impl Blocks {
-    /// Blocks of at most `most` tiles, at least `wanted` of them if there are enough tiles.
-    pub(super) fn new(conv: &Conv, most: usize, wanted: usize) -> Self {
-        let (batch, high, wide) = (conv.batch, conv.h.div_ceil(4), conv.w.div_ceil(4));
+    /// Blocks of at most `most` tiles of the tile columns `across`, at least `wanted` of them if there are enough tiles.
+    pub(super) fn new(conv: &Conv, across: Range<usize>, most: usize, wanted: usize) -> Self {
+        let (batch, high, wide) = (conv.batch, conv.h.div_ceil(4), across.len());
         let most = most.min((batch * high * wide).div_ceil(wanted)).max(8);
         // At least two tile rows, since neighbours share pixels; as wide as that allows.
         let cols = even(wide, (most / high.min(2)).max(1));
@@ -38,7 +39,7 @@ impl Blocks {
         let images =
             if cols >= wide && rows >= high { even(batch, (most / (rows * cols)).max(1)) } else { 1 };
         let count = [batch.div_ceil(images), high.div_ceil(rows), wide.div_ceil(cols)];
-        Self { batch, high, wide, images, rows, cols, count }
+        Self { batch, high, across, images, rows, cols, count }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -57,11 +58,13 @@ impl Blocks {
 
     pub(super) fn get(&self, i: usize) -> Block {
         let [_, down, across] = self.count;
-        let cut = |i: usize, step: usize, end: usize| i * step..((i + 1) * step).min(end);
+        let cut = |i: usize, step: usize, all: Range<usize>| {
+            all.start + i * step..(all.start + (i + 1) * step).min(all.end)
+        };
         Block {
-            images: cut(i / (down * across), self.images, self.batch),
-            rows: cut(i / across % down, self.rows, self.high),
-            cols: cut(i % across, self.cols, self.wide),
+            images: cut(i / (down * across), self.images, 0..self.batch),
+            rows: cut(i / across % down, self.rows, 0..self.high),
+            cols: cut(i % across, self.cols, self.across.clone()),
         }
     }
 }
@@ -123,8 +126,8 @@ mod tests {
         {
             for (most, wanted) in [(48, 1), (64, 8), (24, 4)] {
                 let conv = Conv { batch, c_in: 16, c_out: 16, h, w, kh: 3, kw: 3 };
-                let blocks = Blocks::new(&conv, most, wanted);
-                let (high, wide) = (h.div_ceil(4), w.div_ceil(4));
+                let (high, wide, first) = (h.div_ceil(4), w.div_ceil(4), 2);
+                let blocks = Blocks::new(&conv, first..wide, most, wanted);
                 let mut seen = vec![0; batch * high * wide];
                 assert!(blocks.tiles() <= most);
                 for i in 0..blocks.len() {
@@ -138,7 +141,9 @@ mod tests {
                         }
                     }
                 }
-                assert!(seen.iter().all(|&n| n == 1), "{batch} x {h} x {w}, {most}, {wanted}");
+                let expected = |i: usize| i32::from(i % wide >= first);
+                let right = seen.iter().enumerate().all(|(i, n)| *n == expected(i));
+                assert!(right, "{batch} x {h} x {w}, {most}, {wanted}");
             }
         }
     }

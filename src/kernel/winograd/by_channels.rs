@@ -1,8 +1,9 @@
 //! Channels along the lanes: a vector is N channels of one tile, and everything between the transforms is channels-last, so
 //! that planes of any width fill whole vectors.
 
+use std::ops::Range;
+
 use super::super::channels_last::scatter;
-use super::super::epilogue::Epilogue;
 use super::super::gemm::{Tile, next_rows, panels};
 use super::super::isa::{Isa, Work, dispatch};
 use super::super::parallel::{self, Shared};
@@ -11,7 +12,7 @@ use super::super::simd::Simd;
 use super::super::{Conv, output};
 use super::blocks::{Block, Blocks, stage};
 use super::transform::{self, Grid, point_step, points_len};
-use super::{POINTS, Weight};
+use super::{POINTS, Pass, Weight};
 
 /// Tiles of a block, where there are as many: fewer would not pay for reading the weights.
 const TILES: usize = 48;
@@ -69,52 +70,60 @@ impl Work for Pack<'_> {
     }
 }
 
-/// Convolves `x` with packed weights into `out`, all of which is written.
-pub(super) fn conv2d(
-    isa: Isa,
-    conv: &Conv,
-    x: &[f32],
-    packed: &[f32],
-    epilogue: &Epilogue,
-    out: Shared<f32>,
-) {
-    assert!(
-        packed.len() == POINTS * conv.c_in * conv.c_out.next_multiple_of(isa.lanes()),
-        "weights packed for this shape"
-    );
-    let threads = parallel::limit();
-    let tiles = conv.batch * conv.h.div_ceil(4) * conv.w.div_ceil(4);
-    // How work is shared changes no result: each is one sum, in the same order.
-    let shares = if tiles < threads * FEW { threads } else { 1 };
-    // So many blocks that threads end at about the same time.
-    let most = (tiles / (4 * threads)).min(FLOATS / (POINTS * conv.c_in)).max(TILES);
-    let blocks = Blocks::new(conv, most, threads.div_ceil(shares));
-    parallel::for_each(blocks.len() * shares, |i| {
-        let block = blocks.get(i / shares);
-        let share = (i % shares, shares);
-        let work = Forward { conv, blocks: &blocks, block, share, x, packed, epilogue, out };
-        // SAFETY: `isa` is available; blocks cover disjoint pixels of the result, shares disjoint channels.
-        unsafe { dispatch(isa, work) }
-    });
+/// The tasks that convolve some tile columns.
+pub(super) struct Tasks<'a> {
+    pass: Pass<'a>,
+    packed: &'a [f32],
+    blocks: Blocks,
+    shares: usize,
+}
+
+impl<'a> Tasks<'a> {
+    /// Those for the tile columns `across`.
+    pub(super) fn new(pass: Pass<'a>, packed: &'a [f32], across: Range<usize>) -> Self {
+        let Pass { isa, conv, .. } = pass;
+        assert!(
+            packed.len() == POINTS * conv.c_in * conv.c_out.next_multiple_of(isa.lanes()),
+            "weights packed for this shape"
+        );
+        let threads = parallel::limit();
+        let is_all = across.len() == conv.w.div_ceil(4);
+        let tiles = conv.batch * conv.h.div_ceil(4) * across.len();
+        // How work is shared changes no result: each is one sum, in the same order.
+        let shares = if is_all && tiles < threads * FEW { threads } else { 1 };
+        // So many blocks that threads end at about the same time.
+        let most = (tiles / (4 * threads)).min(FLOATS / (POINTS * conv.c_in)).max(TILES);
+        let blocks = Blocks::new(conv, across, most, threads.div_ceil(shares));
+        Self { pass, packed, blocks, shares }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.blocks.len() * self.shares
+    }
+
+    /// Convolves the part of task `i`.
+    pub(super) fn run(&self, i: usize) {
+        let Self { pass, packed, blocks, shares } = self;
+        let (block, share) = (blocks.get(i / shares), (i % shares, *shares));
+        // SAFETY: the pass says that it is available; blocks cover disjoint pixels of the result, shares disjoint channels.
+        unsafe { dispatch(pass.isa, Forward { pass, blocks, block, share, packed }) }
+    }
 }
 
 struct Forward<'a> {
-    conv: &'a Conv,
+    pass: &'a Pass<'a>,
     blocks: &'a Blocks,
     block: Block,
     /// Which of how many shares of the output channels.
     share: (usize, usize),
-    x: &'a [f32],
     packed: &'a [f32],
-    epilogue: &'a Epilogue<'a>,
-    out: Shared<f32>,
 }
 
 impl Work for Forward<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let conv = self.conv;
+        let Pass { conv, x, .. } = *self.pass;
         // Whole register tiles of rows, which go at most 3 beyond the last; there lie old numbers, whose sums nobody reads.
         let tiles = self.blocks.tiles() + 3;
         let c_in = conv.c_in.next_multiple_of(S::N);
@@ -130,7 +139,7 @@ impl Work for Forward<'_> {
             if self.panels::<S>().next().is_none() {
                 return;
             }
-            transform_input::<S>(conv, &self.block, self.x, conv.c_in, c_in, tiles, pixels, v);
+            transform_input::<S>(conv, &self.block, x, conv.c_in, c_in, tiles, pixels, v);
             for (panel, vectors) in self.panels::<S>() {
                 self.multiply::<S>(v, c_in, tiles, panel * S::N, vectors, m);
                 for i in 0..vectors {
@@ -185,7 +194,7 @@ impl Forward<'_> {
     /// The panels of this share.
     #[inline(always)]
     fn panels<S: Simd>(&self) -> impl Iterator<Item = (usize, usize)> {
-        let all = self.conv.c_out.div_ceil(S::N);
+        let all = self.pass.conv.c_out.div_ceil(S::N);
         let (share, shares) = self.share;
         let count = panels::<S>(all).count();
         let own = share * count / shares..(share + 1) * count / shares;
@@ -203,7 +212,7 @@ impl Forward<'_> {
         vectors: usize,
         m: *mut f32,
     ) {
-        let k = self.conv.c_in;
+        let k = self.pass.conv.c_in;
         let columns = S::COLS * S::N;
         let used = self.block.images.len() * self.block.area();
         for point in 0..POINTS {
@@ -243,7 +252,7 @@ impl Forward<'_> {
         z: usize,
         pixels: *mut f32,
     ) {
-        let Self { conv, block, .. } = self;
+        let Self { pass: Pass { conv, epilogue, out, .. }, block, .. } = self;
         let channels = S::N.min(conv.c_out - z);
         let point = point_step(tiles, columns);
         let (x, wide) = (4 * block.cols.start, 4 * block.cols.len());
@@ -268,7 +277,7 @@ impl Forward<'_> {
                     // SAFETY: these pixels of these channels are this block's.
                     unsafe {
                         let from = pixels.add(i * wide * S::N);
-                        scatter::<S>(from, conv.h * conv.w, channels, n, self.out, at, z, self.epilogue);
+                        scatter::<S>(from, conv.h * conv.w, channels, n, *out, at, z, epilogue);
                     }
                 }
                 // SAFETY: the next row of tiles follows.

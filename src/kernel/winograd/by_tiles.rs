@@ -12,7 +12,7 @@ use super::super::scratch::Scratch;
 use super::super::simd::Simd;
 use super::super::{Conv, output};
 use super::transform::{self, Grid};
-use super::{POINTS, Weight};
+use super::{POINTS, Pass, Weight};
 
 /// Vectors of transformed tiles that are at work together, about: long rows are read and written faster, and these still stay in
 /// the L2 cache.
@@ -21,11 +21,13 @@ const VECTORS: usize = 9 << 10;
 /// Rows of fewer vectors go together, as many as fill register tiles of two vectors and of three.
 const FULL: usize = 6;
 
-/// Whether tiles fill vectors so well that this way is the faster one. Vectors of 16 channels have more lanes to lose.
-pub(super) fn fits(isa: Isa, conv: &Conv) -> bool {
-    let tiles = conv.w.div_ceil(4);
-    let lanes = tiles.next_multiple_of(isa.lanes());
-    if isa.lanes() == 16 { 4 * tiles >= 3 * lanes } else { 16 * tiles >= 15 * lanes }
+/// The tile columns, from the left, for which this is the faster way: those that fill vectors, and the last ones if they nearly
+/// fill one more. Vectors of 16 channels have more lanes to lose.
+pub(super) fn columns(isa: Isa, conv: &Conv) -> usize {
+    let (all, lanes) = (conv.w.div_ceil(4), isa.lanes());
+    let left = all % lanes;
+    let is_filled = if lanes == 16 { left >= 12 } else { 16 * left >= 15 * lanes };
+    if is_filled { all } else { all - left }
 }
 
 /// Transforms weights to `[register tile][point][c][z]`, where a register tile's rows are output channels.
@@ -85,51 +87,67 @@ impl Work for Pack<'_> {
     }
 }
 
-/// Convolves `x` with packed weights into `out`, all of which is written.
-pub(super) fn conv2d(
-    isa: Isa,
-    conv: &Conv,
-    x: &[f32],
-    packed: &[f32],
-    epilogue: &Epilogue,
-    out: Shared<f32>,
-) {
-    assert!(packed.len() == POINTS * conv.c_in * conv.c_out, "weights packed for this shape");
-    let (high, wide) = (conv.h.div_ceil(4), conv.w.div_ceil(4 * isa.lanes()));
-    // How tiles are shared among tasks changes no result: each is computed by itself.
-    let most = (VECTORS / (POINTS * conv.c_in)).max(FULL / 2);
-    let cols = wide.div_ceil(wide.div_ceil(most));
-    let rows = (FULL / cols).min(conv.batch * high / parallel::limit()).max(1);
-    let (down, across) = (high.div_ceil(rows), wide.div_ceil(cols));
-    parallel::for_each(conv.batch * down * across, |i| {
+/// The tasks that convolve some tile columns.
+pub(super) struct Tasks<'a> {
+    pass: Pass<'a>,
+    packed: &'a [f32],
+    /// Rows of tiles, and vectors across.
+    high: usize,
+    wide: usize,
+    /// Of a task, at most.
+    rows: usize,
+    cols: usize,
+}
+
+impl<'a> Tasks<'a> {
+    /// Those for the first `columns` tile columns.
+    pub(super) fn new(pass: Pass<'a>, packed: &'a [f32], columns: usize) -> Self {
+        let Pass { isa, conv, .. } = pass;
+        assert!(packed.len() == POINTS * conv.c_in * conv.c_out, "weights packed for this shape");
+        let (high, wide) = (conv.h.div_ceil(4), columns.div_ceil(isa.lanes()));
+        // How tiles are shared among tasks changes no result: each is computed by itself.
+        let most = (VECTORS / (POINTS * conv.c_in)).max(FULL / 2);
+        let cols = wide.div_ceil(wide.div_ceil(most));
+        let rows = (FULL / cols).min(conv.batch * high / parallel::limit()).max(1);
+        Self { pass, packed, high, wide, rows, cols }
+    }
+
+    /// Tasks down and across an image.
+    fn extents(&self) -> (usize, usize) {
+        (self.high.div_ceil(self.rows), self.wide.div_ceil(self.cols))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let (down, across) = self.extents();
+        self.pass.conv.batch * down * across
+    }
+
+    /// Convolves the part of task `i`.
+    pub(super) fn run(&self, i: usize) {
+        let Self { pass, packed, .. } = self;
+        let (down, across) = self.extents();
         let cut = |i: usize, step: usize, end: usize| i * step..((i + 1) * step).min(end);
         let work = Forward {
-            conv,
-            image: i / (down * across),
-            rows: cut(i / across % down, rows, high),
-            cols: cut(i % across, cols, wide),
-            x,
+            pass,
             packed,
-            epilogue,
-            out,
+            image: i / (down * across),
+            rows: cut(i / across % down, self.rows, self.high),
+            cols: cut(i % across, self.cols, self.wide),
         };
-        // SAFETY: `isa` is available; tasks write disjoint pixels of the result.
-        unsafe { dispatch(isa, work) }
-    });
+        // SAFETY: the pass says that it is available; tasks write disjoint pixels of the result.
+        unsafe { dispatch(pass.isa, work) }
+    }
 }
 
 /// A rectangle of one image's tiles.
 struct Forward<'a> {
-    conv: &'a Conv,
+    pass: &'a Pass<'a>,
+    packed: &'a [f32],
     image: usize,
     /// Rows of tiles.
     rows: Range<usize>,
     /// Vectors of each row.
     cols: Range<usize>,
-    x: &'a [f32],
-    packed: &'a [f32],
-    epilogue: &'a Epilogue<'a>,
-    out: Shared<f32>,
 }
 
 /// Floats from one point of a panel of `vectors` vectors of `channels` channels to the next: a cache line more than its own, or
@@ -143,7 +161,7 @@ impl Work for Forward<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { conv, rows, cols, .. } = &self;
+        let Self { pass: Pass { conv, .. }, rows, cols, .. } = &self;
         let vectors = rows.len() * cols.len();
         let panel = POINTS * point_step::<S>(conv.c_in, S::COLS);
         let points = panels::<S>(vectors).count() * panel;
@@ -180,7 +198,7 @@ impl Forward<'_> {
     /// Transforms the tiles to panels, `panel` floats apart, of `[point][channel][tile]`.
     #[inline(always)]
     unsafe fn transform_input<S: Simd>(&self, pixels: *mut f32, panel: usize, v: *mut f32) {
-        let Self { conv, image, rows, cols, .. } = self;
+        let Self { pass: Pass { conv, .. }, image, rows, cols, .. } = self;
         let plane = conv.h * conv.w;
         let p = self.pitch::<S>();
         for c in 0..conv.c_in {
@@ -217,8 +235,8 @@ impl Forward<'_> {
     /// and the last look for them; zero beyond the image.
     #[inline(always)]
     unsafe fn stage<S: Simd>(&self, at: usize, to: *mut f32) {
-        let Self { conv: Conv { h, w, .. }, cols, .. } = self;
-        let row = &self.x[at..at + w];
+        let Self { pass: Pass { conv: Conv { h, w, .. }, x, .. }, cols, .. } = self;
+        let row = &x[at..at + w];
         let (p, step) = (self.pitch::<S>(), 4 * S::N);
         for (i, x) in cols.clone().map(|col| col * step).enumerate() {
             let mut edge = [0.0; 64];
@@ -260,7 +278,7 @@ impl Forward<'_> {
         (z, channels): (usize, usize),
         m: *mut f32,
     ) {
-        let k = self.conv.c_in;
+        let k = self.pass.conv.c_in;
         let columns = vectors * S::N;
         for point in 0..POINTS {
             let a = &self.packed[(POINTS * z + point * channels) * k..][..channels * k];
@@ -292,17 +310,17 @@ impl Forward<'_> {
         vectors: usize,
         (z, channels): (usize, usize),
     ) {
-        let Self { conv, image, rows, cols, .. } = self;
+        let Self { pass: Pass { conv, epilogue, out, .. }, image, rows, cols, .. } = self;
         let point = point_step::<S>(channels, vectors);
         for i in 0..channels {
             // SAFETY: the machine has the instructions.
-            let bias = unsafe { self.epilogue.bias::<S>(z + i) };
+            let bias = unsafe { epilogue.bias::<S>(z + i) };
             for n in 0..vectors {
                 let (row, col) = self.place(first + n);
                 let (y, x) = (4 * (rows.start + row), 4 * S::N * (cols.start + col));
                 let mut pixels = Pixels::<S> {
-                    out: self.out,
-                    epilogue: *self.epilogue,
+                    out: *out,
+                    epilogue: **epilogue,
                     bias,
                     at: ((image * conv.c_out + z + i) * conv.h + y) * conv.w + x,
                     pitch: conv.w,

@@ -2,8 +2,8 @@
 //!
 //! The result is cut into tiles of 4x4 pixels, each from 6x6 pixels of the input. Transformed, a tile is 36
 //! numbers a channel, and the convolution a product for each of the 36 apart: as matrices over tiles and
-//! channels, 36 small matrix products. The lanes of a vector are channels of one tile (`by_channels`, which also serves the
-//! gradient of the weights), or tiles of one channel where rows have enough of them (`by_tiles`).
+//! channels, 36 small matrix products. The lanes of a vector are tiles of one channel as far as rows of them fill vectors
+//! (`by_tiles`), and else channels of one tile (`by_channels`, which also serves the gradient of the weights).
 //!
 //! # Source
 //! A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
@@ -23,13 +23,24 @@ use std::sync::OnceLock;
 use super::Conv;
 use super::epilogue::Epilogue;
 use super::isa::Isa;
-use super::parallel::Shared;
+use super::parallel::{self, Shared};
 
 /// Transformed weights in the orders in which they are read, each made on first use.
 #[derive(Debug, Default)]
 pub(super) struct Packed {
     by_channels: OnceLock<Vec<f32>>,
     by_tiles: OnceLock<Vec<f32>>,
+}
+
+/// One convolution: what it reads, and where it writes.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    /// Available on this machine.
+    isa: Isa,
+    conv: &'a Conv,
+    x: &'a [f32],
+    epilogue: &'a Epilogue<'a>,
+    out: Shared<f32>,
 }
 
 /// Convolves `x` into `out`, all of which is written. `packed` is that of the same weight, or empty.
@@ -42,13 +53,23 @@ pub(super) fn conv2d(
     epilogue: &Epilogue,
     out: Shared<f32>,
 ) {
-    if by_tiles::fits(isa, conv) {
+    let pass = Pass { isa, conv, x, epilogue, out };
+    let (all, wide) = (conv.w.div_ceil(4), by_tiles::columns(isa, conv));
+    let tiles = (wide > 0).then(|| {
         let packed = packed.by_tiles.get_or_init(|| by_tiles::pack(isa, conv, weight));
-        by_tiles::conv2d(isa, conv, x, packed, epilogue, out);
-    } else {
+        by_tiles::Tasks::new(pass, packed, wide)
+    });
+    let rest = (wide < all).then(|| {
         let packed = packed.by_channels.get_or_init(|| by_channels::pack(isa, conv, weight));
-        by_channels::conv2d(isa, conv, x, packed, epilogue, out);
-    }
+        by_channels::Tasks::new(pass, packed, wide..all)
+    });
+    let first = tiles.as_ref().map_or(0, by_tiles::Tasks::len);
+    let count = first + rest.as_ref().map_or(0, by_channels::Tasks::len);
+    parallel::for_each(count, |i| match (&tiles, &rest) {
+        (Some(tiles), _) if i < first => tiles.run(i),
+        (_, Some(rest)) => rest.run(i - first),
+        _ => unreachable!("task {i} of {count}"),
+    });
 }
 
 /// Numbers of a transformed tile.
@@ -89,13 +110,28 @@ mod tests {
                 for (turned, adds) in [(false, false), (true, true)] {
                     let weight = Weight { taps: &taps, turned };
                     let epilogue = Epilogue { bias: Some(&bias), adds, relu: !adds };
-                    let mut by_channels = before.clone();
-                    let packed = by_channels::pack(isa, &conv, weight);
-                    by_channels::conv2d(isa, &conv, &x, &packed, &epilogue, Shared::new(&mut by_channels));
-                    let mut by_tiles = before.clone();
-                    let packed = by_tiles::pack(isa, &conv, weight);
-                    by_tiles::conv2d(isa, &conv, &x, &packed, &epilogue, Shared::new(&mut by_tiles));
-                    assert!(by_channels == by_tiles, "{isa:?} {conv:?}, turned: {turned}");
+                    let convolve = |run: &dyn Fn(Pass)| {
+                        let mut out = before.clone();
+                        let (conv, x, epilogue) = (&conv, &x[..], &epilogue);
+                        run(Pass { isa, conv, x, epilogue, out: Shared::new(&mut out) });
+                        out
+                    };
+                    let by_channels = convolve(&|pass| {
+                        let packed = by_channels::pack(isa, &conv, weight);
+                        let tasks = by_channels::Tasks::new(pass, &packed, 0..w.div_ceil(4));
+                        (0..tasks.len()).for_each(|i| tasks.run(i));
+                    });
+                    let by_tiles = convolve(&|pass| {
+                        let packed = by_tiles::pack(isa, &conv, weight);
+                        let tasks = by_tiles::Tasks::new(pass, &packed, w.div_ceil(4));
+                        (0..tasks.len()).for_each(|i| tasks.run(i));
+                    });
+                    let by_both = convolve(&|pass| {
+                        conv2d(isa, &conv, &x, weight, &Packed::default(), &epilogue, pass.out);
+                    });
+                    let case = format!("{isa:?} {conv:?}, turned: {turned}");
+                    assert!(by_channels == by_tiles, "{case}");
+                    assert!(by_channels == by_both, "{case}");
                 }
             });
         }

@@ -28,7 +28,7 @@ fn groups(blocks: usize) -> usize {
 
 /// Writes the gradient of the weights, `(Z, C, 3, 3)`, to `out`.
 pub(in crate::kernel) fn conv2d(isa: Isa, conv: &Conv, x: &[f32], grad: &[f32], out: &mut [f32]) {
-    let blocks = Blocks::new(conv, TILES, 2);
+    let blocks = Blocks::new(conv, 0..conv.w.div_ceil(4), TILES, 2);
     let groups = groups(blocks.len());
     let (c_in, c_out) = (conv.c_in.next_multiple_of(16), conv.c_out.next_multiple_of(16));
     // 8 rows beyond the last: a register tile may be taller than what is left.

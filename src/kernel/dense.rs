@@ -7,7 +7,7 @@
 
 use super::Conv;
 use super::epilogue::Epilogue;
-use super::gemm::{Sink, Tile, next_rows, panels};
+use super::gemm::{Sink, Tile, bands, panels};
 use super::isa::{Isa, Work, dispatch};
 use super::parallel::{self, Shared};
 use super::scratch::Scratch;
@@ -116,9 +116,7 @@ impl Work for Panel<'_> {
         let k = self.conv.c_in;
         let places = self.conv.batch * self.conv.h * self.conv.w;
         let weight = &self.packed[self.first * S::N * k..][..self.vectors * S::N * k];
-        let mut place = 0;
-        while place < places {
-            let height = next_rows::<S>(places - place);
+        for (place, height) in bands::<S>(places) {
             let tile = Tile {
                 k,
                 a: self.rows[place * k..][..height * k].as_ptr(),
@@ -136,7 +134,6 @@ impl Work for Panel<'_> {
                 let mut sink = Places { panel: &self, place, places };
                 tile.run_into::<S, false>(height, self.vectors, &mut sink);
             }
-            place += height;
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use super::Conv;
 use super::epilogue::Epilogue;
-use super::gemm::{Sink, Tile, next_rows, next_vectors};
+use super::gemm::{Sink, Tile, bands, next_rows, next_vectors};
 use super::isa::{Isa, Work, dispatch};
 use super::parallel::{self, Shared};
 use super::scratch::Scratch;
@@ -33,15 +33,12 @@ pub(super) fn pack(isa: Isa, weight: &[f32], rows: usize, k: usize) -> Vec<f32> 
         unsafe fn run<S: Simd>(self) -> Vec<f32> {
             let Pack(weight, rows, k) = self;
             let mut packed = Vec::with_capacity((rows + 7) * k);
-            let mut first = 0;
-            while first < rows {
-                let block = next_rows::<S>(rows - first);
+            for (first, block) in bands::<S>(rows) {
                 for i in 0..k {
                     packed.extend(
                         (first..first + block).map(|z| if z < rows { weight[z * k + i] } else { 0.0 }),
                     );
                 }
-                first += block;
             }
             packed
         }

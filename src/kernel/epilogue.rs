@@ -51,7 +51,7 @@ impl Epilogue<'_> {
     #[inline(always)]
     pub(super) unsafe fn vector<S: Simd>(&self, sum: S::V, out: &mut [f32], channel: usize) {
         // SAFETY: the caller's contract.
-        unsafe { self.biased::<S>(sum, self.bias::<S>(channel), out) }
+        unsafe { self.store::<S>(sum, self.bias_of::<S>(channel), out) }
     }
 
     /// The bias of a channel in all lanes.
@@ -59,17 +59,17 @@ impl Epilogue<'_> {
     /// # Safety
     /// The machine has the instructions of `S`.
     #[inline(always)]
-    pub(super) unsafe fn bias<S: Simd>(&self, channel: usize) -> S::V {
+    pub(super) unsafe fn bias_of<S: Simd>(&self, channel: usize) -> S::V {
         // SAFETY: the caller's contract.
         unsafe { S::splat(self.bias.map_or(0.0, |bias| bias[channel])) }
     }
 
-    /// [`Epilogue::vector`], for many vectors of one channel.
+    /// [`Epilogue::vector`] with the bias of its channel: for many vectors of one.
     ///
     /// # Safety
     /// The machine has the instructions of `S`.
     #[inline(always)]
-    pub(super) unsafe fn biased<S: Simd>(&self, sum: S::V, bias: S::V, out: &mut [f32]) {
+    pub(super) unsafe fn store<S: Simd>(&self, sum: S::V, bias: S::V, out: &mut [f32]) {
         let lanes = out.len();
         let to = out.as_mut_ptr();
         // SAFETY: only `lanes` floats are touched, which the slice has.

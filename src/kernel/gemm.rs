@@ -141,3 +141,14 @@ pub(super) fn panels<S: Simd>(vectors: usize) -> impl Iterator<Item = (usize, us
         (panel.1 > 0).then_some(panel)
     })
 }
+
+/// Register tiles over `rows` rows, of which the last may have more than there are: `(first row, rows)`.
+#[inline(always)]
+pub(super) fn bands<S: Simd>(rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let band = (first < rows).then(|| (first, next_rows::<S>(rows - first)))?;
+        first += band.1;
+        Some(band)
+    })
+}

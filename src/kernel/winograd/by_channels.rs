@@ -3,16 +3,16 @@
 
 use std::ops::Range;
 
+use super::super::Conv;
 use super::super::channels_last::scatter;
 use super::super::gemm::{Tile, next_rows, panels};
-use super::super::isa::{Isa, Work, dispatch};
-use super::super::parallel::{self, Shared};
+use super::super::isa::{Work, dispatch};
+use super::super::parallel;
 use super::super::scratch::Scratch;
 use super::super::simd::Simd;
-use super::super::{Conv, output};
 use super::blocks::{Block, Blocks, stage};
 use super::transform::{self, Grid, point_step, points_len};
-use super::{POINTS, Pass, Weight};
+use super::{POINTS, Pass};
 
 /// Tiles of a block, where there are as many: fewer would not pay for reading the weights.
 const TILES: usize = 48;
@@ -24,51 +24,6 @@ const ONE: usize = 8;
 /// A block with fewer tiles is bound by reading the weights, not by arithmetic: threads had better share its output
 /// channels, and each transform the same tiles, than share tiles and each read all weights.
 const FEW: usize = 24;
-
-/// Transforms weights to `[panel][point][c][z]`, where a panel is the columns of one register tile, so that they are read
-/// from end to end; `z` is padded with zeros to whole vectors.
-pub(super) fn pack(isa: Isa, conv: &Conv, weight: Weight) -> Vec<f32> {
-    output(POINTS * conv.c_in * conv.c_out.next_multiple_of(isa.lanes()), |out| {
-        parallel::for_each(conv.c_out.div_ceil(16), |group| {
-            let work = Pack { conv, weight, first: group * 16, out };
-            // SAFETY: `isa` is available; each task writes its own output channels.
-            unsafe { dispatch(isa, work) }
-        });
-    })
-}
-
-/// Transforms 16 output channels.
-struct Pack<'a> {
-    conv: &'a Conv,
-    weight: Weight<'a>,
-    first: usize,
-    out: Shared<f32>,
-}
-
-impl Work for Pack<'_> {
-    type Out = ();
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let Self { conv, weight, .. } = self;
-        for (panel, vectors) in panels::<S>(conv.c_out.div_ceil(S::N)) {
-            let pitch = vectors * S::N;
-            let point = conv.c_in * pitch;
-            for z in (panel..panel + vectors).map(|vector| vector * S::N) {
-                if !(self.first..self.first + 16).contains(&z) {
-                    continue;
-                }
-                for c in 0..conv.c_in {
-                    let at = POINTS * conv.c_in * panel * S::N + c * pitch + z - panel * S::N;
-                    // SAFETY: the results are this task's columns of each point.
-                    unsafe {
-                        let mut to = Grid::<_, 6>::new(self.out.at(at), 6 * point, point);
-                        weight.transform::<S>(conv, c, z, &mut to);
-                    }
-                }
-            }
-        }
-    }
-}
 
 /// The tasks that convolve some tile columns.
 pub(super) struct Tasks<'a> {

@@ -4,15 +4,15 @@
 
 use std::ops::Range;
 
+use super::super::Conv;
 use super::super::epilogue::Epilogue;
-use super::super::gemm::{Sink, Tile, next_rows, panels};
+use super::super::gemm::{Sink, Tile, bands, panels};
 use super::super::isa::{Isa, Work, dispatch};
 use super::super::parallel::{self, Shared};
 use super::super::scratch::Scratch;
 use super::super::simd::Simd;
-use super::super::{Conv, output};
 use super::transform::{self, Grid};
-use super::{POINTS, Pass, Weight};
+use super::{POINTS, Pass};
 
 /// Vectors of transformed tiles that are at work together, about: long rows are read and written faster, and these still stay in
 /// the L2 cache.
@@ -28,63 +28,6 @@ pub(super) fn columns(isa: Isa, conv: &Conv) -> usize {
     let left = all % lanes;
     let is_filled = if lanes == 16 { left >= 12 } else { 16 * left >= 15 * lanes };
     if is_filled { all } else { all - left }
-}
-
-/// Transforms weights to `[register tile][point][c][z]`, where a register tile's rows are output channels.
-pub(super) fn pack(isa: Isa, conv: &Conv, weight: Weight) -> Vec<f32> {
-    output(POINTS * conv.c_in * conv.c_out, |out| {
-        parallel::for_each(conv.c_out.div_ceil(16), |group| {
-            let work = Pack { conv, weight, first: group * 16, out };
-            // SAFETY: `isa` is available; each task writes its own output channels.
-            unsafe { dispatch(isa, work) }
-        });
-    })
-}
-
-/// Register tiles of `all` output channels, a multiple of 8: `(first channel, channels)`.
-#[inline(always)]
-fn register_tiles<S: Simd>(all: usize) -> impl Iterator<Item = (usize, usize)> {
-    let mut first = 0;
-    std::iter::from_fn(move || {
-        let tile = (first < all).then(|| (first, next_rows::<S>(all - first)))?;
-        first += tile.1;
-        Some(tile)
-    })
-}
-
-/// Transforms 16 output channels.
-struct Pack<'a> {
-    conv: &'a Conv,
-    weight: Weight<'a>,
-    first: usize,
-    out: Shared<f32>,
-}
-
-impl Work for Pack<'_> {
-    type Out = ();
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let Self { conv, weight, .. } = self;
-        let end = conv.c_out.min(self.first + 16);
-        for z in (self.first..end).step_by(S::N) {
-            for c in 0..conv.c_in {
-                let mut points = [0.0; POINTS * 16];
-                // SAFETY: the local array has room for N lanes of all points; the places are those of this task's channels.
-                unsafe {
-                    let mut to = Grid::<_, 6>::new(points.as_mut_ptr(), 6 * S::N, S::N);
-                    weight.transform::<S>(conv, c, z, &mut to);
-                    for (first, rows) in register_tiles::<S>(conv.c_out) {
-                        for z_in in first.max(z)..(first + rows).min(z + S::N).min(end) {
-                            let at = POINTS * conv.c_in * first + c * rows + z_in - first;
-                            for point in 0..POINTS {
-                                *self.out.at(at + point * conv.c_in * rows) = points[point * S::N + z_in - z];
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// The tasks that convolve some tile columns.
@@ -173,7 +116,7 @@ impl Work for Forward<'_> {
             let m = v.add(points);
             self.transform_input::<S>(m.add(products), panel, v);
             for (i, (first, vectors)) in panels::<S>(vectors).enumerate() {
-                for (z, channels) in register_tiles::<S>(conv.c_out) {
+                for (z, channels) in bands::<S>(conv.c_out) {
                     self.multiply::<S>(v.add(i * panel), vectors, (z, channels), m);
                     self.transform_output::<S>(m, first, vectors, (z, channels));
                 }
@@ -314,7 +257,7 @@ impl Forward<'_> {
         let point = point_step::<S>(channels, vectors);
         for i in 0..channels {
             // SAFETY: the machine has the instructions.
-            let bias = unsafe { epilogue.bias::<S>(z + i) };
+            let bias = unsafe { epilogue.bias_of::<S>(z + i) };
             for n in 0..vectors {
                 let (row, col) = self.place(first + n);
                 let (y, x) = (4 * (rows.start + row), 4 * S::N * (cols.start + col));
@@ -364,15 +307,11 @@ impl<S: Simd> Sink<S> for Pixels<'_, S> {
             let row = self.out.part(self.at + i * self.pitch, self.cols);
             if self.cols == 4 * S::N {
                 for (n, sum) in [a, b, c, d].into_iter().enumerate() {
-                    self.epilogue.biased::<S>(
-                        sum,
-                        self.bias,
-                        row.get_unchecked_mut(n * S::N..(n + 1) * S::N),
-                    );
+                    self.epilogue.store::<S>(sum, self.bias, row.get_unchecked_mut(n * S::N..(n + 1) * S::N));
                 }
             } else {
                 for (to, sum) in row.chunks_mut(S::N).zip([a, b, c, d]) {
-                    self.epilogue.biased::<S>(sum, self.bias, to);
+                    self.epilogue.store::<S>(sum, self.bias, to);
                 }
             }
         }

@@ -24,6 +24,7 @@ use super::Conv;
 use super::epilogue::Epilogue;
 use super::isa::Isa;
 use super::parallel::{self, Shared};
+use weight::Group;
 
 /// Transformed weights in the orders in which they are read, each made on first use.
 #[derive(Debug, Default)]
@@ -56,11 +57,11 @@ pub(super) fn conv2d(
     let pass = Pass { isa, conv, x, epilogue, out };
     let (all, wide) = (conv.w.div_ceil(4), by_tiles::columns(isa, conv));
     let tiles = (wide > 0).then(|| {
-        let packed = packed.by_tiles.get_or_init(|| by_tiles::pack(isa, conv, weight));
+        let packed = packed.by_tiles.get_or_init(|| weight::pack(isa, conv, weight, Group::Rows));
         by_tiles::Tasks::new(pass, packed, wide)
     });
     let rest = (wide < all).then(|| {
-        let packed = packed.by_channels.get_or_init(|| by_channels::pack(isa, conv, weight));
+        let packed = packed.by_channels.get_or_init(|| weight::pack(isa, conv, weight, Group::Columns));
         by_channels::Tasks::new(pass, packed, wide..all)
     });
     let first = tiles.as_ref().map_or(0, by_tiles::Tasks::len);
@@ -117,12 +118,12 @@ mod tests {
                         out
                     };
                     let by_channels = convolve(&|pass| {
-                        let packed = by_channels::pack(isa, &conv, weight);
+                        let packed = weight::pack(isa, &conv, weight, Group::Columns);
                         let tasks = by_channels::Tasks::new(pass, &packed, 0..w.div_ceil(4));
                         (0..tasks.len()).for_each(|i| tasks.run(i));
                     });
                     let by_tiles = convolve(&|pass| {
-                        let packed = by_tiles::pack(isa, &conv, weight);
+                        let packed = weight::pack(isa, &conv, weight, Group::Rows);
                         let tasks = by_tiles::Tasks::new(pass, &packed, w.div_ceil(4));
                         (0..tasks.len()).for_each(|i| tasks.run(i));
                     });

@@ -1,9 +1,12 @@
-//! Weights on their way to points: what both ways of packing share.
+//! Weights: from taps to points, in the order in which products read them.
 
-use super::super::Conv;
 use super::super::channels_last::gather;
-use super::super::gemm::Sink;
+use super::super::gemm::{Sink, bands, panels};
+use super::super::isa::{Isa, Work, dispatch};
+use super::super::parallel::{self, Shared};
 use super::super::simd::Simd;
+use super::super::{Conv, output};
+use super::POINTS;
 use super::transform::{self, Grid};
 
 /// The taps of a convolution, `(Z, C, 3, 3)`; `turned`, those of its gradient of the input: `(C, Z, 3, 3)`, to be taken in
@@ -14,6 +17,92 @@ pub(in crate::kernel) struct Weight<'a> {
     pub turned: bool,
 }
 
+/// What output channels are in a register tile. Those of one tile are read together, and so lie together.
+#[derive(Clone, Copy)]
+pub(super) enum Group {
+    /// Its columns; there are zeros for channels missing from the last vector.
+    Columns,
+    /// Its rows.
+    Rows,
+}
+
+impl Group {
+    /// `(first channel, channels)` of each of the groups of `all` channels, a multiple of 8.
+    #[inline(always)]
+    fn cut<S: Simd>(self, all: usize) -> Vec<(usize, usize)> {
+        match self {
+            Group::Columns => {
+                panels::<S>(all.div_ceil(S::N)).map(|(first, n)| (first * S::N, n * S::N)).collect()
+            }
+            Group::Rows => bands::<S>(all).collect(),
+        }
+    }
+
+    /// The channels of all groups.
+    fn channels(self, isa: Isa, all: usize) -> usize {
+        match self {
+            Group::Columns => all.next_multiple_of(isa.lanes()),
+            Group::Rows => all,
+        }
+    }
+}
+
+/// Transforms weights to `[group][point][c][z]`.
+pub(super) fn pack(isa: Isa, conv: &Conv, weight: Weight, group: Group) -> Vec<f32> {
+    output(POINTS * conv.c_in * group.channels(isa, conv.c_out), |out| {
+        parallel::for_each(conv.c_out.div_ceil(16), |i| {
+            let work = Pack { conv, weight, group, first: i * 16, out };
+            // SAFETY: `isa` is available; each task writes its own output channels.
+            unsafe { dispatch(isa, work) }
+        });
+    })
+}
+
+/// Transforms 16 output channels.
+struct Pack<'a> {
+    conv: &'a Conv,
+    weight: Weight<'a>,
+    group: Group,
+    first: usize,
+    out: Shared<f32>,
+}
+
+impl Work for Pack<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { conv, weight, .. } = self;
+        let groups = self.group.cut::<S>(conv.c_out);
+        let end = conv.c_out.min(self.first + 16);
+        let place = |(first, channels): (usize, usize), point: usize, c: usize, z: usize| {
+            (POINTS * first + point * channels) * conv.c_in + c * channels + z - first
+        };
+        for z in (self.first..end).step_by(S::N) {
+            let whole = groups.iter().find(|(first, channels)| *first <= z && z + S::N <= first + channels);
+            for c in 0..conv.c_in {
+                // SAFETY: the places are those of this task's channels; the local array has room for N lanes of all points.
+                unsafe {
+                    if let Some(&group) = whole {
+                        let (to, step) = (self.out.at(place(group, 0, c, z)), group.1 * conv.c_in);
+                        weight.transform::<S>(conv, c, z, &mut Grid::<_, 6>::new(to, 6 * step, step));
+                        continue;
+                    }
+                    let mut points = [0.0; POINTS * 16];
+                    let mut to = Grid::<_, 6>::new(points.as_mut_ptr(), 6 * S::N, S::N);
+                    weight.transform::<S>(conv, c, z, &mut to);
+                    for &group in &groups {
+                        let (from, to) = (group.0.max(z), (group.0 + group.1).min(z + S::N));
+                        for point in 0..if from < to { POINTS } else { 0 } {
+                            let row = self.out.part(place(group, point, c, from), to - from);
+                            row.copy_from_slice(&points[point * S::N..][from - z..to - z]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl Weight<'_> {
     /// Transforms the kernels from channel `c` of the input to the N channels of the result from `z` on, zeros where there are
     /// fewer.
@@ -21,7 +110,7 @@ impl Weight<'_> {
     /// # Safety
     /// The machine has the instructions of `S`; the sink's contract holds.
     #[inline(always)]
-    pub(super) unsafe fn transform<S: Simd>(&self, conv: &Conv, c: usize, z: usize, to: &mut impl Sink<S>) {
+    unsafe fn transform<S: Simd>(&self, conv: &Conv, c: usize, z: usize, to: &mut impl Sink<S>) {
         let channels = S::N.min(conv.c_out - z);
         let (start, step) = match self.turned {
             true => ((c * conv.c_out + z) * 9, 9),

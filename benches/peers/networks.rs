@@ -148,7 +148,7 @@ impl Bundled {
 impl Network for Bundled {
     fn limpid(&self, x: &Tensor) -> Result<Vec<Tensor>> {
         let code = self.pyramid.encode(x)?;
-        let rebuilt = self.pyramid.decode(&code.planes, [(0, 0); 2])?;
+        let rebuilt = self.pyramid.decode(&code.planes)?;
         let features = rebuilt.features.expect("a pyramid has features");
         let detail = code.detail.expect("a pyramid has detail");
         let full = self.pyramid.refine(&rebuilt.strict, features, detail)?;

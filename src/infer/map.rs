@@ -1,116 +1,64 @@
-//! A map: the channels of one scale over an area, cut and pasted by area.
+//! Maps of a latent, row by row. They cover the sample and no more, where the network sees whole strides.
 
-use super::tile::Area;
-use crate::sample::{Latent, Plane};
+use crate::sample::Plane;
 
-/// Numbers `(C, rows, cols)` over `area`, borrowed.
-#[derive(Debug, Clone)]
-pub struct Map<'a> {
-    pub channels: usize,
-    pub area: Area,
-    pub data: &'a [f32],
-}
-
-impl<'a> Map<'a> {
-    /// A map of a latent; a vector is one row.
-    pub fn of(plane: &'a Plane) -> Self {
-        Self { channels: plane.dims[0], area: area_of(&plane.dims), data: &plane.data }
-    }
-
-    /// The maps of a latent.
-    pub fn all(latent: &'a Latent) -> Vec<Self> {
-        latent.planes.iter().map(Self::of).collect()
-    }
-
-    /// Appends `channels` channels over `area` to `out`. Beyond the map its border is repeated; channels that are not
-    /// there are zero.
-    pub fn cut(&self, area: &Area, channels: usize, out: &mut Vec<f32>) {
-        let Area { rows, cols } = &self.area;
-        let start = out.len();
-        for c in 0..channels.min(self.channels) {
-            for y in area.rows.clone() {
-                let row = self.row(c, y.clamp(rows.start, rows.end - 1));
-                let of = |x: usize| row[x.clamp(cols.start, cols.end - 1) - cols.start];
-                out.extend(area.cols.clone().map(of));
-            }
-        }
-        out.resize(start + channels * area.rows.len() * area.cols.len(), 0.0);
-    }
-
-    /// The part of row `y` of a channel between two columns of the area.
-    pub fn part(&self, channel: usize, y: usize, cols: std::ops::Range<usize>) -> &'a [f32] {
-        &self.row(channel, y)[cols.start - self.area.cols.start..cols.end - self.area.cols.start]
-    }
-
-    /// The sum of squares of a channel over `area`, which lies inside the map.
-    pub fn energy(&self, channel: usize, area: &Area) -> f64 {
-        let rows = area.rows.clone().map(|y| self.part(channel, y, area.cols.clone()));
-        rows.flatten().map(|v| f64::from(v * v)).sum()
-    }
-
-    fn row(&self, channel: usize, y: usize) -> &'a [f32] {
-        let (rows, cols) = self.area.size();
-        &self.data[(channel * rows + y - self.area.rows.start) * cols..][..cols]
-    }
-}
-
-/// Writes the part of `map` over `area` to its place in a map of a latent, as far as that goes.
-pub fn fill(plane: &mut Plane, map: &Map, area: &Area) {
-    let whole = area_of(&plane.dims);
-    paste(&mut plane.data, &whole, map, &area.inside(&whole));
-}
-
-/// Writes the part of `map` over `area`, which lies in both, to its place in `data`, whose numbers lie over `to`.
-pub fn paste(data: &mut [f32], to: &Area, map: &Map, area: &Area) {
-    let (rows, width) = to.size();
-    let cols = area.cols.start - to.cols.start..area.cols.end - to.cols.start;
-    for (c, data) in data.chunks_exact_mut((rows * width).max(1)).enumerate() {
-        for y in area.rows.clone() {
-            let row = &mut data[(y - to.rows.start) * width..][..width];
-            row[cols.clone()].copy_from_slice(map.part(c, y, area.cols.clone()));
-        }
-    }
-}
-
-/// Rows and columns of a map of the latent: `(Z, H, W)`, or `(Z, L)` with one row; `(Z)` is one place.
-pub fn area_of(dims: &[usize]) -> Area {
+/// Channels, rows and columns of a map: `(Z, H, W)`, or `(Z, L)` with one row; `(Z)` is one place.
+pub fn extents(dims: &[usize]) -> (usize, usize, usize) {
     match *dims {
-        [_, height, width] => Area::whole(height, width),
-        [_, length] => Area::whole(1, length),
-        _ => Area::whole(1, 1),
+        [channels, height, width] => (channels, height, width),
+        [channels, length] => (channels, 1, length),
+        _ => (dims[0], 1, 1),
     }
+}
+
+/// Copies the columns from `first` on of row `y` of a channel to `row`. Beyond the map its border is repeated; channels that are not
+/// there, and those of no map, are zero.
+pub fn read(plane: Option<&Plane>, channel: usize, y: usize, first: usize, row: &mut [f32]) {
+    let Some(plane) = plane.filter(|plane| channel < plane.dims[0]) else { return row.fill(0.0) };
+    let (_, height, width) = extents(&plane.dims);
+    let from = &plane.data[(channel * height + y.min(height - 1)) * width..][..width];
+    let inside = first.min(width)..width.min(first + row.len());
+    let (row, beyond) = row.split_at_mut(inside.len());
+    row.copy_from_slice(&from[inside]);
+    beyond.fill(from[width - 1]);
+}
+
+/// Writes `row` to the columns from `first` on of row `y` of a channel, as far as the map goes.
+pub fn write(plane: &mut Plane, channel: usize, y: usize, first: usize, row: &[f32]) {
+    let (channels, height, width) = extents(&plane.dims);
+    if channel >= channels || y >= height {
+        return;
+    }
+    let to = &mut plane.data[(channel * height + y) * width..][first.min(width)..width.min(first + row.len())];
+    to.copy_from_slice(&row[..to.len()]);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cut(map: &Map, area: &Area, channels: usize) -> Vec<f32> {
-        let mut out = vec![7.0];
-        map.cut(area, channels, &mut out);
-        out.split_off(1)
+    fn row(plane: Option<&Plane>, channel: usize, y: usize, first: usize) -> [f32; 3] {
+        let mut row = [7.0; 3];
+        read(plane, channel, y, first, &mut row);
+        row
     }
 
     #[test]
-    fn a_cut_repeats_borders_and_fills_channels() {
-        let data: Vec<f32> = (0..6).map(|v| v as f32).collect();
-        let map = Map { channels: 1, area: Area { rows: 2..4, cols: 10..13 }, data: &data };
-        let area = Area { rows: 3..6, cols: 11..14 };
-        assert_eq!(cut(&map, &area, 1), [4.0, 5.0, 5.0, 4.0, 5.0, 5.0, 4.0, 5.0, 5.0]);
-        assert_eq!(cut(&map, &Area { rows: 0..2, cols: 9..11 }, 1), [0.0; 4]);
-        assert_eq!(cut(&map, &Area { rows: 2..3, cols: 10..11 }, 2), [0.0, 0.0]);
+    fn rows_repeat_the_border_and_channels_that_are_not_there_are_zero() {
+        let plane = Plane { dims: vec![2, 2, 3], data: (0..12).map(|v| v as f32).collect() };
+        assert_eq!(row(Some(&plane), 1, 0, 0), [6.0, 7.0, 8.0]);
+        assert_eq!(row(Some(&plane), 0, 5, 1), [4.0, 5.0, 5.0]);
+        assert_eq!(row(Some(&plane), 0, 0, 4), [2.0; 3]);
+        assert_eq!((row(Some(&plane), 2, 0, 0), row(None, 0, 0, 0)), ([0.0; 3], [0.0; 3]));
     }
 
     #[test]
-    fn what_is_pasted_can_be_cut_again() {
-        let data: Vec<f32> = (0..24).map(|v| v as f32).collect();
-        let map = Map { channels: 2, area: Area { rows: 1..4, cols: 2..6 }, data: &data };
-        let mut plane = Plane { dims: vec![1, 3, 5], data: vec![-1.0; 15] };
-        fill(&mut plane, &map, &Area { rows: 2..9, cols: 3..9 });
-        assert_eq!(plane.data[..13], [-1.0; 13]);
-        assert_eq!(plane.data[13..], [5.0, 6.0]);
-        let area = Area { rows: 2..3, cols: 3..5 };
-        assert_eq!(cut(&Map::of(&plane), &area, 1), [5.0, 6.0]);
-        assert_eq!(Map::of(&plane).energy(0, &area), 61.0);
+    fn rows_are_written_as_far_as_the_map_goes() {
+        let mut plane = Plane { dims: vec![1, 2, 4], data: vec![0.0; 8] };
+        write(&mut plane, 0, 1, 2, &[1.0, 2.0, 3.0]);
+        write(&mut plane, 0, 2, 0, &[9.0]);
+        write(&mut plane, 1, 0, 0, &[9.0]);
+        write(&mut plane, 0, 0, 5, &[9.0]);
+        assert_eq!(plane.data, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 2.0]);
     }
 }

@@ -1,21 +1,21 @@
 //! Inference: one loaded model, one sample in, one sample out, synchronous.
 //!
 //! A [`Session`] owns what lies around the network: the checks of the shape, the statistics taken out
-//! and put back, borders, tiles and the cut of the latent. `denoise` in strict mode *is*
+//! and put back, borders, strips and the cut of the latent. `denoise` in strict mode *is*
 //! `decode(encode(x))`: there is no second path.
 
-mod band;
 mod dihedral;
 mod error;
 pub mod familiarity;
 mod map;
 mod pace;
+mod ports;
 mod run;
 mod source;
+mod strip;
 mod target;
 #[cfg(test)]
 mod tests;
-mod tile;
 
 use candle_core::Device;
 
@@ -137,13 +137,13 @@ impl Session {
             // The latent has fewer numbers than the sample.
             each += size_of::<f32>();
         }
-        numbers.saturating_mul(each).saturating_add(self.bytes_of_tile(shape))
+        numbers.saturating_mul(each).saturating_add(self.bytes_of_network(shape))
     }
 
     /// Bytes of working memory a sample of this shape needs at most, output included, whatever is done to it.
     pub fn working_bytes(&self, shape: Shape) -> usize {
         let whole = shape.numbers().saturating_mul(6 * size_of::<f32>());
-        whole.saturating_add(self.bytes_of_tile(shape))
+        whole.saturating_add(self.bytes_of_network(shape))
     }
 
     /// `f(x)`: the latent of a sample, at most `1 / ratio` of its numbers.
@@ -160,7 +160,7 @@ impl Session {
     /// Also [`Error::Abandoned`].
     pub fn encode_at(&self, sample: &Sample, ratio: Option<f32>, pace: &dyn Pace) -> Result<Latent> {
         let keep = self.keep(sample.shape(), ratio)?;
-        self.encode_tiles(sample, keep, pace)
+        self.encode_steps(sample, keep, pace)
     }
 
     /// `g(h)`: the sample of a latent, from the latent alone.
@@ -185,7 +185,7 @@ impl Session {
     }
 
     fn decode_to<T: Number>(&self, latent: &Latent, pace: &dyn Pace) -> Result<Sample> {
-        let (data, _) = self.decode_tiles::<T>(latent, None, 1.0, pace)?;
+        let (data, _) = self.decode_steps::<T>(latent, None, 1.0, pace)?;
         self.finish(latent.shape, data)
     }
 
@@ -198,7 +198,7 @@ impl Session {
     }
 
     /// [`Session::denoise`], steered, to the depth that is wanted: a large image of 8 bits then never takes more than 2
-    /// bytes a number beside its tiles. Only images come in whole numbers.
+    /// bytes a number beside what passes the network. Only images come in whole numbers.
     ///
     /// # Errors
     /// Also [`Error::Abandoned`].
@@ -233,7 +233,7 @@ impl Session {
         self.denoised(sample, data, familiarity)
     }
 
-    /// [`Session::denoise`] of several samples of one shape that are one tile each ([`Session::is_whole`]). Each result
+    /// [`Session::denoise`] of several samples of one shape that go through in one piece each ([`Session::is_whole`]). Each result
     /// is what it would be alone.
     ///
     /// # Errors
@@ -260,7 +260,7 @@ impl Session {
     /// The sample's shape does not fit the model.
     pub fn features(&self, sample: &Sample) -> Result<Vec<f32>> {
         let latent = self.encode(sample, None)?;
-        let (_, residual) = self.decode_tiles::<f32>(&latent, Some(sample), 1.0, &Steady)?;
+        let (_, residual) = self.decode_steps::<f32>(&latent, Some(sample), 1.0, &Steady)?;
         let mut mean_squares = familiarity::energies(&latent);
         mean_squares.push(residual / sample.shape().numbers() as f64);
         Ok(familiarity::features(&mean_squares))
@@ -358,23 +358,21 @@ impl Session {
 
     /// Whether a sample of this shape is computed in one piece.
     pub fn is_whole(&self, shape: Shape) -> bool {
-        let (height, width) = self.padded(shape);
-        self.manifest.model.scales().is_none() || tile::is_whole(height, width)
+        self.passing(shape).is_none()
     }
 
-    /// Bytes that the network takes for one tile of a sample of this shape.
-    fn bytes_of_tile(&self, shape: Shape) -> usize {
-        let floats = |n: usize| n.saturating_mul(size_of::<f32>());
-        let Some(sizes) = self.manifest.model.scales() else { return floats(1 << 18) };
+    /// Bytes that the network takes for a sample of this shape, or for as much of it as is at work at a time.
+    fn bytes_of_network(&self, shape: Shape) -> usize {
+        if let Some(passing) = self.passing(shape) {
+            return passing.bytes();
+        }
         let (height, width) = self.padded(shape);
-        let scales = sizes.planes().map(|(_, scale)| scale);
-        let tiles = tile::plan_first(3, height, width, scales, self.manifest.model.reach());
-        let largest = |of: fn(&tile::Tile) -> usize| tiles.iter().map(of).max().unwrap_or(0);
-        // Three maps of the finest scale, which has a quarter of the places, live at a time; one more for what layers work in.
-        let maps = largest(|tile| 4 * tile.outer.places().max(tile.maps[2].places()));
-        // The latent over all columns has fewer numbers than the sample.
-        let band = largest(|tile| tile.maps[0].rows.len()).saturating_mul(width);
-        floats((maps.saturating_mul(sizes.widths[0]) / 4).saturating_add(band.saturating_mul(sizes.channels)))
+        let floats = match self.manifest.model.scales() {
+            None => 1 << 18,
+            // Three maps of the finest scale, which has a quarter of the places, live at a time; one more for what layers work in.
+            Some(sizes) => height * width * (sizes.widths[0] + sizes.channels),
+        };
+        floats * size_of::<f32>()
     }
 
     /// # Errors

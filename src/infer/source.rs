@@ -1,6 +1,5 @@
-//! Source: a sample as the network takes it, normalised and mirrored beyond its borders, area by area.
+//! Source: a sample as the network takes it, normalised and mirrored beyond its borders, row by row.
 
-use super::tile::Area;
 use crate::sample::{Sample, Stats};
 
 /// A sample with what is taken out of it.
@@ -11,23 +10,17 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Appends the numbers of an area, which may reach beyond the lower and right border, to `out`.
-    pub fn read(&self, area: &Area, out: &mut Vec<f32>) {
-        let (channels, height, width) = super::extents(self.sample.shape());
-        let cols = area.cols.start.min(width)..area.cols.end.min(width);
-        for c in 0..channels {
-            for y in area.rows.clone() {
-                let row = (c * height + fold(y, height)) * width;
-                let start = out.len();
-                out.resize(start + area.cols.len(), 0.0);
-                let (inside, beyond) = out[start..].split_at_mut(cols.len());
-                self.sample.read(row + cols.start, inside);
-                for (x, v) in (cols.end..area.cols.end).zip(beyond) {
-                    self.sample.read(row + fold(x, width), std::slice::from_mut(v));
-                }
-                self.stats.normalize(&mut out[start..]);
-            }
+    /// Reads the columns from `first` on of row `y` of a channel; both may lie beyond the lower and right border.
+    pub fn read(&self, channel: usize, y: usize, first: usize, row: &mut [f32]) {
+        let (_, height, width) = super::extents(self.sample.shape());
+        let start = (channel * height + fold(y, height)) * width;
+        let inside = first.min(width)..width.min(first + row.len());
+        let (within, beyond) = row.split_at_mut(inside.len());
+        self.sample.read(start + inside.start, within);
+        for (x, v) in (inside.end..).zip(beyond) {
+            self.sample.read(start + fold(x, width), std::slice::from_mut(v));
         }
+        self.stats.normalize(row);
     }
 }
 
@@ -51,12 +44,13 @@ mod tests {
     }
 
     #[test]
-    fn an_area_is_read_normalised_and_mirrored() {
+    fn rows_are_read_normalised_and_mirrored() {
         let sample = Sample::from_bytes(Shape::image(1, 2, 3), vec![0, 51, 102, 153, 204, 255]).unwrap();
         let source = Source { sample: &sample, stats: Stats { mean: 0.2, std: 0.2 } };
-        let mut out = Vec::new();
-        source.read(&Area { rows: 1..3, cols: 1..5 }, &mut out);
-        let expected = [3.0, 4.0, 3.0, 2.0, 0.0, 1.0, 0.0, -1.0];
-        assert!(out.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{out:?}");
+        for (y, expected) in [(1, [3.0, 4.0, 3.0, 2.0]), (2, [0.0, 1.0, 0.0, -1.0])] {
+            let mut row = [9.0; 4];
+            source.read(0, y, 1, &mut row);
+            assert!(row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{row:?}");
+        }
     }
 }

@@ -1,8 +1,7 @@
-//! Target: where results go, area by area, back on the sample's own scale and at the depth that was asked for.
+//! Target: where results go, row by row, back on the sample's own scale and at the depth that was asked for.
 
-use super::map::Map;
-use super::tile::Area;
-use super::{Error, Result, extents};
+use super::extents;
+use crate::nn;
 use crate::sample::{Number, Sample, Shape, Stats};
 
 /// The result in the making.
@@ -16,45 +15,51 @@ pub struct Target<'a, T> {
     data: Vec<T>,
     /// Sum of squares of input less result, on the normalised scale.
     pub residual: f64,
+    /// A row of the result and of the input.
+    rows: [Vec<f32>; 2],
 }
 
 impl<'a, T: Number> Target<'a, T> {
     /// An empty result of `shape`.
     pub fn new(shape: Shape, stats: Stats, input: Option<&'a Sample>, strength: f32) -> Self {
         let data = vec![T::from_f32(0.0); shape.numbers()];
-        Self { shape, stats, input, strength, data, residual: 0.0 }
+        Self { shape, stats, input, strength, data, residual: 0.0, rows: Default::default() }
     }
 
-    /// Takes what a network gave for `area`, as far as the sample goes.
+    /// That of the result.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Takes what a network gave for the columns from `first` on of row `y` of a channel, as far as the sample goes.
     ///
     /// # Errors
     /// A number is not finite.
-    pub fn put(&mut self, map: &Map, area: &Area) -> Result<()> {
-        let (channels, height, width) = extents(self.shape);
-        let area = area.inside(&Area::whole(height, width));
-        let (mut row, mut input) = (vec![0.0; area.cols.len()], vec![0.0; area.cols.len()]);
-        for c in 0..channels {
-            for y in area.rows.clone() {
-                let at = (c * height + y) * width + area.cols.start;
-                row.copy_from_slice(map.part(c, y, area.cols.clone()));
-                self.stats.restore(&mut row);
-                // A sum is not finite where one of its terms is not, and costs no branch per number.
-                if !row.iter().sum::<f32>().is_finite() && row.iter().any(|v| !v.is_finite()) {
-                    let fault = format!("the network gave a number that is not finite in row {y}");
-                    return Err(Error::Tensor(crate::nn::Error::Msg(fault)));
-                }
-                if let Some(sample) = self.input {
-                    sample.read(at, &mut input);
-                    self.residual += residual(&input, &row, self.stats.std);
-                    if self.strength != 1.0 {
-                        let (new, old) = (self.strength, 1.0 - self.strength);
-                        row.iter_mut().zip(&input).for_each(|(r, x)| *r = *r * new + x * old);
-                    }
-                }
-                let to = &mut self.data[at..at + row.len()];
-                to.iter_mut().zip(&row).for_each(|(to, v)| *to = T::from_f32(*v));
+    pub fn put(&mut self, channel: usize, y: usize, first: usize, row: &[f32]) -> nn::Result<()> {
+        let (_, height, width) = extents(self.shape);
+        if y >= height || first >= width {
+            return Ok(());
+        }
+        let at = (channel * height + y) * width + first;
+        let [result, input] = &mut self.rows;
+        result.clear();
+        result.extend_from_slice(&row[..row.len().min(width - first)]);
+        self.stats.restore(result);
+        // A sum is not finite where one of its terms is not, and costs no branch per number.
+        if !result.iter().sum::<f32>().is_finite() && result.iter().any(|v| !v.is_finite()) {
+            return Err(nn::Error::Msg(format!("the network gave a number that is not finite in row {y}")));
+        }
+        if let Some(sample) = self.input {
+            input.resize(result.len(), 0.0);
+            sample.read(at, input);
+            self.residual += residual(input, result, self.stats.std);
+            if self.strength != 1.0 {
+                let (new, old) = (self.strength, 1.0 - self.strength);
+                result.iter_mut().zip(&*input).for_each(|(r, x)| *r = *r * new + x * old);
             }
         }
+        let to = &mut self.data[at..at + result.len()];
+        to.iter_mut().zip(&*result).for_each(|(to, v)| *to = T::from_f32(*v));
         Ok(())
     }
 
@@ -74,13 +79,13 @@ fn residual(input: &[f32], result: &[f32], std: f32) -> f64 {
 mod tests {
     use super::*;
 
-    fn put<T: Number>(strength: f32, values: &[f32]) -> Result<(Vec<T>, f64)> {
+    fn put<T: Number>(strength: f32, values: &[f32]) -> nn::Result<(Vec<T>, f64)> {
         let shape = Shape::image(1, 1, 2);
         let input = Sample::new(shape, vec![1.0, 0.0]).unwrap();
         let stats = Stats { mean: 0.5, std: 0.25 };
         let mut target = Target::<T>::new(shape, stats, Some(&input), strength);
-        let area = Area { rows: 0..1, cols: 0..4 };
-        target.put(&Map { channels: 1, area: area.clone(), data: values }, &area)?;
+        target.put(0, 0, 0, values)?;
+        target.put(0, 1, 0, values)?;
         let residual = target.residual;
         Ok((target.into_data(), residual))
     }

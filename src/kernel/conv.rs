@@ -1,10 +1,12 @@
 //! Convolution: the shape, the packed weights, and the choice of a path.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::epilogue::Epilogue;
 use super::isa::{Isa, Work, dispatch};
 use super::parallel::{self, Shared};
+use super::ring::Ring;
 use super::simd::Simd;
 use super::{dense, direct, output, weight_grad, winograd};
 
@@ -68,6 +70,29 @@ impl Conv {
     }
 }
 
+/// Which rows of the result are wanted. Of each plane so many rows are in memory, row `y` at `y % held`: all of them, or those
+/// of a [`Ring`].
+#[derive(Debug, Clone)]
+pub(super) struct Span {
+    pub rows: Range<usize>,
+    /// Of the input.
+    pub x: usize,
+    /// Of the result.
+    pub out: usize,
+}
+
+impl Span {
+    /// All rows, all in memory.
+    pub(super) fn whole(conv: &Conv) -> Self {
+        Self { rows: 0..conv.h, x: conv.h, out: conv.h }
+    }
+
+    /// The rows of tiles of 4x4.
+    pub(super) fn tiles(&self) -> Range<usize> {
+        self.rows.start / 4..self.rows.end.div_ceil(4)
+    }
+}
+
 /// Weights in the form that the kernels read, made on first use for each path: for serving.
 #[derive(Debug)]
 pub struct Packed {
@@ -108,8 +133,9 @@ pub fn conv2d(
         conv2d_onto(conv, x, packed, bias, act, &mut sum);
         return sum;
     }
+    conv.check(x.len(), packed.weight.len(), conv.output_len());
     let epilogue = Epilogue { bias, adds: false, relu: act == Activation::Relu };
-    output(conv.output_len(), |out| forward(conv, x, packed, &epilogue, out, conv.output_len()))
+    output(conv.output_len(), |out| forward(conv, &Span::whole(conv), x, packed, &epilogue, out))
 }
 
 /// `onto = act(conv(x, weight) + bias + onto)`.
@@ -124,26 +150,61 @@ pub fn conv2d_onto(
     act: Activation,
     onto: &mut [f32],
 ) {
+    conv.check(x.len(), packed.weight.len(), onto.len());
     let epilogue = Epilogue { bias, adds: true, relu: act == Activation::Relu };
-    forward(conv, x, packed, &epilogue, Shared::new(onto), onto.len());
+    forward(conv, &Span::whole(conv), x, packed, &epilogue, Shared::new(onto));
 }
 
-/// Writes all `len` floats of `out`.
-fn forward(conv: &Conv, x: &[f32], packed: &Packed, epilogue: &Epilogue, out: Shared<f32>, len: usize) {
-    conv.check(x.len(), packed.weight.len(), len);
+/// `out = act(conv(x, weight) + bias)`, or with `adds` `act(conv(x, weight) + bias + out)`, in these rows alone: bit for bit what
+/// the whole planes would give there. A kernel with rows takes `rows` at multiples of 4, but for the end of the planes.
+///
+/// # Panics
+/// The shapes do not fit, or a ring has not held the rows that are read or written.
+#[allow(clippy::too_many_arguments)]
+pub fn conv2d_rows(
+    (kh, kw): (usize, usize),
+    rows: Range<usize>,
+    x: &Ring,
+    packed: &Packed,
+    bias: Option<&[f32]>,
+    act: Activation,
+    adds: bool,
+    out: &mut Ring,
+) {
+    let conv = Conv { batch: 1, c_in: x.channels(), c_out: out.channels(), h: x.height(), w: x.width(), kh, kw };
+    conv.check(conv.input_len(), packed.weight.len(), out.channels() * out.height() * out.width());
+    x.check(&(rows.start.saturating_sub(kh / 2)..conv.h.min(rows.end + kh / 2)));
+    out.check(&rows);
+    let whole_tiles = rows.is_empty()
+        || rows.start.is_multiple_of(4) && (rows.end.is_multiple_of(4) || rows.end == conv.h);
+    assert!(kh == 1 || (kw > 1 && whole_tiles), "whole tiles of a kernel of {kh}x{kw}, got rows {rows:?}");
+    let epilogue = Epilogue { bias, adds, relu: act == Activation::Relu };
+    // Without rows in its kernel it is computed in runs of places, which end where a ring begins again.
+    let mut start = rows.start;
+    while start < rows.end {
+        let run = if kh == 1 { x.run(start).min(out.run(start)) } else { rows.len() };
+        let rows = start..rows.end.min(start + run);
+        start = rows.end;
+        let span = Span { rows, x: x.held(), out: out.held() };
+        forward(&conv, &span, x.data(), packed, &epilogue, Shared::new(out.data_mut()));
+    }
+}
+
+/// Writes the rows of `span` to `out`.
+fn forward(conv: &Conv, span: &Span, x: &[f32], packed: &Packed, epilogue: &Epilogue, out: Shared<f32>) {
     assert!(epilogue.bias.is_none_or(|bias| bias.len() == conv.c_out), "one bias a channel: {conv:?}");
     let Packed { isa, weight, .. } = packed;
-    if len == 0 {
+    if conv.batch * conv.c_out * span.rows.len() * conv.w == 0 {
     } else if winograd::fits(conv) {
         let weight = winograd::Weight { taps: weight, turned: false };
-        winograd::conv2d(*isa, conv, x, weight, &packed.winograd, epilogue, out);
-    } else if dense::fits(conv) {
+        winograd::conv2d(*isa, conv, span, x, weight, &packed.winograd, epilogue, out);
+    } else if dense::fits(conv) && span.rows.len() == conv.h {
         let packed = packed.dense.get_or_init(|| dense::pack(*isa, conv, weight));
         dense::conv2d(*isa, conv, x, packed, epilogue, out);
     } else {
         let k = conv.c_in * conv.kh * conv.kw;
         let packed = packed.direct.get_or_init(|| direct::pack(*isa, weight, conv.c_out, k));
-        direct::conv2d(*isa, conv, x, packed, epilogue, out);
+        direct::conv2d(*isa, conv, span, x, packed, epilogue, out);
     }
 }
 
@@ -155,15 +216,16 @@ pub fn grad_input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
     conv.check(conv.input_len(), weight.len(), grad.len());
     // It is a convolution of the gradient with the kernel turned by 180 degrees and its channels swapped.
     let (isa, turned) = (Isa::current(), conv.transposed());
+    let span = Span::whole(&turned);
     let epilogue = Epilogue { bias: None, adds: false, relu: false };
     output(conv.input_len(), |out| {
         if conv.input_len() == 0 {
         } else if winograd::fits(conv) {
             let weight = winograd::Weight { taps: weight, turned: true };
-            winograd::conv2d(isa, &turned, grad, weight, &Default::default(), &epilogue, out);
+            winograd::conv2d(isa, &turned, &span, grad, weight, &Default::default(), &epilogue, out);
         } else {
             let packed = direct::pack(isa, &turn(conv, weight), conv.c_in, conv.c_out * conv.kh * conv.kw);
-            direct::conv2d(isa, &turned, grad, &packed, &epilogue, out);
+            direct::conv2d(isa, &turned, &span, grad, &packed, &epilogue, out);
         }
     })
 }

@@ -7,6 +7,7 @@
 //! odd widths. What falls on the padding columns is dropped when results are stored.
 
 use super::Conv;
+use super::conv::Span;
 use super::epilogue::Epilogue;
 use super::gemm::{Sink, Tile, bands, next_rows, next_vectors};
 use super::isa::{Isa, Work, dispatch};
@@ -47,19 +48,20 @@ pub(super) fn pack(isa: Isa, weight: &[f32], rows: usize, k: usize) -> Vec<f32> 
     unsafe { dispatch(isa, Pack(weight, rows, k)) }
 }
 
-/// Convolves `x` with packed weights into `out`, all of which is written.
+/// Convolves the rows of `span` of `x` with packed weights into `out`.
 pub(super) fn conv2d(
     isa: Isa,
     conv: &Conv,
+    span: &Span,
     x: &[f32],
     packed: &[f32],
     epilogue: &Epilogue,
     out: Shared<f32>,
 ) {
-    let plan = Plan::new(conv);
+    let plan = Plan::new(conv, span);
     parallel::for_each(conv.batch * plan.strips * plan.shares, |task| {
         let (task, share) = (task / plan.shares, task % plan.shares);
-        let strip = Strip { conv, plan: &plan, x, packed, epilogue, out, task, share };
+        let strip = Strip { conv, span, plan: &plan, x, packed, epilogue, out, task, share };
         // SAFETY: `isa` is available; tasks write disjoint strips, or channels, of `out`.
         unsafe { dispatch(isa, strip) }
     });
@@ -67,7 +69,7 @@ pub(super) fn conv2d(
 
 /// How a convolution is cut into strips and where its taps lie.
 struct Plan {
-    /// The plane is one long row, seen as a column so that it may be cut anywhere.
+    /// The rows are one long row, seen as a column so that it may be cut anywhere.
     line: bool,
     h: usize,
     w: usize,
@@ -83,14 +85,15 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(conv: &Conv) -> Self {
+    fn new(conv: &Conv, span: &Span) -> Self {
         let line = is_line(conv);
-        let (h, w) = if line { (conv.h * conv.w, 1) } else { (conv.h, conv.w) };
+        let rows = span.rows.len();
+        let (h, w) = if line { (rows * conv.w, 1) } else { (rows, conv.w) };
         let pitch = if line { 1 } else { w + conv.kw / 2 };
         // Small enough for the cache; enough strips for every thread, results being the same; but not so small
         // that the padding and the last register tile outweigh the rest.
         let fits = (STRIP / conv.c_in / pitch).saturating_sub(conv.kh - 1).max(1);
-        let operations = 2 * conv.output_len() * conv.c_in * conv.kh * conv.kw;
+        let operations = 2 * conv.batch * rows * conv.w * conv.weight_len();
         let threads = if operations < SMALL { 1 } else { parallel::limit() };
         let each = threads.div_ceil(conv.batch);
         let strips = (4 * each).min(h * pitch / 96);
@@ -117,6 +120,7 @@ pub(super) fn is_line(conv: &Conv) -> bool {
 
 struct Strip<'a> {
     conv: &'a Conv,
+    span: &'a Span,
     plan: &'a Plan,
     x: &'a [f32],
     packed: &'a [f32],
@@ -147,13 +151,26 @@ impl Work for Strip<'_> {
 }
 
 impl Strip<'_> {
+    /// Where a row of an output channel begins in the result; of a line, a position.
+    #[inline(always)]
+    fn place(&self, image: usize, z: usize, row: usize) -> usize {
+        let Self { conv, span, plan, .. } = self;
+        let plane = (image * conv.c_out + z) * span.out;
+        if plan.line {
+            (plane + span.rows.start % span.out) * conv.w + row
+        } else {
+            (plane + (span.rows.start + row) % span.out) * conv.w
+        }
+    }
+
     /// Copies the strip with its padding into scratch.
     #[inline(always)]
     unsafe fn stage<S: Simd>(&self, planes: *mut f32, image: usize, first: usize, rows: usize) {
-        let Self { conv, plan, .. } = self;
+        let Self { conv, span, plan, .. } = self;
         let (pad_y, pad_x) = (conv.kh / 2, conv.kw / 2);
+        let plane = span.x * conv.w;
         for c in 0..conv.c_in {
-            let from = &self.x[(image * conv.c_in + c) * plan.h * plan.w..][..plan.h * plan.w];
+            let from = &self.x[(image * conv.c_in + c) * plane..][..plane];
             // SAFETY: a plane has room for rows + kh - 1 rows of `pitch`, the padding before the first
             // and 64 floats after the last.
             unsafe {
@@ -162,15 +179,16 @@ impl Strip<'_> {
                 if plan.line {
                     let (start, end) = (first.saturating_sub(pad_x), (first + rows + pad_x).min(plan.h));
                     let to = to.add(start + pad_x - first);
-                    copy::<S>(from.as_ptr().add(start), to, end - start);
+                    let from = from.as_ptr().add(span.rows.start % span.x * conv.w + start);
+                    copy::<S>(from, to, end - start);
                     fill::<S>(to.add(end - start), 48 + pad_x, 0.0);
                     continue;
                 }
                 for r in 0..rows + 2 * pad_y {
                     let row = to.add(pad_x + r * plan.pitch);
-                    match (first + r).checked_sub(pad_y).filter(|y| *y < plan.h) {
+                    match (span.rows.start + first + r).checked_sub(pad_y).filter(|y| *y < conv.h) {
                         Some(y) => {
-                            copy::<S>(from.as_ptr().add(y * plan.w), row, plan.w);
+                            copy::<S>(from.as_ptr().add(y % span.x * plan.w), row, plan.w);
                             fill::<S>(row.add(plan.w), pad_x, 0.0);
                         }
                         None => fill::<S>(row, plan.pitch, 0.0),
@@ -225,7 +243,6 @@ impl Strip<'_> {
     ) {
         let Self { conv, plan, .. } = self;
         let k = plan.offsets.len();
-        let area = plan.h * plan.w;
         // A share has the register tiles that begin in it.
         let own = |share: usize| share * conv.c_out / plan.shares;
         let mut z = 0;
@@ -254,7 +271,7 @@ impl Strip<'_> {
                 // floats of each plane; the result fits in `tile_out`; this task owns these places of the output.
                 unsafe {
                     if len == vectors * S::N && (plan.pitch == plan.w || col + len <= plan.w) {
-                        let at = (image * conv.c_out + z) * area + (first + row) * plan.w + col;
+                        let at = self.place(image, z, first + row) + col;
                         let mut sink = Direct { strip: self, at, z, channels };
                         tile.run_into::<S, true>(block, vectors, &mut sink);
                     } else {
@@ -281,20 +298,19 @@ impl Strip<'_> {
         z: usize,
         channels: usize,
     ) {
-        let Self { conv, plan, .. } = self;
-        let area = plan.h * plan.w;
+        let Self { conv, span, plan, .. } = self;
         let contiguous = plan.pitch == plan.w;
         let mut at = 0;
         while at < len {
             let (row, col) = ((p + at) / plan.pitch, (p + at) % plan.pitch);
             let n = if contiguous { len } else { plan.w.saturating_sub(col).min(len - at) };
-            let to = (image * conv.c_out + z) * area + (first + row) * plan.w + col;
+            let to = self.place(image, z, first + row) + col;
             for m in 0..if n > 0 { channels } else { 0 } {
                 // SAFETY: the tile has `channels` rows of `len` positions; the places lie in this
                 // strip's rows of channel z + m.
                 unsafe {
                     let from = tile.add(m * S::COLS * S::N + at);
-                    let out = self.out.part(to + m * area, n);
+                    let out = self.out.part(to + m * span.out * conv.w, n);
                     self.epilogue.run::<S>(from, out, z + m);
                 }
             }
@@ -318,8 +334,8 @@ impl<S: Simd> Sink<S> for Direct<'_> {
         if m >= self.channels {
             return;
         }
-        let Strip { plan, out, epilogue, .. } = self.strip;
-        let at = self.at + m * plan.h * plan.w;
+        let Strip { conv, span, out, epilogue, .. } = self.strip;
+        let at = self.at + m * span.out * conv.w;
         // SAFETY: these places are this task's alone, by the caller.
         let to = unsafe { out.part(at, C * S::N) };
         for n in 0..C {

@@ -1,4 +1,4 @@
-//! Kernels: convolution, pixel-shuffle and crop on slices of `f32`, forward and backward, for CPUs.
+//! Kernels: convolution and pixel-shuffle on slices of `f32`, forward and backward, for CPUs.
 //!
 //! [`reference`] says what each operation is. The fast paths are `direct` (any shape), `dense` (1x1 at a few places),
 //! `winograd` (3x3 over planes of some size) and `weight_grad`; each is compiled for AVX-512, AVX2 and plain vectors and chosen
@@ -12,7 +12,6 @@
 
 mod channels_last;
 mod conv;
-mod crop;
 mod dense;
 mod direct;
 mod epilogue;
@@ -22,17 +21,20 @@ pub mod pages;
 pub mod parallel;
 mod quota;
 pub mod reference;
+mod ring;
 mod scratch;
 mod shuffle;
 mod simd;
 mod weight_grad;
 mod winograd;
 
-pub use conv::{Activation, Conv, Packed, conv2d, conv2d_onto, grad_input, grad_sum, grad_weight};
-pub use crop::crop;
+pub use conv::{
+    Activation, Conv, Packed, conv2d, conv2d_onto, conv2d_rows, grad_input, grad_sum, grad_weight,
+};
 pub use isa::{Isa, isa, with_isa};
 pub use parallel::{threads, with_threads};
-pub use shuffle::{pixel_shuffle, pixel_unshuffle};
+pub use ring::Ring;
+pub use shuffle::{fold_rows, pixel_shuffle, pixel_unshuffle, unfold_rows};
 
 use parallel::Shared;
 

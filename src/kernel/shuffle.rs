@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::isa::{Isa, Work, dispatch};
 use super::parallel::{self, Shared};
+use super::ring::Ring;
 use super::simd::Simd;
 use super::{GRAIN, output};
 
@@ -14,7 +15,7 @@ use super::{GRAIN, output};
 /// `x` has another length.
 pub fn pixel_unshuffle(x: &[f32], planes: usize, h: usize, w: usize) -> Vec<f32> {
     assert_eq!(x.len(), planes * 4 * h * w, "pixel_unshuffle: the length must be that of the shape");
-    run(x, planes, h, w, Turn::Unshuffle)
+    whole(x, planes, h, w, true)
 }
 
 /// `(B,4C,H,W)` -> `(B,C,2H,2W)`: the inverse. `planes` is `B C`; `h` and `w` are the argument's.
@@ -23,62 +24,112 @@ pub fn pixel_unshuffle(x: &[f32], planes: usize, h: usize, w: usize) -> Vec<f32>
 /// `x` has another length.
 pub fn pixel_shuffle(x: &[f32], planes: usize, h: usize, w: usize) -> Vec<f32> {
     assert_eq!(x.len(), planes * 4 * h * w, "pixel_shuffle: the length must be that of the shape");
-    run(x, planes, h, w, Turn::Shuffle)
+    whole(x, planes, h, w, false)
 }
 
-fn run(x: &[f32], planes: usize, h: usize, w: usize, turn: Turn) -> Vec<f32> {
-    let isa = Isa::current();
-    let rows = (GRAIN / (4 * w).max(1)).clamp(1, h.max(1));
-    let bands = h.div_ceil(rows);
-    output(x.len(), |to| {
+/// [`pixel_unshuffle`] by any number of rows and columns, of these rows of the result alone: channel `(c rows + i) cols + j`
+/// holds row `i`, column `j` of each rectangle of channel `c`.
+///
+/// # Panics
+/// The shapes do not fit, or a ring has not held these rows.
+pub fn fold_rows(by: (usize, usize), rows: Range<usize>, x: &Ring, to: &mut Ring) {
+    let turn = Turn { to_channels: true, by, rows, w: to.width(), x_held: x.held(), to_held: to.held() };
+    turn.check(x, to);
+    turn.run(x.channels(), x.data(), Shared::new(to.data_mut()));
+}
+
+/// The inverse of [`fold_rows`]; `rows` are the argument's.
+///
+/// # Panics
+/// The shapes do not fit, or a ring has not held these rows.
+pub fn unfold_rows(by: (usize, usize), rows: Range<usize>, x: &Ring, to: &mut Ring) {
+    let turn = Turn { to_channels: false, by, rows, w: x.width(), x_held: x.held(), to_held: to.held() };
+    turn.check(to, x);
+    turn.run(to.channels(), x.data(), Shared::new(to.data_mut()));
+}
+
+fn whole(x: &[f32], planes: usize, h: usize, w: usize, to_channels: bool) -> Vec<f32> {
+    let (x_held, to_held) = if to_channels { (2 * h, h) } else { (h, 2 * h) };
+    let turn = Turn { to_channels, by: (2, 2), rows: 0..h, w, x_held, to_held };
+    output(x.len(), |to| turn.run(planes, x, to))
+}
+
+/// Numbers on their way between pixels and channels.
+#[derive(Clone)]
+struct Turn {
+    to_channels: bool,
+    /// Rows and columns of a rectangle of pixels.
+    by: (usize, usize),
+    /// Those of the channels that are wanted, and their columns.
+    rows: Range<usize>,
+    w: usize,
+    /// Rows of each plane in memory.
+    x_held: usize,
+    to_held: usize,
+}
+
+impl Turn {
+    fn check(&self, pixels: &Ring, channels: &Ring) {
+        let Self { by: (a, b), rows, .. } = self;
+        channels.check(rows);
+        pixels.check(&(a * rows.start..a * rows.end));
+        let folded = (a * b * pixels.channels(), a * channels.height(), b * channels.width());
+        assert_eq!((channels.channels(), pixels.height(), pixels.width()), folded, "a fold by {a}x{b}");
+    }
+
+    /// Turns `planes` planes of pixels.
+    fn run(&self, planes: usize, x: &[f32], to: Shared<f32>) {
+        let Self { by: (a, b), rows, w, .. } = self;
+        let isa = Isa::current();
+        let step = (GRAIN / (a * b * w).max(1)).clamp(1, rows.len().max(1));
+        let bands = rows.len().div_ceil(step);
         parallel::for_each(planes * bands, |task| {
-            let (plane, first) = (task / bands, task % bands * rows);
-            let band =
-                Band { x, to, start: plane * 4 * h * w, rows: first..(first + rows).min(h), h, w, turn };
+            let (plane, first) = (task / bands, rows.start + task % bands * step);
+            let turn = Self { rows: first..(first + step).min(rows.end), ..self.clone() };
             // SAFETY: the instruction set is available; each task has its own rows of its own plane.
-            unsafe { dispatch(isa, band) }
+            unsafe { dispatch(isa, Band { turn, plane, x, to }) }
         });
-    })
+    }
 }
 
-#[derive(Clone, Copy)]
-enum Turn {
-    Shuffle,
-    Unshuffle,
-}
-
-/// Some rows of one plane (of four planes, on the side of the channels).
+/// Some rows of one plane of pixels.
 struct Band<'a> {
+    turn: Turn,
+    plane: usize,
     x: &'a [f32],
     to: Shared<f32>,
-    start: usize,
-    rows: Range<usize>,
-    h: usize,
-    w: usize,
-    turn: Turn,
 }
 
 impl Work for Band<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let (h, w) = (self.h, self.w);
-        for y in self.rows.clone() {
-            for i in 0..2 {
-                // The row of pixels, and its even and odd columns among the channels.
-                let pixels = self.start + (2 * y + i) * 2 * w;
-                let even = self.start + (2 * i * h + y) * w;
-                let odd = even + h * w;
-                // SAFETY: this task alone writes these rows.
-                unsafe {
-                    match self.turn {
-                        Turn::Unshuffle => {
-                            let (e, o) = (self.to.part(even, w), self.to.part(odd, w));
-                            split::<S>(&self.x[pixels..][..2 * w], e, o);
+        let Self { turn: Turn { to_channels, by: (a, b), rows, w, x_held, to_held }, plane, x, to } = self;
+        let (fine_held, coarse_held) = if to_channels { (x_held, to_held) } else { (to_held, x_held) };
+        for (y, i) in rows.flat_map(|y| (0..a).map(move |i| (y, i))) {
+            // The row of pixels, and where every b-th of it lies among the channels.
+            let pixels = (plane * fine_held + (a * y + i) % fine_held) * b * w;
+            let channel = |j: usize| (((plane * a + i) * b + j) * coarse_held + y % coarse_held) * w;
+            // SAFETY: this task alone writes these rows.
+            unsafe {
+                match (to_channels, b) {
+                    (true, 2) => {
+                        let (e, o) = (to.part(channel(0), w), to.part(channel(1), w));
+                        split::<S>(&x[pixels..][..2 * w], e, o);
+                    }
+                    (false, 2) => {
+                        let (e, o) = (&x[channel(0)..][..w], &x[channel(1)..][..w]);
+                        join::<S>(e, o, to.part(pixels, 2 * w));
+                    }
+                    (true, _) => {
+                        for j in 0..b {
+                            let every = x[pixels + j..pixels + b * w].iter().step_by(b);
+                            to.part(channel(j), w).iter_mut().zip(every).for_each(|(to, x)| *to = *x);
                         }
-                        Turn::Shuffle => {
-                            let (e, o) = (&self.x[even..][..w], &self.x[odd..][..w]);
-                            join::<S>(e, o, self.to.part(pixels, 2 * w));
+                    }
+                    (false, _) => {
+                        for (j, pixel) in to.part(pixels, b * w).iter_mut().enumerate() {
+                            *pixel = x[channel(j % b) + j / b];
                         }
                     }
                 }

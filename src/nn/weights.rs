@@ -48,7 +48,8 @@ impl Weights {
 
     /// Weights to serve: the model must ask for exactly these.
     pub fn to_serve(initial: HashMap<String, Tensor>) -> Self {
-        Self::new(initial, Purpose::Serve)
+        let detached = initial.into_iter().map(|(name, tensor)| (name, tensor.detach())).collect();
+        Self::new(detached, Purpose::Serve)
     }
 
     fn new(initial: HashMap<String, Tensor>, purpose: Purpose) -> Self {

@@ -9,9 +9,8 @@ use super::super::simd::Simd;
 /// How tiles are cut into blocks: rectangles of one image, or all columns of several small images.
 pub(super) struct Blocks {
     batch: usize,
-    /// Tile rows of an image.
-    high: usize,
-    /// The tile columns that are cut.
+    /// The tile rows and columns that are cut.
+    down: Range<usize>,
     across: Range<usize>,
     /// Of a block, at most.
     images: usize,
@@ -29,9 +28,15 @@ pub(super) struct Block {
 }
 
 impl Blocks {
-    /// Blocks of at most `most` tiles of the tile columns `across`, at least `wanted` of them if there are enough tiles.
-    pub(super) fn new(conv: &Conv, across: Range<usize>, most: usize, wanted: usize) -> Self {
-        let (batch, high, wide) = (conv.batch, conv.h.div_ceil(4), across.len());
+    /// Blocks of at most `most` tiles of these tile rows and columns, at least `wanted` of them if there are enough tiles.
+    pub(super) fn new(
+        batch: usize,
+        down: Range<usize>,
+        across: Range<usize>,
+        most: usize,
+        wanted: usize,
+    ) -> Self {
+        let (high, wide) = (down.len(), across.len());
         let most = most.min((batch * high * wide).div_ceil(wanted)).max(8);
         // At least two tile rows, since neighbours share pixels; as wide as that allows.
         let cols = even(wide, (most / high.min(2)).max(1));
@@ -39,7 +44,7 @@ impl Blocks {
         let images =
             if cols >= wide && rows >= high { even(batch, (most / (rows * cols)).max(1)) } else { 1 };
         let count = [batch.div_ceil(images), high.div_ceil(rows), wide.div_ceil(cols)];
-        Self { batch, high, across, images, rows, cols, count }
+        Self { batch, down, across, images, rows, cols, count }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -63,7 +68,7 @@ impl Blocks {
         };
         Block {
             images: cut(i / (down * across), self.images, 0..self.batch),
-            rows: cut(i / across % down, self.rows, 0..self.high),
+            rows: cut(i / across % down, self.rows, self.down.clone()),
             cols: cut(i % across, self.cols, self.across.clone()),
         }
     }
@@ -82,13 +87,14 @@ impl Block {
 }
 
 /// Lays out a rectangle of one image's planes channels-last, N channels a pixel: `high` x `wide` pixels from `(y, x)`,
-/// zero where they lie outside.
+/// zero where they lie outside. A plane has `held` rows in memory.
 ///
 /// # Safety
-/// `planes` is readable for `channels` planes of the convolution, `to` writable for the rectangle.
+/// `planes` is readable for `channels` such planes, `to` writable for the rectangle.
 #[inline(always)]
 pub(super) unsafe fn stage<S: Simd>(
     conv: &Conv,
+    held: usize,
     planes: *const f32,
     channels: usize,
     (y, x): (isize, isize),
@@ -108,8 +114,8 @@ pub(super) unsafe fn stage<S: Simd>(
                 continue;
             }
             zero::<S>(left, row, S::N);
-            let from = planes.offset(from_y * w + x + left as isize);
-            gather::<S>(from, conv.h * conv.w, channels, inside, row.add(left * S::N), S::N);
+            let from = planes.offset((from_y % held as isize) * w + x + left as isize);
+            gather::<S>(from, held * conv.w, channels, inside, row.add(left * S::N), S::N);
             zero::<S>(wide - left - inside, row.add((left + inside) * S::N), S::N);
         }
     }
@@ -125,9 +131,8 @@ mod tests {
             [(1, 16, 16), (3, 17, 23), (16, 32, 32), (2, 256, 256), (1, 15, 500), (40, 16, 16)]
         {
             for (most, wanted) in [(48, 1), (64, 8), (24, 4)] {
-                let conv = Conv { batch, c_in: 16, c_out: 16, h, w, kh: 3, kw: 3 };
-                let (high, wide, first) = (h.div_ceil(4), w.div_ceil(4), 2);
-                let blocks = Blocks::new(&conv, first..wide, most, wanted);
+                let (high, wide, top, left) = (usize::div_ceil(h, 4), usize::div_ceil(w, 4), 1, 2);
+                let blocks = Blocks::new(batch, top..high, left..wide, most, wanted);
                 let mut seen = vec![0; batch * high * wide];
                 assert!(blocks.tiles() <= most);
                 for i in 0..blocks.len() {
@@ -141,7 +146,7 @@ mod tests {
                         }
                     }
                 }
-                let expected = |i: usize| i32::from(i % wide >= first);
+                let expected = |i: usize| i32::from(i / wide % high >= top && i % wide >= left);
                 let right = seen.iter().enumerate().all(|(i, n)| *n == expected(i));
                 assert!(right, "{batch} x {h} x {w}, {most}, {wanted}");
             }

@@ -36,19 +36,19 @@ pub(super) struct Tasks<'a> {
 impl<'a> Tasks<'a> {
     /// Those for the tile columns `across`.
     pub(super) fn new(pass: Pass<'a>, packed: &'a [f32], across: Range<usize>) -> Self {
-        let Pass { isa, conv, .. } = pass;
+        let Pass { isa, conv, span, .. } = pass;
         assert!(
             packed.len() == POINTS * conv.c_in * conv.c_out.next_multiple_of(isa.lanes()),
             "weights packed for this shape"
         );
         let threads = parallel::limit();
         let is_all = across.len() == conv.w.div_ceil(4);
-        let tiles = conv.batch * conv.h.div_ceil(4) * across.len();
+        let tiles = conv.batch * span.tiles().len() * across.len();
         // How work is shared changes no result: each is one sum, in the same order.
         let shares = if is_all && tiles < threads * FEW { threads } else { 1 };
         // So many blocks that threads end at about the same time.
         let most = (tiles / (4 * threads)).min(FLOATS / (POINTS * conv.c_in)).max(TILES);
-        let blocks = Blocks::new(conv, across, most, threads.div_ceil(shares));
+        let blocks = Blocks::new(conv.batch, span.tiles(), across, most, threads.div_ceil(shares));
         Self { pass, packed, blocks, shares }
     }
 
@@ -78,7 +78,7 @@ impl Work for Forward<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Pass { conv, x, .. } = *self.pass;
+        let Pass { conv, span, x, .. } = *self.pass;
         // Whole register tiles of rows, which go at most 3 beyond the last; there lie old numbers, whose sums nobody reads.
         let tiles = self.blocks.tiles() + 3;
         let c_in = conv.c_in.next_multiple_of(S::N);
@@ -94,7 +94,7 @@ impl Work for Forward<'_> {
             if self.panels::<S>().next().is_none() {
                 return;
             }
-            transform_input::<S>(conv, &self.block, x, conv.c_in, c_in, tiles, pixels, v);
+            transform_input::<S>(conv, span.x, &self.block, x, conv.c_in, c_in, tiles, pixels, v);
             for (panel, vectors) in self.panels::<S>() {
                 self.multiply::<S>(v, c_in, tiles, panel * S::N, vectors, m);
                 for i in 0..vectors {
@@ -105,7 +105,7 @@ impl Work for Forward<'_> {
     }
 }
 
-/// Transforms a block's tiles of `channels` channels to `[point][tile][channel]`.
+/// Transforms a block's tiles of `channels` channels to `[point][tile][channel]`. A plane has `held` rows in memory.
 ///
 /// # Safety
 /// `pixels` and `v` have the room that `Blocks::pixels` and `points_len` tell.
@@ -113,6 +113,7 @@ impl Work for Forward<'_> {
 #[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn transform_input<S: Simd>(
     conv: &Conv,
+    held: usize,
     block: &Block,
     x: &[f32],
     channels: usize,
@@ -121,7 +122,7 @@ pub(super) unsafe fn transform_input<S: Simd>(
     pixels: *mut f32,
     v: *mut f32,
 ) {
-    let plane = conv.h * conv.w;
+    let plane = held * conv.w;
     let (high, wide) = (4 * block.rows.len() + 2, 4 * block.cols.len() + 2);
     let origin = (4 * block.rows.start as isize - 1, 4 * block.cols.start as isize - 1);
     let point = point_step(tiles, pitch);
@@ -130,7 +131,7 @@ pub(super) unsafe fn transform_input<S: Simd>(
             // SAFETY: planes c.. of this image are inside x, by its length.
             unsafe {
                 let planes = x[(image * channels + c) * plane..].as_ptr();
-                stage::<S>(conv, planes, S::N.min(channels - c), origin, (high, wide), pixels);
+                stage::<S>(conv, held, planes, S::N.min(channels - c), origin, (high, wide), pixels);
                 let mut to = v.add(n * block.area() * pitch + c);
                 for row in 0..block.rows.len() {
                     for col in 0..block.cols.len() {
@@ -207,7 +208,7 @@ impl Forward<'_> {
         z: usize,
         pixels: *mut f32,
     ) {
-        let Self { pass: Pass { conv, epilogue, out, .. }, block, .. } = self;
+        let Self { pass: Pass { conv, span, epilogue, out, .. }, block, .. } = self;
         let channels = S::N.min(conv.c_out - z);
         let point = point_step(tiles, columns);
         let (x, wide) = (4 * block.cols.start, 4 * block.cols.len());
@@ -228,11 +229,11 @@ impl Forward<'_> {
                 let rows = 4.min(conv.h - 4 * row);
                 let (runs, n) = if is_run { (1, rows * conv.w) } else { (rows, wide.min(conv.w - x)) };
                 for i in 0..runs {
-                    let at = ((image * conv.c_out + z) * conv.h + 4 * row + i) * conv.w + x;
+                    let at = ((image * conv.c_out + z) * span.out + 4 * row % span.out + i) * conv.w + x;
                     // SAFETY: these pixels of these channels are this block's.
                     unsafe {
                         let from = pixels.add(i * wide * S::N);
-                        scatter::<S>(from, conv.h * conv.w, channels, n, *out, at, z, epilogue);
+                        scatter::<S>(from, span.out * conv.w, channels, n, *out, at, z, epilogue);
                     }
                 }
                 // SAFETY: the next row of tiles follows.

@@ -35,7 +35,7 @@ pub(super) struct Tasks<'a> {
     pass: Pass<'a>,
     packed: &'a [f32],
     /// Rows of tiles, and vectors across.
-    high: usize,
+    down: Range<usize>,
     wide: usize,
     /// Of a task, at most.
     rows: usize,
@@ -45,19 +45,19 @@ pub(super) struct Tasks<'a> {
 impl<'a> Tasks<'a> {
     /// Those for the first `columns` tile columns.
     pub(super) fn new(pass: Pass<'a>, packed: &'a [f32], columns: usize) -> Self {
-        let Pass { isa, conv, .. } = pass;
+        let Pass { isa, conv, span, .. } = pass;
         assert!(packed.len() == POINTS * conv.c_in * conv.c_out, "weights packed for this shape");
-        let (high, wide) = (conv.h.div_ceil(4), columns.div_ceil(isa.lanes()));
+        let (down, wide) = (span.tiles(), columns.div_ceil(isa.lanes()));
         // How tiles are shared among tasks changes no result: each is computed by itself.
         let most = (VECTORS / (POINTS * conv.c_in)).max(FULL / 2);
         let cols = wide.div_ceil(wide.div_ceil(most));
-        let rows = (FULL / cols).min(conv.batch * high / parallel::limit()).max(1);
-        Self { pass, packed, high, wide, rows, cols }
+        let rows = (FULL / cols).min(conv.batch * down.len() / parallel::limit()).max(1);
+        Self { pass, packed, down, wide, rows, cols }
     }
 
     /// Tasks down and across an image.
     fn extents(&self) -> (usize, usize) {
-        (self.high.div_ceil(self.rows), self.wide.div_ceil(self.cols))
+        (self.down.len().div_ceil(self.rows), self.wide.div_ceil(self.cols))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -69,13 +69,15 @@ impl<'a> Tasks<'a> {
     pub(super) fn run(&self, i: usize) {
         let Self { pass, packed, .. } = self;
         let (down, across) = self.extents();
-        let cut = |i: usize, step: usize, end: usize| i * step..((i + 1) * step).min(end);
+        let cut = |i: usize, step: usize, all: Range<usize>| {
+            all.start + i * step..(all.start + (i + 1) * step).min(all.end)
+        };
         let work = Forward {
             pass,
             packed,
             image: i / (down * across),
-            rows: cut(i / across % down, self.rows, self.high),
-            cols: cut(i % across, self.cols, self.wide),
+            rows: cut(i / across % down, self.rows, self.down.clone()),
+            cols: cut(i % across, self.cols, 0..self.wide),
         };
         // SAFETY: the pass says that it is available; tasks write disjoint pixels of the result.
         unsafe { dispatch(pass.isa, work) }
@@ -141,8 +143,7 @@ impl Forward<'_> {
     /// Transforms the tiles to panels, `panel` floats apart, of `[point][channel][tile]`.
     #[inline(always)]
     unsafe fn transform_input<S: Simd>(&self, pixels: *mut f32, panel: usize, v: *mut f32) {
-        let Self { pass: Pass { conv, .. }, image, rows, cols, .. } = self;
-        let plane = conv.h * conv.w;
+        let Self { pass: Pass { conv, span, .. }, image, rows, cols, .. } = self;
         let p = self.pitch::<S>();
         for c in 0..conv.c_in {
             // SAFETY: `pixels` has room for 4 rows of every fourth pixel for each row of pixels, `v` for all panels.
@@ -151,7 +152,8 @@ impl Forward<'_> {
                     let to = pixels.add(4 * r * p);
                     match (4 * rows.start + r).checked_sub(1).filter(|y| *y < conv.h) {
                         Some(y) => {
-                            self.stage::<S>((image * conv.c_in + c) * plane + y * conv.w, to);
+                            let plane = (image * conv.c_in + c) * span.x;
+                            self.stage::<S>((plane + y % span.x) * conv.w, to);
                         }
                         None => std::ptr::write_bytes(to, 0, 4 * p),
                     }
@@ -178,7 +180,7 @@ impl Forward<'_> {
     /// and the last look for them; zero beyond the image.
     #[inline(always)]
     unsafe fn stage<S: Simd>(&self, at: usize, to: *mut f32) {
-        let Self { pass: Pass { conv: Conv { h, w, .. }, x, .. }, cols, .. } = self;
+        let Self { pass: Pass { conv: Conv { w, .. }, span, x, .. }, cols, .. } = self;
         let row = &x[at..at + w];
         let (p, step) = (self.pitch::<S>(), 4 * S::N);
         for (i, x) in cols.clone().map(|col| col * step).enumerate() {
@@ -193,7 +195,7 @@ impl Forward<'_> {
                 };
                 for n in 0..4 {
                     // The next channel's, which lies too far away for the processor to expect it.
-                    S::prefetch(row.as_ptr().wrapping_add(h * w + x + n * S::N));
+                    S::prefetch(row.as_ptr().wrapping_add(span.x * w + x + n * S::N));
                 }
                 let [a, b, c, d] = std::array::from_fn(|n| S::load(from.add(n * S::N)));
                 let ((even_a, odd_a), (even_b, odd_b)) = (S::unzip(a, b), S::unzip(c, d));
@@ -253,7 +255,7 @@ impl Forward<'_> {
         vectors: usize,
         (z, channels): (usize, usize),
     ) {
-        let Self { pass: Pass { conv, epilogue, out, .. }, image, rows, cols, .. } = self;
+        let Self { pass: Pass { conv, span, epilogue, out, .. }, image, rows, cols, .. } = self;
         let point = point_step::<S>(channels, vectors);
         for i in 0..channels {
             // SAFETY: the machine has the instructions.
@@ -265,7 +267,7 @@ impl Forward<'_> {
                     out: *out,
                     epilogue: **epilogue,
                     bias,
-                    at: ((image * conv.c_out + z + i) * conv.h + y) * conv.w + x,
+                    at: ((image * conv.c_out + z + i) * span.out + y % span.out) * conv.w + x,
                     pitch: conv.w,
                     rows: 4.min(conv.h - y),
                     cols: (4 * S::N).min(conv.w - x),

@@ -21,6 +21,7 @@ pub(super) use weight_grad::conv2d as weight_grad;
 use std::sync::OnceLock;
 
 use super::Conv;
+use super::conv::Span;
 use super::epilogue::Epilogue;
 use super::isa::Isa;
 use super::parallel::{self, Shared};
@@ -39,22 +40,24 @@ struct Pass<'a> {
     /// Available on this machine.
     isa: Isa,
     conv: &'a Conv,
+    span: &'a Span,
     x: &'a [f32],
     epilogue: &'a Epilogue<'a>,
     out: Shared<f32>,
 }
 
-/// Convolves `x` into `out`, all of which is written. `packed` is that of the same weight, or empty.
+/// Convolves the rows of `span`, whole tiles, of `x` into `out`. `packed` is that of the same weight, or empty.
 pub(super) fn conv2d(
     isa: Isa,
     conv: &Conv,
+    span: &Span,
     x: &[f32],
     weight: Weight,
     packed: &Packed,
     epilogue: &Epilogue,
     out: Shared<f32>,
 ) {
-    let pass = Pass { isa, conv, x, epilogue, out };
+    let pass = Pass { isa, conv, span, x, epilogue, out };
     let (all, wide) = (conv.w.div_ceil(4), by_tiles::columns(isa, conv));
     let tiles = (wide > 0).then(|| {
         let packed = packed.by_tiles.get_or_init(|| weight::pack(isa, conv, weight, Group::Rows));
@@ -105,6 +108,7 @@ mod tests {
             (1, 96, 40, 16, 530),
         ] {
             let conv = Conv { batch, c_in, c_out, h, w, kh: 3, kw: 3 };
+            let span = Span::whole(&conv);
             let (x, taps) = (noise(conv.input_len(), 1), noise(conv.weight_len(), 2));
             let (bias, before) = (noise(c_out, 3), noise(conv.output_len(), 4));
             on_every_isa(|isa| {
@@ -113,8 +117,8 @@ mod tests {
                     let epilogue = Epilogue { bias: Some(&bias), adds, relu: !adds };
                     let convolve = |run: &dyn Fn(Pass)| {
                         let mut out = before.clone();
-                        let (conv, x, epilogue) = (&conv, &x[..], &epilogue);
-                        run(Pass { isa, conv, x, epilogue, out: Shared::new(&mut out) });
+                        let (conv, span, x, epilogue) = (&conv, &span, &x[..], &epilogue);
+                        run(Pass { isa, conv, span, x, epilogue, out: Shared::new(&mut out) });
                         out
                     };
                     let by_channels = convolve(&|pass| {
@@ -128,7 +132,7 @@ mod tests {
                         (0..tasks.len()).for_each(|i| tasks.run(i));
                     });
                     let by_both = convolve(&|pass| {
-                        conv2d(isa, &conv, &x, weight, &Packed::default(), &epilogue, pass.out);
+                        conv2d(isa, &conv, &span, &x, weight, &Packed::default(), &epilogue, pass.out);
                     });
                     let case = format!("{isa:?} {conv:?}, turned: {turned}");
                     assert!(by_channels == by_tiles, "{case}");

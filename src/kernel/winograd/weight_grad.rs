@@ -28,7 +28,7 @@ fn groups(blocks: usize) -> usize {
 
 /// Writes the gradient of the weights, `(Z, C, 3, 3)`, to `out`.
 pub(in crate::kernel) fn conv2d(isa: Isa, conv: &Conv, x: &[f32], grad: &[f32], out: &mut [f32]) {
-    let blocks = Blocks::new(conv, 0..conv.w.div_ceil(4), TILES, 2);
+    let blocks = Blocks::new(conv.batch, 0..conv.h.div_ceil(4), 0..conv.w.div_ceil(4), TILES, 2);
     let groups = groups(blocks.len());
     let (c_in, c_out) = (conv.c_in.next_multiple_of(16), conv.c_out.next_multiple_of(16));
     // 8 rows beyond the last: a register tile may be taller than what is left.
@@ -85,7 +85,7 @@ impl Work for Group<'_> {
             let pixels = g.add(g_len + 16);
             for i in self.share {
                 let block = blocks.get(i);
-                transform_input::<S>(conv, &block, self.x, conv.c_in, c_in, tiles, pixels, x);
+                transform_input::<S>(conv, conv.h, &block, self.x, conv.c_in, c_in, tiles, pixels, x);
                 transform_grad::<S>(conv, &block, self.grad, c_out, tiles, pixels, g);
                 for point in 0..POINTS {
                     let a = g.add(point * point_step(tiles, c_out));
@@ -119,7 +119,7 @@ unsafe fn transform_grad<S: Simd>(
             // SAFETY: planes z.. of this image are inside the gradient, by its length; the rest as in `transform_input`.
             unsafe {
                 let planes = grad[(image * conv.c_out + z) * plane..].as_ptr();
-                stage::<S>(conv, planes, S::N.min(conv.c_out - z), origin, (high, wide), pixels);
+                stage::<S>(conv, conv.h, planes, S::N.min(conv.c_out - z), origin, (high, wide), pixels);
                 let mut to = to.add(n * block.area() * pitch + z);
                 for row in 0..block.rows.len() {
                     for col in 0..block.cols.len() {

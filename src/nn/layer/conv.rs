@@ -1,10 +1,12 @@
 //! The 2-D convolution layer: stride 1, bias and activation fused.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 
+use crate::kernel::Ring;
 use crate::nn::op::{self, Activation, Frozen};
 
 /// `act(conv(x, weight) + bias + residual)`.
@@ -68,6 +70,18 @@ impl Conv2d {
                 frozen.conv2d(x, act, residual)
             }
             _ => op::conv2d(x, &self.weight, &self.bias, act, residual.as_ref()),
+        }
+    }
+
+    /// [`Conv2d::forward`] in some rows of one image that passes by: `act(conv(x) + bias)`, or with `adds` that and what `out`
+    /// holds already, bit for bit.
+    ///
+    /// # Errors
+    /// The channels do not fit, or the weights can be trained.
+    pub fn rows(&self, rows: Range<usize>, x: &Ring, act: Activation, adds: bool, out: &mut Ring) -> Result<()> {
+        match self.frozen() {
+            Some(frozen) => frozen.rows(rows, x, act, adds, out),
+            None => bail!("images pass by weights that were loaded for serving only"),
         }
     }
 

@@ -3,10 +3,13 @@
 //! Numbers move into channels (and back) beside a 1x1 convolution, which equals a convolution whose stride
 //! is its width (and its transpose) and has no overlap, so no checkerboard and no odd-size case.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use super::Conv2d;
+use crate::kernel::{self, Ring};
 use crate::nn::op::{Activation, pixel_shuffle, pixel_unshuffle};
 
 /// Which neighbours become channels of one place.
@@ -19,8 +22,8 @@ pub enum Fold {
 }
 
 impl Fold {
-    /// How many times fewer rows and columns there are after it.
-    pub fn shrink(self) -> (usize, usize) {
+    /// The rows and columns that become channels: so many times fewer are left.
+    pub fn rectangle(self) -> (usize, usize) {
         match self {
             Fold::Square => (2, 2),
             Fold::Row(n) => (1, n),
@@ -33,6 +36,16 @@ impl Fold {
             Fold::Square => 4,
             Fold::Row(n) => n,
         }
+    }
+
+    /// [`Fold::fold`] of some rows of one image that passes by, given in rows of the result.
+    pub fn fold_rows(self, rows: Range<usize>, x: &Ring, to: &mut Ring) {
+        kernel::fold_rows(self.rectangle(), rows, x, to);
+    }
+
+    /// The inverse of [`Fold::fold_rows`], `rows` being the argument's.
+    pub fn unfold_rows(self, rows: Range<usize>, x: &Ring, to: &mut Ring) {
+        kernel::unfold_rows(self.rectangle(), rows, x, to);
     }
 
     /// # Shape
@@ -87,6 +100,15 @@ impl Down {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.0.forward(&self.1.fold(x)?, Activation::None, None)
     }
+
+    /// [`Down::forward`] in some rows of one image that passes by, by way of `folded`.
+    ///
+    /// # Errors
+    /// As [`Conv2d::rows`].
+    pub fn rows(&self, rows: Range<usize>, x: &Ring, folded: &mut Ring, out: &mut Ring) -> Result<()> {
+        self.1.fold_rows(rows.clone(), x, folded);
+        self.0.rows(rows, folded, Activation::None, false, out)
+    }
 }
 
 impl Up {
@@ -98,15 +120,20 @@ impl Up {
         Ok(Self(Conv2d::new(c_in, fold.factor() * c_out, (1, 1), 1.0, vb)?, fold))
     }
 
-    /// How many times fewer rows and columns the coarser scale has.
-    pub fn shrink(&self) -> (usize, usize) {
-        self.1.shrink()
-    }
-
     /// # Errors
     /// The channels do not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.1.unfold(&self.0.forward(x, Activation::None, None)?)
+    }
+
+    /// [`Up::forward`] in some rows of one image that passes by, given in those of `x`, by way of `folded`.
+    ///
+    /// # Errors
+    /// As [`Conv2d::rows`].
+    pub fn rows(&self, rows: Range<usize>, x: &Ring, folded: &mut Ring, out: &mut Ring) -> Result<()> {
+        self.0.rows(rows.clone(), x, Activation::None, false, folded)?;
+        self.1.unfold_rows(rows, folded, out);
+        Ok(())
     }
 }
 

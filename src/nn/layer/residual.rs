@@ -1,9 +1,12 @@
 //! The residual block: two convolutions whose result is added to the input.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
 use super::Conv2d;
+use crate::kernel::Ring;
 use crate::nn::op::Activation;
 
 /// `x + conv(relu(conv(x)))`, without normalisation or an activation behind the sum.
@@ -48,6 +51,16 @@ impl Residual {
     pub fn forward(&self, x: Tensor) -> Result<Tensor> {
         let inner = self.first.forward(&x, Activation::Relu, None)?;
         self.second.forward(&inner, Activation::None, Some(x))
+    }
+
+    /// [`Residual::forward`] in some rows of one image that passes by: those of `inner`, between the convolutions, then those of
+    /// the result, which take the place of the input's in `map`.
+    ///
+    /// # Errors
+    /// As [`Conv2d::rows`].
+    pub fn rows(&self, map: &mut Ring, inner: &mut Ring, [between, result]: [Range<usize>; 2]) -> Result<()> {
+        self.first.rows(between, map, Activation::Relu, false, inner)?;
+        self.second.rows(result, inner, Activation::None, true, map)
     }
 
     /// Runs `x` through `blocks` in order, and takes it over as [`Residual::forward`] does.

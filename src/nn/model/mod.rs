@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use compact::{Compact, Config as CompactConfig};
 pub use dense::{Config as DenseConfig, Dense};
 pub use pyramid::Config as PyramidConfig;
-pub use scales::{Axes, Reach, Scales, Sizes, Start};
+pub use scales::{Axes, Parts, Ports, Reach, Scales, Sizes, Stream};
 pub use signal::Config as SignalConfig;
 
 use crate::sample::{Kind, Shape, Stats};
@@ -242,21 +242,11 @@ impl Model {
     /// # Errors
     /// The shapes do not fit.
     pub fn decode(&self, planes: &[Tensor]) -> Result<Rebuilt> {
-        self.decode_nested(planes, [(0, 0); 2])
-    }
-
-    /// [`Model::decode`] where a finer map covers less than a coarser one, from `starts` on: what lies at the rim of a
-    /// part of a sample needs the coarse maps farther out than the fine ones ([`Reach`]). The result covers what the finest
-    /// map does.
-    ///
-    /// # Errors
-    /// The shapes do not fit.
-    pub fn decode_nested(&self, planes: &[Tensor], starts: [Start; 2]) -> Result<Rebuilt> {
         match (self, planes) {
-            (Model::Pyramid(m), planes) => m.decode(planes, starts),
+            (Model::Pyramid(m), planes) => m.decode(planes),
             (Model::Signal(m), planes) => {
                 let planes = planes.iter().map(|z| z.unsqueeze(2)).collect::<Result<Vec<_>>>()?;
-                let Rebuilt { strict, features } = m.decode(&planes, starts)?;
+                let Rebuilt { strict, features } = m.decode(&planes)?;
                 Ok(Rebuilt { strict: strict.squeeze(2)?, features })
             }
             (Model::Compact(m), [z]) => Ok(Rebuilt { strict: m.decode(z)?, features: None }),
@@ -278,6 +268,14 @@ impl Model {
                 m.refine(&strict.unsqueeze(2)?, features, detail)?.squeeze(2)
             }
             _ => Ok(strict),
+        }
+    }
+
+    /// The network at several scales, whose samples may pass by.
+    pub fn scales(&self) -> Option<&Scales> {
+        match self {
+            Model::Pyramid(m) | Model::Signal(m) => Some(m),
+            Model::Compact(_) | Model::Dense(_) => None,
         }
     }
 

@@ -13,12 +13,15 @@
 //! Scales are 1/2, 1/4, 1/8 of each side of an image and 1/4, 1/8, 1/16 of a signal's length. Only plain
 //! convolutions and no global operator, so that tiles are exact.
 
+mod stream;
+
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 
 use super::{Code, Rebuilt};
 use crate::nn::layer::{Conv2d, Down, Fold, Residual, Up};
-use crate::nn::op::{self, Activation};
+use crate::nn::op::Activation;
+pub use stream::{Parts, Ports, Stream};
 
 /// Along which axes a network works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,15 +37,9 @@ pub enum Axes {
 pub struct Reach {
     /// The encoder: from any map of the latent into the sample.
     pub encoder: usize,
-    /// The encoder's first scale: from the detail into the sample.
-    pub detail: usize,
-    /// The decoder and the refiner: from the result into the maps of the latent, coarsest first. The coarser, the
-    /// farther.
-    pub decoder: [usize; 3],
+    /// The decoder and the refiner: from the result into any map of the latent.
+    pub decoder: usize,
 }
-
-/// Where the next finer map of a latent begins within a coarser one, in the coarser one's rows and columns.
-pub type Start = (usize, usize);
 
 /// Sizes of a network; arrays go from the finest scale to the coarsest.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -133,17 +130,16 @@ impl Sizes {
     }
 
     /// How far the parts look.
-    pub(super) fn reach(&self) -> Reach {
+    pub fn reach(&self) -> Reach {
         // A kernel looks half its width far, a residual block twice that; folds look inside themselves.
         let (scales, one) = (self.axes.scales(), self.axes.kernel().1 / 2);
         let blocks = |i: usize, count: usize| 2 * one * scales[i] * count;
         let head = one * scales[0];
-        let detail = head + blocks(0, self.encoder_blocks[0]);
-        let encoder = detail + blocks(1, self.encoder_blocks[1]) + blocks(2, self.encoder_blocks[2]);
+        let encoder = head + (0..3).map(|i| blocks(i, self.encoder_blocks[i])).sum::<usize>();
         let finest = head + blocks(0, self.refiner_blocks + self.decoder_blocks[0]);
         let middle = finest.next_multiple_of(scales[1]) + blocks(1, self.decoder_blocks[1]);
-        let coarsest = middle.next_multiple_of(scales[2]) + blocks(2, self.decoder_blocks[2]);
-        Reach { encoder, detail, decoder: [coarsest, middle, finest] }
+        let decoder = middle.next_multiple_of(scales[2]) + blocks(2, self.decoder_blocks[2]);
+        Reach { encoder, decoder }
     }
 
     /// Multiplications to denoise a square of 8x8 pixels, or 64 steps in time.
@@ -226,13 +222,12 @@ impl Scales {
         self.encoder.forward(x)
     }
 
-    /// The inverse shapes of [`Scales::encode`]; features have the shape of the detail. A finer map may cover less than
-    /// a coarser one, from `starts` on; the result covers what the finest does.
+    /// The inverse shapes of [`Scales::encode`]; features have the shape of the detail.
     ///
     /// # Errors
     /// There are not three maps, or their sizes do not fit each other.
-    pub fn decode(&self, planes: &[Tensor], starts: [Start; 2]) -> Result<Rebuilt> {
-        self.decoder.forward(planes, starts)
+    pub fn decode(&self, planes: &[Tensor]) -> Result<Rebuilt> {
+        self.decoder.forward(planes)
     }
 
     /// # Shape
@@ -289,28 +284,20 @@ impl Decoder {
         })
     }
 
-    fn forward(&self, planes: &[Tensor], starts: [Start; 2]) -> Result<Rebuilt> {
+    fn forward(&self, planes: &[Tensor]) -> Result<Rebuilt> {
         let [z3, z2, z1] = planes else {
             candle_core::bail!("expected 3 maps of the latent, got {}", planes.len());
         };
         let d3 = Residual::run(&self.blocks[2], self.tails[2].forward(z3, Activation::None, None)?)?;
-        let up3 = self.up(1, d3, starts[0], z2)?;
-        let d2 = self.tails[1].forward(z2, Activation::None, Some(up3))?;
-        let up2 = self.up(0, Residual::run(&self.blocks[1], d2)?, starts[1], z1)?;
-        let d1 = self.tails[0].forward(z1, Activation::None, Some(up2))?;
+        let d2 = self.tails[1].forward(z2, Activation::None, Some(self.ups[1].forward(&d3)?))?;
+        drop(d3);
+        let d2 = Residual::run(&self.blocks[1], d2)?;
+        let d1 = self.tails[0].forward(z1, Activation::None, Some(self.ups[0].forward(&d2)?))?;
+        drop(d2);
         let features = Residual::run(&self.blocks[0], d1)?;
 
         let strict = self.fold.unfold(&self.tail.forward(&features, Activation::None, None)?)?;
         Ok(Rebuilt { strict, features: Some(features) })
-    }
-
-    /// To the next finer scale, over what the finer map `z` covers.
-    fn up(&self, i: usize, d: Tensor, (top, left): Start, z: &Tensor) -> Result<Tensor> {
-        let (_, _, height, width) = z.dims4()?;
-        let (rows, cols) = self.ups[i].shrink();
-        let cut = op::crop(&d, top..top + height / rows, left..left + width / cols)?;
-        drop(d);
-        self.ups[i].forward(&cut)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Convolution with bias, residual and activation in one pass, forward and backward.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, InplaceOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::{Activation, elsewhere, floats, is_ours, part, stored, with_floats};
-use crate::kernel::{self, Conv, Packed};
+use crate::kernel::{self, Conv, Packed, Ring};
 
 /// `act(conv(x, weight) + bias + residual)`, stride 1, zero padding that keeps `H` and `W`.
 ///
@@ -105,6 +106,22 @@ impl Frozen {
         let onto = residual.contiguous()?;
         onto.inplace_op2(&x, &op)?;
         Ok(onto)
+    }
+}
+
+impl Frozen {
+    /// The convolution in some rows of one image that passes by, see [`kernel::conv2d_rows`].
+    ///
+    /// # Errors
+    /// The channels do not fit.
+    pub fn rows(&self, rows: Range<usize>, x: &Ring, act: Activation, adds: bool, out: &mut Ring) -> Result<()> {
+        let Prepared { shape, weight, bias } = &*self.0;
+        let (c_out, c_in, kh, kw) = shape.dims4()?;
+        if (c_out, c_in) != (out.channels(), x.channels()) {
+            bail!("conv2d: rows of {} to {} channels for a weight {shape:?}", x.channels(), out.channels());
+        }
+        kernel::conv2d_rows((kh, kw), rows, x, weight, Some(bias), act, adds, out);
+        Ok(())
     }
 }
 

@@ -4,7 +4,6 @@
 //! `f32`, on candle's.
 
 mod conv;
-mod crop;
 mod elsewhere;
 mod shuffle;
 
@@ -14,7 +13,6 @@ use candle_core::{CpuStorage, DType, Layout, Result, Shape, Storage, Tensor, bai
 
 pub use crate::kernel::Activation;
 pub use conv::{Frozen, conv2d};
-pub use crop::crop;
 pub use shuffle::{pixel_shuffle, pixel_unshuffle};
 
 /// Whether Limpid's kernels can take `x`.

@@ -1,0 +1,137 @@
+//! Ports: what a strip of a sample takes with it through the network, and what it leaves behind.
+
+use std::ops::Range;
+
+use super::map;
+use super::source::Source;
+use super::strip::Strip;
+use super::target::Target;
+use crate::kernel::Ring;
+use crate::nn::{self, model};
+use crate::sample::{Latent, Number};
+
+/// From the sample to its latent.
+pub struct Encode<'a> {
+    pub source: Source<'a>,
+    pub strip: Strip,
+    /// How many times fewer columns each map has, coarsest first.
+    pub shrink: [usize; 3],
+    pub latent: &'a mut Latent,
+}
+
+/// From the latent to the sample.
+pub struct Decode<'a, 't, T> {
+    pub latent: &'a Latent,
+    pub strip: Strip,
+    pub shrink: [usize; 3],
+    pub target: &'a mut Target<'t, T>,
+}
+
+/// From the sample to the clean sample, by way of a latent that is not kept.
+pub struct Denoise<'a, 't, T> {
+    pub source: Source<'a>,
+    pub strip: Strip,
+    pub shrink: [usize; 3],
+    /// Extents of the maps that the latent has.
+    pub dims: &'a [Vec<usize>],
+    /// The sum of squares of each channel so far.
+    pub energies: &'a mut [Vec<f64>],
+    pub target: &'a mut Target<'t, T>,
+}
+
+impl model::Ports for Encode<'_> {
+    fn read(&mut self, rows: Range<usize>, pixels: &mut Ring) {
+        read(&self.source, &self.strip, rows, pixels);
+    }
+
+    fn latent(&mut self, index: usize, rows: Range<usize>, ring: &mut Ring) {
+        let Some(plane) = self.latent.planes.get_mut(index) else { return };
+        let (first, core) = place(&self.strip, self.shrink[index]);
+        for c in 0..plane.dims[0] {
+            for y in rows.clone() {
+                map::write(plane, c, y, first + core.start, &ring.row(c, y)[core.clone()]);
+            }
+        }
+    }
+
+    fn write(&mut self, _: Range<usize>, _: &Ring) -> nn::Result<()> {
+        Ok(())
+    }
+}
+
+impl<T: Number> model::Ports for Decode<'_, '_, T> {
+    fn read(&mut self, _: Range<usize>, _: &mut Ring) {}
+
+    fn latent(&mut self, index: usize, rows: Range<usize>, ring: &mut Ring) {
+        let (first, _) = place(&self.strip, self.shrink[index]);
+        for c in 0..ring.channels() {
+            for y in rows.clone() {
+                map::read(self.latent.planes.get(index), c, y, first, ring.row_mut(c, y));
+            }
+        }
+    }
+
+    fn write(&mut self, rows: Range<usize>, pixels: &Ring) -> nn::Result<()> {
+        write(self.target, &self.strip, rows, pixels)
+    }
+}
+
+impl<T: Number> model::Ports for Denoise<'_, '_, T> {
+    fn read(&mut self, rows: Range<usize>, pixels: &mut Ring) {
+        read(&self.source, &self.strip, rows, pixels);
+    }
+
+    /// Leaves of the latent what would be stored, and beyond it what would be read again ([`map::read`]).
+    fn latent(&mut self, index: usize, rows: Range<usize>, ring: &mut Ring) {
+        let (first, core) = place(&self.strip, self.shrink[index]);
+        let (kept, height, width) = self.dims.get(index).map_or((0, 0, 0), |dims| map::extents(dims));
+        let inside = ring.width().min(width.saturating_sub(first));
+        for c in 0..ring.channels() {
+            for y in rows.clone() {
+                if c >= kept {
+                    ring.row_mut(c, y).fill(0.0);
+                } else if y >= height {
+                    ring.repeat(c, height - 1, y);
+                } else {
+                    let (row, beyond) = ring.row_mut(c, y).split_at_mut(inside);
+                    beyond.fill(row[inside - 1]);
+                    let core = &row[core.start..core.end.min(inside)];
+                    let energy = &mut self.energies[index][c];
+                    *energy = core.iter().fold(*energy, |sum, v| sum + f64::from(v * v));
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, rows: Range<usize>, pixels: &Ring) -> nn::Result<()> {
+        write(self.target, &self.strip, rows, pixels)
+    }
+}
+
+/// Where a strip begins on a map that is so many times narrower than the sample, and its core therein.
+fn place(Strip { core, outer }: &Strip, shrink: usize) -> (usize, Range<usize>) {
+    (outer.start / shrink, (core.start - outer.start) / shrink..(core.end - outer.start) / shrink)
+}
+
+fn read(source: &Source, strip: &Strip, rows: Range<usize>, pixels: &mut Ring) {
+    for c in 0..pixels.channels() {
+        for y in rows.clone() {
+            source.read(c, y, strip.outer.start, pixels.row_mut(c, y));
+        }
+    }
+}
+
+fn write<T: Number>(
+    target: &mut Target<T>,
+    strip: &Strip,
+    rows: Range<usize>,
+    pixels: &Ring,
+) -> nn::Result<()> {
+    let (_, core) = place(strip, 1);
+    for c in 0..pixels.channels() {
+        for y in rows.clone() {
+            target.put(c, y, strip.core.start, &pixels.row(c, y)[core.clone()])?;
+        }
+    }
+    Ok(())
+}

@@ -6,11 +6,11 @@
 
 use std::ops::Range;
 
-/// Images of no more pixels go through the network in one piece, and so may share a batch.
-const WHOLE: usize = 1 << 16;
+/// Images of no more pixels go through the network in one piece, which is a little faster.
+const WHOLE: usize = 1 << 20;
 
 /// Cores of images have at most so many columns: the rows that pass by, about two hundred at half the image's size, take memory.
-const WIDE: usize = 5 << 10;
+const WIDE: usize = 4 << 10;
 
 /// Cores of images with few rows have about so many pixels.
 const CORE: usize = 1 << 20;
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn cores_cover_every_column_once_and_strips_see_as_far_as_the_network() {
-        for (height, width) in [(3000, 4032), (10_000, 10_000), (8, 1 << 20), (1, 1 << 20), (20_000, 5121), (1, 64)] {
+        for (height, width) in [(3000, 4032), (10_000, 10_000), (8, 1 << 20), (1, 1 << 20), (20_000, 4104), (1, 64)] {
             let strips: Vec<Strip> = cut(height, width, 8, 110).collect();
             let ends: Vec<usize> = strips.iter().map(|strip| strip.core.end).collect();
             let starts: Vec<usize> = strips.iter().map(|strip| strip.core.start).collect();
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn few_strips_have_little_border() {
         let count = |height, width| cut(height, width, 8, 110).count();
-        assert_eq!([count(3000, 4032), count(4000, 6000), count(10_000, 10_000)], [1, 2, 2]);
+        assert_eq!([count(3000, 4032), count(4000, 6000), count(10_000, 10_000)], [1, 2, 3]);
         assert_eq!([count(8, 1 << 20), count(1, 1 << 17)], [8, 2]);
     }
 }

@@ -96,7 +96,7 @@ fn an_image_that_passes_by_is_the_whole_exactly() {
     };
     let deep = session(model::Config { family: Family::Pyramid(deep), normalize: Normalize::Sample });
     for (session, channels) in [(pyramid(1), 1), (deep, 3)] {
-        for (height, width) in [(1301, 1250), (3000, 37), (270, 249), (33, 2001), (9, 5000)] {
+        for (height, width) in [(1301, 1250), (30_000, 37), (4200, 253)] {
             let sample = image(channels, height, width);
             assert!(!session.is_whole(sample.shape()), "{height} x {width}");
             for mode in [Mode::Full, Mode::Strict] {
@@ -117,7 +117,7 @@ fn an_image_that_passes_by_is_the_whole_exactly() {
 #[test]
 fn strips_give_what_the_whole_gives() {
     let session = pyramid(1);
-    for (height, width) in [(40, 60_001), (300, 10_750)] {
+    for (height, width) in [(40, 60_001), (3, 400_000)] {
         let sample = image(1, height, width);
         let in_strips = session.denoise(&sample, &Options::default()).unwrap().sample;
         assert_close(in_strips.data(), &in_one_piece(&session, &sample));

@@ -17,6 +17,7 @@ mod direct;
 mod epilogue;
 mod gemm;
 mod isa;
+mod kept;
 pub mod pages;
 pub mod parallel;
 mod quota;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use super::kept;
+
 /// `mi_option_purge_delay` of mimalloc's `mi_option_t`, which the bindings do not name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
@@ -58,6 +60,7 @@ pub fn keep() {
             quiet = if is_busy { 0 } else { quiet + 1 };
             let tell = owed > LONGEST || (owed > 0 && quiet >= quiet_looks);
             if tell {
+                kept::clear();
                 TOLD.fetch_add(1, Ordering::Relaxed);
                 owed = 0;
             }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::kept;
+
 /// `(C, H, W)` of which some rows of each plane are in memory: row `y` lies where row `y - held` was.
 #[derive(Debug, Clone)]
 pub struct Ring {
@@ -83,7 +85,7 @@ impl Ring {
 
     pub(super) fn data_mut(&mut self) -> &mut [f32] {
         if self.data.is_empty() {
-            self.data = vec![0.0; self.len()];
+            self.data = kept::take(self.len());
         }
         &mut self.data
     }
@@ -98,6 +100,12 @@ impl Ring {
     pub(super) fn check(&self, rows: &Range<usize>) {
         let Self { height, held, .. } = self;
         assert!(rows.end <= *height && rows.len() <= *held, "rows {rows:?} of {height}, {held} in memory");
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        kept::give(std::mem::take(&mut self.data));
     }
 }
 

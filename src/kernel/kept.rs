@@ -1,0 +1,40 @@
+//! Memory that is kept: the rows of one image go where those of the one before went, without being cleared or asked for again.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What lies ready, at most [`MOST`] floats.
+static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+
+/// More than the images at work at a time take.
+const MOST: usize = 128 << 20;
+
+/// At least `len` floats, which hold what is left over from before.
+pub(super) fn take(len: usize) -> Vec<f32> {
+    let mut free = lock();
+    let fits = (0..free.len()).filter(|i| (len..=2 * len).contains(&free[*i].len()));
+    match fits.min_by_key(|i| free[*i].len()) {
+        Some(i) => free.swap_remove(i),
+        None => {
+            drop(free);
+            vec![0.0; len]
+        }
+    }
+}
+
+/// Takes back what [`take`] gave.
+pub(super) fn give(floats: Vec<f32>) {
+    let mut free = lock();
+    if free.iter().map(Vec::len).sum::<usize>() + floats.len() <= MOST {
+        free.push(floats);
+    }
+}
+
+/// Lets go of all that lies ready.
+pub(super) fn clear() {
+    let all = std::mem::take(&mut *lock());
+    drop(all);
+}
+
+fn lock() -> MutexGuard<'static, Vec<Vec<f32>>> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -64,11 +64,8 @@ impl<T: Number> model::Ports for Decode<'_, '_, T> {
 
     fn latent(&mut self, index: usize, rows: Range<usize>, ring: &mut Ring) {
         let (first, _) = place(&self.strip, self.shrink[index]);
-        for c in 0..ring.channels() {
-            for y in rows.clone() {
-                map::read(self.latent.planes.get(index), c, y, first, ring.row_mut(c, y));
-            }
-        }
+        let plane = self.latent.planes.get(index);
+        ring.put(rows, |c, y, row| map::read(plane, c, y, first, row));
     }
 
     fn write(&mut self, rows: Range<usize>, pixels: &Ring) -> nn::Result<()> {
@@ -114,11 +111,7 @@ fn place(Strip { core, outer }: &Strip, shrink: usize) -> (usize, Range<usize>) 
 }
 
 fn read(source: &Source, strip: &Strip, rows: Range<usize>, pixels: &mut Ring) {
-    for c in 0..pixels.channels() {
-        for y in rows.clone() {
-            source.read(c, y, strip.outer.start, pixels.row_mut(c, y));
-        }
-    }
+    pixels.put(rows, |c, y, row| source.read(c, y, strip.outer.start, row));
 }
 
 fn write<T: Number>(
@@ -129,9 +122,7 @@ fn write<T: Number>(
 ) -> nn::Result<()> {
     let (_, core) = place(strip, 1);
     for c in 0..pixels.channels() {
-        for y in rows.clone() {
-            target.put(c, y, strip.core.start, &pixels.row(c, y)[core.clone()])?;
-        }
+        target.put(c, rows.clone(), strip.core.start, |y| &pixels.row(c, y)[core.clone()])?;
     }
     Ok(())
 }

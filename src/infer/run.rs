@@ -123,8 +123,8 @@ impl Session {
 
     fn put_whole<T: Number>(&self, target: &mut Target<T>, output: &[f32]) -> Result<()> {
         let (height, width) = self.padded(target.shape());
-        for (i, row) in output.chunks(width).enumerate() {
-            target.put(i / height, i % height, 0, row)?;
+        for (channel, plane) in output.chunks(height * width).enumerate() {
+            target.put(channel, 0..height, 0, |y| &plane[y * width..][..width])?;
         }
         Ok(())
     }

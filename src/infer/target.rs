@@ -1,8 +1,14 @@
 //! Target: where results go, row by row, back on the sample's own scale and at the depth that was asked for.
 
+use std::ops::Range;
+
 use super::extents;
+use crate::kernel::parallel;
 use crate::nn;
 use crate::sample::{Number, Sample, Shape, Stats};
+
+/// Numbers of a row that are at work at a time.
+const PIECE: usize = 512;
 
 /// The result in the making.
 #[derive(Debug)]
@@ -15,15 +21,13 @@ pub struct Target<'a, T> {
     data: Vec<T>,
     /// Sum of squares of input less result, on the normalised scale.
     pub residual: f64,
-    /// A row of the result and of the input.
-    rows: [Vec<f32>; 2],
 }
 
 impl<'a, T: Number> Target<'a, T> {
     /// An empty result of `shape`.
     pub fn new(shape: Shape, stats: Stats, input: Option<&'a Sample>, strength: f32) -> Self {
         let data = vec![T::from_f32(0.0); shape.numbers()];
-        Self { shape, stats, input, strength, data, residual: 0.0, rows: Default::default() }
+        Self { shape, stats, input, strength, data, residual: 0.0 }
     }
 
     /// That of the result.
@@ -31,35 +35,31 @@ impl<'a, T: Number> Target<'a, T> {
         self.shape
     }
 
-    /// Takes what a network gave for the columns from `first` on of row `y` of a channel, as far as the sample goes.
+    /// Takes what a network gave for these rows of a channel, `row(y)` from column `first` on, as far as the sample goes.
     ///
     /// # Errors
     /// A number is not finite.
-    pub fn put(&mut self, channel: usize, y: usize, first: usize, row: &[f32]) -> nn::Result<()> {
+    pub fn put<'r>(
+        &mut self,
+        channel: usize,
+        rows: Range<usize>,
+        first: usize,
+        row: impl Fn(usize) -> &'r [f32] + Sync,
+    ) -> nn::Result<()> {
         let (_, height, width) = extents(self.shape);
-        if y >= height || first >= width {
-            return Ok(());
+        let rows = rows.start.min(height)..rows.end.min(height);
+        let begin = channel * height + rows.start;
+        let Self { stats, input, strength, data, residual, .. } = self;
+        let work = Row { stats: *stats, input: *input, strength: *strength };
+        let done = parallel::map_rows(&mut data[begin * width..][..rows.len() * width], width, |i, to| {
+            let to = &mut to[first.min(width)..];
+            work.put(row(rows.start + i), (begin + i) * width + first, to)
+        });
+        if let Some(i) = done.iter().position(Option::is_none) {
+            let fault = format!("the network gave a number that is not finite in row {}", rows.start + i);
+            return Err(nn::Error::Msg(fault));
         }
-        let at = (channel * height + y) * width + first;
-        let [result, input] = &mut self.rows;
-        result.clear();
-        result.extend_from_slice(&row[..row.len().min(width - first)]);
-        self.stats.restore(result);
-        // A sum is not finite where one of its terms is not, and costs no branch per number.
-        if !result.iter().sum::<f32>().is_finite() && result.iter().any(|v| !v.is_finite()) {
-            return Err(nn::Error::Msg(format!("the network gave a number that is not finite in row {y}")));
-        }
-        if let Some(sample) = self.input {
-            input.resize(result.len(), 0.0);
-            sample.read(at, input);
-            self.residual += residual(input, result, self.stats.std);
-            if self.strength != 1.0 {
-                let (new, old) = (self.strength, 1.0 - self.strength);
-                result.iter_mut().zip(&*input).for_each(|(r, x)| *r = *r * new + x * old);
-            }
-        }
-        let to = &mut self.data[at..at + result.len()];
-        to.iter_mut().zip(&*result).for_each(|(to, v)| *to = T::from_f32(*v));
+        *residual += done.into_iter().flatten().sum::<f64>();
         Ok(())
     }
 
@@ -69,10 +69,42 @@ impl<'a, T: Number> Target<'a, T> {
     }
 }
 
-/// Sum of squares of the differences of two rows, in units of `std`.
-fn residual(input: &[f32], result: &[f32], std: f32) -> f64 {
-    let square = |(x, r): (&f32, &f32)| f64::from(((x - r) / std).powi(2));
-    input.iter().zip(result).map(square).sum()
+/// What happens to each row.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    stats: Stats,
+    input: Option<&'a Sample>,
+    strength: f32,
+}
+
+impl Row<'_> {
+    /// Restores `row`, blends it with the input's numbers from `at` on and stores it as far as `to` goes. Gives the sum of
+    /// squares of input less result, in units of the deviation; none if a number is not finite.
+    fn put<T: Number>(&self, row: &[f32], at: usize, to: &mut [T]) -> Option<f64> {
+        let Self { stats, input, strength } = self;
+        let (mut numbers, mut before, mut residual) = ([0.0; PIECE], [0.0; PIECE], 0.0);
+        for ((row, to), at) in row.chunks(PIECE).zip(to.chunks_mut(PIECE)).zip((at..).step_by(PIECE)) {
+            let numbers = &mut numbers[..to.len().min(row.len())];
+            numbers.copy_from_slice(&row[..numbers.len()]);
+            stats.restore(numbers);
+            // A sum is not finite where one of its terms is not, and costs no branch per number.
+            if !numbers.iter().sum::<f32>().is_finite() && numbers.iter().any(|v| !v.is_finite()) {
+                return None;
+            }
+            if let Some(sample) = input {
+                let before = &mut before[..numbers.len()];
+                sample.read(at, before);
+                let square = |(x, r): (&f32, &f32)| f64::from(((x - r) / stats.std).powi(2));
+                residual += before.iter().zip(&*numbers).map(square).sum::<f64>();
+                if *strength != 1.0 {
+                    let (new, old) = (*strength, 1.0 - *strength);
+                    numbers.iter_mut().zip(before).for_each(|(r, x)| *r = *r * new + *x * old);
+                }
+            }
+            to.iter_mut().zip(&*numbers).for_each(|(to, v)| *to = T::from_f32(*v));
+        }
+        Some(residual)
+    }
 }
 
 #[cfg(test)]
@@ -84,8 +116,7 @@ mod tests {
         let input = Sample::new(shape, vec![1.0, 0.0]).unwrap();
         let stats = Stats { mean: 0.5, std: 0.25 };
         let mut target = Target::<T>::new(shape, stats, Some(&input), strength);
-        target.put(0, 0, 0, values)?;
-        target.put(0, 1, 0, values)?;
+        target.put(0, 0..2, 0, |_| values)?;
         let residual = target.residual;
         Ok((target.into_data(), residual))
     }

@@ -79,12 +79,14 @@ pub(super) struct Span {
     pub x: usize,
     /// Of the result.
     pub out: usize,
+    /// Whether the input is pixels still, or the result becomes such.
+    pub turn: Turn,
 }
 
 impl Span {
     /// All rows, all in memory.
     pub(super) fn whole(conv: &Conv) -> Self {
-        Self { rows: 0..conv.h, x: conv.h, out: conv.h }
+        Self { rows: 0..conv.h, x: conv.h, out: conv.h, turn: Turn::None }
     }
 
     /// The rows of tiles of 4x4.
@@ -155,38 +157,73 @@ pub fn conv2d_onto(
     forward(conv, &Span::whole(conv), x, packed, &epilogue, Shared::new(onto));
 }
 
-/// `out = act(conv(x, weight) + bias)`, or with `adds` `act(conv(x, weight) + bias + out)`, in these rows alone: bit for bit what
-/// the whole planes would give there. A kernel with rows takes `rows` at multiples of 4, but for the end of the planes.
+/// What numbers do before a convolution or after it ([`super::fold_rows`]), by rectangles of so many rows and two columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// They stay where they are.
+    None,
+    /// Before it pixels become channels.
+    Fold(usize),
+    /// After it channels become pixels.
+    Unfold(usize),
+}
+
+/// A convolution of images that pass by.
+#[derive(Debug, Clone, Copy)]
+pub struct Layer<'a> {
+    /// Rows and columns of the kernel.
+    pub kernel: (usize, usize),
+    /// Only for kernels of 1x1 anything but none.
+    pub turn: Turn,
+    /// `(Z, C, KH, KW)`.
+    pub weight: &'a Packed,
+    /// `(Z)`.
+    pub bias: &'a [f32],
+    /// What happens to the sum.
+    pub act: Activation,
+    /// Whether what the result holds already belongs to the sum.
+    pub adds: bool,
+}
+
+/// `out = act(conv(x, weight) + bias)`, or `act(conv(x, weight) + bias + out)`, in these rows of the convolution alone: bit for bit
+/// what the whole planes would give there. A kernel with rows takes `rows` at multiples of 4, but for the end of the planes.
 ///
 /// # Panics
 /// The shapes do not fit, or a ring has not held the rows that are read or written.
-#[allow(clippy::too_many_arguments)]
-pub fn conv2d_rows(
-    (kh, kw): (usize, usize),
-    rows: Range<usize>,
-    x: &Ring,
-    packed: &Packed,
-    bias: Option<&[f32]>,
-    act: Activation,
-    adds: bool,
-    out: &mut Ring,
-) {
-    let conv = Conv { batch: 1, c_in: x.channels(), c_out: out.channels(), h: x.height(), w: x.width(), kh, kw };
-    conv.check(conv.input_len(), packed.weight.len(), out.channels() * out.height() * out.width());
-    x.check(&(rows.start.saturating_sub(kh / 2)..conv.h.min(rows.end + kh / 2)));
-    out.check(&rows);
+pub fn conv2d_rows(layer: &Layer, rows: Range<usize>, x: &Ring, out: &mut Ring) {
+    let Layer { kernel: (kh, kw), turn, weight, bias, act, adds } = *layer;
+    let (fold, unfold) = match turn {
+        Turn::None => (1, 1),
+        Turn::Fold(high) => (high, 1),
+        Turn::Unfold(high) => (1, high),
+    };
+    let folded = |ring: &Ring, high: usize, wide: usize| {
+        assert!(ring.height().is_multiple_of(high) && ring.width().is_multiple_of(wide), "a fold by {high}x{wide}");
+        (high * wide * ring.channels(), ring.height() / high, ring.width() / wide)
+    };
+    let (c_in, h, w) = folded(x, fold, if matches!(turn, Turn::Fold(_)) { 2 } else { 1 });
+    let (c_out, out_h, out_w) = folded(out, unfold, if matches!(turn, Turn::Unfold(_)) { 2 } else { 1 });
+    let conv = Conv { batch: 1, c_in, c_out, h, w, kh, kw };
+    conv.check(conv.input_len(), weight.weight.len(), c_out * out_h * out_w);
+    assert!((h, w) == (out_h, out_w) && (turn == Turn::None || (kh, kw) == (1, 1)), "{turn:?} around {conv:?}");
+    x.check(&(fold * rows.start.saturating_sub(kh / 2)..fold * h.min(rows.end + kh / 2)));
+    out.check(&(unfold * rows.start..unfold * rows.end));
     let whole_tiles = rows.is_empty()
         || rows.start.is_multiple_of(4) && (rows.end.is_multiple_of(4) || rows.end == conv.h);
     assert!(kh == 1 || (kw > 1 && whole_tiles), "whole tiles of a kernel of {kh}x{kw}, got rows {rows:?}");
-    let epilogue = Epilogue { bias, adds, relu: act == Activation::Relu };
-    // Without rows in its kernel it is computed in runs of places, which end where a ring begins again.
+    let epilogue = Epilogue { bias: Some(bias), adds, relu: act == Activation::Relu };
     let mut start = rows.start;
     while start < rows.end {
-        let run = if kh == 1 { x.run(start).min(out.run(start)) } else { rows.len() };
+        // Rows that are computed as one run of places end where a ring begins again.
+        let run = match turn {
+            Turn::None if kh == 1 => x.run(start).min(out.run(start)),
+            Turn::Fold(_) => out.run(start),
+            Turn::None | Turn::Unfold(_) => rows.len(),
+        };
         let rows = start..rows.end.min(start + run);
         start = rows.end;
-        let span = Span { rows, x: x.held(), out: out.held() };
-        forward(&conv, &span, x.data(), packed, &epilogue, Shared::new(out.data_mut()));
+        let span = Span { rows, x: x.held(), out: out.held(), turn };
+        forward(&conv, &span, x.data(), weight, &epilogue, Shared::new(out.data_mut()));
     }
 }
 
@@ -198,7 +235,7 @@ fn forward(conv: &Conv, span: &Span, x: &[f32], packed: &Packed, epilogue: &Epil
     } else if winograd::fits(conv) {
         let weight = winograd::Weight { taps: weight, turned: false };
         winograd::conv2d(*isa, conv, span, x, weight, &packed.winograd, epilogue, out);
-    } else if dense::fits(conv) && span.rows.len() == conv.h {
+    } else if dense::fits(conv) && span.turn == Turn::None && span.rows.len() == conv.h {
         let packed = packed.dense.get_or_init(|| dense::pack(*isa, conv, weight));
         dense::conv2d(*isa, conv, x, packed, epilogue, out);
     } else {

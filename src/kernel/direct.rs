@@ -7,12 +7,13 @@
 //! odd widths. What falls on the padding columns is dropped when results are stored.
 
 use super::Conv;
-use super::conv::Span;
+use super::conv::{Span, Turn};
 use super::epilogue::Epilogue;
 use super::gemm::{Sink, Tile, bands, next_rows, next_vectors};
 use super::isa::{Isa, Work, dispatch};
 use super::parallel::{self, Shared};
 use super::scratch::Scratch;
+use super::shuffle::split;
 use super::simd::Simd;
 
 /// Floats of scratch a strip may fill: half of a common L2 cache.
@@ -86,7 +87,8 @@ struct Plan {
 
 impl Plan {
     fn new(conv: &Conv, span: &Span) -> Self {
-        let line = is_line(conv);
+        // Unfolded, rows do not follow one another.
+        let line = is_line(conv) && !matches!(span.turn, Turn::Unfold(_));
         let rows = span.rows.len();
         let (h, w) = if line { (rows * conv.w, 1) } else { (rows, conv.w) };
         let pitch = if line { 1 } else { w + conv.kw / 2 };
@@ -167,6 +169,10 @@ impl Strip<'_> {
     #[inline(always)]
     unsafe fn stage<S: Simd>(&self, planes: *mut f32, image: usize, first: usize, rows: usize) {
         let Self { conv, span, plan, .. } = self;
+        if let Turn::Fold(high) = span.turn {
+            // SAFETY: the caller's contract.
+            return unsafe { self.stage_folded::<S>(high, planes, image, first, rows) };
+        }
         let (pad_y, pad_x) = (conv.kh / 2, conv.kw / 2);
         let plane = span.x * conv.w;
         for c in 0..conv.c_in {
@@ -199,6 +205,31 @@ impl Strip<'_> {
         }
     }
 
+    /// The same for channels that are pixels still: those of rectangles of `high` rows and two columns. The strip is positions of
+    /// a line.
+    #[inline(always)]
+    unsafe fn stage_folded<S: Simd>(&self, high: usize, planes: *mut f32, image: usize, first: usize, len: usize) {
+        let Self { conv, span, plan, .. } = self;
+        for c in (0..conv.c_in).step_by(2) {
+            let (pixels, i) = ((image * conv.c_in + c) / (2 * high), c / 2 % high);
+            // SAFETY: both planes have room for the positions and 64 floats after them.
+            unsafe {
+                let (even, odd) = (planes.add(c * plan.plane), planes.add((c + 1) * plan.plane));
+                let mut p = 0;
+                while p < len {
+                    let (y, x) = (span.rows.start + (first + p) / conv.w, (first + p) % conv.w);
+                    let n = (conv.w - x).min(len - p);
+                    let from = ((pixels * span.x + (high * y + i) % span.x) * conv.w + x) * 2;
+                    let [even, odd] = [even, odd].map(|to| std::slice::from_raw_parts_mut(to.add(p), n));
+                    split::<S>(&self.x[from..from + 2 * n], even, odd);
+                    p += n;
+                }
+                fill::<S>(even.add(len), 48, 0.0);
+                fill::<S>(odd.add(len), 48, 0.0);
+            }
+        }
+    }
+
     /// All output channels at all positions of the strip, a register tile at a time.
     #[inline(always)]
     unsafe fn sweep<S: Simd>(
@@ -213,7 +244,8 @@ impl Strip<'_> {
         // Where rows fill vectors well, tiles end with their row; else they run on over the padding, and rows are
         // picked out when results are stored.
         let filled = plan.w.next_multiple_of(S::N);
-        let by_row = plan.pitch > plan.w && filled >= 16 && 8 * filled <= 9 * plan.pitch;
+        let is_filled = plan.pitch > plan.w && filled >= 16 && 8 * filled <= 9 * plan.pitch;
+        let by_row = is_filled || matches!(self.span.turn, Turn::Unfold(_));
         let (lines, line) = if by_row { (rows, plan.w) } else { (1, rows * plan.pitch) };
         // Some tiles share a pass over the weights, and so write longer runs of each channel, as long as what they
         // read of the input stays in half of an L1 cache.
@@ -270,7 +302,10 @@ impl Strip<'_> {
                 // SAFETY: packed weights hold k x block floats from z k on; shifted reads end within the 64 spare
                 // floats of each plane; the result fits in `tile_out`; this task owns these places of the output.
                 unsafe {
-                    if len == vectors * S::N && (plan.pitch == plan.w || col + len <= plan.w) {
+                    if let Turn::Unfold(high) = self.span.turn {
+                        let at = Unfolded { strip: self, high, image, y: first + row, col, len, z, channels };
+                        tile.run_into::<S, true>(block, vectors, &mut at.sink::<S>());
+                    } else if len == vectors * S::N && (plan.pitch == plan.w || col + len <= plan.w) {
                         let at = self.place(image, z, first + row) + col;
                         let mut sink = Direct { strip: self, at, z, channels };
                         tile.run_into::<S, true>(block, vectors, &mut sink);
@@ -343,6 +378,63 @@ impl<S: Simd> Sink<S> for Direct<'_> {
             unsafe {
                 let to = to.get_unchecked_mut(n * S::N..(n + 1) * S::N);
                 epilogue.vector::<S>(sums[n], to, self.z + m);
+            }
+        }
+    }
+}
+
+/// Where sums go that are pixels of rectangles of `high` rows and two columns: `len` of one row of some channels.
+struct Unfolded<'a> {
+    strip: &'a Strip<'a>,
+    high: usize,
+    image: usize,
+    /// The row, within the span, and the first column.
+    y: usize,
+    col: usize,
+    len: usize,
+    z: usize,
+    channels: usize,
+}
+
+/// [`Unfolded`], with the sums of the even columns, which wait for those of the odd ones.
+struct Pixels<'a, S: Simd> {
+    to: Unfolded<'a>,
+    even: [S::V; 3],
+}
+
+impl<'a> Unfolded<'a> {
+    #[inline(always)]
+    fn sink<S: Simd>(self) -> Pixels<'a, S> {
+        // SAFETY: the machine has the instructions.
+        Pixels { to: self, even: [unsafe { S::zero() }; 3] }
+    }
+}
+
+impl<S: Simd> Sink<S> for Pixels<'_, S> {
+    #[inline(always)]
+    unsafe fn put<const C: usize>(&mut self, m: usize, sums: &[S::V; C]) {
+        let Unfolded { strip, high, image, y, col, len, z, channels } = self.to;
+        if m >= channels {
+            return;
+        }
+        if m % 2 == 0 {
+            self.even[..C].copy_from_slice(sums);
+            return;
+        }
+        let Strip { conv, span, out, epilogue, .. } = strip;
+        let c = z + m - 1;
+        let row = (high * (span.rows.start + y) + c / 2 % high) % span.out;
+        let at = ((((image * conv.c_out + c) / (2 * high)) * span.out + row) * conv.w + col) * 2;
+        // SAFETY: the machine has the instructions; these pixels are this task's alone.
+        unsafe {
+            let (bias, _) = S::zip(epilogue.bias_of::<S>(c), epilogue.bias_of::<S>(c + 1));
+            for n in 0..C {
+                let (low, high) = S::zip(self.even[n], sums[n]);
+                for (i, pixels) in [low, high].into_iter().enumerate() {
+                    let first = (2 * n + i) * S::N;
+                    let lanes = S::N.min((2 * len).saturating_sub(first));
+                    epilogue.store::<S>(pixels, bias, out.part(at + first.min(2 * len), lanes));
+                }
             }
         }
     }

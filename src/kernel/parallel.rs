@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::quota;
+use super::{GRAIN, quota};
 
 /// How long an idle worker looks for new work before it sleeps: longer than what lies between two layers of a
 /// network, since to wake a core of a virtual machine takes about as long as a small layer.
@@ -71,6 +71,27 @@ pub(super) fn for_each(count: usize, task: impl Fn(usize) + Sync) {
         Some(pool) => pool.run(count, helpers, &task),
         None => (0..count).for_each(task),
     }
+}
+
+/// `f(i, row)` for each row of `width` places, and what each gave, in order. Rows are long, and shared out some at a time.
+///
+/// # Panics
+/// `width` is 0.
+pub fn map_rows<T: Send, R: Send + Default>(
+    data: &mut [T],
+    width: usize,
+    f: impl Fn(usize, &mut [T]) -> R + Sync,
+) -> Vec<R> {
+    let (rows, step) = (data.len() / width, (GRAIN / width).max(1));
+    let mut results: Vec<R> = (0..rows).map(|_| R::default()).collect();
+    let (data, to) = (Shared::new(data), Shared::new(&mut results));
+    for_each(rows.div_ceil(step), |task| {
+        for i in task * step..rows.min((task + 1) * step) {
+            // SAFETY: each task has its own rows.
+            unsafe { to.part(i, 1)[0] = f(i, data.part(i * width, width)) };
+        }
+    });
+    results
 }
 
 /// Starts the pool's threads now. They inherit the priority of the thread that starts them, which must

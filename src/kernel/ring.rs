@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::kept;
+use super::parallel::{self, Shared};
+use super::{GRAIN, kept};
 
 /// `(C, H, W)` of which some rows of each plane are in memory: row `y` lies where row `y - held` was.
 #[derive(Debug, Clone)]
@@ -64,6 +65,25 @@ impl Ring {
         &mut self.data_mut()[(channel * held + y % held) * width..][..width]
     }
 
+    /// Writes these rows of all channels by `put(channel, y, row)`, on all threads.
+    ///
+    /// # Panics
+    /// There are more rows than are in memory.
+    pub fn put(&mut self, rows: Range<usize>, put: impl Fn(usize, usize, &mut [f32]) + Sync) {
+        self.check(&rows);
+        let Self { channels, held, width, .. } = *self;
+        let step = (GRAIN / width).max(1);
+        let tasks = rows.len().div_ceil(step);
+        let data = Shared::new(self.data_mut());
+        parallel::for_each(channels * tasks, |task| {
+            let (channel, first) = (task / tasks, rows.start + task % tasks * step);
+            for y in first..rows.end.min(first + step) {
+                // SAFETY: each task has its own rows, which differ in their places, by the check.
+                put(channel, y, unsafe { data.part((channel * held + y % held) * width, width) });
+            }
+        });
+    }
+
     /// Makes row `y` of a channel the same as row `from`, which is in memory.
     ///
     /// # Panics
@@ -112,17 +132,13 @@ impl Drop for Ring {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{noise, on_every_isa};
-    use super::super::{Activation, Conv, Packed, conv2d, conv2d_rows, fold_rows, unfold_rows};
+    use super::super::{Activation, Conv, Layer, Packed, Turn, conv2d, conv2d_rows, fold_rows, unfold_rows};
     use super::*;
 
     /// A ring with the rows `rows` of `whole`, `(C, H, W)`, in their places.
     fn put(ring: &mut Ring, whole: &[f32], rows: Range<usize>) {
-        for c in 0..ring.channels() {
-            for y in rows.clone() {
-                let row = &whole[(c * ring.height + y) * ring.width..][..ring.width];
-                ring.row_mut(c, y).copy_from_slice(row);
-            }
-        }
+        let (height, width) = (ring.height, ring.width);
+        ring.put(rows, |c, y, row| row.copy_from_slice(&whole[(c * height + y) * width..][..width]));
     }
 
     #[track_caller]
@@ -158,8 +174,9 @@ mod tests {
                             put(&mut from, &x, h.min(end - step)..h.min(end));
                             let rows = h.min((end - step).saturating_sub(4))..h.min(end - 4);
                             put(&mut to, &before, rows.clone());
-                            let act = Activation::Relu;
-                            conv2d_rows(kernel, rows.clone(), &from, &packed, Some(&bias), act, adds, &mut to);
+                            let (weight, bias, act) = (&packed, &bias[..], Activation::Relu);
+                            let layer = Layer { kernel, turn: Turn::None, weight, bias, act, adds };
+                            conv2d_rows(&layer, rows.clone(), &from, &mut to);
                             assert_holds(&to, &whole, rows, &case);
                         }
                     }
@@ -197,10 +214,58 @@ mod tests {
     }
 
     #[test]
+    fn a_fold_within_a_convolution_is_one_before_it_and_an_unfold_one_after_it() {
+        for (high, c_fine, c_coarse) in [(2, 40, 64), (2, 3, 5), (1, 9, 16), (1, 6, 1)] {
+            for (h, w) in [(23, 67), (16, 32), (9, 5), (1, 200)] {
+                let (fine, coarse) = ((high * h, 2 * w), (h, w));
+                let channels = 2 * high * c_fine;
+                let (x, z) = (noise(c_fine * fine.0 * fine.1, 1), noise(c_coarse * h * w, 2));
+                let weight = noise(c_coarse * channels, 3);
+                let (bias, wide_bias) = (noise(c_coarse, 4), noise(channels, 5));
+                on_every_isa(|isa| {
+                    let packed = Packed::new(weight.clone());
+                    let new = |channels, plane, rows| Ring::new(channels, plane, rows);
+                    let layer = |turn| {
+                        let bias = if matches!(turn, Turn::Unfold(_)) { &wide_bias } else { &bias };
+                        Layer { kernel: (1, 1), turn, weight: &packed, bias, act: Activation::Relu, adds: false }
+                    };
+                    let wide = Layer { bias: &wide_bias, ..layer(Turn::None) };
+                    let mut pixels = new(c_fine, fine, 8 * high);
+                    let mut folded = new(channels, coarse, 8);
+                    let (mut expected, mut got) = (new(c_coarse, coarse, 12), new(c_coarse, coarse, 12));
+                    let mut from = new(c_coarse, coarse, 8);
+                    let (mut back, mut got_back) = (new(c_fine, fine, 12 * high), new(c_fine, fine, 12 * high));
+                    for start in (0..h).step_by(8) {
+                        let rows = start..h.min(start + 8);
+                        let fine_rows = high * rows.start..high * rows.end;
+                        put(&mut pixels, &x, fine_rows.clone());
+                        fold_rows((high, 2), rows.clone(), &pixels, &mut folded);
+                        conv2d_rows(&layer(Turn::None), rows.clone(), &folded, &mut expected);
+                        conv2d_rows(&layer(Turn::Fold(high)), rows.clone(), &pixels, &mut got);
+
+                        put(&mut from, &z, rows.clone());
+                        conv2d_rows(&wide, rows.clone(), &from, &mut folded);
+                        unfold_rows((high, 2), rows.clone(), &folded, &mut back);
+                        conv2d_rows(&layer(Turn::Unfold(high)), rows.clone(), &from, &mut got_back);
+                        let case = format!("{isa:?} {high} {c_fine} {c_coarse} {h}x{w}");
+                        for y in rows {
+                            (0..c_coarse).for_each(|c| assert_eq!(got.row(c, y), expected.row(c, y), "{case}"));
+                        }
+                        for y in fine_rows {
+                            (0..c_fine).for_each(|c| assert_eq!(got_back.row(c, y), back.row(c, y), "{case}"));
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    #[test]
     #[should_panic(expected = "in memory")]
     fn rows_that_have_passed_are_not_read() {
         let (x, mut to) = (Ring::new(2, (40, 8), 8), Ring::new(2, (40, 8), 16));
-        let packed = Packed::new(vec![0.0; 36]);
-        conv2d_rows((3, 3), 0..12, &x, &packed, None, Activation::None, false, &mut to);
+        let (weight, bias, turn) = (&Packed::new(vec![0.0; 36]), &[0.0; 2], Turn::None);
+        let layer = Layer { kernel: (3, 3), turn, weight, bias, act: Activation::None, adds: false };
+        conv2d_rows(&layer, 0..12, &x, &mut to);
     }
 }

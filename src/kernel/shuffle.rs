@@ -141,7 +141,7 @@ impl Work for Band<'_> {
 /// # Safety
 /// The machine has the instructions of `S`.
 #[inline(always)]
-unsafe fn split<S: Simd>(pixels: &[f32], even: &mut [f32], odd: &mut [f32]) {
+pub(super) unsafe fn split<S: Simd>(pixels: &[f32], even: &mut [f32], odd: &mut [f32]) {
     let w = even.len();
     assert!(pixels.len() == 2 * w && odd.len() == w);
     let mut i = 0;

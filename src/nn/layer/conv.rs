@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{Result, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 
-use crate::kernel::Ring;
+use crate::kernel::{Ring, Turn};
 use crate::nn::op::{self, Activation, Frozen};
 
 /// `act(conv(x, weight) + bias + residual)`.
@@ -79,8 +79,20 @@ impl Conv2d {
     /// # Errors
     /// The channels do not fit, or the weights can be trained.
     pub fn rows(&self, rows: Range<usize>, x: &Ring, act: Activation, adds: bool, out: &mut Ring) -> Result<()> {
+        self.turned_rows(rows, x, Turn::None, (act, adds), out)
+    }
+
+    /// [`Conv2d::rows`], turned before or after.
+    pub(super) fn turned_rows(
+        &self,
+        rows: Range<usize>,
+        x: &Ring,
+        turn: Turn,
+        end: (Activation, bool),
+        out: &mut Ring,
+    ) -> Result<()> {
         match self.frozen() {
-            Some(frozen) => frozen.rows(rows, x, act, adds, out),
+            Some(frozen) => frozen.rows(rows, x, turn, end, out),
             None => bail!("images pass by weights that were loaded for serving only"),
         }
     }

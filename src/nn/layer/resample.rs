@@ -9,7 +9,7 @@ use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use super::Conv2d;
-use crate::kernel::{self, Ring};
+use crate::kernel::{self, Ring, Turn};
 use crate::nn::op::{Activation, pixel_shuffle, pixel_unshuffle};
 
 /// Which neighbours become channels of one place.
@@ -35,6 +35,14 @@ impl Fold {
         match self {
             Fold::Square => 4,
             Fold::Row(n) => n,
+        }
+    }
+
+    /// The rows of a rectangle of two columns.
+    fn pairs(self) -> Result<usize> {
+        match self.rectangle() {
+            (rows, 2) => Ok(rows),
+            _ => bail!("a step between scales folds two columns, not {self:?}"),
         }
     }
 
@@ -101,13 +109,12 @@ impl Down {
         self.0.forward(&self.1.fold(x)?, Activation::None, None)
     }
 
-    /// [`Down::forward`] in some rows of one image that passes by, by way of `folded`.
+    /// [`Down::forward`] in some rows of one image that passes by, in one pass.
     ///
     /// # Errors
-    /// As [`Conv2d::rows`].
-    pub fn rows(&self, rows: Range<usize>, x: &Ring, folded: &mut Ring, out: &mut Ring) -> Result<()> {
-        self.1.fold_rows(rows.clone(), x, folded);
-        self.0.rows(rows, folded, Activation::None, false, out)
+    /// As [`Conv2d::rows`]; a fold of other than two columns.
+    pub fn rows(&self, rows: Range<usize>, x: &Ring, out: &mut Ring) -> Result<()> {
+        self.0.turned_rows(rows, x, Turn::Fold(self.1.pairs()?), (Activation::None, false), out)
     }
 }
 
@@ -126,14 +133,12 @@ impl Up {
         self.1.unfold(&self.0.forward(x, Activation::None, None)?)
     }
 
-    /// [`Up::forward`] in some rows of one image that passes by, given in those of `x`, by way of `folded`.
+    /// [`Up::forward`] in some rows of one image that passes by, given in those of `x`, in one pass.
     ///
     /// # Errors
-    /// As [`Conv2d::rows`].
-    pub fn rows(&self, rows: Range<usize>, x: &Ring, folded: &mut Ring, out: &mut Ring) -> Result<()> {
-        self.0.rows(rows.clone(), x, Activation::None, false, folded)?;
-        self.1.unfold_rows(rows, folded, out);
-        Ok(())
+    /// As [`Conv2d::rows`]; a fold of other than two columns.
+    pub fn rows(&self, rows: Range<usize>, x: &Ring, out: &mut Ring) -> Result<()> {
+        self.0.turned_rows(rows, x, Turn::Unfold(self.1.pairs()?), (Activation::None, false), out)
     }
 }
 

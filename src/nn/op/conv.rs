@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, InplaceOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::{Activation, elsewhere, floats, is_ours, part, stored, with_floats};
-use crate::kernel::{self, Conv, Packed, Ring};
+use crate::kernel::{self, Conv, Layer, Packed, Ring, Turn};
 
 /// `act(conv(x, weight) + bias + residual)`, stride 1, zero padding that keeps `H` and `W`.
 ///
@@ -114,13 +114,25 @@ impl Frozen {
     ///
     /// # Errors
     /// The channels do not fit.
-    pub fn rows(&self, rows: Range<usize>, x: &Ring, act: Activation, adds: bool, out: &mut Ring) -> Result<()> {
+    pub fn rows(
+        &self,
+        rows: Range<usize>,
+        x: &Ring,
+        turn: Turn,
+        (act, adds): (Activation, bool),
+        out: &mut Ring,
+    ) -> Result<()> {
         let Prepared { shape, weight, bias } = &*self.0;
         let (c_out, c_in, kh, kw) = shape.dims4()?;
-        if (c_out, c_in) != (out.channels(), x.channels()) {
-            bail!("conv2d: rows of {} to {} channels for a weight {shape:?}", x.channels(), out.channels());
+        let channels = match turn {
+            Turn::None => (out.channels(), x.channels()),
+            Turn::Fold(high) => (out.channels(), 2 * high * x.channels()),
+            Turn::Unfold(high) => (2 * high * out.channels(), x.channels()),
+        };
+        if (c_out, c_in) != channels {
+            bail!("conv2d: (to, from) {channels:?} channels for a weight {shape:?}");
         }
-        kernel::conv2d_rows((kh, kw), rows, x, weight, Some(bias), act, adds, out);
+        kernel::conv2d_rows(&Layer { kernel: (kh, kw), turn, weight, bias, act, adds }, rows, x, out);
         Ok(())
     }
 }

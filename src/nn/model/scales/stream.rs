@@ -140,16 +140,12 @@ struct Encoding<'a> {
     pixels: Ring,
     folded: Ring,
     chains: [Chain<'a>; 3],
-    /// Before the convolution of each step down.
-    downs: [Ring; 2],
 }
 
 #[derive(Debug)]
 struct Decoding<'a> {
     network: &'a Decoder,
     chains: [Chain<'a>; 3],
-    /// Behind the convolution of each step up.
-    ups: [Ring; 2],
     refining: Option<(&'a Refiner, Chain<'a>)>,
     /// The result before it is unfolded, and how far behind the decoder writes it and it is complete.
     result: Ring,
@@ -204,13 +200,11 @@ impl Scales {
                 Chain::new(levels[i], widths[i], &encoder.blocks[i], entry[i], below.max(detail))
             };
             let pixels = (rows * height, cols * width);
-            let down = |i: usize| levels[i + 1].ring(next.factor() * widths[i], 0, 0);
             Encoding {
                 network: encoder,
                 pixels: Ring::new(sizes.channels, pixels, rows * band),
                 folded: levels[0].ring(fold.factor() * sizes.channels, 0, levels[0].look_back(0)),
                 chains: [chain(0), chain(1), chain(2)],
-                downs: [down(0), down(1)],
             }
         });
         let decoding = (parts != Parts::Encoder).then(|| {
@@ -218,7 +212,6 @@ impl Scales {
                 let read = if i > 0 { begun[i - 1] / shrink } else { levels[0].look_back(done[0]) };
                 Chain::new(levels[i], widths[i], &decoder.blocks[i], begun[i], read)
             };
-            let up = |i: usize| levels[i + 1].ring(next.factor() * widths[i], 0, 0);
             let refining = || {
                 let read = levels[0].look_back(full - behind);
                 (refiner, Chain::new(levels[0], widths[0], &refiner.blocks, done[0], read))
@@ -226,7 +219,6 @@ impl Scales {
             Decoding {
                 network: decoder,
                 chains: [chain(0), chain(1), chain(2)],
-                ups: [up(0), up(1)],
                 refining: (parts == Parts::All).then(refining),
                 result: levels[0].ring(fold.factor() * sizes.channels, strict, full),
                 strict,
@@ -273,13 +265,12 @@ impl Stream<'_> {
     pub fn bytes(&self) -> usize {
         let chain = |chain: &Chain| chain.map.bytes() + chain.blocks.iter().map(|(_, r)| r.bytes()).sum::<usize>();
         let chains = |chains: &[Chain]| chains.iter().map(chain).sum::<usize>();
-        let rings = |rings: &[Ring]| rings.iter().map(Ring::bytes).sum::<usize>();
         let encoder = self.encoder.iter().map(|e| {
-            e.pixels.bytes() + e.folded.bytes() + chains(&e.chains) + rings(&e.downs)
+            e.pixels.bytes() + e.folded.bytes() + chains(&e.chains)
         });
         let decoder = self.decoder.iter().map(|d| {
             let refiner = d.refining.as_ref().map_or(0, |(_, refiner)| chain(refiner));
-            chains(&d.chains) + rings(&d.ups) + refiner + d.result.bytes() + d.pixels.bytes()
+            chains(&d.chains) + refiner + d.result.bytes() + d.pixels.bytes()
         });
         let latent = self.latent.iter().map(|(map, _)| map.bytes());
         encoder.chain(decoder).chain(latent).sum()
@@ -294,7 +285,7 @@ impl Encoding<'_> {
         latent: &mut [(Ring, usize); 3],
         ports: &mut impl Ports,
     ) -> Result<()> {
-        let Self { network, pixels, folded, chains, downs } = self;
+        let Self { network, pixels, folded, chains } = self;
         let entering = chains[0].level.rows(step, 0);
         let high = fold.rectangle().0;
         ports.read(high * entering.start..high * entering.end, pixels);
@@ -306,7 +297,7 @@ impl Encoding<'_> {
             let rows = chains[i].level.rows(step, *lag);
             network.heads[i].rows(rows, &chains[i].map, Activation::None, false, map)?;
             if let [fine, coarse] = &mut chains[i..(i + 2).min(3)] {
-                network.downs[i].rows(coarse.rows(step), &fine.map, &mut downs[i], &mut coarse.map)?;
+                network.downs[i].rows(coarse.rows(step), &fine.map, &mut coarse.map)?;
             }
         }
         Ok(())
@@ -322,13 +313,13 @@ impl Decoding<'_> {
         encoder: Option<&Encoding>,
         ports: &mut impl Ports,
     ) -> Result<()> {
-        let Self { network, chains, ups, refining, result, strict, full, pixels } = self;
+        let Self { network, chains, refining, result, strict, full, pixels } = self;
         for i in [2, 1, 0] {
             let rows = chains[i].rows(step);
             if let [fine, coarse] = &mut chains[i..(i + 2).min(3)] {
                 let shrink = coarse.level.shrink / fine.level.shrink;
                 let above = rows.start / shrink..rows.end / shrink;
-                network.ups[i].rows(above, &coarse.map, &mut ups[i], &mut fine.map)?;
+                network.ups[i].rows(above, &coarse.map, &mut fine.map)?;
             }
             network.tails[i].rows(rows, &latent[i].0, Activation::None, i < 2, &mut chains[i].map)?;
             chains[i].run(step)?;

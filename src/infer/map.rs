@@ -29,7 +29,8 @@ pub fn write(plane: &mut Plane, channel: usize, y: usize, first: usize, row: &[f
     if channel >= channels || y >= height {
         return;
     }
-    let to = &mut plane.data[(channel * height + y) * width..][first.min(width)..width.min(first + row.len())];
+    let to =
+        &mut plane.data[(channel * height + y) * width..][first.min(width)..width.min(first + row.len())];
     to.copy_from_slice(&row[..to.len()]);
 }
 

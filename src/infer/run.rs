@@ -102,7 +102,8 @@ impl Session {
     fn decode_whole(&self, latents: &[&Latent]) -> Result<Rebuilt> {
         let (height, width) = self.padded(latents[0].shape);
         let Some(sizes) = self.manifest.model.scales() else {
-            let data: Vec<f32> = latents.iter().flat_map(|latent| latent.planes[0].data.iter().copied()).collect();
+            let data: Vec<f32> =
+                latents.iter().flat_map(|latent| latent.planes[0].data.iter().copied()).collect();
             let extents = (latents.len(), data.len() / latents.len());
             return Ok(self.model.decode(&[Tensor::from_vec(data, extents, &Device::Cpu)?])?);
         };
@@ -137,7 +138,8 @@ impl Session {
         let mut latent = self.empty_latent(sample, keep);
         let source = Source { sample, stats: self.stats_for(sample) };
         for strip in passing.strips(Parts::Encoder) {
-            let ports = Encode { source, strip: strip.clone(), shrink: passing.shrink(), latent: &mut latent };
+            let ports =
+                Encode { source, strip: strip.clone(), shrink: passing.shrink(), latent: &mut latent };
             passing.run(Parts::Encoder, &strip, ports, pace)?;
         }
         Ok(latent)

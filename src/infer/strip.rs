@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-/// Images of no more pixels go through the network in one piece, which is a little faster.
-const WHOLE: usize = 1 << 20;
+/// Images of no more pixels go through the network in one piece: 2 to 4 % faster at 256x256, as much slower at 500x500.
+const WHOLE: usize = 1 << 17;
 
 /// Cores of images have at most so many columns: the rows that pass by, about two hundred at half the image's size, take memory.
 const WIDE: usize = 4 << 10;
@@ -55,15 +55,21 @@ mod tests {
 
     #[test]
     fn cores_cover_every_column_once_and_strips_see_as_far_as_the_network() {
-        for (height, width) in [(3000, 4032), (10_000, 10_000), (8, 1 << 20), (1, 1 << 20), (20_000, 4104), (1, 64)] {
+        for (height, width) in
+            [(3000, 4032), (10_000, 10_000), (8, 1 << 20), (1, 1 << 20), (20_000, 4104), (1, 64)]
+        {
             let strips: Vec<Strip> = cut(height, width, 8, 110).collect();
             let ends: Vec<usize> = strips.iter().map(|strip| strip.core.end).collect();
             let starts: Vec<usize> = strips.iter().map(|strip| strip.core.start).collect();
             assert_eq!((starts[0], *ends.last().unwrap()), (0, width));
             assert_eq!(starts[1..], ends[..ends.len() - 1]);
             for Strip { core, outer } in strips {
-                assert!(outer.start <= core.start.saturating_sub(110) && outer.end >= width.min(core.end + 110));
-                assert!(outer.end <= width && core.start.is_multiple_of(32) && outer.start.is_multiple_of(32));
+                assert!(
+                    outer.start <= core.start.saturating_sub(110) && outer.end >= width.min(core.end + 110)
+                );
+                assert!(
+                    outer.end <= width && core.start.is_multiple_of(32) && outer.start.is_multiple_of(32)
+                );
             }
         }
     }

@@ -198,18 +198,24 @@ pub fn conv2d_rows(layer: &Layer, rows: Range<usize>, x: &Ring, out: &mut Ring) 
         Turn::Unfold(high) => (1, high),
     };
     let folded = |ring: &Ring, high: usize, wide: usize| {
-        assert!(ring.height().is_multiple_of(high) && ring.width().is_multiple_of(wide), "a fold by {high}x{wide}");
+        assert!(
+            ring.height().is_multiple_of(high) && ring.width().is_multiple_of(wide),
+            "a fold by {high}x{wide}"
+        );
         (high * wide * ring.channels(), ring.height() / high, ring.width() / wide)
     };
     let (c_in, h, w) = folded(x, fold, if matches!(turn, Turn::Fold(_)) { 2 } else { 1 });
     let (c_out, out_h, out_w) = folded(out, unfold, if matches!(turn, Turn::Unfold(_)) { 2 } else { 1 });
     let conv = Conv { batch: 1, c_in, c_out, h, w, kh, kw };
     conv.check(conv.input_len(), weight.weight.len(), c_out * out_h * out_w);
-    assert!((h, w) == (out_h, out_w) && (turn == Turn::None || (kh, kw) == (1, 1)), "{turn:?} around {conv:?}");
+    assert!(
+        (h, w) == (out_h, out_w) && (turn == Turn::None || (kh, kw) == (1, 1)),
+        "{turn:?} around {conv:?}"
+    );
     x.check(&(fold * rows.start.saturating_sub(kh / 2)..fold * h.min(rows.end + kh / 2)));
     out.check(&(unfold * rows.start..unfold * rows.end));
-    let whole_tiles = rows.is_empty()
-        || rows.start.is_multiple_of(4) && (rows.end.is_multiple_of(4) || rows.end == conv.h);
+    let whole_tiles =
+        rows.is_empty() || rows.start.is_multiple_of(4) && (rows.end.is_multiple_of(4) || rows.end == conv.h);
     assert!(kh == 1 || (kw > 1 && whole_tiles), "whole tiles of a kernel of {kh}x{kw}, got rows {rows:?}");
     let epilogue = Epilogue { bias: Some(bias), adds, relu: act == Activation::Relu };
     let mut start = rows.start;

@@ -208,7 +208,14 @@ impl Strip<'_> {
     /// The same for channels that are pixels still: those of rectangles of `high` rows and two columns. The strip is positions of
     /// a line.
     #[inline(always)]
-    unsafe fn stage_folded<S: Simd>(&self, high: usize, planes: *mut f32, image: usize, first: usize, len: usize) {
+    unsafe fn stage_folded<S: Simd>(
+        &self,
+        high: usize,
+        planes: *mut f32,
+        image: usize,
+        first: usize,
+        len: usize,
+    ) {
         let Self { conv, span, plan, .. } = self;
         for c in (0..conv.c_in).step_by(2) {
             let (pixels, i) = ((image * conv.c_in + c) / (2 * high), c / 2 % high);

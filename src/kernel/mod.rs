@@ -30,7 +30,8 @@ mod weight_grad;
 mod winograd;
 
 pub use conv::{
-    Activation, Conv, Layer, Packed, Turn, conv2d, conv2d_onto, conv2d_rows, grad_input, grad_sum, grad_weight,
+    Activation, Conv, Layer, Packed, Turn, conv2d, conv2d_onto, conv2d_rows, grad_input, grad_sum,
+    grad_weight,
 };
 pub use isa::{Isa, isa, with_isa};
 pub use parallel::{threads, with_threads};

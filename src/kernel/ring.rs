@@ -145,16 +145,25 @@ mod tests {
     fn assert_holds(ring: &Ring, whole: &[f32], rows: Range<usize>, case: &str) {
         for c in 0..ring.channels() {
             for y in rows.clone() {
-                assert_eq!(ring.row(c, y), &whole[(c * ring.height + y) * ring.width..][..ring.width], "{case}, row {y}");
+                assert_eq!(
+                    ring.row(c, y),
+                    &whole[(c * ring.height + y) * ring.width..][..ring.width],
+                    "{case}, row {y}"
+                );
             }
         }
     }
 
     #[test]
     fn rows_of_a_convolution_are_those_of_the_whole() {
-        for (c_in, c_out, kernel) in
-            [(40, 40, (3, 3)), (4, 24, (3, 3)), (24, 4, (3, 3)), (17, 9, (1, 1)), (16, 40, (1, 1)), (3, 5, (1, 5))]
-        {
+        for (c_in, c_out, kernel) in [
+            (40, 40, (3, 3)),
+            (4, 24, (3, 3)),
+            (24, 4, (3, 3)),
+            (17, 9, (1, 1)),
+            (16, 40, (1, 1)),
+            (3, 5, (1, 5)),
+        ] {
             for (h, w) in [(54, 133), (29, 64), (31, 7), (5, 2), (1, 90)] {
                 let conv = Conv { batch: 1, c_in, c_out, h, w, kh: kernel.0, kw: kernel.1 };
                 let (x, before) = (noise(conv.input_len(), 1), noise(conv.output_len(), 2));
@@ -199,7 +208,9 @@ mod tests {
                     let fine = by.0 * rows.start..by.0 * rows.end;
                     put(&mut pixels, &x, fine.clone());
                     fold_rows(by, rows.clone(), &pixels, &mut folded);
-                    for (c, i, j) in (0..channels * by.0 * by.1).map(|z| (z / (by.0 * by.1), z / by.1 % by.0, z % by.1)) {
+                    for (c, i, j) in
+                        (0..channels * by.0 * by.1).map(|z| (z / (by.0 * by.1), z / by.1 % by.0, z % by.1))
+                    {
                         for y in rows.clone() {
                             let row = &x[((c * h + y) * by.0 + i) * by.1 * w..][..by.1 * w];
                             let every: Vec<f32> = row.iter().skip(j).step_by(by.1).copied().collect();
@@ -227,14 +238,22 @@ mod tests {
                     let new = |channels, plane, rows| Ring::new(channels, plane, rows);
                     let layer = |turn| {
                         let bias = if matches!(turn, Turn::Unfold(_)) { &wide_bias } else { &bias };
-                        Layer { kernel: (1, 1), turn, weight: &packed, bias, act: Activation::Relu, adds: false }
+                        Layer {
+                            kernel: (1, 1),
+                            turn,
+                            weight: &packed,
+                            bias,
+                            act: Activation::Relu,
+                            adds: false,
+                        }
                     };
                     let wide = Layer { bias: &wide_bias, ..layer(Turn::None) };
                     let mut pixels = new(c_fine, fine, 8 * high);
                     let mut folded = new(channels, coarse, 8);
                     let (mut expected, mut got) = (new(c_coarse, coarse, 12), new(c_coarse, coarse, 12));
                     let mut from = new(c_coarse, coarse, 8);
-                    let (mut back, mut got_back) = (new(c_fine, fine, 12 * high), new(c_fine, fine, 12 * high));
+                    let (mut back, mut got_back) =
+                        (new(c_fine, fine, 12 * high), new(c_fine, fine, 12 * high));
                     for start in (0..h).step_by(8) {
                         let rows = start..h.min(start + 8);
                         let fine_rows = high * rows.start..high * rows.end;
@@ -249,10 +268,12 @@ mod tests {
                         conv2d_rows(&layer(Turn::Unfold(high)), rows.clone(), &from, &mut got_back);
                         let case = format!("{isa:?} {high} {c_fine} {c_coarse} {h}x{w}");
                         for y in rows {
-                            (0..c_coarse).for_each(|c| assert_eq!(got.row(c, y), expected.row(c, y), "{case}"));
+                            (0..c_coarse)
+                                .for_each(|c| assert_eq!(got.row(c, y), expected.row(c, y), "{case}"));
                         }
                         for y in fine_rows {
-                            (0..c_fine).for_each(|c| assert_eq!(got_back.row(c, y), back.row(c, y), "{case}"));
+                            (0..c_fine)
+                                .for_each(|c| assert_eq!(got_back.row(c, y), back.row(c, y), "{case}"));
                         }
                     }
                 });

@@ -78,7 +78,14 @@ impl Conv2d {
     ///
     /// # Errors
     /// The channels do not fit, or the weights can be trained.
-    pub fn rows(&self, rows: Range<usize>, x: &Ring, act: Activation, adds: bool, out: &mut Ring) -> Result<()> {
+    pub fn rows(
+        &self,
+        rows: Range<usize>,
+        x: &Ring,
+        act: Activation,
+        adds: bool,
+        out: &mut Ring,
+    ) -> Result<()> {
         self.turned_rows(rows, x, Turn::None, (act, adds), out)
     }
 

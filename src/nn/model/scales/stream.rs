@@ -190,7 +190,8 @@ impl Scales {
             }
         }
         let strict = done[0] + behind;
-        let full = if parts == Parts::All { levels[0].after(done[0], &refiner.blocks) + behind } else { strict };
+        let full =
+            if parts == Parts::All { levels[0].after(done[0], &refiner.blocks) + behind } else { strict };
 
         let widths = sizes.widths;
         let encoding = (parts != Parts::Decoder).then(|| {
@@ -263,11 +264,10 @@ impl Stream<'_> {
 
     /// Bytes of its maps.
     pub fn bytes(&self) -> usize {
-        let chain = |chain: &Chain| chain.map.bytes() + chain.blocks.iter().map(|(_, r)| r.bytes()).sum::<usize>();
+        let chain =
+            |chain: &Chain| chain.map.bytes() + chain.blocks.iter().map(|(_, r)| r.bytes()).sum::<usize>();
         let chains = |chains: &[Chain]| chains.iter().map(chain).sum::<usize>();
-        let encoder = self.encoder.iter().map(|e| {
-            e.pixels.bytes() + e.folded.bytes() + chains(&e.chains)
-        });
+        let encoder = self.encoder.iter().map(|e| e.pixels.bytes() + e.folded.bytes() + chains(&e.chains));
         let decoder = self.decoder.iter().map(|d| {
             let refiner = d.refining.as_ref().map_or(0, |(_, refiner)| chain(refiner));
             chains(&d.chains) + refiner + d.result.bytes() + d.pixels.bytes()

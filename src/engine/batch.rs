@@ -95,7 +95,7 @@ impl Batches {
         }
         let begun = Instant::now();
         let denoise = |items: &[Item]| {
-            engine.tiles.fetch_add(1, Ordering::Relaxed);
+            engine.pieces.fetch_add(1, Ordering::Relaxed);
             let samples: Vec<&Sample> = items.iter().map(|item| &item.sample).collect();
             let is_tiny = key.shape.numbers() * items.len() < TINY;
             let work = || session.denoise_batch(&samples, &options);
@@ -212,7 +212,7 @@ mod tests {
         while engine.health().requests == 0 {
             tokio::task::yield_now().await;
         }
-        let (session, before) = (session(std), engine.tiles());
+        let (session, before) = (session(std), engine.pieces());
         let asked = values.iter().map(|value| {
             let ticket = engine.admit(None).unwrap();
             let (session, sample) = (Arc::clone(&session), sample(*value));
@@ -231,7 +231,7 @@ mod tests {
         for one in asked {
             answers.push(one.await.unwrap().map(|done| done.value.sample));
         }
-        (answers, engine.tiles() - before)
+        (answers, engine.pieces() - before)
     }
 
     #[tokio::test]

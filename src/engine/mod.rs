@@ -50,8 +50,8 @@ struct Inner {
     batches: Batches,
     /// Held by large work, so that some workers are always free of it.
     wide: Arc<Semaphore>,
-    /// Tiles and other steps of work that were computed.
-    tiles: AtomicUsize,
+    /// Pieces and other steps of work that were computed.
+    pieces: AtomicUsize,
     is_started: AtomicBool,
 }
 
@@ -114,7 +114,7 @@ impl Engine {
             pool: Pool::start(workers, cores).expect("the system gives threads to a process that starts"),
             batches: Batches::default(),
             wide: Arc::new(Semaphore::new((workers / 2).max(1))),
-            tiles: AtomicUsize::new(0),
+            pieces: AtomicUsize::new(0),
             is_started: AtomicBool::new(false),
             config,
         }))
@@ -283,9 +283,9 @@ impl Engine {
         drained
     }
 
-    /// Tiles and other steps that were computed since the start: what dropped work did not cost.
-    pub fn tiles(&self) -> usize {
-        self.0.tiles.load(Ordering::Relaxed)
+    /// Pieces and other steps that were computed since the start: what dropped work did not cost.
+    pub fn pieces(&self) -> usize {
+        self.0.pieces.load(Ordering::Relaxed)
     }
 }
 

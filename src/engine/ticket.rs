@@ -23,7 +23,7 @@ pub const BRIEF: usize = 1 << 16;
 /// The right to have work done; clones are the same request. Work is done in the order in which requests were admitted,
 /// so that one that was begun is brought to its end before newer ones.
 ///
-/// Dropping the future of any piece of work takes it out of the queue; once begun, it ends with the tile or batch that
+/// Dropping the future of any piece of work takes it out of the queue; once begun, it ends with the piece that
 /// is being computed. The same happens when the deadline passes.
 #[derive(Debug, Clone)]
 pub struct Ticket {
@@ -180,7 +180,7 @@ impl Ticket {
             let compute = tracing::info_span!(parent: &span, "compute", op);
             let begun = Instant::now();
             let is_wanted = || !reply.is_closed() && !ticket.entry.is_late();
-            let pace = Wanted { is_wanted: &is_wanted, tiles: &ticket.engine.0.tiles };
+            let pace = Wanted { is_wanted: &is_wanted, pieces: &ticket.engine.0.pieces };
             let large = pages::Large::begin(size.bytes);
             let value = compute.in_scope(|| catch_unwind(AssertUnwindSafe(|| work(&pace))));
             drop(large);

@@ -4,18 +4,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::infer::Pace;
 
-/// The pace of one piece of work: asked before each tile.
+/// The pace of one piece of work: asked before each piece.
 pub(super) struct Wanted<'a> {
     /// Whether somebody still waits for the result.
     pub(super) is_wanted: &'a dyn Fn() -> bool,
-    /// Counts the tiles.
-    pub(super) tiles: &'a AtomicUsize,
+    /// Counts the pieces.
+    pub(super) pieces: &'a AtomicUsize,
 }
 
 impl Pace for Wanted<'_> {
     fn next(&self) -> bool {
         let goes_on = (self.is_wanted)();
-        self.tiles.fetch_add(usize::from(goes_on), Ordering::Relaxed);
+        self.pieces.fetch_add(usize::from(goes_on), Ordering::Relaxed);
         goes_on
     }
 }
@@ -26,11 +26,11 @@ mod tests {
 
     #[test]
     fn work_ends_when_nobody_waits() {
-        let (tiles, wanted) = (AtomicUsize::new(0), AtomicUsize::new(1));
+        let (pieces, wanted) = (AtomicUsize::new(0), AtomicUsize::new(1));
         let is_wanted = || wanted.load(Ordering::Relaxed) == 1;
-        let pace = Wanted { is_wanted: &is_wanted, tiles: &tiles };
+        let pace = Wanted { is_wanted: &is_wanted, pieces: &pieces };
         assert!(pace.next());
         wanted.store(0, Ordering::Relaxed);
-        assert_eq!((pace.next(), tiles.load(Ordering::Relaxed)), (false, 1));
+        assert_eq!((pace.next(), pieces.load(Ordering::Relaxed)), (false, 1));
     }
 }

@@ -41,7 +41,7 @@ pub enum Error {
         reason: String,
     },
     /// Whoever waited for it does no longer, see [`super::Pace`].
-    #[error("the work was given up between two tiles")]
+    #[error("the work was given up between two pieces")]
     Abandoned,
     /// The tensor code failed.
     #[error("tensor code failed: {0}")]

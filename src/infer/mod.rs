@@ -160,7 +160,7 @@ impl Session {
     /// Also [`Error::Abandoned`].
     pub fn encode_at(&self, sample: &Sample, ratio: Option<f32>, pace: &dyn Pace) -> Result<Latent> {
         let keep = self.keep(sample.shape(), ratio)?;
-        self.encode_steps(sample, keep, pace)
+        self.encode_bands(sample, keep, pace)
     }
 
     /// `g(h)`: the sample of a latent, from the latent alone.
@@ -185,7 +185,7 @@ impl Session {
     }
 
     fn decode_to<T: Number>(&self, latent: &Latent, pace: &dyn Pace) -> Result<Sample> {
-        let (data, _) = self.decode_steps::<T>(latent, None, 1.0, pace)?;
+        let (data, _) = self.decode_bands::<T>(latent, None, 1.0, pace)?;
         self.finish(latent.shape, data)
     }
 
@@ -260,7 +260,7 @@ impl Session {
     /// The sample's shape does not fit the model.
     pub fn features(&self, sample: &Sample) -> Result<Vec<f32>> {
         let latent = self.encode(sample, None)?;
-        let (_, residual) = self.decode_steps::<f32>(&latent, Some(sample), 1.0, &Steady)?;
+        let (_, residual) = self.decode_bands::<f32>(&latent, Some(sample), 1.0, &Steady)?;
         let mut mean_squares = familiarity::energies(&latent);
         mean_squares.push(residual / sample.shape().numbers() as f64);
         Ok(familiarity::features(&mean_squares))

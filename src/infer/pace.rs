@@ -1,6 +1,6 @@
-//! Pace: how whoever waits for long work steers it, tile by tile.
+//! Pace: how whoever waits for long work steers it, piece by piece: a band of a large image, or a small one as a whole.
 
-/// Asked before each tile.
+/// Asked before each piece.
 pub trait Pace {
     /// Whether to go on; the work is given up otherwise.
     fn next(&self) -> bool;

@@ -27,13 +27,13 @@ impl Session {
         pace: &dyn Pace,
     ) -> Result<Passed<T>> {
         match self.passing(sample.shape()) {
-            None => Ok(step(pace, || self.pass_whole::<T>(&[sample], options, keep))?.remove(0)),
+            None => Ok(piece(pace, || self.pass_whole::<T>(&[sample], options, keep))?.remove(0)),
             Some(passing) if self.refines(options) => {
                 self.pass_rows(&passing, sample, options.strength, keep, pace)
             }
             Some(_) => {
-                let latent = self.encode_steps(sample, keep, pace)?;
-                let (data, residual) = self.decode_steps(&latent, Some(sample), options.strength, pace)?;
+                let latent = self.encode_bands(sample, keep, pace)?;
+                let (data, residual) = self.decode_bands(&latent, Some(sample), options.strength, pace)?;
                 Ok((data, self.judge(familiarity::energies(&latent), residual, sample.shape())))
             }
         }
@@ -130,10 +130,10 @@ impl Session {
         Ok(())
     }
 
-    /// The latent of a sample, step by step.
-    pub(super) fn encode_steps(&self, sample: &Sample, keep: usize, pace: &dyn Pace) -> Result<Latent> {
+    /// The latent of a sample, band by band.
+    pub(super) fn encode_bands(&self, sample: &Sample, keep: usize, pace: &dyn Pace) -> Result<Latent> {
         let Some(passing) = self.passing(sample.shape()) else {
-            return Ok(step(pace, || self.encode_whole(&[sample], keep))?.0.remove(0));
+            return Ok(piece(pace, || self.encode_whole(&[sample], keep))?.0.remove(0));
         };
         let mut latent = self.empty_latent(sample, keep);
         let source = Source { sample, stats: self.stats_for(sample) };
@@ -145,8 +145,8 @@ impl Session {
         Ok(latent)
     }
 
-    /// The sample of a latent, step by step, blended with `input`; and the sum of squares between both.
-    pub(super) fn decode_steps<T: Number>(
+    /// The sample of a latent, band by band, blended with `input`; and the sum of squares between both.
+    pub(super) fn decode_bands<T: Number>(
         &self,
         latent: &Latent,
         input: Option<&Sample>,
@@ -155,7 +155,7 @@ impl Session {
     ) -> Result<(Vec<T>, f64)> {
         let mut target = Target::new(latent.shape, self.stats_of(latent), input, strength);
         match self.passing(latent.shape) {
-            None => step(pace, || {
+            None => piece(pace, || {
                 let strict = self.decode_whole(&[latent])?.strict;
                 self.put_whole(&mut target, &strict.flatten_all()?.to_vec1::<f32>()?)
             })?,
@@ -171,7 +171,7 @@ impl Session {
         Ok((target.into_data(), residual))
     }
 
-    /// Encoder, decoder and refiner, step by step.
+    /// Encoder, decoder and refiner, band by band.
     fn pass_rows<T: Number>(
         &self,
         passing: &Passing,
@@ -271,13 +271,13 @@ impl Passing<'_> {
     fn run(&self, parts: Parts, strip: &Strip, mut ports: impl Ports, pace: &dyn Pace) -> Result<()> {
         let mut stream = self.network.stream(&self.sizes, parts, (self.height, strip.outer.len()));
         while stream.is_going() {
-            step(pace, || Ok(stream.step(&mut ports)?))?;
+            piece(pace, || Ok(stream.advance(&mut ports)?))?;
         }
         Ok(())
     }
 }
 
-/// One step of long work.
-fn step<R>(pace: &dyn Pace, work: impl FnOnce() -> Result<R>) -> Result<R> {
+/// One piece of long work.
+fn piece<R>(pace: &dyn Pace, work: impl FnOnce() -> Result<R>) -> Result<R> {
     if pace.next() { work() } else { Err(Error::Abandoned) }
 }

@@ -1,4 +1,4 @@
-//! What a session must hold: the strict path is the latent alone, any size works, tiles are exact.
+//! What a session must hold: the strict path is the latent alone, any size works, what passes by is exact.
 
 use std::collections::HashMap;
 
@@ -224,7 +224,7 @@ fn a_depth_rounds_the_result_and_nothing_else() {
     );
 }
 
-/// Goes on for so many tiles.
+/// Goes on for so many pieces.
 struct Patience(std::cell::Cell<usize>);
 
 impl Pace for Patience {
@@ -236,22 +236,22 @@ impl Pace for Patience {
 }
 
 #[test]
-fn work_is_given_up_between_two_tiles() {
+fn work_is_given_up_between_two_pieces() {
     let session = pyramid(1);
     let sample = image(1, 1400, 800);
-    let run = |options, tiles| {
-        let patience = Patience(std::cell::Cell::new(tiles));
+    let run = |options, pieces| {
+        let patience = Patience(std::cell::Cell::new(pieces));
         let result = session.denoise_at(&sample, &options, Depth::F32, &patience);
         (result.map(|_| patience.0.get()), patience.0.get())
     };
     let (done, left) = run(Options::default(), 1000);
-    let tiles = 1000 - left;
-    assert!(done.is_ok() && tiles >= 2, "{tiles}");
-    for few in 0..tiles {
-        assert!(matches!(run(Options::default(), few), (Err(Error::Abandoned), 0)), "{few} of {tiles}");
+    let pieces = 1000 - left;
+    assert!(done.is_ok() && pieces >= 2, "{pieces}");
+    for few in 0..pieces {
+        assert!(matches!(run(Options::default(), few), (Err(Error::Abandoned), 0)), "{few} of {pieces}");
     }
-    assert!(matches!(run(STRICT, tiles), (Err(Error::Abandoned), 0)));
-    assert!(matches!(run(Options { ensemble: 8, ..Options::default() }, tiles), (Err(Error::Abandoned), 0)));
+    assert!(matches!(run(STRICT, pieces), (Err(Error::Abandoned), 0)));
+    assert!(matches!(run(Options { ensemble: 8, ..Options::default() }, pieces), (Err(Error::Abandoned), 0)));
 }
 
 #[test]

@@ -240,7 +240,11 @@ fn forward(conv: &Conv, span: &Span, x: &[f32], packed: &Packed, epilogue: &Epil
     if conv.batch * conv.c_out * span.rows.len() * conv.w == 0 {
     } else if winograd::fits(conv) {
         let weight = winograd::Weight { taps: weight, turned: false };
-        winograd::conv2d(*isa, conv, span, x, weight, &packed.winograd, epilogue, out);
+        winograd::conv2d(
+            winograd::Pass { isa: *isa, conv, span, x, epilogue, out },
+            weight,
+            &packed.winograd,
+        );
     } else if dense::fits(conv) && span.turn == Turn::None && span.rows.len() == conv.h {
         let packed = packed.dense.get_or_init(|| dense::pack(*isa, conv, weight));
         dense::conv2d(*isa, conv, x, packed, epilogue, out);
@@ -265,7 +269,9 @@ pub fn grad_input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
         if conv.input_len() == 0 {
         } else if winograd::fits(conv) {
             let weight = winograd::Weight { taps: weight, turned: true };
-            winograd::conv2d(isa, &turned, &span, grad, weight, &Default::default(), &epilogue, out);
+            let (conv, span, epilogue) = (&turned, &span, &epilogue);
+            let pass = winograd::Pass { isa, conv, span, x: grad, epilogue, out };
+            winograd::conv2d(pass, weight, &Default::default());
         } else {
             let packed = direct::pack(isa, &turn(conv, weight), conv.c_in, conv.c_out * conv.kh * conv.kw);
             direct::conv2d(isa, &turned, &span, grad, &packed, &epilogue, out);

@@ -424,7 +424,7 @@ impl<S: Simd> Sink<S> for Pixels<'_, S> {
         if m >= channels {
             return;
         }
-        if m % 2 == 0 {
+        if m.is_multiple_of(2) {
             self.even[..C].copy_from_slice(sums);
             return;
         }

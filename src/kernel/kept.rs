@@ -2,11 +2,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What lies ready, at most [`MOST`] floats.
+/// What lies ready, [`MOST`] floats at most.
 static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
-/// More than the images at work at a time take.
-const MOST: usize = 128 << 20;
+/// What an image of 12 megapixels takes, and a little more.
+const MOST: usize = 64 << 20;
 
 /// At least `len` floats, which hold what is left over from before.
 pub(super) fn take(len: usize) -> Vec<f32> {

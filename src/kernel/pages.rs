@@ -85,6 +85,7 @@ pub fn release() {
 /// gives back what it holds before its next work.
 pub fn make_room(bytes: usize) {
     if bytes >= 2 * LARGE {
+        kept::clear();
         TOLD.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -176,7 +176,7 @@ fn denoise(service: &Process, side: u32, trace: &str, parent: &str) -> u16 {
     request.body(png(side, side)).send().unwrap().status().as_u16()
 }
 
-/// Small images go through a batch, large ones through tiles.
+/// Small images go through a batch, large ones pass by.
 #[test]
 fn a_request_and_what_is_computed_for_it_are_spans_of_its_callers_trace() {
     let (url, received) = collector();

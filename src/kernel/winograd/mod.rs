@@ -36,28 +36,20 @@ pub(super) struct Packed {
 
 /// One convolution: what it reads, and where it writes.
 #[derive(Clone, Copy)]
-struct Pass<'a> {
+pub(super) struct Pass<'a> {
     /// Available on this machine.
-    isa: Isa,
-    conv: &'a Conv,
-    span: &'a Span,
-    x: &'a [f32],
-    epilogue: &'a Epilogue<'a>,
-    out: Shared<f32>,
+    pub isa: Isa,
+    pub conv: &'a Conv,
+    /// The rows that are computed, whole tiles.
+    pub span: &'a Span,
+    pub x: &'a [f32],
+    pub epilogue: &'a Epilogue<'a>,
+    pub out: Shared<f32>,
 }
 
-/// Convolves the rows of `span`, whole tiles, of `x` into `out`. `packed` is that of the same weight, or empty.
-pub(super) fn conv2d(
-    isa: Isa,
-    conv: &Conv,
-    span: &Span,
-    x: &[f32],
-    weight: Weight,
-    packed: &Packed,
-    epilogue: &Epilogue,
-    out: Shared<f32>,
-) {
-    let pass = Pass { isa, conv, span, x, epilogue, out };
+/// Convolves. `packed` is that of the same weight, or empty.
+pub(super) fn conv2d(pass: Pass, weight: Weight, packed: &Packed) {
+    let Pass { isa, conv, .. } = pass;
     let (all, wide) = (conv.w.div_ceil(4), by_tiles::columns(isa, conv));
     let tiles = (wide > 0).then(|| {
         let packed = packed.by_tiles.get_or_init(|| weight::pack(isa, conv, weight, Group::Rows));
@@ -132,7 +124,7 @@ mod tests {
                         (0..tasks.len()).for_each(|i| tasks.run(i));
                     });
                     let by_both = convolve(&|pass| {
-                        conv2d(isa, &conv, &span, &x, weight, &Packed::default(), &epilogue, pass.out);
+                        conv2d(pass, weight, &Packed::default());
                     });
                     let case = format!("{isa:?} {conv:?}, turned: {turned}");
                     assert!(by_channels == by_tiles, "{case}");

@@ -38,6 +38,12 @@ impl Fold {
         }
     }
 
+    /// The rows before it of these rows after it.
+    pub fn pixels(self, rows: &Range<usize>) -> Range<usize> {
+        let (high, _) = self.rectangle();
+        high * rows.start..high * rows.end
+    }
+
     /// The rows of a rectangle of two columns.
     fn pairs(self) -> Result<usize> {
         match self.rectangle() {

@@ -19,7 +19,7 @@ fn default() -> engine::Config {
     engine::Config { memory_bytes: Some(4 << 30), ..engine::Config::default() }
 }
 
-/// An image of many tiles, done eight times over: seconds of work.
+/// An image of many pieces, done eight times over: seconds of work.
 fn large() -> Vec<u8> {
     png(4000, 3000)
 }
@@ -46,23 +46,23 @@ fn wait_until(is_so: impl Fn() -> bool) {
     }
 }
 
-/// Tiles computed between now and the time when nothing is inside any more.
-fn tiles_until_idle(service: &Service) -> usize {
-    let before = service.engine.tiles();
+/// Pieces computed between now and the time when nothing is inside any more.
+fn pieces_until_idle(service: &Service) -> usize {
+    let before = service.engine.pieces();
     wait_until(|| service.engine.health().requests == 0);
     std::thread::sleep(Duration::from_millis(300));
-    service.engine.tiles() - before
+    service.engine.pieces() - before
 }
 
 #[test]
-fn after_a_client_leaves_at_most_one_more_tile_is_computed() {
+fn after_a_client_leaves_at_most_one_more_piece_is_computed() {
     let service = service(default());
     let stream = begin(&service, &large());
-    wait_until(|| service.engine.tiles() >= 3);
+    wait_until(|| service.engine.pieces() >= 3);
     drop(stream);
-    // The service learns of it within moments; a tile may begin before that.
+    // The service learns of it within moments; a piece may begin before that.
     std::thread::sleep(Duration::from_millis(20));
-    assert!(tiles_until_idle(&service) <= 1);
+    assert!(pieces_until_idle(&service) <= 1);
     let text = String::from_utf8(ok(service.get("/metrics"))).unwrap();
     let line = r#"model="photo-gray",version="1",op="denoise",outcome="cancelled""#;
     assert!(text.contains(line), "{text}");
@@ -78,7 +78,7 @@ fn a_deadline_ends_queue_and_work() {
     };
     let problem = refused(ask("2000", body.clone()), "deadline_exceeded");
     assert!(problem["detail"].as_str().unwrap().contains("2000 ms"), "{problem}");
-    assert!(tiles_until_idle(&service) <= 1);
+    assert!(pieces_until_idle(&service) <= 1);
     for bad in ["0", "-1", "soon", "1.5"] {
         let problem = refused(ask(bad, png(9, 9)), "invalid_input");
         assert!(problem["detail"].as_str().unwrap().contains(&format!("got \"{bad}\"")), "{problem}");
@@ -91,7 +91,7 @@ fn a_deadline_ends_queue_and_work() {
 fn small_requests_do_not_wait_for_large_ones() {
     let service = service(default());
     let large: Vec<TcpStream> = (0..3).map(|_| begin(&service, &large())).collect();
-    wait_until(|| service.engine.tiles() >= 2);
+    wait_until(|| service.engine.pieces() >= 2);
     for _ in 0..20 {
         ok(service.post("/denoise", "image/png", png(28, 28)));
     }
@@ -102,7 +102,7 @@ fn small_requests_do_not_wait_for_large_ones() {
 fn more_than_may_wait_are_refused_with_the_time_to_come_back() {
     let service = service(engine::Config { workers: Some(1), queue: 0, ..default() });
     let stream = begin(&service, &large());
-    wait_until(|| service.engine.tiles() >= 2);
+    wait_until(|| service.engine.pieces() >= 2);
     let response = service.post("/denoise", "image/png", png(20, 20));
     let seconds: u64 = header(&response, "retry-after").parse().unwrap();
     assert!((1..=60).contains(&seconds));

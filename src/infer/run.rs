@@ -10,7 +10,8 @@ use super::source::Source;
 use super::strip::{self, Strip};
 use super::target::Target;
 use super::{Error, Mode, Options, Pace, Result, Session, extents, familiarity};
-use crate::nn::model::{Code, Normalize, Parts, Ports, Rebuilt, Scales, Sizes};
+use crate::kernel::pages;
+use crate::nn::model::{Code, Normalize, Parts, Ports, Rebuilt, Scales, Sizes, Stream};
 use crate::nn::{Device, Tensor};
 use crate::sample::{Kind, Latent, Number, Plane, Sample, Shape};
 
@@ -265,11 +266,20 @@ impl Passing<'_> {
     /// Bytes that the network takes for a strip.
     pub fn bytes(&self) -> usize {
         let widest = self.strips(Parts::All).take(3).map(|strip| strip.outer.len()).max().unwrap_or(0);
-        self.network.stream(&self.sizes, Parts::All, (self.height, widest)).bytes()
+        self.stream(Parts::All, widest).bytes()
+    }
+
+    fn stream(&self, parts: Parts, width: usize) -> Stream<'_> {
+        let places = strip::band(self.height, self.width);
+        self.network.stream(&self.sizes, parts, (self.height, width), places)
     }
 
     fn run(&self, parts: Parts, strip: &Strip, mut ports: impl Ports, pace: &dyn Pace) -> Result<()> {
-        let mut stream = self.network.stream(&self.sizes, parts, (self.height, strip.outer.len()));
+        if strip.outer.len() < self.width {
+            // The file is read, and the strip before had another width.
+            pages::release();
+        }
+        let mut stream = self.stream(parts, strip.outer.len());
         while stream.is_going() {
             piece(pace, || Ok(stream.advance(&mut ports)?))?;
         }

@@ -60,12 +60,14 @@ pub fn keep() {
             quiet = if is_busy { 0 } else { quiet + 1 };
             let tell = owed > LONGEST || (owed > 0 && quiet >= quiet_looks);
             if tell {
-                kept::clear();
                 TOLD.fetch_add(1, Ordering::Relaxed);
                 owed = 0;
             }
             // By force twice: what the other threads give back after this one's turn goes with the next.
             let force = std::mem::replace(&mut told, tell) || tell;
+            if force {
+                kept::clear();
+            }
             // SAFETY: may be called at any time.
             unsafe { libmimalloc_sys::mi_collect(force) };
         }
@@ -77,6 +79,7 @@ pub fn keep() {
 /// Gives freed pages back now: among tensors of many sizes what stays grows to as much as is in use. Costs the page
 /// faults of using them again.
 pub fn release() {
+    kept::clear();
     // SAFETY: may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) }
 }
@@ -85,7 +88,6 @@ pub fn release() {
 /// gives back what it holds before its next work.
 pub fn make_room(bytes: usize) {
     if bytes >= 2 * LARGE {
-        kept::clear();
         TOLD.fetch_add(1, Ordering::Relaxed);
     }
 }

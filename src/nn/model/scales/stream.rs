@@ -77,11 +77,18 @@ struct Decoding<'a> {
 }
 
 impl Scales {
-    /// The way of a sample of `height` x `width`, multiples of the stride, through `parts`. Takes no memory yet.
-    pub fn stream(&self, sizes: &Sizes, parts: Parts, (height, width): (usize, usize)) -> Stream<'_> {
+    /// The way of a sample of `height` x `width`, multiples of the stride, through `parts`, in bands of about so many places at
+    /// the finest scale. Takes no memory yet.
+    pub fn stream(
+        &self,
+        sizes: &Sizes,
+        parts: Parts,
+        (height, width): (usize, usize),
+        places: usize,
+    ) -> Stream<'_> {
         let fold = sizes.axes.folds().0;
         let (rows, cols) = fold.rectangle();
-        let schedule = Schedule::new(self, sizes, parts, (height / rows, width / cols));
+        let schedule = Schedule::new(self, sizes, parts, (height / rows, width / cols), places);
         let Schedule { levels, coded, begun, .. } = schedule;
         let pixels = || Ring::new(sizes.channels, (height, width), rows * levels[0].band);
         let encoder = || Encoding::new(self, sizes, parts, &schedule, pixels());

@@ -13,10 +13,6 @@ use crate::nn::layer::Residual;
 /// Rows by which a layer follows the one before, where its kernel has rows: a tile of Winograd's algorithm.
 const BEHIND: usize = 4;
 
-/// Places of a band at the finest scale, about: enough that the coarsest scale has work for all threads. Half of it took 3 % longer
-/// (12 megapixels), twice as much took half as much memory again.
-const BAND: usize = 64 << 10;
-
 /// The extents of one scale.
 #[derive(Debug, Clone, Copy)]
 pub struct Level {
@@ -75,12 +71,18 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// For a finest scale of `height` x `width`.
-    pub fn new(network: &Scales, sizes: &Sizes, parts: Parts, (height, width): (usize, usize)) -> Self {
+    /// For a finest scale of `height` x `width`, of which about so many places enter at a time.
+    pub fn new(
+        network: &Scales,
+        sizes: &Sizes,
+        parts: Parts,
+        (height, width): (usize, usize),
+        places: usize,
+    ) -> Self {
         let (shrink, narrow) = sizes.axes.folds().1.rectangle();
         // Every scale gets whole tiles with every band.
         let least = BEHIND * shrink * shrink;
-        let band = (BAND / width / least * least).clamp(least, height.next_multiple_of(least));
+        let band = (places / width / least * least).clamp(least, height.next_multiple_of(least));
         let behind = if sizes.axes.kernel().0 > 1 { BEHIND } else { 0 };
         let levels = [0, 1, 2].map(|i| {
             let (shrink, narrow) = (shrink.pow(i), narrow.pow(i));

@@ -275,7 +275,7 @@ impl Passing<'_> {
     }
 
     fn run(&self, parts: Parts, strip: &Strip, mut ports: impl Ports, pace: &dyn Pace) -> Result<()> {
-        if strip.outer.len() < self.width {
+        if strip::is_large(self.height, self.width) {
             // The file is read, and the strip before had another width.
             pages::release();
         }

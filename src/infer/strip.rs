@@ -48,7 +48,8 @@ pub fn is_whole(height: usize, width: usize) -> bool {
     if height == 1 { width <= CORE_OF_LINE } else { height.saturating_mul(width) <= WHOLE }
 }
 
-fn is_large(height: usize, width: usize) -> bool {
+/// Whether an image is so large that the network must not take much memory beside it.
+pub fn is_large(height: usize, width: usize) -> bool {
     height > 1 && height.saturating_mul(width) > LARGE
 }
 

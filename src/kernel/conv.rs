@@ -193,27 +193,22 @@ pub struct Layer<'a> {
 pub fn conv2d_rows(layer: &Layer, rows: Range<usize>, x: &Ring, out: &mut Ring) {
     let Layer { kernel: (kh, kw), turn, weight, bias, act, adds } = *layer;
     let (fold, unfold) = match turn {
-        Turn::None => (1, 1),
-        Turn::Fold(high) => (high, 1),
-        Turn::Unfold(high) => (1, high),
+        Turn::None => ((1, 1), (1, 1)),
+        Turn::Fold(high) => ((high, 2), (1, 1)),
+        Turn::Unfold(high) => ((1, 1), (high, 2)),
     };
-    let folded = |ring: &Ring, high: usize, wide: usize| {
-        assert!(
-            ring.height().is_multiple_of(high) && ring.width().is_multiple_of(wide),
-            "a fold by {high}x{wide}"
-        );
-        (high * wide * ring.channels(), ring.height() / high, ring.width() / wide)
+    let folded = |ring: &Ring, (high, wide): (usize, usize)| {
+        let (height, width) = (ring.height() / high, ring.width() / wide);
+        assert_eq!((high * height, wide * width), (ring.height(), ring.width()), "a fold by {high}x{wide}");
+        (high * wide * ring.channels(), height, width)
     };
-    let (c_in, h, w) = folded(x, fold, if matches!(turn, Turn::Fold(_)) { 2 } else { 1 });
-    let (c_out, out_h, out_w) = folded(out, unfold, if matches!(turn, Turn::Unfold(_)) { 2 } else { 1 });
+    let ((c_in, h, w), (c_out, out_h, out_w)) = (folded(x, fold), folded(out, unfold));
     let conv = Conv { batch: 1, c_in, c_out, h, w, kh, kw };
-    conv.check(conv.input_len(), weight.weight.len(), c_out * out_h * out_w);
-    assert!(
-        (h, w) == (out_h, out_w) && (turn == Turn::None || (kh, kw) == (1, 1)),
-        "{turn:?} around {conv:?}"
-    );
-    x.check(&(fold * rows.start.saturating_sub(kh / 2)..fold * h.min(rows.end + kh / 2)));
-    out.check(&(unfold * rows.start..unfold * rows.end));
+    conv.check(conv.input_len(), weight.weight.len(), conv.output_len());
+    assert!(turn == Turn::None || (kh, kw) == (1, 1), "{turn:?} around {conv:?}");
+    assert_eq!((h, w), (out_h, out_w), "the result has the extents of the input: {conv:?}, {turn:?}");
+    x.check(&(fold.0 * rows.start.saturating_sub(kh / 2)..fold.0 * h.min(rows.end + kh / 2)));
+    out.check(&(unfold.0 * rows.start..unfold.0 * rows.end));
     let whole_tiles =
         rows.is_empty() || rows.start.is_multiple_of(4) && (rows.end.is_multiple_of(4) || rows.end == conv.h);
     assert!(kh == 1 || (kw > 1 && whole_tiles), "whole tiles of a kernel of {kh}x{kw}, got rows {rows:?}");
@@ -240,11 +235,8 @@ fn forward(conv: &Conv, span: &Span, x: &[f32], packed: &Packed, epilogue: &Epil
     if conv.batch * conv.c_out * span.rows.len() * conv.w == 0 {
     } else if winograd::fits(conv) {
         let weight = winograd::Weight { taps: weight, turned: false };
-        winograd::conv2d(
-            winograd::Pass { isa: *isa, conv, span, x, epilogue, out },
-            weight,
-            &packed.winograd,
-        );
+        let pass = winograd::Pass { isa: *isa, conv, span, x, epilogue, out };
+        winograd::conv2d(pass, weight, &packed.winograd);
     } else if dense::fits(conv) && span.turn == Turn::None && span.rows.len() == conv.h {
         let packed = packed.dense.get_or_init(|| dense::pack(*isa, conv, weight));
         dense::conv2d(*isa, conv, x, packed, epilogue, out);

@@ -33,9 +33,10 @@ pub fn pixel_shuffle(x: &[f32], planes: usize, h: usize, w: usize) -> Vec<f32> {
 /// # Panics
 /// The shapes do not fit, or a ring has not held these rows.
 pub fn fold_rows(by: (usize, usize), rows: Range<usize>, x: &Ring, to: &mut Ring) {
-    let turn = Turn { to_channels: true, by, rows, w: to.width(), x_held: x.held(), to_held: to.held() };
-    turn.check(x, to);
-    turn.run(x.channels(), x.data(), Shared::new(to.data_mut()));
+    let shuffle =
+        Shuffle { to_channels: true, by, rows, w: to.width(), x_held: x.held(), to_held: to.held() };
+    shuffle.check(x, to);
+    shuffle.run(x.channels(), x.data(), Shared::new(to.data_mut()));
 }
 
 /// The inverse of [`fold_rows`]; `rows` are the argument's.
@@ -43,20 +44,21 @@ pub fn fold_rows(by: (usize, usize), rows: Range<usize>, x: &Ring, to: &mut Ring
 /// # Panics
 /// The shapes do not fit, or a ring has not held these rows.
 pub fn unfold_rows(by: (usize, usize), rows: Range<usize>, x: &Ring, to: &mut Ring) {
-    let turn = Turn { to_channels: false, by, rows, w: x.width(), x_held: x.held(), to_held: to.held() };
-    turn.check(to, x);
-    turn.run(to.channels(), x.data(), Shared::new(to.data_mut()));
+    let shuffle =
+        Shuffle { to_channels: false, by, rows, w: x.width(), x_held: x.held(), to_held: to.held() };
+    shuffle.check(to, x);
+    shuffle.run(to.channels(), x.data(), Shared::new(to.data_mut()));
 }
 
 fn whole(x: &[f32], planes: usize, h: usize, w: usize, to_channels: bool) -> Vec<f32> {
     let (x_held, to_held) = if to_channels { (2 * h, h) } else { (h, 2 * h) };
-    let turn = Turn { to_channels, by: (2, 2), rows: 0..h, w, x_held, to_held };
-    output(x.len(), |to| turn.run(planes, x, to))
+    let shuffle = Shuffle { to_channels, by: (2, 2), rows: 0..h, w, x_held, to_held };
+    output(x.len(), |to| shuffle.run(planes, x, to))
 }
 
 /// Numbers on their way between pixels and channels.
 #[derive(Clone)]
-struct Turn {
+struct Shuffle {
     to_channels: bool,
     /// Rows and columns of a rectangle of pixels.
     by: (usize, usize),
@@ -68,7 +70,7 @@ struct Turn {
     to_held: usize,
 }
 
-impl Turn {
+impl Shuffle {
     fn check(&self, pixels: &Ring, channels: &Ring) {
         let Self { by: (a, b), rows, .. } = self;
         channels.check(rows);
@@ -85,16 +87,16 @@ impl Turn {
         let bands = rows.len().div_ceil(step);
         parallel::for_each(planes * bands, |task| {
             let (plane, first) = (task / bands, rows.start + task % bands * step);
-            let turn = Self { rows: first..(first + step).min(rows.end), ..self.clone() };
+            let shuffle = Self { rows: first..(first + step).min(rows.end), ..self.clone() };
             // SAFETY: the instruction set is available; each task has its own rows of its own plane.
-            unsafe { dispatch(isa, Band { turn, plane, x, to }) }
+            unsafe { dispatch(isa, Band { shuffle, plane, x, to }) }
         });
     }
 }
 
 /// Some rows of one plane of pixels.
 struct Band<'a> {
-    turn: Turn,
+    shuffle: Shuffle,
     plane: usize,
     x: &'a [f32],
     to: Shared<f32>,
@@ -104,7 +106,8 @@ impl Work for Band<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { turn: Turn { to_channels, by: (a, b), rows, w, x_held, to_held }, plane, x, to } = self;
+        let Self { shuffle: Shuffle { to_channels, by: (a, b), rows, w, x_held, to_held }, plane, x, to } =
+            self;
         let (fine_held, coarse_held) = if to_channels { (x_held, to_held) } else { (to_held, x_held) };
         for (y, i) in rows.flat_map(|y| (0..a).map(move |i| (y, i))) {
             // The row of pixels, and where every b-th of it lies among the channels.

@@ -184,11 +184,6 @@ impl Config {
         self.latent_dims(shape, keep).iter().map(|d| d.iter().product::<usize>()).sum::<usize>() + stats
     }
 
-    /// How far the parts of the network look; what sees the whole at once looks nowhere else.
-    pub fn reach(&self) -> Reach {
-        self.scales().map(|sizes| sizes.reach()).unwrap_or_default()
-    }
-
     /// Multiply-accumulate operations of a full denoising pass over a sample of `shape`.
     pub fn macs(&self, shape: Shape) -> usize {
         match &self.family {

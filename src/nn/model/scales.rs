@@ -33,7 +33,7 @@ pub enum Axes {
 }
 
 /// How far the parts of a network look to either side, in numbers of the sample along an axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
     /// The encoder: from any map of the latent into the sample.
     pub encoder: usize,

@@ -128,7 +128,7 @@ fn the_network_sees_as_far_as_its_reach_and_no_farther() {
         let config = small(family);
         let weights = Weights::to_train(Default::default(), 1);
         let model = Model::new(&config, weights.builder(&Device::Cpu)).unwrap();
-        let (Reach { encoder, decoder }, at) = (config.reach(), length / 2);
+        let (Reach { encoder, decoder }, at) = (config.scales().unwrap().reach(), length / 2);
         // How far to the left there are places that differ, each `scale` numbers wide.
         let left = |a: &Tensor, b: &Tensor, scale: usize| {
             let apart = (a - b).unwrap().abs().unwrap().sum_keepdim(1).unwrap().flatten_all().unwrap();

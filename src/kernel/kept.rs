@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::pages;
+
 /// What lies ready, [`MOST`] floats at most.
 static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
@@ -21,8 +23,9 @@ pub(super) fn take(len: usize) -> Vec<f32> {
     }
 }
 
-/// Takes back what [`take`] gave.
+/// Takes back what [`take`] gave, until the program rests ([`pages::keep`]).
 pub(super) fn give(floats: Vec<f32>) {
+    pages::freed();
     let mut free = lock();
     if free.iter().map(Vec::len).sum::<usize>() + floats.len() <= MOST {
         free.push(floats);

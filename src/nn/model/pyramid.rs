@@ -62,7 +62,7 @@ impl Config {
         let numbers = 16 * self.latent[0] + 4 * self.latent[1] + self.latent[2];
         let pixels = 64 * self.channels;
         // At 16x16 pixels the two statistics must fit beside the maps of four 8x8 squares.
-        if numbers == 0 || 4 * numbers + 2 >= 4 * pixels {
+        if 4 * numbers + 2 >= 4 * pixels {
             return Err(format!(
                 "latent must hold fewer numbers than the image: {numbers} of {pixels} per 8x8 pixels"
             ));

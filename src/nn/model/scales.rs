@@ -123,8 +123,8 @@ impl Sizes {
         if let Some(count) = blocks.into_iter().find(|b| **b > 64) {
             return Err(format!("blocks must be at most 64 a scale, got {count}"));
         }
-        if let Some(channels) = self.latent.iter().find(|z| **z > 4096) {
-            return Err(format!("latent must be at most 4096 channels a scale, got {channels}"));
+        if let Some(channels) = self.latent.iter().find(|z| !(1..=4096).contains(*z)) {
+            return Err(format!("latent must lie in 1..=4096 channels a scale, got {channels}"));
         }
         Ok(())
     }

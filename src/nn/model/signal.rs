@@ -65,7 +65,7 @@ impl Config {
         let numbers = 4 * self.latent[0] + 2 * self.latent[1] + self.latent[2];
         let steps = 16 * self.channels;
         // Over 64 steps in time the two statistics must fit beside the maps.
-        if numbers == 0 || 4 * numbers + 2 >= 4 * steps {
+        if 4 * numbers + 2 >= 4 * steps {
             return Err(format!(
                 "latent must hold fewer numbers than the signal: {numbers} of {steps} per 16 steps in time"
             ));

@@ -8,4 +8,4 @@ cd "$(dirname "$0")/.."
 binary=$(cargo test --release --lib --no-run --message-format=json |
     sed -n 's/.*"executable":"\([^"]*limpid-[^"]*\)".*/\1/p' | tail -1)
 exec valgrind --error-exitcode=1 --quiet --leak-check=no --partial-loads-ok=no "$binary" --test-threads=1 \
-    kernel::shuffle kernel::tests::bounds kernel::scratch kernel::winograd "$@"
+    kernel::shuffle kernel::tests::bounds kernel::scratch kernel::ring kernel::winograd "$@"

@@ -138,6 +138,8 @@ impl Work for Strip<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Self { conv, plan, .. } = self;
+        let channels: usize = bands::<S>(conv.c_out).map(|(_, band)| band).sum();
+        assert_eq!(self.packed.len(), channels * plan.offsets.len(), "weights packed for this shape");
         let (image, strip) = (self.task / plan.strips, self.task % plan.strips);
         let first = strip * plan.step;
         let rows = plan.step.min(plan.h - first);

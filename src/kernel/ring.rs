@@ -234,20 +234,17 @@ mod tests {
                 let weight = noise(c_coarse * channels, 3);
                 let (bias, wide_bias) = (noise(c_coarse, 4), noise(channels, 5));
                 on_every_isa(|isa| {
-                    let packed = Packed::new(weight.clone());
+                    // Each of its own shape.
+                    let [packed, wide_packed] = [(); 2].map(|()| Packed::new(weight.clone()));
                     let new = |channels, plane, rows| Ring::new(channels, plane, rows);
                     let layer = |turn| {
-                        let bias = if matches!(turn, Turn::Unfold(_)) { &wide_bias } else { &bias };
-                        Layer {
-                            kernel: (1, 1),
-                            turn,
-                            weight: &packed,
-                            bias,
-                            act: Activation::Relu,
-                            adds: false,
-                        }
+                        let (weight, bias) = match turn {
+                            Turn::Unfold(_) => (&wide_packed, &wide_bias),
+                            _ => (&packed, &bias),
+                        };
+                        Layer { kernel: (1, 1), turn, weight, bias, act: Activation::Relu, adds: false }
                     };
-                    let wide = Layer { bias: &wide_bias, ..layer(Turn::None) };
+                    let wide = Layer { turn: Turn::None, ..layer(Turn::Unfold(high)) };
                     let mut pixels = new(c_fine, fine, 8 * high);
                     let mut folded = new(channels, coarse, 8);
                     let (mut expected, mut got) = (new(c_coarse, coarse, 12), new(c_coarse, coarse, 12));

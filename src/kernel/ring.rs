@@ -53,7 +53,7 @@ impl Ring {
     /// # Panics
     /// There is no such channel.
     pub fn row(&self, channel: usize, y: usize) -> &[f32] {
-        &self.data[(channel * self.held + y % self.held) * self.width..][..self.width]
+        &self.data()[(channel * self.held + y % self.held) * self.width..][..self.width]
     }
 
     /// Row `y` of a channel, which takes the place of the row `held` before.
@@ -90,8 +90,8 @@ impl Ring {
     /// There is no such channel.
     pub fn repeat(&mut self, channel: usize, from: usize, y: usize) {
         let start = |y: usize| (channel * self.held + y % self.held) * self.width;
-        let (from, to) = (start(from), start(y));
-        self.data.copy_within(from..from + self.width, to);
+        let (from, to, width) = (start(from), start(y), self.width);
+        self.data_mut().copy_within(from..from + width, to);
     }
 
     /// Rows of each plane in memory.
@@ -99,15 +99,20 @@ impl Ring {
         self.held
     }
 
+    /// The rows of all planes.
+    ///
+    /// # Panics
+    /// None was ever written.
     pub(super) fn data(&self) -> &[f32] {
-        &self.data
+        &self.data[..self.len()]
     }
 
     pub(super) fn data_mut(&mut self) -> &mut [f32] {
+        let len = self.len();
         if self.data.is_empty() {
-            self.data = kept::take(self.len());
+            self.data = kept::take(len);
         }
-        &mut self.data
+        &mut self.data[..len]
     }
 
     /// How many rows from `y` on lie one after another.

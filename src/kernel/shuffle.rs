@@ -36,7 +36,7 @@ pub fn fold_rows(by: (usize, usize), rows: Range<usize>, x: &Ring, to: &mut Ring
     let shuffle =
         Shuffle { to_channels: true, by, rows, w: to.width(), x_held: x.held(), to_held: to.held() };
     shuffle.check(x, to);
-    shuffle.run(x.channels(), x.data(), Shared::new(to.data_mut()));
+    shuffle.run_rings(x.channels(), x, to);
 }
 
 /// The inverse of [`fold_rows`]; `rows` are the argument's.
@@ -47,7 +47,7 @@ pub fn unfold_rows(by: (usize, usize), rows: Range<usize>, x: &Ring, to: &mut Ri
     let shuffle =
         Shuffle { to_channels: false, by, rows, w: x.width(), x_held: x.held(), to_held: to.held() };
     shuffle.check(to, x);
-    shuffle.run(to.channels(), x.data(), Shared::new(to.data_mut()));
+    shuffle.run_rings(to.channels(), x, to);
 }
 
 fn whole(x: &[f32], planes: usize, h: usize, w: usize, to_channels: bool) -> Vec<f32> {
@@ -77,6 +77,13 @@ impl Shuffle {
         pixels.check(&(a * rows.start..a * rows.end));
         let folded = (a * b * pixels.channels(), a * channels.height(), b * channels.width());
         assert_eq!((channels.channels(), pixels.height(), pixels.width()), folded, "a fold by {a}x{b}");
+    }
+
+    fn run_rings(&self, planes: usize, x: &Ring, to: &mut Ring) {
+        // At first nothing is written yet, and nothing asked for.
+        if !self.rows.is_empty() {
+            self.run(planes, x.data(), Shared::new(to.data_mut()));
+        }
     }
 
     /// Turns `planes` planes of pixels.

@@ -9,6 +9,7 @@ mod error;
 pub mod familiarity;
 mod map;
 mod pace;
+mod passing;
 mod ports;
 mod run;
 mod source;

@@ -13,7 +13,7 @@ use crate::sample::{Latent, Number};
 /// From the sample to its latent.
 pub struct Encode<'a> {
     pub source: Source<'a>,
-    pub strip: Strip,
+    pub strip: &'a Strip,
     /// How many times fewer columns each map has, coarsest first.
     pub shrink: [usize; 3],
     pub latent: &'a mut Latent,
@@ -22,7 +22,7 @@ pub struct Encode<'a> {
 /// From the latent to the sample.
 pub struct Decode<'a, 't, T> {
     pub latent: &'a Latent,
-    pub strip: Strip,
+    pub strip: &'a Strip,
     pub shrink: [usize; 3],
     pub target: &'a mut Target<'t, T>,
 }
@@ -30,7 +30,7 @@ pub struct Decode<'a, 't, T> {
 /// From the sample to the clean sample, by way of a latent that is not kept.
 pub struct Denoise<'a, 't, T> {
     pub source: Source<'a>,
-    pub strip: Strip,
+    pub strip: &'a Strip,
     pub shrink: [usize; 3],
     /// Extents of the maps that the latent has.
     pub dims: &'a [Vec<usize>],
@@ -41,12 +41,12 @@ pub struct Denoise<'a, 't, T> {
 
 impl model::Ports for Encode<'_> {
     fn read(&mut self, rows: Range<usize>, pixels: &mut Ring) {
-        read(&self.source, &self.strip, rows, pixels);
+        read(&self.source, self.strip, rows, pixels);
     }
 
     fn latent(&mut self, index: usize, rows: Range<usize>, ring: &mut Ring) {
         let Some(plane) = self.latent.planes.get_mut(index) else { return };
-        let (first, core) = place(&self.strip, self.shrink[index]);
+        let (first, core) = place(self.strip, self.shrink[index]);
         for c in 0..plane.dims[0] {
             for y in rows.clone() {
                 map::write(plane, c, y, first + core.start, &ring.row(c, y)[core.clone()]);
@@ -63,24 +63,24 @@ impl<T: Number> model::Ports for Decode<'_, '_, T> {
     fn read(&mut self, _: Range<usize>, _: &mut Ring) {}
 
     fn latent(&mut self, index: usize, rows: Range<usize>, ring: &mut Ring) {
-        let (first, _) = place(&self.strip, self.shrink[index]);
+        let (first, _) = place(self.strip, self.shrink[index]);
         let plane = self.latent.planes.get(index);
         ring.put(rows, |c, y, row| map::read(plane, c, y, first, row));
     }
 
     fn write(&mut self, rows: Range<usize>, pixels: &Ring) -> nn::Result<()> {
-        write(self.target, &self.strip, rows, pixels)
+        write(self.target, self.strip, rows, pixels)
     }
 }
 
 impl<T: Number> model::Ports for Denoise<'_, '_, T> {
     fn read(&mut self, rows: Range<usize>, pixels: &mut Ring) {
-        read(&self.source, &self.strip, rows, pixels);
+        read(&self.source, self.strip, rows, pixels);
     }
 
     /// Leaves of the latent what would be stored, and beyond it what would be read again ([`map::read`]).
     fn latent(&mut self, index: usize, rows: Range<usize>, ring: &mut Ring) {
-        let (first, core) = place(&self.strip, self.shrink[index]);
+        let (first, core) = place(self.strip, self.shrink[index]);
         let (kept, height, width) = self.dims.get(index).map_or((0, 0, 0), |dims| map::extents(dims));
         let inside = ring.width().min(width.saturating_sub(first));
         for c in 0..ring.channels() {
@@ -101,7 +101,7 @@ impl<T: Number> model::Ports for Denoise<'_, '_, T> {
     }
 
     fn write(&mut self, rows: Range<usize>, pixels: &Ring) -> nn::Result<()> {
-        write(self.target, &self.strip, rows, pixels)
+        write(self.target, self.strip, rows, pixels)
     }
 }
 

@@ -1,17 +1,16 @@
 //! Run: samples through the network, in one piece or row by row.
 //!
-//! Small samples of one shape go through together, as a batch. A large one passes by: no more than some rows of each map are in memory, and
-//! the whole of it stays in its own numbers. In strict mode the whole latent is made first, so that denoising *is*
-//! `decode(encode(x))`; with the refiner the rows go through all parts at once.
+//! Small samples of one shape go through together, as a batch. A large one passes by, and the whole of it stays in its own
+//! numbers. In strict mode the whole latent is made first, so that denoising *is* `decode(encode(x))`; with the refiner the
+//! rows go through all parts at once.
 
 use super::map;
+use super::passing::{Passing, piece};
 use super::ports::{Decode, Denoise, Encode};
 use super::source::Source;
-use super::strip::{self, Strip};
 use super::target::Target;
 use super::{Error, Mode, Options, Pace, Result, Session, extents, familiarity};
-use crate::kernel::pages;
-use crate::nn::model::{Code, Normalize, Parts, Ports, Rebuilt, Scales, Sizes, Stream};
+use crate::nn::model::{Code, Normalize, Parts, Rebuilt};
 use crate::nn::{Device, Tensor};
 use crate::sample::{Kind, Latent, Number, Plane, Sample, Shape};
 
@@ -139,8 +138,7 @@ impl Session {
         let mut latent = self.empty_latent(sample, keep);
         let source = Source { sample, stats: self.stats_for(sample) };
         for strip in passing.strips(Parts::Encoder) {
-            let ports =
-                Encode { source, strip: strip.clone(), shrink: passing.shrink(), latent: &mut latent };
+            let ports = Encode { source, strip: &strip, shrink: passing.shrink(), latent: &mut latent };
             passing.run(Parts::Encoder, &strip, ports, pace)?;
         }
         Ok(latent)
@@ -163,7 +161,7 @@ impl Session {
             Some(passing) => {
                 for strip in passing.strips(Parts::Decoder) {
                     let (shrink, target) = (passing.shrink(), &mut target);
-                    let ports = Decode { latent, strip: strip.clone(), shrink, target };
+                    let ports = Decode { latent, strip: &strip, shrink, target };
                     passing.run(Parts::Decoder, &strip, ports, pace)?;
                 }
             }
@@ -187,7 +185,7 @@ impl Session {
         let mut energies: Vec<Vec<f64>> = dims.iter().map(|dims| vec![0.0; dims[0]]).collect();
         for strip in passing.strips(Parts::All) {
             let (shrink, energies, target) = (passing.shrink(), &mut energies[..], &mut target);
-            let ports = Denoise { source, strip: strip.clone(), shrink, dims: &dims, energies, target };
+            let ports = Denoise { source, strip: &strip, shrink, dims: &dims, energies, target };
             passing.run(Parts::All, &strip, ports, pace)?;
         }
         let mean = |(sums, dims): (&Vec<f64>, &Vec<usize>)| {
@@ -229,65 +227,4 @@ impl Session {
         let planes = self.manifest.model.latent_dims(shape, keep).into_iter().map(plane).collect();
         Latent { shape, stats, planes }
     }
-
-    /// How a sample of this shape passes the network, unless it goes through in one piece.
-    pub(super) fn passing(&self, shape: Shape) -> Option<Passing<'_>> {
-        let (network, sizes) = (self.model.scales()?, self.manifest.model.scales()?);
-        let (height, width) = self.padded(shape);
-        (!strip::is_whole(height, width)).then_some(Passing { network, sizes, height, width })
-    }
-}
-
-/// How samples of one shape pass the network row by row.
-pub struct Passing<'a> {
-    network: &'a Scales,
-    sizes: Sizes,
-    height: usize,
-    width: usize,
-}
-
-impl Passing<'_> {
-    /// The strips that a sample is cut into.
-    fn strips(&self, parts: Parts) -> impl Iterator<Item = Strip> {
-        let reach = self.sizes.reach();
-        let reach = match parts {
-            Parts::Encoder => reach.encoder,
-            Parts::Decoder => reach.decoder,
-            Parts::All => reach.encoder + reach.decoder,
-        };
-        strip::cut(self.height, self.width, self.sizes.axes.stride(), reach)
-    }
-
-    /// How many times fewer columns each map of the latent has.
-    fn shrink(&self) -> [usize; 3] {
-        self.sizes.planes().map(|(_, scale)| scale)
-    }
-
-    /// Bytes that the network takes for a strip.
-    pub fn bytes(&self) -> usize {
-        let widest = self.strips(Parts::All).take(3).map(|strip| strip.outer.len()).max().unwrap_or(0);
-        self.stream(Parts::All, widest).bytes()
-    }
-
-    fn stream(&self, parts: Parts, width: usize) -> Stream<'_> {
-        let places = strip::band(self.height, self.width);
-        self.network.stream(&self.sizes, parts, (self.height, width), places)
-    }
-
-    fn run(&self, parts: Parts, strip: &Strip, mut ports: impl Ports, pace: &dyn Pace) -> Result<()> {
-        if strip::is_large(self.height, self.width) {
-            // The file is read, and the strip before had another width.
-            pages::release();
-        }
-        let mut stream = self.stream(parts, strip.outer.len());
-        while stream.is_going() {
-            piece(pace, || Ok(stream.advance(&mut ports)?))?;
-        }
-        Ok(())
-    }
-}
-
-/// One piece of long work.
-fn piece<R>(pace: &dyn Pace, work: impl FnOnce() -> Result<R>) -> Result<R> {
-    if pace.next() { work() } else { Err(Error::Abandoned) }
 }

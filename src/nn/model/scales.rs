@@ -165,6 +165,7 @@ impl Sizes {
 /// The network; see the file's opening.
 #[derive(Debug, Clone)]
 pub struct Scales {
+    sizes: Sizes,
     encoder: Encoder,
     decoder: Decoder,
     refiner: Refiner,
@@ -206,10 +207,16 @@ impl Scales {
     /// A weight is missing or has another shape.
     pub fn new(sizes: &Sizes, vb: VarBuilder) -> Result<Self> {
         Ok(Self {
+            sizes: *sizes,
             encoder: Encoder::new(sizes, vb.pp("encoder"))?,
             decoder: Decoder::new(sizes, vb.pp("decoder"))?,
             refiner: Refiner::new(sizes, vb.pp("refiner"))?,
         })
+    }
+
+    /// What it was built from.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
     /// # Shape

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use candle_core::Result;
 
-use super::{Decoder, Encoder, Refiner, Scales, Sizes};
+use super::{Decoder, Encoder, Refiner, Scales};
 use crate::kernel::Ring;
 use crate::nn::layer::Fold;
 use crate::nn::op::Activation;
@@ -79,20 +79,15 @@ struct Decoding<'a> {
 impl Scales {
     /// The way of a sample of `height` x `width`, multiples of the stride, through `parts`, in bands of about so many places at
     /// the finest scale. Takes no memory yet.
-    pub fn stream(
-        &self,
-        sizes: &Sizes,
-        parts: Parts,
-        (height, width): (usize, usize),
-        places: usize,
-    ) -> Stream<'_> {
+    pub fn stream(&self, parts: Parts, (height, width): (usize, usize), places: usize) -> Stream<'_> {
+        let sizes = &self.sizes;
         let fold = sizes.axes.folds().0;
         let (rows, cols) = fold.rectangle();
-        let schedule = Schedule::new(self, sizes, parts, (height / rows, width / cols), places);
+        let schedule = Schedule::new(self, parts, (height / rows, width / cols), places);
         let Schedule { levels, coded, begun, .. } = schedule;
         let pixels = || Ring::new(sizes.channels, (height, width), rows * levels[0].band);
-        let encoder = || Encoding::new(self, sizes, parts, &schedule, pixels());
-        let decoder = || Decoding::new(self, sizes, parts, &schedule, pixels());
+        let encoder = || Encoding::new(self, parts, &schedule, pixels());
+        let decoder = || Decoding::new(self, parts, &schedule, pixels());
         Stream {
             fold,
             entered: 0,
@@ -143,11 +138,11 @@ impl Stream<'_> {
 }
 
 impl<'a> Encoding<'a> {
-    fn new(scales: &'a Scales, sizes: &Sizes, parts: Parts, schedule: &Schedule, pixels: Ring) -> Self {
-        let Schedule { levels, entered, decoded, .. } = *schedule;
-        let network = &scales.encoder;
+    fn new(network: &'a Scales, parts: Parts, schedule: &Schedule, pixels: Ring) -> Self {
+        let Schedule { levels, shrink, entered, decoded, .. } = *schedule;
+        let Scales { sizes, encoder: network, .. } = network;
         let chain = |i: usize| {
-            let next = if i < 2 { levels[i + 1].shrink / levels[i].shrink * entered[i + 1] } else { 0 };
+            let next = if i < 2 { shrink * entered[i + 1] } else { 0 };
             let detail = if i == 0 && parts == Parts::All { decoded[0] } else { 0 };
             Chain::new(levels[i], sizes.widths[i], &network.blocks[i], entered[i], next.max(detail))
         };
@@ -183,13 +178,13 @@ impl<'a> Encoding<'a> {
 }
 
 impl<'a> Decoding<'a> {
-    fn new(scales: &'a Scales, sizes: &Sizes, parts: Parts, schedule: &Schedule, pixels: Ring) -> Self {
-        let Schedule { levels, begun, decoded, strict, result, .. } = *schedule;
-        let Scales { decoder: network, refiner, .. } = scales;
+    fn new(network: &'a Scales, parts: Parts, schedule: &Schedule, pixels: Ring) -> Self {
+        let Schedule { levels, shrink, begun, decoded, strict, result, .. } = *schedule;
+        let Scales { sizes, decoder: network, refiner, .. } = network;
         let chain = |i: usize| {
             let next = match i {
                 0 => levels[0].look_back(decoded[0]),
-                _ => begun[i - 1] * levels[i - 1].shrink / levels[i].shrink,
+                _ => begun[i - 1] / shrink,
             };
             Chain::new(levels[i], sizes.widths[i], &network.blocks[i], begun[i], next)
         };
@@ -217,11 +212,10 @@ impl<'a> Decoding<'a> {
         ports: &mut impl Ports,
     ) -> Result<()> {
         let Self { network, chains, refiner, folded, pixels } = self;
-        let Schedule { levels, strict, result, .. } = schedule;
+        let Schedule { levels, shrink, strict, result, .. } = schedule;
         for i in (0..3).rev() {
             let rows = chains[i].rows(band);
             if let [fine, coarse] = &mut chains[i..(i + 2).min(3)] {
-                let shrink = levels[i + 1].shrink / levels[i].shrink;
                 network.ups[i].rows(rows.start / shrink..rows.end / shrink, &coarse.map, &mut fine.map)?;
             }
             network.tails[i].rows(rows, &latent[i], Activation::None, i < 2, &mut chains[i].map)?;

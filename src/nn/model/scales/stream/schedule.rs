@@ -1,11 +1,11 @@
 //! Schedule: which rows each layer computes once a band of rows has entered.
 //!
-//! A lag is how many rows, of its own scale, a layer is behind the rows that have entered. A layer whose kernel has rows is behind the one
-//! before it, and one at another scale as far as that one is.
+//! A lag is how many rows, of its own scale, a layer is behind the rows that have entered. A layer whose kernel has rows is
+//! behind the one before it, and one at another scale as far as that one is.
 
 use std::ops::Range;
 
-use super::super::{Scales, Sizes};
+use super::super::Scales;
 use super::Parts;
 use crate::kernel::Ring;
 use crate::nn::layer::Residual;
@@ -56,6 +56,8 @@ impl Level {
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
     pub levels: [Level; 3],
+    /// How many times fewer rows each scale has than the finer one before it.
+    pub shrink: usize,
     /// The encoder's first layer of each scale, and its last.
     pub entered: [usize; 3],
     pub coded: [usize; 3],
@@ -72,13 +74,8 @@ pub struct Schedule {
 
 impl Schedule {
     /// For a finest scale of `height` x `width`, of which about so many places enter at a time.
-    pub fn new(
-        network: &Scales,
-        sizes: &Sizes,
-        parts: Parts,
-        (height, width): (usize, usize),
-        places: usize,
-    ) -> Self {
+    pub fn new(network: &Scales, parts: Parts, (height, width): (usize, usize), places: usize) -> Self {
+        let Scales { sizes, encoder, decoder, refiner } = network;
         let (shrink, narrow) = sizes.axes.folds().1.rectangle();
         // Every scale gets whole tiles with every band.
         let least = BEHIND * shrink * shrink;
@@ -89,7 +86,6 @@ impl Schedule {
             Level { height: height / shrink, width: width / narrow, shrink, behind, band: band / shrink }
         });
 
-        let Scales { encoder, decoder, refiner } = network;
         let (mut entered, mut coded) = ([0; 3], [0usize; 3]);
         for i in if parts == Parts::Decoder { 0..0 } else { 0..3 } {
             entered[i] = match i {
@@ -111,6 +107,6 @@ impl Schedule {
         };
         let latent = (0..3).map(|i| levels[i].shrink * coded[i]).max().unwrap_or(0);
         let last = if parts == Parts::Encoder { latent } else { result };
-        Self { levels, entered, coded, begun, decoded, strict, result, last }
+        Self { levels, shrink, entered, coded, begun, decoded, strict, result, last }
     }
 }

@@ -8,7 +8,7 @@
 //! # The two flows
 //!
 //! ```text
-//! bytes -codec::read-> Sample -infer-> tiles -nn-> Tensor (B,C,H,W) -nn-> tiles -> Sample -codec::write-> bytes
+//! bytes -codec::read-> Sample -infer-> rows -nn-> rows -infer-> Sample -codec::write-> bytes
 //!
 //! dataset -> split -> crop -> augment -> corrupt -> (noisy, clean) -> forward -> loss -> step
 //!         -> validate (through infer) -> checkpoint -> registry.publish -> engine swaps the model

@@ -11,8 +11,8 @@ pub fn extents(dims: &[usize]) -> (usize, usize, usize) {
     }
 }
 
-/// Copies the columns from `first` on of row `y` of a channel to `row`. Beyond the map its border is repeated; channels that are not
-/// there, and those of no map, are zero.
+/// Copies the columns from `first` on of row `y` of a channel to `row`. Beyond the map its border is repeated; channels that
+/// are not there, and those of no map, are zero.
 pub fn read(plane: Option<&Plane>, channel: usize, y: usize, first: usize, row: &mut [f32]) {
     let Some(plane) = plane.filter(|plane| channel < plane.dims[0]) else { return row.fill(0.0) };
     let (_, height, width) = extents(&plane.dims);

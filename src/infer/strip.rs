@@ -1,12 +1,13 @@
 //! Strips: how a wide sample is cut so that its parts give what the whole would.
 //!
-//! Pure geometry: knows no model and no tensor. A strip has all rows of the sample, which pass through the network one
-//! band after another; its core is what it contributes, and beyond that lies what the network sees on either side. The cut is a function of
-//! the sample's size alone, so results do not depend on threads or load.
+//! Pure geometry: knows no model and no tensor. A strip has all rows of the sample, which pass through the network one band
+//! after another; its core is what it contributes, and beyond that lies what the network sees on either side. The cut is a
+//! function of the sample's size alone, so results do not depend on threads or load.
 
 use std::ops::Range;
 
-/// Images of no more pixels go through the network in one piece: 2 to 4 % faster at 256x256, and 2 % slower at 500x500, but in less memory.
+/// Images of no more pixels go through the network in one piece: 2 to 4 % faster at 256x256, and 2 % slower at 500x500, but in
+/// less memory.
 const WHOLE: usize = 1 << 18;
 
 /// Cores of images have at most so many columns: the rows that pass by, about two hundred at half the image's size, take memory.
@@ -18,8 +19,8 @@ const WIDE_OF_LARGE: usize = 5 << 9;
 /// An image of more pixels is large: its own numbers take the memory that the network would.
 const LARGE: usize = 1 << 25;
 
-/// Places of a band of rows at the finest scale of the network, about: enough that the coarsest scale has work for all threads. Half of
-/// it took 3 % longer (12 megapixels), twice as much took half as much memory again.
+/// Places of a band of rows at the finest scale of the network, about: enough that the coarsest scale has work for all threads.
+/// Half of it took 3 % longer (12 megapixels), twice as much took half as much memory again.
 const BAND: usize = 64 << 10;
 
 /// That of large images.

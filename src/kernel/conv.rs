@@ -185,8 +185,8 @@ pub struct Layer<'a> {
     pub adds: bool,
 }
 
-/// `out = act(conv(x, weight) + bias)`, or `act(conv(x, weight) + bias + out)`, in these rows of the convolution alone: bit for bit
-/// what the whole planes would give there. A kernel with rows takes `rows` at multiples of 4, but for the end of the planes.
+/// `out = act(conv(x, weight) + bias)`, or `act(conv(x, weight) + bias + out)`, in these rows of the convolution alone: bit for
+/// bit what the whole planes would give there. A kernel with rows takes `rows` at multiples of 4, but for the end of the planes.
 ///
 /// # Panics
 /// The shapes do not fit, or a ring has not held the rows that are read or written.

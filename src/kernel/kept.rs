@@ -1,4 +1,5 @@
 //! Memory that is kept: the rows of one image go where those of the one before went, without being cleared or asked for again.
+//! Whichever thread had it (what a kernel works in stays with its thread, see `scratch`).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

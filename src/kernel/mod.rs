@@ -2,7 +2,7 @@
 //!
 //! [`reference`] says what each operation is. The fast paths are `direct` (any shape), `dense` (1x1 at a few places),
 //! `winograd` (3x3 over planes of some size) and `weight_grad`; each is compiled for AVX-512, AVX2 and plain vectors and chosen
-//! at run time (`isa`). `parallel` owns the threads. Results are bit-identical for any number of
+//! at run time (`isa`). A `ring` holds the rows of an image that passes by. `parallel` owns the threads. Results are bit-identical for any number of
 //! threads, and do not depend on what else is in the batch. `NOTES.md` has the numbers.
 //!
 //! All `unsafe` of this crate is here.

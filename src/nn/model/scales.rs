@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Scales are 1/2, 1/4, 1/8 of each side of an image and 1/4, 1/8, 1/16 of a signal's length. Only plain
-//! convolutions and no global operator, so that tiles are exact.
+//! convolutions and no global operator, so that what passes by in parts is exact ([`stream`]).
 
 mod stream;
 

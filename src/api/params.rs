@@ -103,7 +103,7 @@ fn number(value: &str, low: f32, high: f32) -> Result<f32, String> {
     let number = value.parse::<f32>().ok().filter(|number| (low..=high).contains(number));
     number.ok_or_else(|| match low {
         0.0 => format!("expected a number in 0..{high}, got {}", shown(value)),
-        _ => format!("expected a number above 0, got {}", shown(value)),
+        _ => format!("expected a number above 0 and at most {high}, got {}", shown(value)),
     })
 }
 

@@ -1,8 +1,11 @@
 //! Batches: small samples that wait for the same model in the same shape go through it together.
 //!
 //! Nobody waits for a batch to fill. Each sample that arrives queues for a worker as any work does; the worker that is
-//! free takes with the oldest sample its share of all that wait beside it. An idle service so computes each sample at
+//! free takes with the oldest sample its share of all that wait and are at work. An idle service so computes each sample at
 //! once and alone, and batches grow with the load by themselves. Results do not depend on the company.
+//!
+//! To wait for those who were just answered and may ask again would make batches larger, but leave cores idle meanwhile: tried
+//! with 28x28 and 8 connections, a request took 8 % less of a core, and no more were answered.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,7 +48,7 @@ pub(super) struct Key {
     ratio: Option<u32>,
 }
 
-/// The samples that wait, by what they have in common.
+/// The samples that wait or are at work, by what they have in common.
 #[derive(Default)]
 pub(super) struct Batches(Mutex<HashMap<Key, Group>>);
 
@@ -53,6 +56,8 @@ struct Group {
     session: Arc<Session>,
     options: Options,
     items: VecDeque<Item>,
+    /// Samples at work.
+    running: usize,
 }
 
 /// Whether a sample is small enough to go with others.
@@ -73,7 +78,7 @@ impl Batches {
             strength: options.strength.to_bits(),
             ratio: options.ratio.map(f32::to_bits),
         };
-        let new = || Group { session: Arc::clone(session), options, items: VecDeque::new() };
+        let new = || Group { session: Arc::clone(session), options, items: VecDeque::new(), running: 0 };
         self.lock().entry(key).or_insert_with(new).items.push_back(item);
         key
     }
@@ -82,6 +87,7 @@ impl Batches {
     pub(super) fn run(&self, key: &Key, engine: &Inner) {
         let Inner { config, pool, .. } = engine;
         let Some((session, options, items)) = self.take(key, pool.workers(), config) else { return };
+        let _running = Running { batches: self, key, count: items.len() };
         let (mut wanted, left): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|item| !item.reply.is_closed() && !item.entry.is_late());
         drop(left);
@@ -125,7 +131,7 @@ impl Batches {
         let (kept, left) =
             std::mem::take(&mut group.items).into_iter().partition(|item| !item.reply.is_closed());
         group.items = kept;
-        if group.items.is_empty() {
+        if group.is_over() {
             groups.remove(key);
         }
         drop(groups);
@@ -133,23 +139,45 @@ impl Batches {
         drop::<VecDeque<Item>>(left);
     }
 
-    /// Takes the share of one of `workers` out of what waits under `key`.
+    /// Takes the share of one of `workers` of all that waits or is at work under `key`, as far as it waits.
     fn take(&self, key: &Key, workers: usize, config: &Config) -> Option<(Arc<Session>, Options, Vec<Item>)> {
         let mut groups = self.lock();
-        let group = groups.get_mut(key)?;
+        let group = groups.get_mut(key).filter(|group| !group.items.is_empty())?;
         let most = config.batch.min((config.batch_numbers * 4 / key.shape.numbers().max(1)).max(1));
-        let count = group.items.len().div_ceil(workers.max(1)).clamp(1, most).min(group.items.len());
-        let items = group.items.drain(..count).collect();
-        let taken = (Arc::clone(&group.session), group.options, items);
-        if group.items.is_empty() {
-            groups.remove(key);
-        }
-        Some(taken)
+        let all = group.items.len() + group.running;
+        let count = all.div_ceil(workers.max(1)).clamp(1, most).min(group.items.len());
+        group.running += count;
+        Some((Arc::clone(&group.session), group.options, group.items.drain(..count).collect()))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Group>> {
         // No model runs while it is locked, so it is whole even if poisoned.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Group {
+    /// Whether nothing is left to keep it for.
+    fn is_over(&self) -> bool {
+        self.items.is_empty() && self.running == 0
+    }
+}
+
+/// Samples that count as at work until this is dropped.
+struct Running<'a> {
+    batches: &'a Batches,
+    key: &'a Key,
+    count: usize,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut groups = self.batches.lock();
+        let Some(group) = groups.get_mut(self.key) else { return };
+        group.running -= self.count;
+        if group.is_over() {
+            groups.remove(self.key);
+        }
     }
 }
 

@@ -37,7 +37,7 @@ impl Default for Config {
             queue_bytes: None,
             wide_numbers: 1 << 20,
             models_bytes: None,
-            batch: 32,
+            batch: 16,
             batch_numbers: 1 << 14,
             stuck_after_seconds: 600.0,
         }

@@ -68,6 +68,12 @@ pub(super) fn fits(session: &Session, shape: Shape, options: &Options, config: &
         && session.is_whole(shape)
 }
 
+/// How many of those that wait one of `workers` takes: as many as all would have if what waits and what is at work were dealt
+/// out anew. By the share of what waits alone, batches would stay at half of that.
+fn share(waiting: usize, running: usize, workers: usize) -> usize {
+    (waiting + running).div_ceil(workers).min(waiting)
+}
+
 impl Batches {
     /// Adds a sample. Whoever adds one must see to it that [`Batches::run`] is called once.
     pub(super) fn push(&self, session: &Arc<Session>, options: Options, item: Item) -> Key {
@@ -144,8 +150,7 @@ impl Batches {
         let mut groups = self.lock();
         let group = groups.get_mut(key).filter(|group| !group.items.is_empty())?;
         let most = config.batch.min((config.batch_numbers * 4 / key.shape.numbers().max(1)).max(1));
-        let all = group.items.len() + group.running;
-        let count = all.div_ceil(workers.max(1)).clamp(1, most).min(group.items.len());
+        let count = share(group.items.len(), group.running, workers).min(most);
         group.running += count;
         Some((Arc::clone(&group.session), group.options, group.items.drain(..count).collect()))
     }
@@ -272,6 +277,14 @@ mod tests {
             assert_eq!(answer.unwrap(), alone);
         }
         assert_eq!((engine.health().requests, engine.health().bytes), (0, 0));
+        while !engine.0.batches.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn a_share_counts_what_is_at_work_and_takes_only_what_waits() {
+        assert_eq!([share(6, 0, 2), share(3, 3, 2), share(1, 3, 2), share(5, 2, 1)], [3, 3, 1, 5]);
     }
 
     /// On a scale near the end of the range, the result of the large one is beyond it.

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use super::super::{Error, Result};
 use crate::sample::{Number, Sample, Shape};
 
+/// Pixels that are joined at a time, so few that they stay in the cache until all their planes were there.
+const BLOCK: usize = 1024;
+
 /// Colour planes and opacity as a file holds them, before they are a sample.
 pub(super) struct Planes<T> {
     pub(super) channels: usize,
@@ -90,18 +93,25 @@ pub(super) fn join<'a, T: Number>(sample: &'a Sample, alpha: Option<&Sample>) ->
         return Cow::Borrowed(own);
     }
     let pixels = sample.shape().numbers() / channels;
+    let colors = (0..channels).map(|channel| (sample, channel * pixels));
+    let planes: Vec<_> = colors.chain(alpha.map(|alpha| (alpha, 0))).collect();
     let mut joined = vec![T::from_f32(0.0); pixels * stride];
-    let mut part = [0.0; 1024];
-    let mut put = |plane: &Sample, first: usize, at: usize| {
-        for start in (0..pixels).step_by(part.len()) {
-            let part = &mut part[..1024.min(pixels - start)];
-            plane.read(first + start, part);
-            let places = joined[start * stride + at..].iter_mut().step_by(stride);
-            places.zip(part).for_each(|(place, v)| *place = T::from_f32(*v));
+    let (mut part, mut numbers) = ([T::from_f32(0.0); BLOCK], [0.0; BLOCK]);
+    for (joined, first) in joined.chunks_mut(BLOCK * stride).zip((0..).step_by(BLOCK)) {
+        let count = joined.len() / stride;
+        for (i, &(plane, start)) in planes.iter().enumerate() {
+            let at = start + first;
+            let own = T::of(plane).map_or_else(
+                || {
+                    plane.read(at, &mut numbers[..count]);
+                    part.iter_mut().zip(&numbers).for_each(|(to, v)| *to = T::from_f32(*v));
+                    &part[..count]
+                },
+                |own| &own[at..at + count],
+            );
+            joined[i..].iter_mut().step_by(stride).zip(own).for_each(|(to, v)| *to = *v);
         }
-    };
-    (0..channels).for_each(|c| put(sample, c * pixels, c));
-    alpha.into_iter().for_each(|alpha| put(alpha, 0, channels));
+    }
     Cow::Owned(joined)
 }
 

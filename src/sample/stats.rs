@@ -55,11 +55,24 @@ impl Moments {
     }
 
     /// The moments of `count` numbers, any part of which `read` writes out: so that all of them need not be in
-    /// memory. Summed in `f64` in a fixed order.
+    /// memory. Those of parts, in `f64` and in a fixed order, make those of all.
+    ///
+    /// # Source
+    /// T. F. Chan, G. H. Golub and R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+    /// variances" (1979), equations 2.1.
     pub(super) fn of_parts(count: usize, read: impl Fn(usize, &mut [f32])) -> Self {
-        let n = count.max(1) as f64;
-        let mean = sum(count, &read, |v| v) / n;
-        Self { mean, variance: sum(count, &read, |v| (v - mean) * (v - mean)) / n }
+        let mut part = [0.0; 4096];
+        let (mut mean, mut squares) = (0.0, 0.0);
+        for start in (0..count).step_by(part.len()) {
+            let part = &mut part[..4096.min(count - start)];
+            read(start, part);
+            let (before, n) = (start as f64, part.len() as f64);
+            let own = sum(part, |v| v) / n;
+            let apart = own - mean;
+            squares += sum(part, |v| (v - own) * (v - own)) + apart * apart * before * n / (before + n);
+            mean += apart * n / (before + n);
+        }
+        Self { mean, variance: squares / count.max(1) as f64 }
     }
 
     /// Those of a whole sample whose noise takes a part of it from the moments `before` to those `after`.
@@ -76,17 +89,13 @@ impl Moments {
 }
 
 /// The sum of `of` over all numbers, in 8 chains, so that one addition need not wait for the one before.
-fn sum(count: usize, read: impl Fn(usize, &mut [f32]), of: impl Fn(f64) -> f64) -> f64 {
-    let mut part = [0.0; 4096];
+fn sum(numbers: &[f32], of: impl Fn(f64) -> f64) -> f64 {
+    let (eights, rest) = numbers.as_chunks::<8>();
     let mut sums = [0.0; 8];
-    for start in (0..count).step_by(part.len()) {
-        let part = &mut part[..4096.min(count - start)];
-        read(start, part);
-        for eight in part.chunks(8) {
-            sums.iter_mut().zip(eight).for_each(|(sum, v)| *sum += of(f64::from(*v)));
-        }
+    for eight in eights {
+        (0..8).for_each(|i| sums[i] += of(f64::from(eight[i])));
     }
-    sums.iter().sum()
+    sums.iter().sum::<f64>() + rest.iter().map(|v| of(f64::from(*v))).sum::<f64>()
 }
 
 #[cfg(test)]

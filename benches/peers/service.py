@@ -2,27 +2,34 @@
 """Requests/s, times and memory of Limpid beside LitServe and FastAPI + ONNX Runtime with the same networks and weights.
 
     python -m venv venv && venv/bin/pip install -r benches/peers/requirements-service.txt
-    venv/bin/python benches/peers/service.py [--seconds 5] [--only limpid,fastapi,litserve]
+    venv/bin/python benches/peers/service.py [--rounds 5] [--seconds 2] [--only limpid,fastapi,litserve]
 
 PNG in, PNG out, on loopback (LitServe: JSON with the PNG in base64): 28x28 through `digits`, 256x256 gray through `photo-gray`, by 1, 8 and 64 connections that ask again as
 soon as they have their answer. The load generator is a program of its own (benches/load.rs) on the same cores, the same for all. A 28x28
-digit is black but for its stroke, 256x256 is a slope with noise. `beside` is the median of what is not computing: HTTP, files and queue, of
-Limpid alone, which tells its computing in Server-Timing. The last line is JSON.
+digit is black but for its stroke, 256x256 is a slope with noise. Numbers are medians of rounds in which each service has its turn while the
+others are stopped (LitServe at rest takes a tenth of a core), and so is what stands last: Limpid's requests/s as a multiple of theirs in
+the same round. `beside` is the median of what is not computing: HTTP, files and queue, of Limpid alone, which tells its computing in
+Server-Timing. The last line is JSON.
 """
 
 import argparse
 import base64
+import contextlib
 import io
 import json
+import os
 import pathlib
+import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 PARSER = argparse.ArgumentParser()
-PARSER.add_argument("--seconds", type=float, default=5)
+PARSER.add_argument("--rounds", type=int, default=5)
+PARSER.add_argument("--seconds", type=float, default=2)
 PARSER.add_argument("--only", default="limpid,fastapi,litserve")
 PARSER.add_argument("--sizes", type=int, nargs="*", default=[28, 256])
 PARSER.add_argument("--connections", type=int, nargs="*", default=[1, 8, 64])
@@ -135,40 +142,75 @@ class Peer:
         return self
 
     def __exit__(self, *_):
-        import os
-        import signal
-
+        os.killpg(self.process.pid, signal.SIGCONT)
         os.killpg(self.process.pid, signal.SIGTERM)
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
 
+    @contextlib.contextmanager
+    def turn(self):
+        """It runs for so long, and is stopped else."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+        yield
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+
+class Limpid(Service):
+    """At rest it takes nothing, and need not be stopped."""
+
+    turn = contextlib.nullcontext
+
+
+class Asked:
+    """A service with the request that it gets."""
+
+    def __init__(self, kind, size, net, stats, body):
+        self.service = Limpid() if kind == "limpid" else Peer(kind, net, stats)
+        self.media_type, self.body = "image/png", body
+        if kind == "litserve":
+            self.media_type, self.body = "application/json", json.dumps({"image": base64.b64encode(body).decode()}).encode()
+        self.path = "/denoise?model=digits" if kind == "limpid" and size == 28 else "/denoise"
+
+    def load(self, load, connections, seconds):
+        """What the generator saw of a turn, but for its first moments."""
+        with self.service.turn():
+            for seconds in (min(0.3, seconds), seconds):
+                seen = load(self.service.address, self.path, self.media_type, self.body, "closed", connections, seconds)
+        seen["bad"] = sum(n for status, n in seen["statuses"].items() if status != "200")
+        return seen | {"mib": self.service.memory()}
+
+
+def rows(load, size, folder):
+    """For each number of connections, each service's medians, and Limpid's requests/s as a multiple of its."""
+    net, stats, body = *export(folder, size), png(size)
+    with contextlib.ExitStack() as stack:
+        asked = {}
+        for kind in ARGS.only.split(","):
+            asked[kind] = Asked(kind, size, net, stats, body)
+            stack.enter_context(asked[kind].service)
+            asked[kind].load(load, 2, 1)
+        for connections in ARGS.connections:
+            rounds = [{kind: one.load(load, connections, ARGS.seconds) for kind, one in asked.items()} for _ in range(ARGS.rounds)]
+            for kind in asked:
+                row = {key: statistics.median(seen[kind][key] for seen in rounds) for key in ("rps", "p50_ms", "p99_ms", "overhead_p50_ms", "mib", "bad")}
+                if "limpid" in asked:
+                    row["limpid_over"] = statistics.median(seen["limpid"]["rps"] / seen[kind]["rps"] for seen in rounds)
+                yield kind, connections, row
+
 
 def main():
-    load, result = Load(), {}
+    load, results = Load(), {}
     print(machine())
-    print(f"{'':22}{'connections':>12}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'beside':>9}{'MiB':>7}")
+    print(f"{'':22}{'connections':>12}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'beside':>9}{'MiB':>7}{'bad':>5}{'Limpid over it':>16}")
     with tempfile.TemporaryDirectory() as folder:
         for size in ARGS.sizes:
-            net, stats, body = *export(folder, size), png(size)
-            for kind in ARGS.only.split(","):
-                with Service() if kind == "limpid" else Peer(kind, net, stats) as service:
-                    media_type, sent = "image/png", body
-                    if kind == "litserve":
-                        media_type, sent = "application/json", json.dumps({"image": base64.b64encode(body).decode()}).encode()
-                    path = "/denoise?model=digits" if kind == "limpid" and size == 28 else "/denoise"
-                    load(service.address, path, media_type, sent, "closed", 2, 1)
-                    for connections in ARGS.connections:
-                        seen = load(service.address, path, media_type, sent, "closed", connections, ARGS.seconds)
-                        bad = {status: n for status, n in seen["statuses"].items() if status != "200"}
-                        row = {key: seen[key] for key in ("rps", "p50_ms", "p99_ms", "overhead_p50_ms")} | {"mib": service.memory(), "bad": bad}
-                        result[f"{size} {kind} {connections}"] = row
-                        print(f"{size:>4}x{size:<4} {kind:<12}{connections:>12}{row['rps']:>12.1f}{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}{row['overhead_p50_ms']:>9.2f}"
-                              f"{row['mib']:>7.0f}  {bad or ''}", flush=True)
-    ratios = {key: result[f"{key.split()[0]} limpid {key.split()[2]}"]["rps"] / row["rps"]
-              for key, row in result.items() if " limpid " not in key and f"{key.split()[0]} limpid {key.split()[2]}" in result}
-    print(json.dumps({"results": result, "limpid_requests_per_s_over": ratios}))
+            for kind, connections, row in rows(load, size, folder):
+                results[f"{size} {kind} {connections}"] = row
+                print(f"{size:>4}x{size:<4} {kind:<12}{connections:>12}{row['rps']:>12.1f}{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}{row['overhead_p50_ms']:>9.2f}"
+                      f"{row['mib']:>7.0f}{row['bad']:>5.0f}{row.get('limpid_over', 0):>16.2f}", flush=True)
+    print(json.dumps(results))
 
 
 main()

@@ -103,6 +103,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn moments_of_parts_are_those_of_all() {
+        let numbers: Vec<f32> =
+            (0..10_003).map(|i| 1000.0 + (i * 7 % 101) as f32 + i as f32 / 100.0).collect();
+        let of = |f: &dyn Fn(f64) -> f64| numbers.iter().map(|v| f(f64::from(*v))).sum::<f64>() / 10_003.0;
+        let mean = of(&|v| v);
+        let variance = of(&|v| (v - mean).powi(2));
+        let seen = Moments::of(&numbers);
+        assert!(
+            (seen.mean / mean - 1.0).abs() < 1e-12 && (seen.variance / variance - 1.0).abs() < 1e-12,
+            "{seen:?}"
+        );
+        assert_eq!(Moments::of(&[]), Moments { mean: 0.0, variance: 0.0 });
+        assert_eq!(Moments::of(&[3.0; 9000]), Moments { mean: 3.0, variance: 0.0 });
+    }
+
+    #[test]
     fn noise_adds_its_variance_and_fading_takes_a_share() {
         let moments = |mean, variance| Moments { mean, variance };
         let whole = moments(0.5, 4.0);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::extents;
 use crate::kernel::parallel;
 use crate::nn;
-use crate::sample::{Number, Sample, Shape, Stats};
+use crate::sample::{Number, Sample, Shape, Stats, sum};
 
 /// Numbers of a row that are at work at a time.
 const PIECE: usize = 512;
@@ -82,7 +82,8 @@ impl Row<'_> {
     /// squares of input less result, in units of the deviation; none if a number is not finite.
     fn put<T: Number>(&self, row: &[f32], at: usize, to: &mut [T]) -> Option<f64> {
         let Self { stats, input, strength } = self;
-        let (mut numbers, mut before, mut residual) = ([0.0; PIECE], [0.0; PIECE], 0.0);
+        let [mut numbers, mut before, mut apart] = [[0.0; PIECE]; 3];
+        let mut residual = 0.0;
         for ((row, to), at) in row.chunks(PIECE).zip(to.chunks_mut(PIECE)).zip((at..).step_by(PIECE)) {
             let numbers = &mut numbers[..to.len().min(row.len())];
             numbers.copy_from_slice(&row[..numbers.len()]);
@@ -93,7 +94,9 @@ impl Row<'_> {
             if let Some(sample) = input {
                 let before = &mut before[..numbers.len()];
                 sample.read(at, before);
-                residual += distance(before, numbers);
+                let apart = &mut apart[..numbers.len()];
+                apart.iter_mut().zip(&*before).zip(&*numbers).for_each(|((apart, x), r)| *apart = x - r);
+                residual += sum(apart, |v| v * v);
                 if *strength != 1.0 {
                     let (new, old) = (*strength, 1.0 - *strength);
                     numbers.iter_mut().zip(before).for_each(|(r, x)| *r = *r * new + *x * old);
@@ -109,17 +112,6 @@ impl Row<'_> {
 fn all_finite(numbers: &[f32]) -> bool {
     let largest = numbers.iter().fold(0, |largest, v| v.abs().to_bits().cast_signed().max(largest));
     largest < f32::INFINITY.to_bits().cast_signed()
-}
-
-/// The sum of squared differences, in 8 chains, so that one addition need not wait for the one before.
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let square = |a: f32, b: f32| f64::from(a - b).powi(2);
-    let mut sums = [0.0; 8];
-    for (a, b) in a.iter().zip(b) {
-        (0..8).for_each(|i| sums[i] += square(a[i], b[i]));
-    }
-    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| square(*a, *b)).sum::<f64>()
 }
 
 #[cfg(test)]

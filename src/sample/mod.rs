@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 pub use depth::{Depth, Number};
 pub use latent::{Latent, Plane};
 pub use shape::{Kind, Shape};
-pub use stats::{Moments, Stats};
+pub use stats::{Moments, Stats, sum};
 
 /// One item: its shape and its numbers, channels first, row by row.
 ///

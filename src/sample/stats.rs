@@ -88,8 +88,9 @@ impl Moments {
     }
 }
 
-/// The sum of `of` over all numbers, in 8 chains, so that one addition need not wait for the one before.
-fn sum(numbers: &[f32], of: impl Fn(f64) -> f64) -> f64 {
+/// The sum of `of` over all numbers, in `f64` and in a fixed order: in 8 chains, so that one addition need not wait for the one
+/// before.
+pub fn sum(numbers: &[f32], of: impl Fn(f64) -> f64) -> f64 {
     let (eights, rest) = numbers.as_chunks::<8>();
     let mut sums = [0.0; 8];
     for eight in eights {

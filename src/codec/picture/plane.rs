@@ -101,14 +101,14 @@ pub(super) fn join<'a, T: Number>(sample: &'a Sample, alpha: Option<&Sample>) ->
         let count = joined.len() / stride;
         for (i, &(plane, start)) in planes.iter().enumerate() {
             let at = start + first;
-            let own = T::of(plane).map_or_else(
-                || {
+            let own = match T::of(plane) {
+                Some(own) => &own[at..at + count],
+                None => {
                     plane.read(at, &mut numbers[..count]);
                     part.iter_mut().zip(&numbers).for_each(|(to, v)| *to = T::from_f32(*v));
                     &part[..count]
-                },
-                |own| &own[at..at + count],
-            );
+                }
+            };
             joined[i..].iter_mut().step_by(stride).zip(own).for_each(|(to, v)| *to = *v);
         }
     }
@@ -146,6 +146,7 @@ mod tests {
         let pixels: Vec<u16> = (0..4 * 1500).collect();
         let (sample, alpha) = Planes::split(pixels.clone(), (3, true), (50, 30)).into_samples().unwrap();
         assert_eq!(*join::<u16>(&sample, alpha.as_ref()), pixels);
+        assert_eq!(*join::<u16>(&sample.into_float(), alpha.as_ref()), pixels);
         let (gray, _) = Planes::split(pixels.clone(), (1, false), (200, 30)).into_samples().unwrap();
         assert!(matches!(join::<u16>(&gray, None), Cow::Borrowed(own) if own == pixels));
     }

@@ -1,21 +1,23 @@
 //! Load: sends one request again and again to an HTTP server on this machine and tells how long the answers took.
 //!
 //!     load 127.0.0.1:8080 /denoise image/png body.png closed CONNECTIONS SECONDS
-//!     load 127.0.0.1:8080 /denoise image/png body.png open RATE SECONDS CONNECTIONS
+//!     load 127.0.0.1:8080 /denoise image/png body.png open RATE SECONDS CONNECTIONS SEED
 //!
-//! `closed`: each connection asks again as soon as it has its answer. `open`: requests are due at a fixed rate whatever
-//! the server does, and times count from when they were due, so that a server that stalls does not hide it. Prints one
-//! line of JSON. Only loopback addresses are taken.
+//! `closed`: each connection asks again as soon as it has its answer. `open`: requests come as from many callers who know
+//! nothing of each other (a Poisson process), whatever the server does, and times count from when they were due, so that a
+//! server that stalls does not hide it. Prints one line of JSON. Only loopback addresses are taken.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time;
 
@@ -39,7 +41,7 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let [address, path, media_type, body, mode, numbers @ ..] = arguments.as_slice() else {
         eprintln!(
-            "load ADDRESS PATH MEDIA-TYPE BODY-FILE closed CONNECTIONS SECONDS | open RATE SECONDS CONNECTIONS"
+            "load ADDRESS PATH MEDIA-TYPE BODY-FILE closed CONNECTIONS SECONDS | open RATE SECONDS CONNECTIONS SEED"
         );
         return;
     };
@@ -51,108 +53,122 @@ async fn main() {
         "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: {media_type}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    let request: Arc<[u8]> = [head.as_bytes(), &body].concat().into();
-    let (connections, seconds, rate) = match mode.as_str() {
-        "closed" => (number(0) as usize, number(1), None),
-        _ => (number(2) as usize, number(1), Some(number(0))),
-    };
+    let request = [head.as_bytes(), &body].concat();
+    let target = Arc::new(Target { address, request, idle: Mutex::default() });
     let begun = Instant::now();
-    let plan = Plan { begun, end: begun + Duration::from_secs_f64(seconds), rate, next: AtomicUsize::new(0) };
-    let plan = Arc::new(plan);
-    let mut clients = JoinSet::new();
-    (0..connections)
-        .for_each(|_| _ = clients.spawn(client(address, Arc::clone(&request), Arc::clone(&plan))));
-    let answers: Vec<Answer> = clients.join_all().await.into_iter().flatten().collect();
+    let (connections, arrivals) = match mode.as_str() {
+        "closed" => (number(0), Arrivals::Closed),
+        _ => (number(2), Arrivals::open(begun, number(0), number(3) as u64)),
+    };
+    let end = begun + Duration::from_secs_f64(number(1));
+    let answers = send(&target, connections as usize, arrivals, end).await;
     println!("{}", report(&answers, begun.elapsed().as_secs_f64()));
 }
 
-/// When requests are due, for all connections.
-struct Plan {
-    begun: Instant,
-    end: Instant,
-    /// Requests a second; none where each connection asks as soon as it may.
-    rate: Option<f64>,
-    /// Number of the next request.
-    next: AtomicUsize,
+/// Whom to ask, and what.
+struct Target {
+    address: SocketAddr,
+    request: Vec<u8>,
+    /// Connections without a request, last used last: as the pools of HTTP clients do, the next request goes by the one that was used
+    /// last, so that there are no more than are needed.
+    idle: Mutex<Vec<BufReader<TcpStream>>>,
 }
 
-impl Plan {
-    /// When the next request is due; none after the end.
-    fn next(&self) -> Option<Instant> {
-        let due = match self.rate {
-            None => Instant::now(),
-            Some(rate) => {
-                let number = self.next.fetch_add(1, Ordering::Relaxed);
-                self.begun + Duration::from_secs_f64(number as f64 / rate)
+/// When requests are due.
+enum Arrivals {
+    /// As soon as a connection is free.
+    Closed,
+    /// After gaps that are exponentially distributed.
+    Open { next: Instant, rate: f64, chance: ChaCha8Rng },
+}
+
+impl Arrivals {
+    /// `rate` requests a second in the mean, the same ones for the same seed.
+    fn open(begun: Instant, rate: f64, seed: u64) -> Self {
+        Self::Open { next: begun, rate, chance: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// When the next request is due.
+    fn next(&mut self) -> Option<Instant> {
+        let Self::Open { next, rate, chance } = self else { return None };
+        let uniform = f64::from(chance.next_u32()) / 2f64.powi(32);
+        *next += Duration::from_secs_f64(-(1.0 - uniform).ln() / *rate);
+        Some(*next)
+    }
+}
+
+/// Sends requests until the end over at most so many connections.
+async fn send(target: &Arc<Target>, connections: usize, mut arrivals: Arrivals, end: Instant) -> Vec<Answer> {
+    let free = Arc::new(Semaphore::new(connections));
+    let mut asked = JoinSet::new();
+    loop {
+        let due = arrivals.next();
+        // The clock of the runtime counts in milliseconds, and never wakes early.
+        if let Some(due) = due.filter(|due| *due > Instant::now()) {
+            time::sleep_until(due.min(end).into()).await;
+        }
+        let place = Arc::clone(&free).acquire_owned().await.expect("never closed");
+        let due = due.unwrap_or_else(Instant::now);
+        if due >= end {
+            return asked.join_all().await;
+        }
+        let target = Arc::clone(target);
+        asked.spawn(async move {
+            let answer = time::timeout(PATIENCE, target.ask()).await;
+            drop(place);
+            let (status, infer) = answer.unwrap_or_else(|late| Err(late.into())).unwrap_or((0, None));
+            Answer { status, took: due.elapsed().as_secs_f64() * 1e3, infer }
+        });
+    }
+}
+
+impl Target {
+    /// Sends the request and reads the answer to its end: its status, and how long was computed for it.
+    async fn ask(&self) -> io::Result<(u16, Option<f64>)> {
+        let idle = self.idle().pop();
+        let mut stream = match idle {
+            Some(stream) => stream,
+            None => {
+                let stream = TcpStream::connect(self.address).await?;
+                stream.set_nodelay(true)?;
+                BufReader::new(stream)
             }
         };
-        (due < self.end).then_some(due)
+        stream.get_mut().write_all(&self.request).await?;
+        let (mut line, mut status, mut length, mut closes, mut infer) = (String::new(), 0, 0, false, None);
+        loop {
+            line.clear();
+            if stream.read_line(&mut line).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let text = line.trim_end();
+            if text.is_empty() {
+                break;
+            }
+            if let Some(rest) = text.strip_prefix("HTTP/1.1 ") {
+                status = rest.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0);
+            }
+            let Some((name, value)) = text.split_once(':') else { continue };
+            let (is, value) = (|wanted: &str| name.eq_ignore_ascii_case(wanted), value.trim());
+            if is("content-length") {
+                length = value.parse().unwrap_or(0);
+            } else if is("server-timing") {
+                let stage = value.split(',').find_map(|stage| stage.trim().strip_prefix("infer;dur="));
+                infer = stage.and_then(|milliseconds| milliseconds.parse().ok());
+            } else if is("connection") {
+                closes = value.eq_ignore_ascii_case("close");
+            }
+        }
+        tokio::io::copy(&mut (&mut stream).take(length), &mut tokio::io::sink()).await?;
+        if !closes {
+            self.idle().push(stream);
+        }
+        Ok((status, infer))
     }
-}
 
-/// One connection's requests, until the end.
-async fn client(address: SocketAddr, request: Arc<[u8]>, plan: Arc<Plan>) -> Vec<Answer> {
-    let mut connection = None;
-    let mut answers = Vec::new();
-    while let Some(due) = plan.next() {
-        // The clock of the runtime counts in milliseconds, and never wakes early.
-        if due > Instant::now() {
-            time::sleep_until(due.into()).await;
-        }
-        let asked = time::timeout(PATIENCE, ask(&mut connection, address, &request)).await;
-        let (status, infer) = asked.unwrap_or_else(|late| Err(late.into())).unwrap_or_else(|_| {
-            connection = None;
-            (0, None)
-        });
-        answers.push(Answer { status, took: due.elapsed().as_secs_f64() * 1e3, infer });
+    fn idle(&self) -> MutexGuard<'_, Vec<BufReader<TcpStream>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    answers
-}
-
-/// Sends the request and reads the answer to its end: its status, and how long was computed for it.
-async fn ask(
-    connection: &mut Option<BufReader<TcpStream>>,
-    address: SocketAddr,
-    request: &[u8],
-) -> io::Result<(u16, Option<f64>)> {
-    let stream = match connection {
-        Some(stream) => stream,
-        None => {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            connection.insert(BufReader::new(stream))
-        }
-    };
-    stream.get_mut().write_all(request).await?;
-    let (mut line, mut status, mut length, mut closes, mut infer) = (String::new(), 0, 0, false, None);
-    loop {
-        line.clear();
-        if stream.read_line(&mut line).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let text = line.trim_end();
-        if text.is_empty() {
-            break;
-        }
-        if let Some(rest) = text.strip_prefix("HTTP/1.1 ") {
-            status = rest.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0);
-        }
-        let Some((name, value)) = text.split_once(':') else { continue };
-        let (is, value) = (|wanted: &str| name.eq_ignore_ascii_case(wanted), value.trim());
-        if is("content-length") {
-            length = value.parse().unwrap_or(0);
-        } else if is("server-timing") {
-            let stage = value.split(',').find_map(|stage| stage.trim().strip_prefix("infer;dur="));
-            infer = stage.and_then(|milliseconds| milliseconds.parse().ok());
-        } else if is("connection") {
-            closes = value.eq_ignore_ascii_case("close");
-        }
-    }
-    tokio::io::copy(&mut stream.take(length), &mut tokio::io::sink()).await?;
-    if closes {
-        *connection = None;
-    }
-    Ok((status, infer))
 }
 
 /// Counts by status, times of successes and of refusals, and what of a success was not computing.

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Overload: requests due at 0.8, 2, 10 and 50 times what the service can do, open loop, on loopback.
+"""Overload: requests at 0.8, 2, 10 and 50 times what the service can do, open loop, on loopback.
 
-    python3 benches/drills/overload.py [--seconds 4] [--rounds 3] [--queue 1] [--side 256]
+    python3 benches/drills/overload.py [--seconds 4] [--rounds 3] [--queue 3] [--side 256]
 
-The speed of a machine with neighbours moves by a tenth within a minute. So each load follows a measurement of the peak (closed
+Requests come as from many callers who know nothing of each other (a Poisson process; the round is its seed), each over a connection
+that is kept. The speed of a machine with neighbours moves by a tenth within a minute. So each load follows a measurement of the peak (closed
 loop, as many connections as may be inside) and is told as a part of that; the table has the medians of the rounds.
 The generator shares the cores with the service, so that what is left for the service shrinks as refusals grow: the table tells
 the cores that each of both used (and all other processes, which should be 0), and goodput as a part of the peak twice: as it is,
@@ -26,7 +27,7 @@ from limpid import Load, Service, busy, machine
 PARSER = argparse.ArgumentParser()
 PARSER.add_argument("--seconds", type=float, default=4)
 PARSER.add_argument("--rounds", type=int, default=3)
-PARSER.add_argument("--queue", type=int, default=1)
+PARSER.add_argument("--queue", type=int, default=3)
 PARSER.add_argument("--side", type=int, default=256, help="of the image: a refusal costs the same for any, its work does not")
 PARSER.add_argument("--times", type=float, nargs="*", default=[0.8, 2, 10, 50])
 ARGS = PARSER.parse_args()
@@ -62,10 +63,10 @@ def main():
             seen["left"] = cores - seen["generator_cores"] - seen["other_cores"]
             return seen
 
-        def beside_peak(times):
+        def beside_peak(times, seed):
             """One load of so many times the peak that was measured just before."""
             peak = ask("closed", cores + ARGS.queue, ARGS.seconds)
-            seen = ask("open", peak["rps"] * times, ARGS.seconds, 128)
+            seen = ask("open", peak["rps"] * times, ARGS.seconds, 128, seed)
             statuses = seen["statuses"]
             return {
                 "peak_per_s": peak["rps"], "sent_per_s": seen["sent"] / seen["seconds"], "good_per_s": seen["rps"],
@@ -80,7 +81,7 @@ def main():
         print(f"{ARGS.side}x{ARGS.side} gray, at most {ARGS.queue} wait; memory {service.memory():.0f} MiB")
         print(f"{'offered':>8}{'peak/s':>9}{'sent/s':>9}{'good/s':>9}{'of peak':>9}{'a core':>9}{'p50':>9}{'p99':>9}{'429':>8}{'429 p50':>9}{'429 p99':>9}"
               f"{'other':>7}{'service':>9}{'generator':>11}{'others':>8}{'MiB':>7}")
-        rounds = [[beside_peak(times) for times in ARGS.times] for _ in range(ARGS.rounds)]
+        rounds = [[beside_peak(times, seed) for times in ARGS.times] for seed in range(ARGS.rounds)]
         rows = {}
         for times, seen in zip(ARGS.times, zip(*rounds)):
             rows[times] = row = {name: statistics.median(one[name] for one in seen) for name in seen[0]}

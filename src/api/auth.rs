@@ -1,8 +1,8 @@
 //! Access: which key a request carries and whether it may go on.
 
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -18,13 +18,16 @@ pub(super) struct Gate {
     pub(super) scope: Scope,
 }
 
-/// Lets a request through if its key may do what needs the gate's scope, or if the service has no keys.
+/// Lets a request through if its key may do what needs the gate's scope, or if the service has no keys, and if there is room
+/// for the work it asks for.
+///
+/// Who is refused costs little: the future of a handler, some kilobytes, is not yet made, and nothing of the body is kept.
 pub(super) async fn check(
     State(gate): State<Gate>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if let Err(problem) = gate.admit(request.headers()) {
+    if let Err(problem) = gate.admit(&request) {
         discard(request.into_body()).await;
         return Err(problem);
     }
@@ -32,7 +35,16 @@ pub(super) async fn check(
 }
 
 impl Gate {
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    fn admit(&self, request: &Request) -> Result<(), Problem> {
+        self.check_key(request.headers())?;
+        // What is posted there are the operations.
+        if self.scope == Scope::Infer && request.method() == Method::POST {
+            self.app.engine().peek()?;
+        }
+        Ok(())
+    }
+
+    fn check_key(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let keys = self.app.keys();
         if keys.is_open() {
             return Ok(());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::response::Response;
 
-use super::body::{Received, discard};
+use super::body::Received;
 use super::clock::{Deadline, Times};
 use super::error::Problem;
 use super::extract::{Content, Form, Part};
@@ -48,11 +48,6 @@ impl Call {
         let times = Times::start();
         let accept = Accept::of(request.headers());
         let deadline = request.extensions().get::<Deadline>().map(|deadline| deadline.0);
-        // A request that would be refused is refused before its body costs anything.
-        if let Err(error) = app.engine().peek() {
-            discard(request.into_body()).await;
-            return Err(error.into());
-        }
         let mut received = Received::read(app, request).await?;
         let ticket = app.engine().admit(deadline)?;
         let held = received.held.take();

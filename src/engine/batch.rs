@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -50,7 +50,14 @@ pub(super) struct Key {
 
 /// The samples that wait or are at work, by what they have in common.
 #[derive(Default)]
-pub(super) struct Batches(Mutex<HashMap<Key, Group>>);
+pub(super) struct Batches(Mutex<Groups>);
+
+#[derive(Default)]
+struct Groups {
+    by_key: HashMap<Key, Group>,
+    /// Nothing is computed any more.
+    is_closed: bool,
+}
 
 struct Group {
     session: Arc<Session>,
@@ -75,7 +82,8 @@ fn share(waiting: usize, running: usize, workers: usize) -> usize {
 }
 
 impl Batches {
-    /// Adds a sample. Whoever adds one must see to it that [`Batches::run`] is called once.
+    /// Adds a sample; once closed, drops it unanswered. Whoever adds one must see to it that [`Batches::run`] is called once:
+    /// at any time there are at least as many calls to come as samples that wait.
     pub(super) fn push(&self, session: &Arc<Session>, options: Options, item: Item) -> Key {
         let key = Key {
             session: Arc::as_ptr(session) as usize,
@@ -85,8 +93,22 @@ impl Batches {
             ratio: options.ratio.map(f32::to_bits),
         };
         let new = || Group { session: Arc::clone(session), options, items: VecDeque::new(), running: 0 };
-        self.lock().entry(key).or_insert_with(new).items.push_back(item);
+        let mut groups = self.lock();
+        if !groups.is_closed {
+            groups.by_key.entry(key).or_insert_with(new).items.push_back(item);
+        }
         key
+    }
+
+    /// Drops what waits unanswered, and takes no more.
+    pub(super) fn close(&self) {
+        let mut groups = self.lock();
+        groups.is_closed = true;
+        let left: Vec<Item> = groups.by_key.values_mut().flat_map(|group| group.items.drain(..)).collect();
+        groups.by_key.retain(|_, group| !group.is_over());
+        drop(groups);
+        // Outside the lock, as in `sweep`.
+        drop(left);
     }
 
     /// Computes a batch of what waits under `key`, if anything still does: the share of one worker.
@@ -119,43 +141,47 @@ impl Batches {
         if wanted.len() > 1
             && let Ok(all) = denoise(&wanted)
         {
-            wanted.into_iter().zip(all).for_each(|(item, one)| item.answer(Ok(one), begun));
+            let ran = begun.elapsed();
+            wanted.into_iter().zip(all).for_each(|(item, one)| item.answer(Ok(one), begun, ran, batch));
             return;
         }
         // Where one of several is at fault, each alone finds it, and costs nobody else the result.
         for item in wanted {
             let begun = Instant::now();
             let one = denoise(std::slice::from_ref(&item)).map(|mut all| all.remove(0));
-            item.answer(one, begun);
+            item.answer(one, begun, begun.elapsed(), 1);
         }
     }
 
-    /// Drops what nobody waits for any more under `key`.
-    pub(super) fn sweep(&self, key: &Key) {
+    /// Drops what nobody waits for any more under `key`. Whether there was any.
+    pub(super) fn sweep(&self, key: &Key) -> bool {
         let mut groups = self.lock();
-        let Some(group) = groups.get_mut(key) else { return };
+        let Some(group) = groups.by_key.get_mut(key) else { return false };
         let (kept, left) =
             std::mem::take(&mut group.items).into_iter().partition(|item| !item.reply.is_closed());
+        let left: VecDeque<Item> = left;
         group.items = kept;
         if group.is_over() {
-            groups.remove(key);
+            groups.by_key.remove(key);
         }
         drop(groups);
         // Outside the lock: dropping an item makes room, and wakes who waits for it.
-        drop::<VecDeque<Item>>(left);
+        let is_any = !left.is_empty();
+        drop(left);
+        is_any
     }
 
     /// Takes the share of one of `workers` of all that waits or is at work under `key`, as far as it waits.
     fn take(&self, key: &Key, workers: usize, config: &Config) -> Option<(Arc<Session>, Options, Vec<Item>)> {
         let mut groups = self.lock();
-        let group = groups.get_mut(key).filter(|group| !group.items.is_empty())?;
+        let group = groups.by_key.get_mut(key).filter(|group| !group.items.is_empty())?;
         let most = config.batch.min((config.batch_numbers * 4 / key.shape.numbers().max(1)).max(1));
         let count = share(group.items.len(), group.running, workers).min(most);
         group.running += count;
         Some((Arc::clone(&group.session), group.options, group.items.drain(..count).collect()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Group>> {
+    fn lock(&self) -> MutexGuard<'_, Groups> {
         // No model runs while it is locked, so it is whole even if poisoned.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,19 +204,20 @@ struct Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let mut groups = self.batches.lock();
-        let Some(group) = groups.get_mut(self.key) else { return };
+        let Some(group) = groups.by_key.get_mut(self.key) else { return };
         group.running -= self.count;
         if group.is_over() {
-            groups.remove(self.key);
+            groups.by_key.remove(self.key);
         }
     }
 }
 
 impl Item {
-    fn answer(self, result: Result<Denoised, Error>, begun: Instant) {
+    /// The result of a batch of `batch` samples that ran for so long.
+    fn answer(self, result: Result<Denoised, Error>, begun: Instant, ran: Duration, batch: usize) {
         let Self { reply, arrived, room, entry, span, .. } = self;
-        let ran = begun.elapsed();
-        entry.record(ran);
+        // Its share: the door tells from this how long those inside take.
+        entry.record(ran / u32::try_from(batch).unwrap_or(u32::MAX));
         // Before the answer: who has it may count on the room.
         drop((room, entry, span));
         let _ = reply.send(result.map(|value| Done::new(value, arrived, begun, ran)));
@@ -199,7 +226,7 @@ impl Item {
 
 impl std::fmt::Debug for Batches {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Batches").field("groups", &self.lock().len()).finish()
+        f.debug_struct("Batches").field("groups", &self.lock().by_key.len()).finish()
     }
 }
 
@@ -277,7 +304,7 @@ mod tests {
             assert_eq!(answer.unwrap(), alone);
         }
         assert_eq!((engine.health().requests, engine.health().bytes), (0, 0));
-        while !engine.0.batches.lock().is_empty() {
+        while !engine.0.batches.lock().by_key.is_empty() {
             tokio::task::yield_now().await;
         }
     }
@@ -295,10 +322,9 @@ mod tests {
         assert_eq!(runs, 4);
     }
 
-    #[tokio::test]
-    async fn who_leaves_is_taken_out_of_the_batch_at_once() {
-        let engine = engine();
-        let (_go, wait) = mpsc::channel::<()>();
+    /// Keeps the one worker busy until the sender is dropped.
+    async fn occupy(engine: &Engine) -> mpsc::Sender<()> {
+        let (go, wait) = mpsc::channel::<()>();
         let busy = engine.admit(None).unwrap();
         let (begun, is_busy) = tokio::sync::oneshot::channel::<()>();
         let work = move || {
@@ -307,11 +333,53 @@ mod tests {
         };
         tokio::spawn(async move { busy.run(0, work).await });
         is_busy.await.unwrap();
+        go
+    }
+
+    const MOMENT: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn who_leaves_while_another_computes_his_sample_leaves_his_turn_to_who_still_waits() {
+        let engine = engine();
+        let go = occupy(&engine).await;
+        let session = session(0.5);
+        let (first, second) = (engine.admit(None).unwrap(), engine.admit(None).unwrap());
+        let mut leaves = Box::pin(second.denoise(&session, sample(2.0), Options::default(), Depth::F32));
+        assert!(tokio::time::timeout(MOMENT, &mut leaves).await.is_err());
+        let mut waits = Box::pin(first.denoise(&session, sample(1.0), Options::default(), Depth::F32));
+        assert!(tokio::time::timeout(MOMENT, &mut waits).await.is_err());
+        // One of two workers begins with the task of the first request, and finds the sample of the second.
+        engine.0.pool.withdraw((first.entry.number(), 3));
+        let key = *engine.0.batches.lock().by_key.keys().next().unwrap();
+        let (.., taken) = engine.0.batches.take(&key, 2, engine.config()).unwrap();
+        assert_eq!((taken.len(), taken[0].sample.data()[0]), (1, 2.0));
+        drop(leaves);
+        drop(go);
+        assert!(tokio::time::timeout(Duration::from_secs(20), waits).await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_waits_when_the_engine_closes_is_told_so() {
+        let engine = engine();
+        let _go = occupy(&engine).await;
+        let (session, ticket) = (session(0.5), engine.admit(None).unwrap());
+        let mut waits = Box::pin(ticket.denoise(&session, sample(1.0), Options::default(), Depth::F32));
+        assert!(tokio::time::timeout(MOMENT, &mut waits).await.is_err());
+        assert!(!engine.shutdown(MOMENT).await);
+        assert!(matches!(waits.await, Err(Error::Draining)));
+        let late = ticket.denoise(&session, sample(1.0), Options::default(), Depth::F32);
+        assert!(matches!(late.await, Err(Error::Draining)));
+    }
+
+    #[tokio::test]
+    async fn who_leaves_is_taken_out_of_the_batch_at_once() {
+        let engine = engine();
+        let _go = occupy(&engine).await;
         let ticket = engine.admit(None).unwrap();
         let session = session(0.5);
         let left = ticket.denoise(&session, sample(1.0), Options::default(), Depth::F32);
-        assert!(tokio::time::timeout(std::time::Duration::from_millis(20), left).await.is_err());
-        assert!(engine.0.batches.lock().is_empty());
+        assert!(tokio::time::timeout(MOMENT, left).await.is_err());
+        assert!(engine.0.batches.lock().by_key.is_empty());
         drop(ticket);
         assert_eq!((engine.health().requests, engine.health().bytes), (1, 0));
     }

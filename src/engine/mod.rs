@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use admission::{Admission, Bounds};
 use batch::Batches;
@@ -132,21 +133,12 @@ impl Engine {
     pub async fn session(&self, reference: &ModelRef) -> Result<Arc<Session>, Error> {
         loop {
             let (name, version) = self.0.registry.resolve(reference)?;
-            let exact = ModelRef { name: name.clone(), version: Some(version) };
-            let load = || async {
-                let registry = Arc::clone(&self.0.registry);
-                let work = move || {
-                    let artifact = registry.read(&exact)?;
-                    let bytes = artifact.weights.len();
-                    Ok((Session::load(artifact)?, bytes))
-                };
-                // For requests that are inside already: it is never refused.
-                let entry = Arc::new(self.0.admission.enter_always());
-                let loaded = Ticket { engine: self.clone(), entry }.run(0, work).await?.value;
-                telemetry::model_loaded(name.as_str(), loaded.is_ok());
-                loaded
-            };
-            let error = match self.0.models.get((name.clone(), version), load).await {
+            if let Some(session) = self.0.models.find(&(name.clone(), version)) {
+                return Ok(session);
+            }
+            // As a task of its own: who gives up while it goes on leaves it to those who come after.
+            let load = self.clone().load(name.clone(), version).in_current_span();
+            let error = match tokio::spawn(load).await.unwrap_or(Err(Error::Draining)) {
                 Err(error) if error.is_damage() => error,
                 result => return result,
             };
@@ -156,6 +148,25 @@ impl Engine {
                 return Err(error);
             }
         }
+    }
+
+    /// Loads a model, unless someone else has done so or is at it.
+    async fn load(self, name: Name, version: u32) -> Result<Arc<Session>, Error> {
+        let exact = ModelRef { name: name.clone(), version: Some(version) };
+        let load = || async {
+            let registry = Arc::clone(&self.0.registry);
+            let work = move || {
+                let artifact = registry.read(&exact)?;
+                let bytes = artifact.weights.len();
+                Ok((Session::load(artifact)?, bytes))
+            };
+            // For requests that are inside already: it is never refused.
+            let entry = Arc::new(self.0.admission.enter_always());
+            let loaded = Ticket { engine: self.clone(), entry }.run(0, work).await?.value;
+            telemetry::model_loaded(name.as_str(), loaded.is_ok());
+            loaded
+        };
+        self.0.models.get((name.clone(), version), load).await
     }
 
     /// Loads these models, so that first requests need not wait, and opens the engine for `/readyz`.
@@ -280,6 +291,7 @@ impl Engine {
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         let drained = tokio::time::timeout(deadline, self.0.admission.drain()).await.is_ok();
         self.0.pool.close();
+        self.0.batches.close();
         drained
     }
 

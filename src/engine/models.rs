@@ -57,6 +57,14 @@ impl<S: Send + Sync + 'static> Models<S> {
         Self { table: ArcSwap::default(), clock: AtomicU64::new(0), budget, gone }
     }
 
+    /// The model of `key`, if it is here.
+    pub(super) fn find(&self, key: &Key) -> Option<Arc<S>> {
+        let table = self.table.load();
+        let slot = table.get(key)?;
+        slot.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        slot.session.get().cloned()
+    }
+
     /// The model of `key`; `load` makes it, and tells the bytes of its weights, if it is not here yet.
     ///
     /// # Errors

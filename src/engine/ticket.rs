@@ -262,8 +262,11 @@ impl Queued<'_> {
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         let inner = &self.ticket.engine.0;
-        self.place.into_iter().for_each(|place| inner.pool.withdraw(place));
-        self.key.iter().for_each(|key| inner.batches.sweep(key));
+        // A sample that another's task has taken leaves its own task to one that still waits, for whom there may be no other.
+        let is_spare = self.key.is_none_or(|key| inner.batches.sweep(&key));
+        if is_spare {
+            self.place.into_iter().for_each(|place| inner.pool.withdraw(place));
+        }
     }
 }
 

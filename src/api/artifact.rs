@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use utoipa::IntoParams;
 
-use super::body::Received;
+use super::body::{Received, counted};
 use super::error::{Code, Problem};
 use super::models::{Model, parse, parse_version, with_etag};
 use super::path::Segments;
@@ -46,6 +46,10 @@ pub(super) async fn export(
 ) -> Result<Response, Problem> {
     let reference = ModelRef { name: parse(&name)?, version: Some(parse_version(&name, &version)?) };
     app.block(move |app| {
+        let (manifest, _) = app.registry().card(&reference)?;
+        // The weights as they are read, and in the tar.
+        let weights = usize::try_from(manifest.weights.bytes).unwrap_or(usize::MAX);
+        let held = app.engine().hold(weights.saturating_mul(2))?;
         let artifact = app.registry().read(&reference)?;
         let tar = bundle::write(&artifact)?;
         let file = format!("attachment; filename=\"{}-{}.tar\"", artifact.id.name, artifact.id.version);
@@ -55,7 +59,7 @@ pub(super) async fn export(
             (CONTENT_DISPOSITION, text(file)?),
             (ETAG, text(format!("\"{}\"", artifact.manifest.weights.sha256))?),
         ];
-        Ok((headers, tar).into_response())
+        Ok((headers, counted(tar, held)).into_response())
     })
     .await
 }

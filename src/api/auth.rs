@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::body::discard;
+use super::body::discard_request;
 use super::error::{Code, Problem};
 use super::keys::Scope;
 use super::state::App;
@@ -28,7 +28,7 @@ pub(super) async fn check(
     next: Next,
 ) -> Result<Response, Problem> {
     if let Err(problem) = gate.admit(&request) {
-        discard(request.into_body()).await;
+        discard_request(request).await;
         return Err(problem);
     }
     Ok(next.run(request).await)

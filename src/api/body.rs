@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Query, Request};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt as _;
@@ -40,7 +40,7 @@ impl Received {
         let (head, body) = request.into_parts();
         let encoding = head.headers.get(CONTENT_ENCODING).map(|value| value.as_bytes());
         if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
-            discard(body).await;
+            discard(&head.headers, body).await;
             let detail = "Content-Encoding is not read here; send the body as it is";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
@@ -60,8 +60,9 @@ impl Received {
 
     /// The body as parts of a form.
     pub(super) async fn form(self) -> Result<Multipart, Problem> {
+        let length = self.body.len();
         let request = Request::from_parts(self.head, Body::from(self.body));
-        form(request).await
+        form(request, length).await
     }
 }
 
@@ -77,12 +78,22 @@ pub(super) fn query(head: &Parts) -> Result<Vec<(String, String)>, Problem> {
     pairs.map(|Query(pairs)| pairs).map_err(|e| Problem::invalid(format!("the query cannot be read: {e}")))
 }
 
-/// A multipart body, read part by part.
-pub(super) async fn form(mut request: Request) -> Result<Multipart, Problem> {
-    // The limit is ours to keep, see `gather` and `train`.
-    DefaultBodyLimit::disable().apply(&mut request);
+/// A multipart body of at most `limit` bytes, read part by part.
+pub(super) async fn form(mut request: Request, limit: usize) -> Result<Multipart, Problem> {
+    DefaultBodyLimit::max(limit).apply(&mut request);
     let multipart = Multipart::from_request(request, &()).await;
     multipart.map_err(|e| Problem::invalid(format!("multipart/form-data: {}", e.body_text())))
+}
+
+/// The body of a reply, its bytes counted until they were sent or the caller has left: who reads slowly holds memory.
+pub(super) fn counted(bytes: Vec<u8>, held: Held) -> Body {
+    struct Counted(Vec<u8>, #[expect(dead_code, reason = "counts until it is dropped")] Held);
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+    Body::from(Bytes::from_owner(Counted(bytes, held)))
 }
 
 /// What a broken multipart body is answered with.
@@ -95,8 +106,11 @@ pub(super) fn form_problem(error: &MultipartError) -> Problem {
 }
 
 /// Reads what a caller is still sending, up to a point: one whose connection is closed while it sends
-/// often never sees the answer.
-pub(super) async fn discard(body: Body) {
+/// often never sees the answer. Who sends only once he is told to go on (RFC 9110, 10.1.1) is not told.
+pub(super) async fn discard(headers: &HeaderMap, body: Body) {
+    if headers.contains_key(EXPECT) {
+        return;
+    }
     let rest = async {
         let (mut seen, mut chunks) = (0, body.into_data_stream());
         // Nothing of it is kept: a refusal has to cost little.
@@ -108,6 +122,12 @@ pub(super) async fn discard(body: Body) {
         }
     };
     let _ = timeout(DISCARD_TIME, rest).await;
+}
+
+/// [`discard`] for a whole request.
+pub(super) async fn discard_request(request: Request) {
+    let (head, body) = request.into_parts();
+    discard(&head.headers, body).await;
 }
 
 /// [`discard`] for a form that was begun.
@@ -141,7 +161,7 @@ async fn gather(
 ) -> Result<(Bytes, Held), Problem> {
     let stated = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if let Some(actual) = stated.filter(|&actual| actual > limit) {
-        discard(body).await;
+        discard(headers, body).await;
         return Err(too_large(limit, actual));
     }
     timeout(time, read_all(app, body, stated, limit)).await.map_err(|_| {

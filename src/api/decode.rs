@@ -44,7 +44,7 @@ pub(super) async fn decode(
     request: Request,
 ) -> Result<Response, Problem> {
     let mut call = Call::receive(&app, request, &["file"], DECODE).await?;
-    let latents = call.read(&app, read_latent).await?;
+    let latents = call.read(&app, read_latent, |(_, _, latent)| 4 * latent.numbers()).await?;
 
     let (mut groups, mut about) = (Vec::new(), Vec::new());
     for (name, made_by, latent) in latents {

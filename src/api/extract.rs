@@ -5,13 +5,15 @@ use axum::http::HeaderMap;
 use serde_json::{Map, Value};
 
 use crate::codec::{self, DType, Format};
-use crate::engine::{BRIEF, Ticket};
+use crate::engine::Ticket;
 use crate::limits::Limits;
 
 use super::body::{Received, form_problem};
 use super::error::{Code, Problem};
 use super::params::escape;
+use super::reading::from_base64;
 use super::state::App;
+use super::tree;
 
 /// Members of a JSON body that hold one sample or latent.
 const FORMS: [&str; 4] = ["image", "data", "tensor", "latent"];
@@ -27,6 +29,8 @@ pub(super) struct Content {
     pub(super) fields: Vec<(String, String)>,
     /// The samples or latents, each still in its bytes.
     pub(super) parts: Vec<Part>,
+    /// Bytes of memory that the parts take beside the body: a parsed tree.
+    pub(super) bytes: usize,
 }
 
 /// The kinds of request.
@@ -60,6 +64,8 @@ pub(super) struct Part {
 pub(super) enum Source {
     /// A file of a format.
     File(Format, Bytes),
+    /// An image file whose first bytes tell its format.
+    Image(Bytes),
     /// Bare numbers with their extents.
     Raw(Vec<usize>, DType, Bytes),
     /// A JSON value.
@@ -88,18 +94,14 @@ impl Content {
             "application/json" | "text/json" => {
                 let body = received.body;
                 let fields_of_roles: Vec<String> = roles.iter().map(|&role| role.to_owned()).collect();
-                // Parsed JSON takes up to 16 times its text.
-                let bytes = body.len().saturating_mul(16);
-                ticket.convert(bytes, move || from_json(&body, &fields_of_roles)).await??
+                let text = body.clone();
+                let bytes = ticket.convert(body.len(), move || tree::bytes(&text)).await?;
+                let content = ticket.convert(bytes, move || from_json(&body, &fields_of_roles)).await??;
+                Self { bytes, ..content }
             }
             _ => from_file(&media_type, &received)?,
         };
-        if content.parts.len() > app.limits().samples {
-            let (limit, actual) = (app.limits().samples, content.parts.len());
-            let detail =
-                format!("{actual} samples in one request, the limit is {limit}; send them in several");
-            return Err(Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, actual as u64));
-        }
+        check_count(content.parts.len(), app.limits())?;
         content.fields.splice(0..0, query);
         Ok(content)
     }
@@ -111,25 +113,21 @@ impl Part {
     /// # Errors
     /// A file that is no image of its kind, or a size over the limits.
     pub(super) fn bytes_to_read(&self, limits: &Limits) -> Result<usize, Problem> {
-        // Base64 of a file may unpack to any size, of which the codec checks what it states; it is never brief.
-        let text = |length: usize| length.saturating_mul(4).max(BRIEF);
-        let read = match &self.source {
-            // As they come out of the decoder, and as a sample; a file may be longer than its pixels.
-            Source::File(format, bytes) if format.is_image() => {
-                codec::decoded_bytes(bytes, Some(*format), limits)
-                    .map_err(|e| Problem::from(e).under(&self.pointer))?
-                    .saturating_mul(2)
-                    .max(bytes.len())
-            }
-            Source::File(Format::Json, bytes) => text(bytes.len()),
-            // Numbers become floats.
-            Source::File(_, bytes) | Source::Raw(_, _, bytes) => bytes.len().saturating_mul(4),
-            Source::Value(value) => {
-                let texts = value.as_object().into_iter().flat_map(|object| object.values());
-                text(texts.filter_map(Value::as_str).map(str::len).sum())
-            }
+        // As they come out of the decoder, and as a sample; a file may be longer than its pixels.
+        let image = |bytes: &Bytes, format| {
+            let decoded = codec::decoded_bytes(bytes, format, limits);
+            let decoded = decoded.map_err(|e| Problem::from(e).under(&self.pointer))?;
+            Ok(decoded.saturating_mul(2).max(bytes.len()))
         };
-        Ok(read)
+        match &self.source {
+            Source::File(format, bytes) if format.is_image() => image(bytes, Some(*format)),
+            Source::Image(bytes) => image(bytes, None),
+            Source::File(Format::Json, bytes) => Ok(tree::bytes(bytes)),
+            // Numbers become floats.
+            Source::File(_, bytes) | Source::Raw(_, _, bytes) => Ok(bytes.len().saturating_mul(4)),
+            // Within those of the content.
+            Source::Value(_) => Ok(0),
+        }
     }
 }
 
@@ -143,7 +141,7 @@ fn from_file(media_type: &str, received: &Received) -> Result<Content, Problem> 
         _ => file(media_type, received.body.clone())?,
     };
     let part = Part { role: "file".into(), name: None, pointer: String::new(), source };
-    Ok(Content { form: Form::Bare, fields: Vec::new(), parts: vec![part] })
+    Ok(Content { form: Form::Bare, fields: Vec::new(), parts: vec![part], bytes: 0 })
 }
 
 /// A file of the stated media type, or of what its first bytes say where the type tells nothing.
@@ -185,7 +183,7 @@ fn raw(headers: &HeaderMap, bytes: Bytes) -> Result<Source, Problem> {
 /// A form: files under the names in `roles`, parameters under all others.
 async fn from_form(app: &App, received: Received, roles: &[&str]) -> Result<Content, Problem> {
     let mut form = received.form().await?;
-    let mut content = Content { form: Form::Multipart, fields: Vec::new(), parts: Vec::new() };
+    let mut content = Content { form: Form::Multipart, fields: Vec::new(), parts: Vec::new(), bytes: 0 };
     while let Some(field) = form.next_field().await.map_err(|e| form_problem(&e))? {
         let role = field.name().unwrap_or_default().to_owned();
         let name = field.file_name().map(str::to_owned);
@@ -205,11 +203,7 @@ async fn from_form(app: &App, received: Received, roles: &[&str]) -> Result<Cont
             content.fields.push((role, value));
             continue;
         }
-        if content.parts.len() >= app.limits().samples {
-            let limit = app.limits().samples;
-            let detail = format!("more than {limit} files in one request; send them in several");
-            return Err(Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, limit as u64 + 1));
-        }
+        check_count(index + 1, app.limits())?;
         let pointer = format!("/{role}/{index}");
         if bytes.is_empty() {
             return Err(Problem::invalid_at(pointer, "the file is empty"));
@@ -271,7 +265,7 @@ fn from_json(body: &[u8], roles: &[String]) -> Result<Content, Problem> {
         ));
     }
     let fields = object.into_iter().filter_map(|(name, value)| scalar(name, value).transpose());
-    Ok(Content { form, fields: fields.collect::<Result<_, _>>()?, parts })
+    Ok(Content { form, fields: fields.collect::<Result<_, _>>()?, parts, bytes: 0 })
 }
 
 fn items(list: Value, pointer: &str) -> Result<Vec<Value>, Problem> {
@@ -319,8 +313,25 @@ fn json_item(item: Value, role: &str, pointer: &str) -> Result<Part, Problem> {
     }
     // The name of the form goes with the value, so that reading needs no second parameter.
     let pointer = format!("{pointer}/{form}");
-    let value = Value::Object(Map::from_iter([(form, value)]));
-    Ok(Part { role: role.to_owned(), name: None, pointer, source: Source::Value(value) })
+    let source = match form.as_str() {
+        "image" => Source::Image(from_base64(&value).map_err(|problem| problem.under(&pointer))?.into()),
+        _ => Source::Value(Value::Object(Map::from_iter([(form, value)]))),
+    };
+    Ok(Part { role: role.to_owned(), name: None, pointer, source })
+}
+
+/// Whether so many samples may come in one request.
+///
+/// # Errors
+/// 413 with the limit.
+pub(super) fn check_count(actual: usize, limits: &Limits) -> Result<(), Problem> {
+    let limit = limits.samples;
+    if actual <= limit {
+        return Ok(());
+    }
+    let detail =
+        format!("{actual} samples or more in one request, the limit is {limit}; send them in several");
+    Err(Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, actual as u64))
 }
 
 /// A parameter as text; `null` counts as absent.
@@ -357,9 +368,23 @@ mod tests {
 
     #[test]
     fn samples_have_their_own_pointers() {
-        let content = json(r#"{"samples": [{"data": [1]}, {"image": "x"}]}"#).unwrap();
+        let content = json(r#"{"samples": [{"data": [1]}, {"image": "AQ=="}]}"#).unwrap();
         let pointers: Vec<_> = content.parts.iter().map(|part| part.pointer.as_str()).collect();
         assert_eq!(pointers, ["/samples/0/data", "/samples/1/image"]);
+    }
+
+    #[test]
+    fn an_image_within_json_is_taken_for_the_file_it_is() {
+        let file = codec::write_image(
+            &crate::sample::Sample::new(crate::sample::Shape::image(1, 50, 60), vec![0.0; 3000]).unwrap(),
+            &codec::Carrier::plain(Format::Png, codec::Depth::U8),
+            Format::Png,
+            None,
+        );
+        let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, file.unwrap());
+        let content = json(&format!(r#"{{"image": "{text}"}}"#)).unwrap();
+        assert_eq!(content.parts[0].bytes_to_read(&Limits::default()).unwrap(), 2 * 50 * 60);
+        assert_eq!(json(r#"{"image": "*"}"#).unwrap_err().code(), Code::InvalidInput);
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod state;
 #[cfg(feature = "otel")]
 mod trace;
 mod train;
+mod tree;
 mod upload;
 mod writing;
 
@@ -154,17 +155,15 @@ pub fn router(app: App) -> Router {
         group.route_layer(from_fn_with_state(gate, auth::check))
     };
     let (router, _) = routes(guard).split_for_parts();
-    router
-        .fallback(unknown_route)
-        .method_not_allowed_fallback(unknown_method)
-        // As one layer: each call of `layer` boxes the whole stack below it, and every request clones that.
-        .layer((
-            from_fn(observe::observe),
-            CatchPanicLayer::custom(panicked),
-            cors(app.config()),
-            from_fn_with_state(app.clone(), deadline),
-        ))
-        .with_state(app)
+    let router = router.fallback(unknown_route).method_not_allowed_fallback(unknown_method);
+    let (observe, catch) = (from_fn(observe::observe), CatchPanicLayer::custom(panicked));
+    let deadline = from_fn_with_state(app.clone(), deadline);
+    // As one layer: each call of `layer` boxes the whole stack below it, and every request clones that.
+    let router = match cors(app.config()) {
+        Some(cors) => router.layer((observe, catch, cors, deadline)),
+        None => router.layer((observe, catch, deadline)),
+    };
+    router.with_state(app)
 }
 
 async fn unknown_route(request: Request) -> Problem {
@@ -189,7 +188,7 @@ async fn deadline(State(app): State<App>, mut request: Request, next: Next) -> R
     let most = Duration::from_secs(app.config().request_seconds.saturating_add(upload));
     let wanted = match request.headers().get(TIMEOUT).map(wanted_time) {
         Some(Err(problem)) => {
-            body::discard(request.into_body()).await;
+            body::discard_request(request).await;
             return problem.into_response();
         }
         Some(Ok(time)) => Some(time),
@@ -215,26 +214,29 @@ fn wanted_time(value: &HeaderValue) -> Result<Duration, Problem> {
     })
 }
 
-/// Cross-origin access for the pages of the configured origins; without any, browsers keep to our own.
-fn cors(config: &Config) -> CorsLayer {
+/// Cross-origin access for the pages of the configured origins; without any, browsers keep to our own, and nothing answers
+/// preflights.
+fn cors(config: &Config) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> = config.cors_origins.iter().filter_map(|o| o.parse().ok()).collect();
     if origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
     let names =
         |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
     let own = ["x-api-key", TIMEOUT, "x-request-id", "x-tensor-shape", "x-tensor-dtype"];
     let mut allowed = names(&own);
+    allowed.extend(names(&["idempotency-key", "last-event-id"]));
     allowed.extend([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, header::IF_MATCH]);
     let mut exposed = names(&own[2..]);
     exposed.extend(names(&["x-model", "x-noise-sigma", "x-noise-sigmas", "x-familiarity", "server-timing"]));
     exposed.extend([header::ETAG, header::LOCATION, header::RETRY_AFTER, header::CONTENT_DISPOSITION]);
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(allowed)
         .expose_headers(exposed)
-        .max_age(Duration::from_secs(600))
+        .max_age(Duration::from_secs(600));
+    Some(layer)
 }
 
 /// What a panic in a handler is answered with.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::response::Response;
 
-use super::body::Received;
+use super::body::{Received, counted};
 use super::clock::{Deadline, Times};
 use super::error::Problem;
-use super::extract::{Content, Form, Part};
+use super::extract::{Content, Form, Part, check_count};
 use super::negotiate::Accept;
 use super::observe::RequestId;
 use super::params::Params;
@@ -30,8 +30,10 @@ pub(super) struct Call {
     pub(super) parts: Vec<Part>,
     /// The right to have work done for it.
     pub(super) ticket: Ticket,
-    /// The bytes of the body, counted until its samples are read.
-    held: Option<Held>,
+    /// Bytes of the parts beside the body.
+    part_bytes: usize,
+    /// What is in memory of the request: its body and its parts, and then its samples.
+    held: Vec<Held>,
 }
 
 impl Call {
@@ -50,10 +52,12 @@ impl Call {
         let deadline = request.extensions().get::<Deadline>().map(|deadline| deadline.0);
         let mut received = Received::read(app, request).await?;
         let ticket = app.engine().admit(deadline)?;
-        let held = received.held.take();
+        let mut held: Vec<Held> = received.held.take().into_iter().collect();
         let content = Content::extract(app, &ticket, received, roles).await?;
-        let params = Params::parse(&content.fields, known)?;
-        Ok(Self { times, accept, params, form: content.form, parts: content.parts, ticket, held })
+        let Content { form, fields, parts, bytes } = content;
+        held.push(ticket.count(bytes));
+        let params = Params::parse(&fields, known)?;
+        Ok(Self { times, accept, params, form, parts, ticket, part_bytes: bytes, held })
     }
 
     /// The model that was named, if one was.
@@ -77,19 +81,13 @@ impl Call {
         model: Option<&Arc<Session>>,
     ) -> Result<Vec<Group>, Problem> {
         let spec = model.map(|session| spec(session));
-        let most = app.limits().samples;
-        let groups = self.read(app, move |part, limits| Group::read(part, spec.as_ref(), limits)).await?;
-        let count: usize = groups.iter().map(|group| group.samples.len()).sum();
-        if count > most {
-            let detail = format!("{count} samples in one request, the limit is {most}; send them in several");
-            return Err(
-                Problem::new(super::error::Code::PayloadTooLarge, detail).over(most as u64, count as u64)
-            );
-        }
+        let read = move |part, limits: &Limits| Group::read(part, spec.as_ref(), limits);
+        let groups = self.read(app, read, Group::bytes).await?;
+        check_count(groups.iter().map(|group| group.samples.len()).sum(), app.limits())?;
         Ok(groups)
     }
 
-    /// Reads all parts.
+    /// Reads all parts, each into so many `bytes`.
     ///
     /// # Errors
     /// The first part that cannot be read.
@@ -97,13 +95,15 @@ impl Call {
         &mut self,
         app: &App,
         one: impl Fn(Part, &Limits) -> Result<T, Problem> + Send + 'static,
+        bytes: impl Fn(&T) -> usize,
     ) -> Result<Vec<T>, Problem> {
         let parts = std::mem::take(&mut self.parts);
         let limits = app.limits().clone();
-        let bytes = parts.iter().map(|part| part.bytes_to_read(&limits)).sum::<Result<usize, _>>()?;
+        let each = parts.iter().map(|part| part.bytes_to_read(&limits));
+        let to_read = each.sum::<Result<usize, _>>()?.saturating_add(self.part_bytes);
         let read = move || parts.into_iter().map(|part| one(part, &limits)).collect::<Result<Vec<_>, _>>();
-        let all = self.ticket.convert(bytes, read).await??;
-        self.held = None;
+        let all = self.ticket.convert(to_read, read).await??;
+        self.held = vec![self.ticket.count(all.iter().map(bytes).sum())];
         self.times.lap("read");
         Ok(all)
     }
@@ -148,7 +148,10 @@ pub(super) async fn respond(
     RequestId(id): RequestId,
     times: Times,
 ) -> Result<Response, Problem> {
-    // The results, and a file of about their size.
-    let bytes = outputs.iter().map(|output| output.payload.bytes()).sum::<usize>().saturating_mul(2);
-    ticket.convert(bytes, move || style.write(outputs, &id, times)).await?
+    let bytes = style.bytes_to_write(&outputs);
+    let (headers, file) = ticket.convert(bytes, move || style.write(outputs, &id, times)).await??;
+    let held = ticket.count(file.len());
+    let mut response = Response::new(counted(file, held));
+    *response.headers_mut() = headers;
+    Ok(response)
 }

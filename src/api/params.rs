@@ -29,12 +29,19 @@ pub(super) const DECODE: &[&str] = &["model", "depth", "format"];
 /// The parameters of `/evaluate`.
 pub(super) const EVALUATE: &[&str] = &["model", "mode", "strength", "ratio", "ensemble"];
 
+/// Fields that are looked at; more than any operation takes, so that each that is wrong can be named.
+const MOST_FIELDS: usize = 32;
+
 impl Params {
     /// The parameters in `fields`, of which `known` are taken.
     ///
     /// # Errors
     /// 400 with a pointer to each field that is unknown, given twice or out of its range.
     pub(super) fn parse(fields: &[(String, String)], known: &[&str]) -> Result<Self, Problem> {
+        if fields.len() > MOST_FIELDS {
+            let (count, known) = (fields.len(), known.join(", "));
+            return Err(Problem::invalid(format!("{count} parameters, where there are only {known}")));
+        }
         let mut params = Self::default();
         let mut problem: Option<Problem> = None;
         for (at, (name, value)) in fields.iter().enumerate() {
@@ -163,6 +170,13 @@ mod tests {
             assert!(parse(&[(name, value)]).is_err(), "{name}={value}");
         }
         assert!(parse(&[("mode", "full"), ("mode", "full")]).is_err());
+    }
+
+    #[test]
+    fn a_flood_of_fields_is_refused_as_one() {
+        let problem = parse(&[("a", "1"); MOST_FIELDS + 1]).unwrap_err();
+        assert!(problem.detail().contains("33 parameters") && problem.detail().len() < 200, "{problem}");
+        assert!(parse(&[("a", "1"); MOST_FIELDS]).unwrap_err().detail().contains("/a"));
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::Problem;
-use super::extract::{Part, Source};
+use super::extract::{Part, Source, check_count};
 use crate::codec::{self, Array, Carrier, DType, Format, Layout, SampleSpec, Wave};
 use crate::limits::Limits;
 use crate::name::ModelId;
@@ -34,6 +34,12 @@ pub(super) enum Wrap {
 }
 
 impl Group {
+    /// Bytes of its samples, and as many for what becomes of them.
+    pub(super) fn bytes(&self) -> usize {
+        let bytes = |sample: &Sample| 2 * sample.shape().numbers() * sample.depth().bytes();
+        self.samples.iter().map(bytes).sum()
+    }
+
     /// Reads the samples of `part` for a model that takes `spec`; arrays are guessed at where no model is
     /// named.
     ///
@@ -64,13 +70,16 @@ fn read_source(
         Source::File(Format::Json, bytes) => {
             let value = serde_json::from_slice(&bytes);
             let value: Value = value.map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
-            let value = if value.is_object() { value } else { serde_json::json!({ "data": value }) };
+            // Moved, not written out again: it may be large.
+            let whole = |value| Value::Object(Map::from_iter([("data".to_owned(), value)]));
+            let value = if value.is_object() { value } else { whole(value) };
             read_value(value, spec, limits)
         }
         Source::File(Format::Latent, _) => {
             Err(Problem::invalid("a latent file where a sample belongs; POST /decode takes latents"))
         }
         Source::File(format, bytes) => pictures(&bytes, Some(format), limits),
+        Source::Image(bytes) => pictures(&bytes, None, limits),
         Source::Raw(dims, dtype, bytes) => {
             spread(codec::read_raw(&bytes, &dims, dtype, limits)?, Format::Raw, spec, limits)
         }
@@ -85,14 +94,14 @@ fn read_value(
     limits: &Limits,
 ) -> Result<(Wrap, Vec<Sample>), Problem> {
     let member = |name: &str| value.get(name);
-    if let Some(text) = member("image") {
-        return pictures(&from_base64(text)?, None, limits);
-    }
     if let Some(data) = member("data") {
         return spread(codec::array_from_json(data, limits)?, Format::Json, spec, limits);
     }
     if let Some(tensor) = member("tensor") {
         return spread(codec::tensor_from_json(tensor, limits)?, Format::Raw, spec, limits);
+    }
+    if member("image").is_some() {
+        return Err(Problem::invalid("an image goes into a form as its own file, not within one of JSON"));
     }
     Err(Problem::invalid("expected one of image, data, tensor; POST /decode takes latents"))
 }
@@ -113,6 +122,7 @@ fn spread(
         Some(spec) => spec.clone(),
         None => array.guess_kind()?,
     };
+    check_count(array.sample_count(&spec)?, limits)?;
     let (samples, layout) = array.into_samples(&spec)?;
     for sample in &samples {
         codec::check_shape(sample.shape(), limits)?;
@@ -146,7 +156,7 @@ pub(super) fn read_latent(part: Part, limits: &Limits) -> Result<(Option<String>
             .map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))
             .and_then(|value| latent_value(&value, limits)),
         Source::Value(value) => latent_value(&value, limits),
-        Source::File(..) | Source::Raw(..) => {
+        Source::File(..) | Source::Image(_) | Source::Raw(..) => {
             Err(Problem::invalid("not a latent; POST /encode makes one of a sample"))
         }
     };

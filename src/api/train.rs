@@ -81,7 +81,13 @@ struct PageParams {
     ))]
 pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     no_query(&request)?;
-    let _upload = app.upload()?;
+    let _upload = match app.upload() {
+        Ok(upload) => upload,
+        Err(problem) => {
+            body::discard_request(request).await;
+            return Err(problem);
+        }
+    };
     let time = app.config().body_time(true);
     let order = timeout(time, upload::read(&app, request)).await.map_err(|_| {
         let detail = format!("the body did not arrive within {} s", time.as_secs());

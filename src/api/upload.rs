@@ -1,10 +1,14 @@
 //! Uploads: the body of `POST /train`, streamed into the store while it arrives.
 
-use axum::body::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::{Body, Bytes};
 use axum::extract::multipart::Field;
 use axum::extract::{Multipart, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
+use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -23,6 +27,9 @@ const CONFIG_BYTES: usize = 1 << 20;
 /// Chunks that may wait for the disk.
 const CHUNKS: usize = 8;
 
+/// Bytes of a form that may be read ahead of its files, and be no file's: they stay in memory until it is known whose they are.
+const AHEAD: usize = 128 << 20;
+
 /// What is to be trained, and where to tell of it.
 type Ask = (Config, Option<String>);
 
@@ -38,14 +45,14 @@ pub(super) async fn read(app: &App, request: Request) -> Result<Order, Problem> 
     let key = idempotency_key(request.headers())?;
     let stated = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if let Some(actual) = stated.filter(|&actual: &usize| actual > limit) {
-        body::discard(request.into_body()).await;
+        body::discard_request(request).await;
         return Err(too_large(limit, actual));
     }
     let (ask, files) = match body::media_type(request.headers()).as_str() {
         "multipart/form-data" => from_form(app, request).await?,
         "application/json" | "text/json" => from_json(app, request).await?,
         _ => {
-            body::discard(request.into_body()).await;
+            body::discard_request(request).await;
             let detail = "this route takes multipart/form-data with config and samples, or application/json";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
@@ -66,17 +73,36 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 async fn from_form(app: &App, request: Request) -> Result<(Option<Ask>, Vec<File>), Problem> {
-    let mut form = body::form(request).await?;
-    let read = from_parts(app, &mut form).await;
+    let limit = app.limits().upload_bytes;
+    let counter = Counter { limit, seen: 0, ahead: Arc::default() };
+    let ahead = Arc::clone(&counter.ahead);
+    let request = request.map(|body| {
+        Body::from_stream(body.into_data_stream().map(move |chunk| {
+            let chunk = chunk?;
+            let ahead = ahead.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len();
+            let is_lost = ahead > AHEAD;
+            if is_lost {
+                Err(axum::Error::new(format!("{ahead} bytes belong to no file")))
+            } else {
+                Ok(chunk)
+            }
+        }))
+    });
+    // The heads of its files beside them.
+    let mut form = body::form(request, limit.saturating_add(AHEAD)).await?;
+    let read = from_parts(app, &mut form, counter).await;
     if read.is_err() {
         body::discard_form(&mut form).await;
     }
     read
 }
 
-async fn from_parts(app: &App, form: &mut Multipart) -> Result<(Option<Ask>, Vec<File>), Problem> {
+async fn from_parts(
+    app: &App,
+    form: &mut Multipart,
+    mut counter: Counter,
+) -> Result<(Option<Ask>, Vec<File>), Problem> {
     let (mut ask, mut files) = (None, Vec::new());
-    let mut counter = Counter { limit: app.limits().upload_bytes, seen: 0 };
     while let Some(mut field) = form.next_field().await.map_err(|e| form_problem(&e))? {
         let role = field.name().unwrap_or_default().to_owned();
         match role.as_str() {
@@ -116,11 +142,14 @@ async fn from_parts(app: &App, form: &mut Multipart) -> Result<(Option<Ask>, Vec
 struct Counter {
     limit: usize,
     seen: usize,
+    /// Bytes that came and were handed to no file: they are in memory.
+    ahead: Arc<AtomicUsize>,
 }
 
 impl Counter {
     fn count(&mut self, chunk: &Bytes) -> Result<(), Problem> {
         self.seen += chunk.len();
+        self.ahead.fetch_sub(chunk.len(), Ordering::Relaxed);
         if self.seen > self.limit { Err(too_large(self.limit, self.seen)) } else { Ok(()) }
     }
 }
@@ -181,7 +210,7 @@ async fn check_file(app: &App, index: usize, file: File) -> Result<File, Problem
 async fn from_json(app: &App, request: Request) -> Result<(Option<Ask>, Vec<File>), Problem> {
     let received = body::Received::read(app, request).await?;
     let limits = app.limits().clone();
-    let bytes = received.body.len().saturating_mul(16);
+    let bytes = super::tree::bytes(&received.body);
     let ticket = app.engine().admit(None)?;
     let (config, samples) = ticket.convert(bytes, move || from_object(&received.body, &limits)).await??;
     let ask = match config {

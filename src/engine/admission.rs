@@ -1,7 +1,7 @@
 //! Admission: who may come in, how many may wait, and what those refused are told.
 //!
-//! A request is let in once, by count, and is inside until its reply is written. What it holds and what its work needs is
-//! counted in bytes as it comes to be known. Work begins when the memory it needs is free, in order of arrival.
+//! A request is let in once, by count, and is inside until its reply is made; the bytes of the reply count until they were
+//! sent. What it holds and what its work needs is counted in bytes as it comes to be known. Work begins when the memory it needs is free, in order of arrival.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -134,7 +134,16 @@ impl Admission {
             return Err(self.full(&load));
         }
         load.bytes += bytes;
+        drop(load);
         Ok(Held { admission: Arc::clone(self), bytes })
+    }
+
+    /// Counts `bytes` that are there already until the result is dropped.
+    pub(super) fn count(self: &Arc<Self>, bytes: usize) -> Held {
+        let mut load = self.lock();
+        // What is counted is in memory, so that sums stay far from the end of the range.
+        load.bytes += bytes;
+        Held { admission: Arc::clone(self), bytes }
     }
 
     /// Memory for work, when it is free; first come, first served.

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// As much work waits as may wait (`queue_full`).
-    #[error("the queue is full; try again in {} s", .retry_after.as_secs())]
+    #[error("the queue is full; try again in {} s", .retry_after.as_secs_f64().ceil())]
     QueueFull {
         /// When there is likely to be room: the work ahead over the measured speed, 1 to 60 s.
         retry_after: Duration,

@@ -56,6 +56,12 @@ impl Ticket {
         self.engine.hold(bytes)
     }
 
+    /// Counts bytes that are in memory already, until the result is dropped: these are never refused, but those who come after
+    /// may be.
+    pub fn count(&self, bytes: usize) -> Held {
+        self.engine.0.admission.count(bytes)
+    }
+
     /// [`Session::denoise_at`] in its turn; small samples together with others like them.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::api::error::{Code, Problem};
 use crate::api::reading::Wrap;
@@ -40,7 +40,16 @@ impl Payload {
         }
     }
 
-    fn format(&self) -> Format {
+    /// Its numbers.
+    pub(super) fn numbers(&self) -> usize {
+        match self {
+            Payload::Samples(_, samples) => samples.iter().map(|sample| sample.shape().numbers()).sum(),
+            Payload::Latent(_, latent) => latent.numbers(),
+        }
+    }
+
+    /// The format it is written in unless told otherwise.
+    pub(super) fn format(&self) -> Format {
         match self {
             Payload::Samples(wrap, _) => wrap.format(),
             Payload::Latent(..) => Format::Latent,
@@ -125,7 +134,8 @@ fn sample_entity(
         }
         Format::Json => {
             let data = codec::array_to_json(&to_array(wrap, samples, depth)?);
-            serde_json::to_vec(&json!({ "data": data })).map_err(Problem::internal)?
+            let whole = Map::from_iter([("data".to_owned(), data)]);
+            serde_json::to_vec(&whole).map_err(Problem::internal)?
         }
         Format::Wav => wave(wrap, samples, depth)?,
         Format::Csv => table(wrap, samples, depth)?,
@@ -202,6 +212,11 @@ pub(super) fn depth_of(dtype: DType, format: Format) -> Depth {
     }
 }
 
+/// The depth that no page of a file goes beyond.
+pub(super) fn finest(carriers: &[Carrier]) -> Depth {
+    carriers.iter().map(|carrier| carrier.depth).max().unwrap_or(Depth::U8)
+}
+
 fn to_array(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Array, Problem> {
     let dtype = |depth| match depth {
         Depth::U8 => DType::U8,
@@ -212,7 +227,7 @@ fn to_array(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Arr
     let layout = match wrap {
         Wrap::Array(layout, _) => *layout,
         Wrap::Pictures(carriers) => Layout {
-            dtype: dtype(carriers[0].depth),
+            dtype: dtype(finest(carriers)),
             batched: samples.len() > 1,
             ..Layout::default_for(samples[0].shape())
         },

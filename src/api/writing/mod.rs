@@ -3,16 +3,14 @@
 mod about;
 mod entity;
 
-use axum::body::Body;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
-use axum::response::Response;
 use serde_json::{Map, Value};
 
 pub(super) use about::{About, round};
 pub(super) use entity::Payload;
 
-use entity::{Entity, depth_of};
+use entity::{Entity, depth_of, finest};
 
 use super::clock::Times;
 use super::error::Problem;
@@ -114,14 +112,34 @@ impl Style {
             return Depth::F32;
         }
         let own = match wrap {
-            Wrap::Pictures(carriers) => carriers[0].depth,
+            Wrap::Pictures(carriers) => finest(carriers),
             Wrap::Array(layout, _) => depth_of(layout.dtype, format),
             Wrap::Wave(_) => Depth::F32,
         };
         codec::held_depth(format, self.depth.unwrap_or(own))
     }
 
-    /// Writes the whole reply. Blocks for as long as compressing images takes.
+    /// Bytes of memory that writing takes at most, about, with the results.
+    pub(super) fn bytes_to_write(self, outputs: &[Output]) -> usize {
+        let is_json = matches!(self.shape, Whole::Json { .. });
+        let bytes = |output: &Output| {
+            let format = match self.shape {
+                Whole::Bare(format) => format,
+                _ => self.format.unwrap_or_else(|| output.payload.format()),
+            };
+            match format {
+                // Values in lists, and their text.
+                Format::Json | Format::Csv => output.payload.numbers().saturating_mul(96),
+                // The file; its base64, and that within the text.
+                _ if is_json => output.payload.bytes().saturating_mul(5),
+                // The file, and all files together.
+                _ => output.payload.bytes().saturating_mul(3),
+            }
+        };
+        outputs.iter().map(bytes).fold(0, usize::saturating_add)
+    }
+
+    /// Writes the whole reply: its headers and its body. Blocks for as long as compressing images takes.
     ///
     /// # Errors
     /// A sample cannot be held by the format.
@@ -130,7 +148,7 @@ impl Style {
         outputs: Vec<Output>,
         request_id: &str,
         mut times: Times,
-    ) -> Result<Response, Problem> {
+    ) -> Result<(HeaderMap, Vec<u8>), Problem> {
         let mut headers = HeaderMap::new();
         let about: Vec<About> = outputs.iter().flat_map(|output| output.about.clone()).collect();
         let body = match self.shape {
@@ -168,9 +186,7 @@ impl Style {
         headers.insert(VARY, HeaderValue::from_static("accept"));
         headers.extend(about::headers(&about));
         headers.extend([times.to_header()]);
-        let mut response = Response::new(Body::from(body));
-        *response.headers_mut() = headers;
-        Ok(response)
+        Ok((headers, body))
     }
 
     fn json(self, outputs: &[Output], is_list: bool) -> Result<Map<String, Value>, Problem> {
@@ -224,8 +240,11 @@ impl Style {
             let stem = output.name.as_deref().map(safe).filter(|stem| !stem.is_empty());
             let stem = stem.unwrap_or_else(|| format!("{}", index + 1));
             let mut name = format!("{stem}.{ending}");
-            if files.iter().any(|(other, ..)| *other == name) {
-                name = format!("{stem}-{}.{ending}", index + 1);
+            for number in index + 1.. {
+                if files.iter().all(|(other, ..)| *other != name) {
+                    break;
+                }
+                name = format!("{stem}-{number}.{ending}");
             }
             files.push((name, entity, output));
         }
@@ -361,9 +380,9 @@ mod tests {
             about: Vec::new(),
         };
         let style = Style { shape: Whole::Zip, format: None, depth: None };
-        let outputs = [output("a"), output("a"), output("..")];
+        let outputs = [output("a"), output("a-3"), output("a"), output("..")];
         let files = style.files(&outputs).unwrap();
         let names: Vec<_> = files.iter().map(|(name, ..)| name.as_str()).collect();
-        assert_eq!(names, ["a.png", "a-2.png", "3.png"]);
+        assert_eq!(names, ["a.png", "a-3.png", "a-4.png", "4.png"]);
     }
 }

@@ -129,3 +129,62 @@ fn many_at_once_all_get_their_own_answer() {
     });
     assert_eq!((service.engine.health().requests, service.engine.health().bytes), (0, 0));
 }
+
+/// Many images in few bytes: what they unpack to is counted before any is decoded, in every form of request.
+#[test]
+fn images_that_would_unpack_beyond_the_memory_are_refused_by_what_their_heads_say() {
+    let memory_bytes = Some(16 << 20);
+    let service = Service::with(Setup {
+        engine: engine::Config { memory_bytes, queue_bytes: Some(0), ..default() },
+        is_preloaded: false,
+        ..Setup::default()
+    });
+    let flat = file(&image::DynamicImage::new_luma8(1000, 1000), image::ImageFormat::Png);
+    let image = serde_json::json!({ "image": base64(&flat) });
+    let body = serde_json::json!({ "samples": vec![image; 20] });
+    let problem = refused(service.post_json("/encode?model=photo-gray", &body), "payload_too_large");
+    assert!(problem["actual"].as_u64().unwrap() >= 20 * 2_000_000, "{problem}");
+    let mut form = reqwest::blocking::multipart::Form::new();
+    for _ in 0..20 {
+        let part = reqwest::blocking::multipart::Part::bytes(flat.clone()).mime_str("image/png").unwrap();
+        form = form.part("file", part);
+    }
+    let request = service.request("POST", "/encode?model=photo-gray").multipart(form);
+    refused(request.send().unwrap(), "payload_too_large");
+}
+
+#[test]
+fn json_that_would_grow_beyond_the_memory_is_refused_before_it_is_parsed() {
+    let memory_bytes = Some(16 << 20);
+    let service = Service::with(Setup {
+        engine: engine::Config { memory_bytes, queue_bytes: Some(0), ..default() },
+        is_preloaded: false,
+        ..Setup::default()
+    });
+    let flood = format!(r#"{{"samples":[{}{{"":1}}]}}"#, r#"{"":1},"#.repeat(100_000));
+    assert!(flood.len() < 1 << 20);
+    refused(service.post("/denoise", "application/json", flood), "payload_too_large");
+    assert_eq!(service.engine.health().bytes, 0);
+}
+
+#[test]
+fn a_reply_counts_until_the_caller_has_read_it() {
+    let limits = Limits::default();
+    let service = Service::with(Setup { limits, engine: default(), ..Setup::default() });
+    let body = file(&color(1500, 1500), image::ImageFormat::Png);
+    let head = format!(
+        "POST /encode HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(service.address()).unwrap();
+    stream.write_all(head.replace("/encode", "/denoise?format=npy&depth=float").as_bytes()).unwrap();
+    stream.write_all(&body).unwrap();
+    // More than the buffers of the connection hold is left, and nobody reads it.
+    wait_until(|| service.engine.pieces() > 0);
+    wait_until(|| service.engine.health().requests == 0);
+    let reply = 1500 * 1500 * 3 * 4;
+    let counted = service.engine.health().bytes;
+    assert!((reply..reply + 4096).contains(&counted), "{counted} bytes count of {reply}");
+    drop(stream);
+    wait_until(|| service.engine.health().bytes == 0);
+}

@@ -166,12 +166,12 @@ pub(super) async fn set_default(
         .block(move |app| {
             app.registry().refresh()?;
             let before = app.registry().get(&name)?;
-            let is_stale = expected.as_ref().is_some_and(|tag| tag != "*" && *tag != etag(&before));
+            let is_stale = expected.as_ref().is_some_and(|tags| !tags.contains(&etag(&before)));
             if is_stale {
                 return Err(registry::Error::Changed(name).into());
             }
             // Whoever moves it between the look and this is seen, too.
-            let revision = expected.filter(|tag| tag != "*").map(|_| before.revision);
+            let revision = expected.map(|_| before.revision);
             app.registry().set_default(&name, wanted.version, revision)?;
             Ok(app.registry().get(&name)?)
         })
@@ -214,8 +214,12 @@ pub(super) fn parse_version(name: &str, version: &str) -> Result<u32, Problem> {
     })
 }
 
-fn if_match(headers: &HeaderMap) -> Option<String> {
-    headers.get(IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned)
+/// The tags of which one must be the model's; none where any will do.
+fn if_match(headers: &HeaderMap) -> Option<Vec<String>> {
+    // What is no text is no tag of ours.
+    let text = headers.get(IF_MATCH)?.to_str().unwrap_or_default();
+    let tags = text.split(',').map(|tag| tag.trim().to_owned());
+    (text.trim() != "*").then(|| tags.collect())
 }
 
 /// Changes whenever the default or the versions do.

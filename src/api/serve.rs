@@ -15,6 +15,10 @@ use tower_service::Service;
 
 use super::state::App;
 
+/// A connection whose other side takes nothing of what is sent for so long is cut (RFC 5482).
+#[cfg(target_os = "linux")]
+const STALL_MS: u32 = 60_000;
+
 /// Why the service cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -100,6 +104,9 @@ impl<S> Accept<TcpStream, S> for Capped {
         let permit = Arc::clone(&self.free).try_acquire_owned();
         // Replies are written whole; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
+        // Without it, who reads nothing of a reply would keep it in memory for good.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, STALL_MS);
         ready(match permit {
             Ok(permit) => Ok((stream, Held { inner, _permit: Arc::new(permit) })),
             Err(_) => Err(io::Error::other("too many connections")),

@@ -20,6 +20,7 @@ fn off_by_default() {
     assert_eq!(header(&preflight(&service, "https://lab.example"), "access-control-allow-origin"), "");
     let response = service.request("GET", "/version").header("origin", "https://lab.example").send().unwrap();
     assert_eq!(header(&response, "access-control-allow-origin"), "");
+    refused(service.request("OPTIONS", "/nowhere").send().unwrap(), "not_found");
 }
 
 #[test]
@@ -32,6 +33,7 @@ fn on_for_the_listed_origins_alone() {
     assert_eq!(header(&response, "access-control-allow-origin"), "https://lab.example");
     let allowed = header(&response, "access-control-allow-headers").to_owned();
     assert!(allowed.contains("authorization") && allowed.contains("x-tensor-shape"), "{allowed}");
+    assert!(allowed.contains("idempotency-key") && allowed.contains("last-event-id"), "{allowed}");
     assert_eq!(header(&preflight(&service, "https://other.example"), "access-control-allow-origin"), "");
 
     let request = service.request("POST", "/denoise").header("origin", "https://lab.example");

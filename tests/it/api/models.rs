@@ -60,7 +60,8 @@ fn moving_the_default_moves_what_serves() {
     let stale = put(&service, "/models/photo-gray/default", &json!({"version": 1}), Some(&before));
     refused(stale, "precondition_failed");
     assert_eq!(served(), "photo-gray@2");
-    ok(put(&service, "/models/photo-gray/default", &json!({"version": 1}), None));
+    let listed = format!("\"other\", {after}");
+    ok(put(&service, "/models/photo-gray/default", &json!({"version": 1}), Some(&listed)));
     assert_eq!(served(), "photo-gray@1");
 }
 

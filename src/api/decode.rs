@@ -8,13 +8,13 @@ use super::extract::Form;
 use super::observe::RequestId;
 use super::operation::{Call, respond};
 use super::params::DECODE;
-use super::reading::{Group, Wrap, read_latent};
+use super::reading::{Wrap, read_latent};
 use super::spec::{Decoded, Failures, LatentBody, LatentForm};
 use super::state::App;
-use super::writing::{About, Output, Payload, Style};
+use super::writing::{About, Output, Payload, Style, Subject};
 use crate::codec::{Format, Layout};
 use crate::name::{ModelId, ModelRef};
-use crate::sample::{Depth, Kind, Shape};
+use crate::sample::{Kind, Shape};
 
 /// Samples from latents.
 ///
@@ -46,20 +46,21 @@ pub(super) async fn decode(
     let mut call = Call::receive(&app, request, &["file"], DECODE).await?;
     let latents = call.read(&app, read_latent, |(_, _, latent)| 4 * latent.numbers()).await?;
 
-    let (mut groups, mut about) = (Vec::new(), Vec::new());
-    for (name, made_by, latent) in latents {
+    let wraps: Vec<Wrap> = latents.iter().map(|(.., latent)| wrap_for(latent.shape, call.form)).collect();
+    let kinds = latents.iter().map(|(.., latent)| latent.shape.kind());
+    let subjects: Vec<_> =
+        wraps.iter().zip(kinds).map(|(wrap, kind)| Subject { wrap, kind, count: 1 }).collect();
+    let style =
+        Style::for_samples(&call.accept, call.form, &subjects, call.params.format, call.params.depth)?;
+
+    let mut outputs = Vec::with_capacity(latents.len());
+    for ((name, made_by, latent), wrap) in latents.into_iter().zip(wraps) {
         let session = maker(&app, call.params.model.as_ref(), &made_by).await?;
-        let wrap = wrap_for(latent.shape, call.form);
-        let done = call.ticket.decode(&session, latent, Depth::F32).await?;
-        groups.push(Group { name, wrap, samples: vec![call.times.take(done)] });
-        about.push(About::of(&session));
+        let done = call.ticket.decode(&session, latent, style.depth_of(&wrap)).await?;
+        let payload = Payload::Samples(wrap, vec![call.times.take(done)]);
+        outputs.push(Output { name, payload, about: vec![About::of(&session)] });
     }
-    let style = Style::for_samples(&call.accept, call.form, &groups, call.params.format, call.params.depth)?;
-    let outputs = groups.into_iter().zip(about).map(|(group, about)| {
-        let payload = Payload::Samples(group.wrap, group.samples);
-        Output { name: group.name, payload, about: vec![about] }
-    });
-    respond(&call.ticket, style, outputs.collect(), id, call.times).await
+    respond(&call.ticket, style, outputs, id, call.times).await
 }
 
 /// The model that made a latent, with the very weights it was made with.

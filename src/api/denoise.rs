@@ -8,6 +8,7 @@ use super::error::Problem;
 use super::observe::RequestId;
 use super::operation::{Call, model_for, respond};
 use super::params::DENOISE;
+use super::reading::Group;
 use super::spec::{Denoised, Failures, SampleBody, SampleForm};
 use super::state::App;
 use super::writing::{About, Output, Payload, Style};
@@ -49,7 +50,9 @@ pub(super) async fn denoise(
     let mut call = Call::receive(&app, request, &["file"], DENOISE).await?;
     let named = call.named_model(&app).await?;
     let groups = call.samples(&app, named.as_ref()).await?;
-    let style = Style::for_samples(&call.accept, call.form, &groups, call.params.format, call.params.depth)?;
+    let subjects: Vec<_> = groups.iter().map(Group::subject).collect();
+    let style =
+        Style::for_samples(&call.accept, call.form, &subjects, call.params.format, call.params.depth)?;
 
     let mut outputs = Vec::with_capacity(groups.len());
     for group in groups {

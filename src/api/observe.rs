@@ -10,7 +10,7 @@ use axum::response::Response;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use super::error::Problem;
+use super::error::{Code, Problem};
 use crate::telemetry;
 
 /// The header that carries it both ways.
@@ -54,13 +54,15 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(id.clone());
     let started = Instant::now();
     let _active = telemetry::Active::begin();
-    let response = dress(next.run(request).instrument(span.clone()).await, &id);
+    let response = next.run(request).instrument(span.clone()).await;
+    let code = response.extensions().get::<Problem>().map(Problem::code);
+    let response = dress(response, &id);
 
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
     let status = response.status();
     telemetry::answered(&method, &route, status.as_u16(), started.elapsed());
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        telemetry::refused("queue_full");
+    if let Some(code @ (Code::QueueFull | Code::PayloadTooLarge | Code::Draining)) = code {
+        telemetry::refused(code.name());
     }
     span.record("status", status.as_u16());
     span.record("duration_ms", duration_ms);

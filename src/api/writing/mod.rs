@@ -58,14 +58,14 @@ enum Whole {
 }
 
 impl Style {
-    /// The style for what `groups` will become: samples in the same wraps.
+    /// The style for what will be written of some groups of samples.
     ///
     /// # Errors
     /// 406 with what could be written instead.
     pub(super) fn for_samples(
         accept: &Accept,
         form: Form,
-        groups: &[Group],
+        groups: &[Subject],
         format: Option<Format>,
         depth: Option<Depth>,
     ) -> Result<Self, Problem> {
@@ -282,11 +282,27 @@ impl Whole {
     }
 }
 
+/// What is known of a group of samples before they are there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// What they go back in unless told otherwise.
+    pub(super) wrap: &'a Wrap,
+    pub(super) kind: Kind,
+    /// Samples.
+    pub(super) count: usize,
+}
+
 impl Group {
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject { wrap: &self.wrap, kind: self.samples[0].shape().kind(), count: self.samples.len() }
+    }
+}
+
+impl Subject<'_> {
     /// The formats of one file that can hold all samples.
     fn formats(&self) -> Vec<Format> {
-        let kind = self.samples[0].shape().kind();
-        let is_one = |of| kind == of && self.samples.len() == 1;
+        let kind = self.kind;
+        let is_one = |of| kind == of && self.count == 1;
         let can = |format: &Format| match format {
             Format::Latent => false,
             Format::Json | Format::Npy | Format::Raw => true,
@@ -345,7 +361,9 @@ mod tests {
     }
 
     fn shape(text: &str, form: Form, format: Format) -> Option<Whole> {
-        Style::for_samples(&accept(text), form, &[group(format)], None, None).ok().map(|style| style.shape)
+        let group = group(format);
+        let style = Style::for_samples(&accept(text), form, &[group.subject()], None, None);
+        style.ok().map(|style| style.shape)
     }
 
     #[test]
@@ -365,7 +383,8 @@ mod tests {
 
     #[test]
     fn several_cannot_be_one_image() {
-        let groups = [group(Format::Png), group(Format::Png)];
+        let group = group(Format::Png);
+        let groups = [group.subject(), group.subject()];
         let style = |text| Style::for_samples(&accept(text), Form::Multipart, &groups, None, None);
         assert_eq!(style("*/*").unwrap().shape, Whole::Multipart);
         assert_eq!(style("image/png").unwrap_err().code(), Code::NotAcceptable);

@@ -26,6 +26,9 @@ pub(super) fn take(len: usize) -> Vec<f32> {
 
 /// Takes back what [`take`] gave, until the program rests ([`pages::keep`]).
 pub(super) fn give(floats: Vec<f32>) {
+    if floats.is_empty() {
+        return;
+    }
     pages::freed();
     let mut free = lock();
     if free.iter().map(Vec::len).sum::<usize>() + floats.len() <= MOST {
@@ -41,4 +44,16 @@ pub(super) fn clear() {
 
 fn lock() -> MutexGuard<'static, Vec<Vec<f32>>> {
     FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Ring;
+    use super::*;
+
+    #[test]
+    fn a_ring_that_was_never_written_leaves_nothing_behind() {
+        drop(Ring::new(3, (64, 64), 8));
+        assert!(lock().iter().all(|floats| !floats.is_empty()));
+    }
 }

@@ -22,6 +22,14 @@ fn turn<T: Number>(sample: &Sample, k: usize) -> Sample {
     T::sample(shape, turned).expect("a turn moves finite numbers and drops none")
 }
 
+/// The shape of an image after a quarter turn.
+pub fn quarter(shape: Shape) -> Shape {
+    match shape {
+        Shape::Image { channels, height, width } => Shape::image(channels, width, height),
+        other => other,
+    }
+}
+
 /// Adds the numbers of turn `k` of an image of `shape` to `sum`, where they were before it.
 pub fn add_back(sum: &mut [f32], turned: &[f32], shape: Shape, k: usize) {
     let mut turned = turned.iter();

@@ -130,15 +130,18 @@ impl Session {
     pub fn bytes_to_denoise(&self, shape: Shape, from: Depth, to: Depth, options: &Options) -> usize {
         let numbers = shape.numbers();
         let mut each = from.bytes() + to.bytes();
+        let mut network = self.bytes_of_network(shape);
         if options.ensemble > 1 {
             // A turned copy, its result, and the sum.
             each += from.bytes() + 2 * size_of::<f32>();
+            // Rows that pass by depend on which side is which.
+            network = network.max(self.bytes_of_network(dihedral::quarter(shape)));
         }
         if options.mode == Mode::Strict && !self.is_whole(shape) {
             // The latent has fewer numbers than the sample.
             each += size_of::<f32>();
         }
-        numbers.saturating_mul(each).saturating_add(self.bytes_of_network(shape))
+        numbers.saturating_mul(each).saturating_add(network)
     }
 
     /// Bytes of working memory a sample of this shape needs at most, output included, whatever is done to it.
@@ -368,12 +371,9 @@ impl Session {
             return passing.bytes();
         }
         let (height, width) = self.padded(shape);
-        let floats = match self.manifest.model.scales() {
-            None => 1 << 18,
-            // Three maps of the finest scale, which has a quarter of the places, live at a time; one more for what layers work in.
-            Some(sizes) => height * width * (sizes.widths[0] + sizes.channels),
-        };
-        floats * size_of::<f32>()
+        // In the end there are the latent, what it decodes to, what refines that, folded and unfolded, and the sum.
+        let sample = [5, shape.channels(), height, width].into_iter().fold(1, usize::saturating_mul);
+        self.manifest.model.floats(height, width).saturating_add(sample).saturating_mul(size_of::<f32>())
     }
 
     /// # Errors

@@ -271,6 +271,38 @@ fn signals_of_any_length_work_and_strict_is_the_latent_alone() {
     assert!(half.numbers() <= 500 && half.numbers() < whole.numbers());
 }
 
+#[test]
+fn bytes_are_counted_at_the_widest_scale_and_for_vectors() {
+    let sizes = PyramidConfig {
+        widths: [8, 1024, 1024],
+        encoder_blocks: [0; 3],
+        decoder_blocks: [0; 3],
+        ..PyramidConfig::default()
+    };
+    let wide = session(model::Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample });
+    // From 1/8 to 1/4: the coarser map, the step before and after its unfold, and the detail at 1/2.
+    let floats = 64 * 1024 + 2 * 256 * 1024 + 1024 * 8;
+    assert!(wide.bytes_of_network(Shape::image(1, 64, 64)) >= 4 * floats);
+
+    let sizes = model::DenseConfig { features: 1 << 16, latent: 4, hidden: vec![4] };
+    let long = session(model::Config { family: Family::Dense(sizes), normalize: Normalize::Sample });
+    assert!(long.bytes_of_network(Shape::Vector { features: 1 << 16 }) >= 4 * (8 << 16));
+}
+
+#[test]
+fn bytes_of_an_ensemble_are_those_of_the_larger_turn() {
+    let session = pyramid(1);
+    let bytes = |height, width| {
+        let options = Options { ensemble: 8, ..Options::default() };
+        session.bytes_to_denoise(Shape::image(1, height, width), Depth::U8, Depth::U8, &options)
+    };
+    assert_ne!(
+        session.bytes_of_network(Shape::image(1, 64, 32_768)),
+        session.bytes_of_network(Shape::image(1, 32_768, 64))
+    );
+    assert_eq!(bytes(64, 32_768), bytes(32_768, 64));
+}
+
 /// A signal of three windows against one pass over all of it.
 #[test]
 fn windows_of_a_signal_give_what_the_whole_gives() {

@@ -12,6 +12,9 @@ use crate::nn::op::Activation;
 pub struct Linear(Conv2d);
 
 impl Linear {
+    /// Floats that the kernel works in for each feature of one sample: a tile of eight rows (`kernel::dense`).
+    pub const WORKS_IN: usize = 8;
+
     /// A layer from `d_in` to `d_out` features; new weights are normal with variance
     /// `gain^2 / d_in` (see [`super::Conv2d::new`]).
     ///

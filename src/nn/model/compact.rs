@@ -71,13 +71,25 @@ impl Config {
         super::dense::check_latent(self.latent, self.shape().numbers(), keeps_stats)
     }
 
+    /// Places at 1/4.
+    fn quarter(&self) -> usize {
+        self.height.div_ceil(STRIDE) * self.width.div_ceil(STRIDE)
+    }
+
     /// Numbers of the coarsest features, flattened.
     fn flat(&self) -> usize {
-        self.widths[1] * self.height.div_ceil(STRIDE) * self.width.div_ceil(STRIDE)
+        self.widths[1] * self.quarter()
+    }
+
+    /// Floats of the maps that live at a time at most: four of the larger scale, as in [`super::scales`], and what the
+    /// linear layers work in.
+    pub(super) fn floats(&self) -> usize {
+        let half = 4 * self.quarter() * self.widths[0];
+        4 * half.max(self.flat()) + Linear::WORKS_IN * self.flat().max(self.latent)
     }
 
     pub(super) fn macs(&self) -> usize {
-        let quarter = self.height.div_ceil(STRIDE) * self.width.div_ceil(STRIDE);
+        let quarter = self.quarter();
         let [w1, w2] = self.widths;
         let at_half = 2 * 9 * 4 * self.channels * w1 + 2 * 18 * w1 * w1 * self.blocks[0];
         let at_quarter = 2 * 18 * w2 * w2 * self.blocks[1] + 2 * 4 * w1 * w2;

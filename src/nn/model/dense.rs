@@ -44,6 +44,12 @@ impl Config {
         [&[self.features], self.hidden.as_slice(), &[self.latent]].concat()
     }
 
+    /// Floats that live at a time at most: what a layer takes, works in and gives, and that again with ReLU.
+    pub(super) fn floats(&self) -> usize {
+        let widest = self.widths().into_iter().max().unwrap_or(0);
+        (3 + Linear::WORKS_IN) * widest
+    }
+
     pub(super) fn macs(&self) -> usize {
         2 * self.widths().windows(2).map(|w| w[0] * w[1]).sum::<usize>()
     }

@@ -178,6 +178,17 @@ impl Config {
         dims
     }
 
+    /// Floats that the maps of one sample take at most that goes through the network in one piece, `height` x `width` inside it,
+    /// beside a few of the sample's own size.
+    pub fn floats(&self, height: usize, width: usize) -> usize {
+        match &self.family {
+            Family::Pyramid(c) => c.sizes().floats(height, width),
+            Family::Signal(c) => c.sizes().floats(height, width),
+            Family::Compact(c) => c.floats(),
+            Family::Dense(c) => c.floats(),
+        }
+    }
+
     /// How many numbers a latent of `keep` channels holds for a sample of `shape`.
     pub fn latent_numbers(&self, shape: Shape, keep: usize) -> usize {
         let stats = if self.normalize == Normalize::Sample { 2 } else { 0 };

@@ -142,6 +142,16 @@ impl Sizes {
         Reach { encoder, decoder }
     }
 
+    /// Floats of the maps that live at a time at most. At any scale these are two where a step leads to the next, what it makes
+    /// of them, and the detail or another scale's map: less than four of the largest.
+    pub(super) fn floats(&self, height: usize, width: usize) -> usize {
+        let map = |(scale, channels): (usize, usize)| {
+            let (rows, cols) = self.axes.shrink(scale);
+            height / rows * (width / cols) * channels
+        };
+        4 * self.axes.scales().into_iter().zip(self.widths).map(map).max().unwrap_or(0)
+    }
+
     /// Multiplications to denoise a square of 8x8 pixels, or 64 steps in time.
     pub(super) fn macs_per_64(&self) -> usize {
         let (kh, kw) = self.axes.kernel();

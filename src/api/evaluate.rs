@@ -53,7 +53,8 @@ pub(super) struct Entry {
     /// The input as a JPEG file of no more bytes than the latent file.
     jpeg: Option<Jpeg>,
     /// The input through PCA of its own 8x8 patches with no more numbers than the latent has: what no linear
-    /// coder of such patches passes.
+    /// coder of such patches passes. Absent for vectors, for samples of fewer than 64 patches, and where it would take
+    /// too long: for signals of many channels.
     pca: Option<Pca>,
     /// With a clean twin: noisy input and clean sample.
     noisy_to_clean: Option<Likeness>,
@@ -268,7 +269,7 @@ fn pca(input: &Sample, latent: &Latent) -> Option<Pca> {
         return None;
     }
     let (coded, numbers) =
-        quality::Pca::fit_patches(&[input], per_patch).code(input.data(), shape, per_patch);
+        quality::Pca::fit_patches(&[input], per_patch)?.code(input.data(), shape, per_patch);
     let db = if shape.kind() == Kind::Image {
         quality::psnr(input.data(), &coded)
     } else {

@@ -12,6 +12,9 @@ const SPARE: usize = 8;
 /// Rounds of the iteration: the share of a component that is mixed up falls with the ratio of
 /// neighbouring variances to this power, and components of equal variance serve equally well.
 const ROUNDS: usize = 60;
+/// Multiplications of a round at most: all rounds then take a second or two. Patches of 8x8 pixels in colour are within it for
+/// any count of components, and images of 28x28 pixels for 40; a signal's of more than four channels for few only.
+const MOST: usize = 1 << 25;
 
 /// The mean and the main directions of points in `n` dimensions.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,19 +25,21 @@ pub struct Pca {
 }
 
 impl Pca {
-    /// Fits `k` components (at most `n`) to points of `n` numbers that stand in `points` one behind the
-    /// other.
+    /// Fits `k` components (at most `n`) to points of `n` numbers each; none where that would take too long, which
+    /// grows with the square of `n` and of `k`.
     ///
     /// # Source
     /// Orthogonal iteration on the covariance (G. Golub and C. Van Loan, "Matrix Computations", 8.2.4).
     ///
     /// # Panics
-    /// `n` is 0 or does not divide the count of numbers.
-    pub fn fit(points: &[f32], n: usize, k: usize) -> Self {
-        assert!(n > 0 && points.len().is_multiple_of(n), "{} numbers in points of {n}", points.len());
-        let mean = mean(points, n);
+    /// `n` is 0, or a point has another count of numbers.
+    pub fn fit<'a>(points: impl Iterator<Item = &'a [f32]> + Clone, n: usize, k: usize) -> Option<Self> {
+        let count = k.saturating_add(SPARE).min(n);
+        if multiplications(n, count) > MOST {
+            return None;
+        }
+        let mean = mean(points.clone(), n);
         let covariance = covariance(points, &mean);
-        let count = (k + SPARE).min(n);
         let mut rng = Rng::new(0, Purpose::Evaluate, 0);
         let mut rows: Vec<Vec<f64>> =
             (0..count).map(|_| (0..n).map(|_| f64::from(rng.normal())).collect()).collect();
@@ -45,10 +50,10 @@ impl Pca {
         }
         rows.truncate(k);
         let single = |row: Vec<f64>| row.into_iter().map(|v| v as f32).collect();
-        Self {
+        Some(Self {
             mean: mean.into_iter().map(|v| v as f32).collect(),
             rows: rows.into_iter().map(single).collect(),
-        }
+        })
     }
 
     /// Components that were fitted.
@@ -72,16 +77,16 @@ impl Pca {
         point
     }
 
-    /// Fits to samples of one kind and one count of channels, cut into patches: 8x8 pixels of all
+    /// [`Pca::fit`] to samples of one kind and one count of channels, cut into patches: 8x8 pixels of all
     /// channels for images, 64 steps for signals, the whole of vectors. Fitting to the very sample that
     /// is coded afterwards gives the bound that no linear coder of such patches passes.
     ///
     /// # Panics
     /// There are no samples, or their patches differ in size.
-    pub fn fit_patches(samples: &[&Sample], k: usize) -> Self {
+    pub fn fit_patches(samples: &[&Sample], k: usize) -> Option<Self> {
         let n = patch_numbers(samples.first().expect("PCA needs a sample").shape());
         let points: Vec<f32> = samples.iter().flat_map(|s| patches(s.data(), s.shape())).collect();
-        Self::fit(&points, n, k)
+        Self::fit(points.chunks_exact(n), n, k)
     }
 
     /// What a sample becomes when `k` numbers of each patch are kept, and how many numbers that is.
@@ -100,26 +105,32 @@ impl Pca {
     }
 }
 
-fn mean(points: &[f32], n: usize) -> Vec<f64> {
-    let mut mean = vec![0.0; n];
-    for point in points.chunks_exact(n) {
-        mean.iter_mut().zip(point).for_each(|(m, &p)| *m += f64::from(p));
-    }
-    let count = (points.len() / n).max(1) as f64;
-    mean.iter().map(|m| m / count).collect()
+/// Of one round: the covariance times each of `count` rows, and each row against half of the others, twice.
+fn multiplications(n: usize, count: usize) -> usize {
+    n.saturating_mul(count).saturating_mul(n + 2 * count)
 }
 
-fn covariance(points: &[f32], mean: &[f64]) -> Vec<f64> {
+fn mean<'a>(points: impl Iterator<Item = &'a [f32]>, n: usize) -> Vec<f64> {
+    let (mut mean, mut count) = (vec![0.0; n], 0);
+    for point in points {
+        assert!(point.len() == n && n > 0, "{} numbers in points of {n}", point.len());
+        mean.iter_mut().zip(point).for_each(|(m, &p)| *m += f64::from(p));
+        count += 1;
+    }
+    mean.iter().map(|m| m / f64::from(count.max(1))).collect()
+}
+
+fn covariance<'a>(points: impl Iterator<Item = &'a [f32]>, mean: &[f64]) -> Vec<f64> {
     let n = mean.len();
-    let mut covariance = vec![0.0; n * n];
-    for point in points.chunks_exact(n) {
+    let (mut covariance, mut count) = (vec![0.0; n * n], 0);
+    for point in points {
+        count += 1;
         let centered: Vec<f64> = point.iter().zip(mean).map(|(&p, m)| f64::from(p) - m).collect();
         for (row, c) in covariance.chunks_exact_mut(n).zip(&centered) {
             row.iter_mut().zip(&centered).for_each(|(v, d)| *v += c * d);
         }
     }
-    let count = (points.len() / n).max(1) as f64;
-    covariance.iter_mut().for_each(|v| *v /= count);
+    covariance.iter_mut().for_each(|v| *v /= f64::from(count.max(1)));
     covariance
 }
 
@@ -211,7 +222,7 @@ mod tests {
                 [1.0 + 0.6 * t - 0.8 * w, 1.0 + 0.8 * t + 0.6 * w]
             })
             .collect();
-        let pca = Pca::fit(&points, 2, 2);
+        let pca = Pca::fit(points.chunks_exact(2), 2, 2).unwrap();
         let row = &pca.rows[0];
         assert!((row[0].abs() - 0.6).abs() < 1e-3 && (row[1].abs() - 0.8).abs() < 1e-3, "{row:?}");
         assert!((pca.rows[0][0] * pca.rows[1][0] + pca.rows[0][1] * pca.rows[1][1]).abs() < 1e-6);
@@ -221,7 +232,7 @@ mod tests {
     fn all_components_give_the_sample_back() {
         for shape in [Shape::image(1, 21, 19), Shape::image(3, 9, 8), Shape::Vector { features: 12 }] {
             let sample = image(shape);
-            let pca = Pca::fit_patches(&[&sample], patch_numbers(shape));
+            let pca = Pca::fit_patches(&[&sample], patch_numbers(shape)).unwrap();
             let (coded, _) = pca.code(sample.data(), shape, pca.components());
             // A patch count below the dimension leaves directions without variance: nothing is lost by them.
             assert!(mse(sample.data(), &coded) < 1e-8, "{shape}");
@@ -232,7 +243,7 @@ mod tests {
     fn more_numbers_come_nearer_and_are_counted() {
         let shape = Shape::image(1, 64, 64);
         let sample = image(shape);
-        let pca = Pca::fit_patches(&[&sample], 32);
+        let pca = Pca::fit_patches(&[&sample], 32).unwrap();
         let errors: Vec<f64> =
             [1, 8, 32].map(|k| mse(sample.data(), &pca.code(sample.data(), shape, k).0)).to_vec();
         assert!(errors[0] > errors[1] && errors[1] > errors[2], "{errors:?}");
@@ -240,9 +251,20 @@ mod tests {
     }
 
     #[test]
+    fn what_would_take_too_long_is_not_fitted() {
+        let signal = |channels: usize| {
+            let sample = image(Shape::Signal { channels, length: STRETCH });
+            Pca::fit_patches(&[&sample], channels * STRETCH / 2)
+        };
+        assert!(signal(1).is_some() && signal(12).is_none() && signal(256).is_none());
+        // Whole digits, and colour at any count.
+        assert!(multiplications(784, 32 + SPARE) <= MOST && multiplications(192, 192) <= MOST);
+    }
+
+    #[test]
     fn constant_samples_are_their_mean() {
         let sample = Sample::new(Shape::image(1, 16, 16), vec![0.25; 256]).unwrap();
-        let pca = Pca::fit_patches(&[&sample], 4);
+        let pca = Pca::fit_patches(&[&sample], 4).unwrap();
         let (coded, _) = pca.code(sample.data(), sample.shape(), 4);
         assert!(coded.iter().all(|v| (v - 0.25).abs() < 1e-6));
     }

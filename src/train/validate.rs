@@ -38,7 +38,7 @@ pub(super) struct HeldOut {
     pairs: Vec<Pair>,
     /// How many times an error counts that makes a sample lighter, where that is not 1.
     ink_weight: Option<f64>,
-    /// Fitted to the training vectors; the classical method where there are no neighbours.
+    /// Fitted to the training vectors, if these are not too long; the classical method where there are no neighbours.
     pca: Option<(Pca, usize)>,
 }
 
@@ -132,12 +132,8 @@ impl HeldOut {
     /// Fits PCA with `k` components to the vectors trained on, to be the classical method.
     pub(super) fn fit_pca(&mut self, train: &[&Item], k: usize) {
         let Some(Shape::Vector { features }) = train.first().map(|item| item.clean.shape()) else { return };
-        // The covariance of longer ones would take longer than the training.
-        if features <= 512 {
-            let points: Vec<f32> =
-                train.iter().take(1 << 14).flat_map(|item| item.clean.data().iter().copied()).collect();
-            self.pca = Some((Pca::fit(&points, features, k.min(features)), k.min(features)));
-        }
+        let (points, k) = (train.iter().take(1 << 14).map(|item| item.clean.data()), k.min(features));
+        self.pca = Pca::fit(points, features, k).map(|pca| (pca, k));
     }
 
     /// Whether the scores are estimates, for want of clean samples.

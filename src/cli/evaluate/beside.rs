@@ -14,12 +14,18 @@ const ENOUGH: usize = 32 << 20;
 /// Scores of the other ways to keep few numbers, a sample each.
 #[derive(Debug, Clone)]
 pub(super) struct Beside {
-    /// PCA fitted to these very samples: its best case.
-    pub pca: Vec<Nearness>,
-    /// Numbers PCA keeps of the first sample.
-    pub pca_numbers: usize,
+    /// PCA fitted to these very samples: its best case. None where that would take too long.
+    pub pca: Option<PcaScores>,
     /// The best JPEG file that is no larger than the latent; images whose smallest file is larger are left out.
     pub jpeg: Vec<JpegScore>,
+}
+
+/// What PCA makes of the samples.
+#[derive(Debug, Clone)]
+pub(super) struct PcaScores {
+    pub nearness: Vec<Nearness>,
+    /// Numbers it keeps of the first sample.
+    pub numbers: usize,
 }
 
 /// One JPEG file.
@@ -42,17 +48,17 @@ pub(super) fn compare(
     let noisy: Vec<Sample> = dataset.items.iter().map(|item| noise.noisy(item, seed)).collect();
     let truths: Vec<Truth> = dataset.items.iter().map(|item| Truth::new(&item.clean, ink)).collect();
     let whole = session.input().fixed.is_some();
-    let (pca, pca_numbers) = pca(&truths, &noisy, scores, whole);
+    let pca = pca(&truths, &noisy, scores, whole);
     let jpeg = dataset.items.iter().zip(&noisy).zip(scores).filter_map(|((item, noisy), score)| {
         let bytes = score.latent * size_of::<f32>();
         let point = quality::jpeg_at_bytes(noisy.data(), item.clean.data(), noisy.shape(), bytes)?;
         Some(JpegScore { quality: point.quality, bytes: point.bytes, psnr_db: point.psnr_db })
     });
-    Beside { pca, pca_numbers, jpeg: jpeg.collect() }
+    Beside { pca, jpeg: jpeg.collect() }
 }
 
 /// Models of one fixed shape see samples whole, and so does PCA; else it codes patches.
-fn pca(truths: &[Truth], noisy: &[Sample], scores: &[Score], whole: bool) -> (Vec<Nearness>, usize) {
+fn pca(truths: &[Truth], noisy: &[Sample], scores: &[Score], whole: bool) -> Option<PcaScores> {
     let mut numbers = 0;
     let some: Vec<&Sample> = noisy
         .iter()
@@ -63,20 +69,19 @@ fn pca(truths: &[Truth], noisy: &[Sample], scores: &[Score], whole: bool) -> (Ve
         .collect();
     if whole {
         let n = noisy[0].shape().numbers();
-        let points: Vec<f32> = some.iter().flat_map(|s| s.data().iter().copied()).collect();
         let k = scores[0].latent.min(n);
-        let pca = Pca::fit(&points, n, k);
+        let pca = Pca::fit(some.iter().map(|sample| sample.data()), n, k)?;
         let near =
             |(truth, noisy): (&Truth, &Sample)| truth.nearness(&pca.rebuild(&pca.project(noisy.data(), k)));
-        return (truths.iter().zip(noisy).map(near).collect(), k);
+        return Some(PcaScores { nearness: truths.iter().zip(noisy).map(near).collect(), numbers: k });
     }
     let keep = |score: &Score, sample: &Sample| (score.latent / patches(sample.shape())).max(1);
     let most = scores.iter().zip(noisy).map(|(score, sample)| keep(score, sample)).max().unwrap_or(1);
-    let pca = Pca::fit_patches(&some, most);
+    let pca = Pca::fit_patches(&some, most)?;
     let coded = |sample: &Sample, score: &Score| pca.code(sample.data(), sample.shape(), keep(score, sample));
     let near = |((truth, noisy), score): ((&Truth, &Sample), &Score)| truth.nearness(&coded(noisy, score).0);
-    let first = coded(&noisy[0], &scores[0]).1;
-    (truths.iter().zip(noisy).zip(scores).map(near).collect(), first)
+    let numbers = coded(&noisy[0], &scores[0]).1;
+    Some(PcaScores { nearness: truths.iter().zip(noisy).zip(scores).map(near).collect(), numbers })
 }
 
 /// Patches PCA cuts a sample into.

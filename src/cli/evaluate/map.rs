@@ -25,8 +25,8 @@ pub(super) struct Map {
     pub neighbors: usize,
     /// Of the latents.
     pub latent: f32,
-    /// Of as many principal components of the samples.
-    pub pca: f32,
+    /// Of as many principal components of the samples, where these are not so large that it would take too long.
+    pub pca: Option<f32>,
 }
 
 /// Accuracies of the latents of noisy samples.
@@ -51,14 +51,14 @@ pub(super) fn map(
         latents.iter().flat_map(|l| l.planes.iter().flat_map(|p| p.data.clone())).collect();
     let numbers = points.len() / latents.len();
 
-    let all: Vec<f32> = noisy.iter().flat_map(|s| s.data().iter().copied()).collect();
-    let pca = Pca::fit(&all, shape.numbers(), numbers);
-    let components: Vec<f32> = noisy.iter().flat_map(|s| pca.project(s.data(), numbers)).collect();
+    let pca = Pca::fit(noisy.iter().map(|sample| sample.data()), shape.numbers(), numbers);
+    let components =
+        |pca: Pca| noisy.iter().flat_map(|s| pca.project(s.data(), numbers)).collect::<Vec<f32>>();
     Ok(Map {
         numbers,
         neighbors: NEIGHBORS,
         latent: accuracy(&points, labels),
-        pca: accuracy(&components, labels),
+        pca: pca.map(|pca| accuracy(&components(pca), labels)),
     })
 }
 

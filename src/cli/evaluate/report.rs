@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::super::progress::tidy;
-use super::beside::Beside;
+use super::beside::{Beside, PcaScores};
 use super::map::Map;
 use super::score::{Nearness, Noise, Score};
 use crate::dataset::Dataset;
@@ -175,10 +175,14 @@ impl Part {
         rows.extend(dct.map(|nearness| Row { name: "DCT baseline", nearness }));
         rows.push(Row { name: "strict (latent alone)", nearness: all(|s| s.strict) });
         rows.push(Row { name: "full", nearness: all(|s| s.full) });
-        if let Some(beside) = &self.beside {
-            rows.push(Row { name: "PCA, as many numbers", nearness: beside.pca.clone() });
+        if let Some(pca) = self.pca() {
+            rows.push(Row { name: "PCA, as many numbers", nearness: pca.nearness.clone() });
         }
         rows
+    }
+
+    fn pca(&self) -> Option<&PcaScores> {
+        self.beside.as_ref()?.pca.as_ref()
     }
 
     /// The size of the latent, what JPEG makes of its bytes, and the time.
@@ -189,7 +193,10 @@ impl Part {
             numbers as f64 / latent.max(1) as f64
         );
         if let Some(beside) = &self.beside {
-            let _ = write!(text, "; PCA keeps {} of the first sample", beside.pca_numbers);
+            let _ = match &beside.pca {
+                Some(pca) => write!(text, "; PCA keeps {} of the first sample", pca.numbers),
+                None => write!(text, "; PCA is left out: with samples of this size it would take too long"),
+            };
             let scores: Vec<f32> = beside.jpeg.iter().map(|j| j.psnr_db).collect();
             if let (Some(db), Some(first)) = (Summary::of(&scores).mean, beside.jpeg.first()) {
                 let _ = write!(
@@ -206,8 +213,11 @@ impl Part {
             let _ = write!(
                 text,
                 "\n  labels: {latent:.4} of the samples have that of most of their {neighbors} nearest latents ({numbers} \
-                 numbers); {pca:.4} for as many principal components"
+                 numbers)"
             );
+            if let Some(pca) = pca {
+                let _ = write!(text, "; {pca:.4} for as many principal components");
+            }
         }
         let _ =
             writeln!(text, "\n  time: {:.2} s per million pixels or values, one sample a core", self.pace());
@@ -249,7 +259,7 @@ impl Part {
             "summary": ways,
             "numbers": numbers,
             "latent_numbers": latent,
-            "pca_numbers_of_first": self.beside.as_ref().map(|b| b.pca_numbers),
+            "pca_numbers_of_first": self.pca().map(|pca| pca.numbers),
             "jpeg": self.beside.as_ref().map(|b| &b.jpeg),
             "map": self.map,
             "seconds_per_megapixel": self.pace(),

@@ -32,6 +32,14 @@ pub enum Error {
         /// Its range and the value seen.
         reason: String,
     },
+    /// A result is not finite: the numbers are too large, or the weights are.
+    #[error(
+        "the result of model {model} is not finite: the numbers given to it are too large; scale them down"
+    )]
+    Range {
+        /// `name@version`.
+        model: ModelId,
+    },
     /// The artifact cannot be made into a model.
     #[error("model {model} cannot be loaded: {reason}")]
     Load {

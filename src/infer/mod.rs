@@ -153,7 +153,7 @@ impl Session {
     /// `f(x)`: the latent of a sample, at most `1 / ratio` of its numbers.
     ///
     /// # Errors
-    /// The sample's shape or the ratio does not fit the model.
+    /// The sample's shape or the ratio does not fit the model; [`Error::Range`].
     pub fn encode(&self, sample: &Sample, ratio: Option<f32>) -> Result<Latent> {
         self.encode_at(sample, ratio, &Steady)
     }
@@ -164,13 +164,15 @@ impl Session {
     /// Also [`Error::Abandoned`].
     pub fn encode_at(&self, sample: &Sample, ratio: Option<f32>, pace: &dyn Pace) -> Result<Latent> {
         let keep = self.keep(sample.shape(), ratio)?;
-        self.encode_bands(sample, keep, pace)
+        let latent = self.encode_bands(sample, keep, pace)?;
+        let is_finite = latent.planes.iter().all(|plane| target::all_finite(&plane.data));
+        if is_finite { Ok(latent) } else { Err(self.out_of_range()) }
     }
 
     /// `g(h)`: the sample of a latent, from the latent alone.
     ///
     /// # Errors
-    /// The latent is not one of this model's.
+    /// The latent is not one of this model's; [`Error::Range`].
     pub fn decode(&self, latent: &Latent) -> Result<Sample> {
         self.decode_at(latent, Depth::F32, &Steady)
     }
@@ -196,7 +198,7 @@ impl Session {
     /// The clean sample.
     ///
     /// # Errors
-    /// The sample's shape or an option does not fit the model.
+    /// The sample's shape or an option does not fit the model; [`Error::Range`].
     pub fn denoise(&self, sample: &Sample, options: &Options) -> Result<Denoised> {
         self.denoise_at(sample, options, Depth::F32, &Steady)
     }
@@ -410,8 +412,12 @@ impl Session {
     }
 
     fn finish<T: Number>(&self, shape: Shape, data: Vec<T>) -> Result<Sample> {
-        let fault = |e| Error::Tensor(crate::nn::Error::Msg(format!("model {}: {e}", self.id)));
-        T::sample(shape, data).map_err(fault)
+        // There are as many numbers as there should be, but an average or a blend may not be finite.
+        T::sample(shape, data).map_err(|_| self.out_of_range())
+    }
+
+    fn out_of_range(&self) -> Error {
+        Error::Range { model: self.id.clone() }
     }
 }
 

@@ -54,7 +54,7 @@ impl Passing<'_> {
     /// Lets a strip pass by.
     ///
     /// # Errors
-    /// The network's or a port's; [`Error::Abandoned`].
+    /// The network's; [`Error::Abandoned`].
     pub fn run(&self, parts: Parts, strip: &Strip, mut ports: impl Ports, pace: &dyn Pace) -> Result<()> {
         if strip::is_large(self.height, self.width) {
             // The file is read, and the strip before had another width.

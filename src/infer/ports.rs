@@ -7,7 +7,7 @@ use super::source::Source;
 use super::strip::Strip;
 use super::target::Target;
 use crate::kernel::Ring;
-use crate::nn::{self, model};
+use crate::nn::model;
 use crate::sample::{Latent, Number};
 
 /// From the sample to its latent.
@@ -54,9 +54,7 @@ impl model::Ports for Encode<'_> {
         }
     }
 
-    fn write(&mut self, _: Range<usize>, _: &Ring) -> nn::Result<()> {
-        Ok(())
-    }
+    fn write(&mut self, _: Range<usize>, _: &Ring) {}
 }
 
 impl<T: Number> model::Ports for Decode<'_, '_, T> {
@@ -68,8 +66,8 @@ impl<T: Number> model::Ports for Decode<'_, '_, T> {
         ring.put(rows, |c, y, row| map::read(plane, c, y, first, row));
     }
 
-    fn write(&mut self, rows: Range<usize>, pixels: &Ring) -> nn::Result<()> {
-        write(self.target, self.strip, rows, pixels)
+    fn write(&mut self, rows: Range<usize>, pixels: &Ring) {
+        write(self.target, self.strip, rows, pixels);
     }
 }
 
@@ -100,8 +98,8 @@ impl<T: Number> model::Ports for Denoise<'_, '_, T> {
         }
     }
 
-    fn write(&mut self, rows: Range<usize>, pixels: &Ring) -> nn::Result<()> {
-        write(self.target, self.strip, rows, pixels)
+    fn write(&mut self, rows: Range<usize>, pixels: &Ring) {
+        write(self.target, self.strip, rows, pixels);
     }
 }
 
@@ -114,15 +112,9 @@ fn read(source: &Source, strip: &Strip, rows: Range<usize>, pixels: &mut Ring) {
     pixels.put(rows, |c, y, row| source.read(c, y, strip.outer.start, row));
 }
 
-fn write<T: Number>(
-    target: &mut Target<T>,
-    strip: &Strip,
-    rows: Range<usize>,
-    pixels: &Ring,
-) -> nn::Result<()> {
+fn write<T: Number>(target: &mut Target<T>, strip: &Strip, rows: Range<usize>, pixels: &Ring) {
     let (_, core) = place(strip, 1);
     for c in 0..pixels.channels() {
-        target.put(c, rows.clone(), strip.core.start, |y| &pixels.row(c, y)[core.clone()])?;
+        target.put(c, rows.clone(), strip.core.start, |y| &pixels.row(c, y)[core.clone()]);
     }
-    Ok(())
 }

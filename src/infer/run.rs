@@ -62,9 +62,9 @@ impl Session {
         let finish = |((sample, latent), output): ((&&Sample, &Latent), Vec<f32>)| {
             let shape = sample.shape();
             let mut target = Target::new(shape, self.stats_of(latent), Some(*sample), options.strength);
-            self.put_whole(&mut target, &output)?;
-            let familiarity = self.judge(familiarity::energies(latent), target.residual, shape);
-            Ok((target.into_data(), familiarity))
+            self.put_whole(&mut target, &output);
+            let (data, residual) = self.finished(target)?;
+            Ok((data, self.judge(familiarity::energies(latent), residual, shape)))
         };
         samples.iter().zip(&latents).zip(outputs).map(finish).collect()
     }
@@ -122,12 +122,16 @@ impl Session {
         Ok(self.model.decode(&planes)?)
     }
 
-    fn put_whole<T: Number>(&self, target: &mut Target<T>, output: &[f32]) -> Result<()> {
+    fn put_whole<T: Number>(&self, target: &mut Target<T>, output: &[f32]) {
         let (height, width) = self.padded(target.shape());
         for (channel, plane) in output.chunks(height * width).enumerate() {
-            target.put(channel, 0..height, 0, |y| &plane[y * width..][..width])?;
+            target.put(channel, 0..height, 0, |y| &plane[y * width..][..width]);
         }
-        Ok(())
+    }
+
+    /// The numbers of a result, and its residual.
+    fn finished<T: Number>(&self, target: Target<T>) -> Result<(Vec<T>, f64)> {
+        target.finish().ok_or_else(|| self.out_of_range())
     }
 
     /// The latent of a sample, band by band.
@@ -156,7 +160,8 @@ impl Session {
         match self.passing(latent.shape) {
             None => piece(pace, || {
                 let strict = self.decode_whole(&[latent])?.strict;
-                self.put_whole(&mut target, &strict.flatten_all()?.to_vec1::<f32>()?)
+                self.put_whole(&mut target, &strict.flatten_all()?.to_vec1::<f32>()?);
+                Ok(())
             })?,
             Some(passing) => {
                 for strip in passing.strips(Parts::Decoder) {
@@ -166,8 +171,7 @@ impl Session {
                 }
             }
         }
-        let residual = target.residual;
-        Ok((target.into_data(), residual))
+        self.finished(target)
     }
 
     /// Encoder, decoder and refiner, band by band.
@@ -193,8 +197,8 @@ impl Session {
             sums.iter().map(move |sum| sum / places).collect::<Vec<_>>()
         };
         let mean_squares = energies.iter().zip(&dims).flat_map(mean).collect();
-        let familiarity = self.judge(mean_squares, target.residual, sample.shape());
-        Ok((target.into_data(), familiarity))
+        let (data, residual) = self.finished(target)?;
+        Ok((data, self.judge(mean_squares, residual, sample.shape())))
     }
 
     /// The numbers of each sample of a batch that covers the whole of `shape`.

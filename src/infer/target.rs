@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use super::extents;
 use crate::kernel::parallel;
-use crate::nn;
 use crate::sample::{Number, Sample, Shape, Stats, sum};
 
 /// Numbers of a row that are at work at a time.
@@ -19,15 +18,15 @@ pub struct Target<'a, T> {
     input: Option<&'a Sample>,
     strength: f32,
     data: Vec<T>,
-    /// Sum of squares of input less result, on the normalised scale.
-    pub residual: f64,
+    /// Sum of squares of input less result, on the normalised scale; none once a number was not finite.
+    residual: Option<f64>,
 }
 
 impl<'a, T: Number> Target<'a, T> {
     /// An empty result of `shape`.
     pub fn new(shape: Shape, stats: Stats, input: Option<&'a Sample>, strength: f32) -> Self {
         let data = vec![T::from_f32(0.0); shape.numbers()];
-        Self { shape, stats, input, strength, data, residual: 0.0 }
+        Self { shape, stats, input, strength, data, residual: Some(0.0) }
     }
 
     /// That of the result.
@@ -36,16 +35,13 @@ impl<'a, T: Number> Target<'a, T> {
     }
 
     /// Takes what a network gave for these rows of a channel, `row(y)` from column `first` on, as far as the sample goes.
-    ///
-    /// # Errors
-    /// A number is not finite.
     pub fn put<'r>(
         &mut self,
         channel: usize,
         rows: Range<usize>,
         first: usize,
         row: impl Fn(usize) -> &'r [f32] + Sync,
-    ) -> nn::Result<()> {
+    ) {
         let (_, height, width) = extents(self.shape);
         let rows = rows.start.min(height)..rows.end.min(height);
         let begin = channel * height + rows.start;
@@ -55,17 +51,14 @@ impl<'a, T: Number> Target<'a, T> {
             let to = &mut to[first.min(width)..];
             work.put(row(rows.start + i), (begin + i) * width + first, to)
         });
-        if let Some(i) = done.iter().position(Option::is_none) {
-            let fault = format!("the network gave a number that is not finite in row {}", rows.start + i);
-            return Err(nn::Error::Msg(fault));
-        }
-        *residual += done.into_iter().flatten().sum::<f64>();
-        Ok(())
+        let sum: Option<f64> = done.into_iter().sum();
+        *residual = residual.zip(sum).map(|(before, sum)| before + sum);
     }
 
-    /// The numbers.
-    pub fn into_data(self) -> Vec<T> {
-        self.data
+    /// The numbers, and the residual: the sum of squares of input less result, on the normalised scale. None where a number is
+    /// not finite.
+    pub fn finish(self) -> Option<(Vec<T>, f64)> {
+        Some((self.data, self.residual?))
     }
 }
 
@@ -109,7 +102,7 @@ impl Row<'_> {
 }
 
 /// Without a branch for each number: what is not finite has the largest exponent.
-fn all_finite(numbers: &[f32]) -> bool {
+pub fn all_finite(numbers: &[f32]) -> bool {
     let largest = numbers.iter().fold(0, |largest, v| v.abs().to_bits().cast_signed().max(largest));
     largest < f32::INFINITY.to_bits().cast_signed()
 }
@@ -118,14 +111,14 @@ fn all_finite(numbers: &[f32]) -> bool {
 mod tests {
     use super::*;
 
-    fn put<T: Number>(strength: f32, values: &[f32]) -> nn::Result<(Vec<T>, f64)> {
+    fn put<T: Number>(strength: f32, values: &[f32]) -> Option<(Vec<T>, f64)> {
         let shape = Shape::image(1, 1, 2);
         let input = Sample::new(shape, vec![1.0, 0.0]).unwrap();
         let stats = Stats { mean: 0.5, std: 0.25 };
         let mut target = Target::<T>::new(shape, stats, Some(&input), strength);
-        target.put(0, 0..2, 0, |_| values)?;
-        let residual = target.residual;
-        Ok((target.into_data(), residual))
+        target.put(0, 0..1, 0, |_| &values[..2]);
+        target.put(0, 1..2, 0, |_| &values[2..]);
+        target.finish()
     }
 
     #[test]
@@ -136,8 +129,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_is_an_error() {
-        assert!(put::<u8>(1.0, &[f32::NAN, 0.0, 0.0, 0.0]).is_err());
-        assert!(put::<f32>(1.0, &[f32::INFINITY, f32::NEG_INFINITY, 0.0, 0.0]).is_err());
+    fn what_is_not_finite_is_no_result() {
+        assert!(put::<u8>(1.0, &[f32::NAN, 0.0, 0.0, 0.0]).is_none());
+        assert!(put::<f32>(1.0, &[f32::INFINITY, f32::NEG_INFINITY, 0.0, 0.0]).is_none());
     }
 }

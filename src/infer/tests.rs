@@ -303,6 +303,27 @@ fn bytes_of_an_ensemble_are_those_of_the_larger_turn() {
     assert_eq!(bytes(64, 32_768), bytes(32_768, 64));
 }
 
+#[test]
+fn numbers_that_are_too_large_are_told_from_a_fault() {
+    let session = pyramid(1);
+    // In one piece, and row by row.
+    for (height, width) in [(16, 16), (600, 600)] {
+        let shape = Shape::image(1, height, width);
+        let data = (0..shape.numbers()).map(|i| if i % 2 == 0 { -3.4e38 } else { 3.4e38 }).collect();
+        let error = session.denoise(&Sample::new(shape, data).unwrap(), &Options::default()).unwrap_err();
+        assert!(matches!(error, Error::Range { .. }), "{error}");
+        // One that lies beyond the range of `f32` from the mean of the others.
+        let mut data = vec![3.4e38; shape.numbers()];
+        data[7] = -3.4e38;
+        let error = session.encode(&Sample::new(shape, data).unwrap(), None).unwrap_err();
+        assert!(matches!(error, Error::Range { .. }), "{error}");
+        let mut latent = session.encode(&image(1, height, width), None).unwrap();
+        latent.planes[0].data.fill(3e38);
+        let error = session.decode(&latent).unwrap_err();
+        assert!(matches!(error, Error::Range { .. }), "{error}");
+    }
+}
+
 /// A signal of three windows against one pass over all of it.
 #[test]
 fn windows_of_a_signal_give_what_the_whole_gives() {

@@ -230,8 +230,7 @@ impl<'a> Going<'a> {
         let averaged = self.optimizer.averaged()?;
         let session = self.run.session(&self.setup.model, averaged.clone())?;
         let score = match self.setup.held_out.glance(&session) {
-            // Results that are no samples are not finite.
-            Err(Error::Infer(infer::Error::Tensor(_))) => Glance { shown: f32::NAN, judged: f32::NAN },
+            Err(Error::Infer(infer::Error::Range { .. })) => Glance { shown: f32::NAN, judged: f32::NAN },
             other => other?,
         };
         let Standing { step, total, .. } = self.state.at;

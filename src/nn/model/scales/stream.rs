@@ -37,10 +37,7 @@ pub trait Ports {
     /// Puts rows of a map of the latent, coarsest first; takes and may change them where there is an encoder.
     fn latent(&mut self, index: usize, rows: Range<usize>, map: &mut Ring);
     /// Takes rows of the result.
-    ///
-    /// # Errors
-    /// It cannot take them.
-    fn write(&mut self, rows: Range<usize>, pixels: &Ring) -> Result<()>;
+    fn write(&mut self, rows: Range<usize>, pixels: &Ring);
 }
 
 /// A sample on its way through a network.
@@ -108,7 +105,7 @@ impl Stream<'_> {
     /// One band further.
     ///
     /// # Errors
-    /// The weights can be trained, or a port fails.
+    /// The weights can be trained.
     pub fn advance(&mut self, ports: &mut impl Ports) -> Result<()> {
         let Self { schedule, fold, entered, encoder, latent, decoder } = self;
         let band = *entered..*entered + schedule.levels[0].band;
@@ -232,6 +229,7 @@ impl<'a> Decoding<'a> {
             network.tail.rows(done.clone(), &chain.map, Activation::None, true, folded)?;
         }
         fold.unfold_rows(done.clone(), folded, pixels);
-        ports.write(fold.pixels(&done), pixels)
+        ports.write(fold.pixels(&done), pixels);
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Span, planes};
+use super::{Error, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
@@ -33,7 +33,7 @@ impl Banding {
     }
 
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
-        let (_, height, width) = planes(shape);
+        let (_, height, width) = shape.extents();
         let share = self.share.draw(rng);
         let rows = offsets(height, self.rows.draw(rng) / 255.0, share, rng);
         let columns = offsets(width, self.columns.draw(rng) / 255.0, share, rng);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Span, amplitude, planes};
+use super::{Error, Span, amplitude};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
@@ -41,7 +41,7 @@ impl Gaussian {
 
 /// Blurs white noise, channel by channel, and keeps its variance at 1.
 fn color(noise: &mut [f32], shape: Shape, blur: f32) {
-    let (channels, height, width) = planes(shape);
+    let (channels, height, width) = shape.extents();
     for plane in noise.chunks_exact_mut((noise.len() / channels).max(1)) {
         let along_rows = kernel(blur, width);
         for row in plane.chunks_exact_mut(width) {

@@ -5,7 +5,7 @@ use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::{ExtendedColorType, ImageDecoder, ImageResult};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Span, planes};
+use super::{Error, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
@@ -31,7 +31,7 @@ impl Jpeg {
 
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         let quality = self.quality.draw_whole(rng).clamp(1, 100) as u8;
-        let (channels, height, width) = planes(shape);
+        let (channels, height, width) = shape.extents();
         let frame = Frame { height, width, down: rng.below(GRID), right: rng.below(GRID) };
         let group = if channels == 3 { 3 } else { 1 };
         for planes in data.chunks_exact_mut(group * height * width) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Span, extremes, planes};
+use super::{Error, Span, extremes};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
@@ -39,7 +39,7 @@ impl Masking {
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         let (black, white) = extremes(data, shape);
         let fill = black + self.fill.draw(rng) * (white - black);
-        let (_, height, width) = planes(shape);
+        let (_, height, width) = shape.extents();
         let mut missing = vec![false; height * width];
         let share = self.pixels.draw(rng);
         if share > 0.0 {

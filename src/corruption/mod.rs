@@ -240,15 +240,6 @@ fn extremes(data: &[f32], shape: Shape) -> (f32, f32) {
     }
 }
 
-/// A sample seen as channels of rows: `(C, H, W)`; signals and vectors have one row.
-fn planes(shape: Shape) -> (usize, usize, usize) {
-    match shape {
-        Shape::Image { channels, height, width } => (channels, height, width),
-        Shape::Signal { channels, length } => (channels, 1, length),
-        Shape::Vector { features } => (1, 1, features),
-    }
-}
-
 impl Serialize for Corruption {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Span, amplitude, planes};
+use super::{Error, Span, amplitude};
 use crate::rng::Rng;
 use crate::sample::{Kind, Shape};
 
@@ -34,7 +34,7 @@ impl Shading {
     }
 
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
-        let (_, height, width) = planes(shape);
+        let (_, height, width) = shape.extents();
         let strength = self.strength.draw(rng);
         let cell = (self.scale.draw(rng) * height.max(width) as f32).max(1.0);
         let mut field = smooth_field(height, width, cell, rng);

@@ -24,11 +24,7 @@ const APART: usize = 3;
 /// The count of numbers differs from the shape.
 pub fn hide(data: &mut [f32], shape: Shape, (down, right): (usize, usize), rng: &mut Rng) -> Vec<f32> {
     assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
-    let (channels, height, width) = match shape {
-        Shape::Image { channels, height, width } => (channels, height, width),
-        Shape::Signal { channels, length } => (channels, 1, length),
-        Shape::Vector { features } => (1, 1, features),
-    };
+    let (channels, height, width) = shape.extents();
     let (down, right) = (if height == 1 { 0 } else { down }, right);
     let (cell_rows, cell_columns) = (2 * down + 1 + APART, 2 * right + 1 + APART);
     let original = data.to_vec();

@@ -354,7 +354,7 @@ impl Session {
     /// Height and width inside the network.
     fn padded(&self, shape: Shape) -> (usize, usize) {
         let stride = self.manifest.model.stride();
-        let (_, height, width) = extents(shape);
+        let (_, height, width) = shape.extents();
         match shape.kind() {
             Kind::Image => (height.next_multiple_of(stride), width.next_multiple_of(stride)),
             Kind::Signal => (height, width.next_multiple_of(stride)),
@@ -432,13 +432,4 @@ fn blend<T: Number>(sum: &[f32], sample: &Sample, strength: f32, count: usize) -
         data.extend(part.iter().zip(input).map(|(s, x)| T::from_f32(s * new + *x * old)));
     }
     data
-}
-
-/// Channels, height and width; other kinds lie along the width.
-fn extents(shape: Shape) -> (usize, usize, usize) {
-    match shape {
-        Shape::Image { channels, height, width } => (channels, height, width),
-        Shape::Signal { channels, length } => (channels, 1, length),
-        Shape::Vector { features } => (1, 1, features),
-    }
 }

@@ -9,7 +9,7 @@ use super::passing::{Passing, piece};
 use super::ports::{Decode, Denoise, Encode};
 use super::source::Source;
 use super::target::Target;
-use super::{Error, Mode, Options, Pace, Result, Session, extents, familiarity};
+use super::{Error, Mode, Options, Pace, Result, Session, familiarity};
 use crate::nn::model::{Code, Normalize, Parts, Rebuilt};
 use crate::nn::{Device, Tensor};
 use crate::sample::{Kind, Latent, Number, Plane, Sample, Shape};
@@ -72,7 +72,7 @@ impl Session {
     /// The latents of samples of one shape, and what they leave out.
     fn encode_whole(&self, samples: &[&Sample], keep: usize) -> Result<(Vec<Latent>, Option<Tensor>)> {
         let shape = samples[0].shape();
-        let (channels, (height, width)) = (extents(shape).0, self.padded(shape));
+        let (channels, (height, width)) = (shape.channels(), self.padded(shape));
         let mut data = vec![0.0; samples.len() * channels * height * width];
         for (sample, data) in samples.iter().zip(data.chunks_mut(channels * height * width)) {
             let source = Source { sample, stats: self.stats_for(sample) };
@@ -205,7 +205,7 @@ impl Session {
     fn split(&self, batch: &Tensor, count: usize, shape: Shape) -> Result<Vec<Vec<f32>>> {
         let values = batch.flatten_all()?.to_vec1::<f32>()?;
         let (height, width) = self.padded(shape);
-        let each = extents(shape).0 * height * width;
+        let each = shape.channels() * height * width;
         if values.len() != count * each {
             let fault = format!("the network gave {} numbers for {count} x {each}", values.len());
             return Err(Error::Tensor(crate::nn::Error::Msg(fault)));

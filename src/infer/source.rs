@@ -12,7 +12,7 @@ pub struct Source<'a> {
 impl Source<'_> {
     /// Reads the columns from `first` on of row `y` of a channel; both may lie beyond the lower and right border.
     pub fn read(&self, channel: usize, y: usize, first: usize, row: &mut [f32]) {
-        let (_, height, width) = super::extents(self.sample.shape());
+        let (_, height, width) = self.sample.shape().extents();
         let start = (channel * height + fold(y, height)) * width;
         let inside = first.min(width)..width.min(first + row.len());
         let (within, beyond) = row.split_at_mut(inside.len());

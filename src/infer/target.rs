@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::extents;
 use crate::kernel::parallel;
 use crate::sample::{Number, Sample, Shape, Stats, sum};
 
@@ -42,7 +41,7 @@ impl<'a, T: Number> Target<'a, T> {
         first: usize,
         row: impl Fn(usize) -> &'r [f32] + Sync,
     ) {
-        let (_, height, width) = extents(self.shape);
+        let (_, height, width) = self.shape.extents();
         let rows = rows.start.min(height)..rows.end.min(height);
         let begin = channel * height + rows.start;
         let Self { stats, input, strength, data, residual, .. } = self;

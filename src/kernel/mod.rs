@@ -1,9 +1,9 @@
 //! Kernels: convolution and pixel-shuffle on slices of `f32`, forward and backward, for CPUs.
 //!
-//! [`reference`] says what each operation is. The fast paths are `direct` (any shape), `dense` (1x1 at a few places),
-//! `winograd` (3x3 over planes of some size) and `weight_grad`; each is compiled for AVX-512, AVX2 and plain vectors and chosen
-//! at run time (`isa`). A `ring` holds the rows of an image that passes by. `parallel` owns the threads. Results are bit-identical for any number of
-//! threads, and do not depend on what else is in the batch. `NOTES.md` has the numbers.
+//! `reference` says what each operation is, for tests. The fast paths are `direct` (any shape), `dense` (1x1 at a few places),
+//! `winograd` (3x3 over planes of some size) and `weight_grad`; each is compiled for AVX-512, AVX2, NEON and plain vectors, and
+//! chosen at run time (`isa`). A `ring` holds the rows of an image that passes by. `parallel` owns the threads. Results are
+//! bit-identical for any number of threads, and do not depend on what else is in the batch. `NOTES.md` has the numbers.
 //!
 //! All `unsafe` of this crate is here.
 
@@ -21,7 +21,8 @@ mod kept;
 pub mod pages;
 pub mod parallel;
 mod quota;
-pub mod reference;
+#[cfg(test)]
+mod reference;
 mod ring;
 mod scratch;
 mod shuffle;

@@ -1,4 +1,4 @@
-//! Pixels to channels and back, by 2.
+//! Rectangles of pixels to channels and back; whole planes by 2x2.
 
 use std::ops::Range;
 

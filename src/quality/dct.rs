@@ -27,11 +27,10 @@ struct Block {
 /// The count of numbers differs from the shape.
 pub fn denoise_dct(data: &[f32], shape: Shape, sigma: f32) -> Vec<f32> {
     assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
-    let (height, width, block) = match shape {
-        Shape::Image { height, width, .. } => (height, width, Block { rows: 8, columns: 8, stride: 2 }),
-        Shape::Signal { length: n, .. } | Shape::Vector { features: n } => {
-            (1, n, Block { rows: 1, columns: 32, stride: 4 })
-        }
+    let (_, height, width) = shape.extents();
+    let block = match shape {
+        Shape::Image { .. } => Block { rows: 8, columns: 8, stride: 2 },
+        Shape::Signal { .. } | Shape::Vector { .. } => Block { rows: 1, columns: 32, stride: 4 },
     };
     // Planes shorter than the block use a shorter block.
     let block = Block { rows: block.rows.min(height), columns: block.columns.min(width), ..block };

@@ -1,5 +1,6 @@
 //! Whether noise is even: as strong in bright places as in dark ones, and without outliers.
 
+use super::median;
 use crate::sample::Shape;
 
 /// With fewer places nothing is told.
@@ -108,11 +109,6 @@ fn smooth(cells: &[Cell]) -> Vec<f32> {
     let half = cells.len() / 2;
     cells.select_nth_unstable_by(half, |a, b| a.slope.total_cmp(&b.slope));
     cells[..half].iter().map(|cell| cell.detail).collect()
-}
-
-fn median(values: &mut [f32]) -> f32 {
-    let middle = values.len() / 2;
-    *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! | do latents of one name lie together? | [`knn_agrees`] |
 //! | how is it over many samples? | [`Summary`] |
 //! | how strong is the noise? | [`estimate_sigma`] |
-//! | is the noise correlated? | [`noise_correlation`], or [`neighbor_correlation`] of a residual |
+//! | is the noise correlated? | [`noise_correlation`] |
 //! | is the noise even: in dark as in bright places, without outliers? | [`noise_evenness`] |
 //! | what would a denoiser without learning give? | [`denoise_dct`] |
 //! | what would JPEG give in as many bytes? | [`jpeg_at_bytes`] |
@@ -16,6 +16,7 @@
 //! Likeness of input and output is not quality: a perfect denoiser differs from its input by all of the
 //! noise.
 
+mod correlation;
 mod dct;
 mod evenness;
 mod ink;
@@ -25,10 +26,10 @@ mod noise;
 mod pca;
 mod psnr;
 mod report;
-mod residual;
 mod ssim;
 mod stroke;
 
+pub use correlation::{Correlation, noise_correlation};
 pub use dct::denoise_dct;
 pub use evenness::{Evenness, noise_evenness};
 pub use ink::ink_recall;
@@ -36,8 +37,16 @@ pub use jpeg::{JpegPoint, jpeg_at_bytes};
 pub use neighbors::knn_agrees;
 pub use noise::{estimate_noise, estimate_sigma};
 pub use pca::Pca;
-pub use psnr::{mse, psnr, psnr_with_peak, rmse, snr};
+pub use psnr::{mse, psnr, rmse, snr};
 pub use report::Summary;
-pub use residual::{Correlation, neighbor_correlation, noise_correlation};
 pub use ssim::ssim;
 pub use stroke::Strokes;
+
+/// The middle one by size, the upper of two.
+///
+/// # Panics
+/// There is none.
+fn median(values: &mut [f32]) -> f32 {
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f32::total_cmp).1
+}

@@ -1,5 +1,6 @@
 //! How strong the noise in a sample is, from the sample alone.
 
+use super::median;
 use crate::sample::{Sample, Shape};
 
 /// About so many coefficients are looked at: the median of a third of them is within a hundredth.
@@ -40,11 +41,7 @@ pub fn estimate_noise(sample: &Sample) -> Vec<f32> {
 
 /// The estimate for each channel of numbers, any part of which `read` writes out.
 fn sigmas(shape: Shape, read: impl Fn(usize, &mut [f32])) -> Vec<f32> {
-    let (channels, height, width) = match shape {
-        Shape::Image { channels, height, width } => (channels, height, width),
-        Shape::Signal { channels, length } => (channels, 1, length),
-        Shape::Vector { features } => (1, 1, features),
-    };
+    let (channels, height, width) = shape.extents();
     let plane = |c: usize| plane_sigma(|at, out| read(c * height * width + at, out), height, width);
     (0..channels).map(plane).collect()
 }
@@ -176,11 +173,6 @@ fn wavelet(axis: usize) -> &'static [f32] {
         2 | 3 => &HAAR,
         _ => &WAVELET,
     }
-}
-
-fn median(values: &mut [f32]) -> f32 {
-    let middle = values.len() / 2;
-    *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }
 
 #[cfg(test)]

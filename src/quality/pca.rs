@@ -157,26 +157,23 @@ fn orthonormalize(rows: &mut [Vec<f64>]) {
     }
 }
 
-fn patch_numbers(shape: Shape) -> usize {
+/// Rows and columns of a patch.
+fn patch(shape: Shape) -> (usize, usize) {
     match shape {
-        Shape::Image { channels, .. } => channels * PATCH * PATCH,
-        Shape::Signal { channels, .. } => channels * STRETCH,
-        Shape::Vector { features } => features,
+        Shape::Image { .. } => (PATCH, PATCH),
+        Shape::Signal { .. } => (1, STRETCH),
+        Shape::Vector { features } => (1, features),
     }
 }
 
-/// `(C, H, W)`, and the patch's rows and columns.
-fn layout(shape: Shape) -> (usize, usize, usize, usize, usize) {
-    match shape {
-        Shape::Image { channels, height, width } => (channels, height, width, PATCH, PATCH),
-        Shape::Signal { channels, length } => (channels, 1, length, 1, STRETCH),
-        Shape::Vector { features } => (1, 1, features, 1, features),
-    }
+fn patch_numbers(shape: Shape) -> usize {
+    let (rows, columns) = patch(shape);
+    shape.channels() * rows * columns
 }
 
 /// Positions in the sample of all patches' numbers, patch by patch; none beyond the border.
 fn positions(shape: Shape) -> impl Iterator<Item = (usize, Option<usize>)> {
-    let (channels, height, width, rows, columns) = layout(shape);
+    let ((channels, height, width), (rows, columns)) = (shape.extents(), patch(shape));
     let (down, across) = (height.div_ceil(rows), width.div_ceil(columns));
     let n = channels * rows * columns;
     (0..down * across * n).map(move |at| {

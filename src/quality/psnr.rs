@@ -31,15 +31,7 @@ pub fn rmse(clean: &[f32], other: &[f32]) -> f32 {
 /// # Panics
 /// As [`mse`].
 pub fn psnr(clean: &[f32], other: &[f32]) -> f32 {
-    psnr_with_peak(clean, other, 1.0)
-}
-
-/// [`psnr`] for another peak: `10 log10(peak^2 / mse)`.
-///
-/// # Panics
-/// As [`mse`].
-pub fn psnr_with_peak(clean: &[f32], other: &[f32], peak: f32) -> f32 {
-    (10.0 * (f64::from(peak).powi(2) / mse(clean, other)).log10()) as f32
+    (10.0 * (1.0 / mse(clean, other)).log10()) as f32
 }
 
 /// Signal-to-noise ratio, dB: the clean sample's variance over the mean squared error. The mean is
@@ -63,7 +55,6 @@ mod tests {
         let (clean, other) = ([0.2, 0.5, 0.8, 0.4], [0.3, 0.4, 0.9, 0.5]);
         assert!((psnr(&clean, &other) - 20.0).abs() < 1e-4);
         assert!((rmse(&clean, &other) - 0.1).abs() < 1e-7);
-        assert!((psnr_with_peak(&clean, &other, 10.0) - 40.0).abs() < 1e-4);
     }
 
     #[test]

@@ -22,14 +22,10 @@ const C2: f64 = 0.03 * 0.03;
 /// The lengths differ from the shape.
 pub fn ssim(clean: &[f32], other: &[f32], shape: Shape) -> f32 {
     assert!(clean.len() == shape.numbers() && other.len() == clean.len(), "numbers do not fit {shape}");
-    let (height, width) = match shape {
-        Shape::Image { height, width, .. } => (height, width),
-        Shape::Signal { length, .. } => (1, length),
-        Shape::Vector { features } => (1, features),
-    };
+    let (channels, height, width) = shape.extents();
     let planes = clean.chunks_exact(height * width).zip(other.chunks_exact(height * width));
     let sum: f64 = planes.map(|(clean, other)| plane(clean, other, height, width)).sum();
-    (sum / shape.channels() as f64) as f32
+    (sum / channels as f64) as f32
 }
 
 /// SSIM of one channel. Keeps as many filtered rows as the window is high, not whole maps.

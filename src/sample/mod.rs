@@ -1,4 +1,4 @@
-//! A sample: one image, signal or vector of `f32`, channels first, without a batch axis.
+//! A sample: one image, signal or vector, channels first, without a batch axis, its numbers at their own depth.
 //!
 //! Holds values only: reading and writing files is `codec`'s work, tensors are `nn`'s.
 

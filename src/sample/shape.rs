@@ -73,6 +73,15 @@ impl Shape {
         }
     }
 
+    /// Channels, height and width; a signal is one row, and a vector is one row of one channel.
+    pub fn extents(self) -> (usize, usize, usize) {
+        match self {
+            Shape::Image { channels, height, width } => (channels, height, width),
+            Shape::Signal { channels, length } => (channels, 1, length),
+            Shape::Vector { features } => (1, 1, features),
+        }
+    }
+
     /// How many numbers a sample of this shape holds; saturates instead of overflowing, so that an
     /// absurd shape fails a limit check rather than passing it.
     pub fn numbers(self) -> usize {

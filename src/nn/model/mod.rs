@@ -161,11 +161,7 @@ impl Config {
     /// A map at scale `s` covers `ceil(H / s) x ceil(W / s)`, or `ceil(L / s)`.
     pub fn latent_dims(&self, shape: Shape, keep: usize) -> Vec<Vec<usize>> {
         let Some(sizes) = self.scales() else { return vec![vec![self.latent_channels()]] };
-        let (height, width) = match shape {
-            Shape::Image { height, width, .. } => (height, width),
-            Shape::Signal { length, .. } => (1, length),
-            Shape::Vector { features } => (1, features),
-        };
+        let (_, height, width) = shape.extents();
         let mut left = keep;
         let mut dims = Vec::new();
         for (channels, scale) in sizes.planes() {

@@ -11,9 +11,9 @@ use crate::kernel::{self, Conv, Layer, Packed, Ring, Turn};
 /// `act(conv(x, weight) + bias + residual)`, stride 1, zero padding that keeps `H` and `W`.
 ///
 /// # Shape
-/// `x: (B, C, H, W)`, `weight: (Z, C, K, K)` with `K` 1 or 3, `bias: (Z)`, `residual: (B, Z, H, W)`
-/// -> `(B, Z, H, W)`. On the CPU a kernel may be any odd `(KH, KW)`: a signal `(B, C, L)` is an image of
-/// height 1 with a kernel `(1, 3)`.
+/// `x: (B, C, H, W)`, `weight: (Z, C, KH, KW)`, both odd and below 32, `bias: (Z)`, `residual: (B, Z, H, W)` ->
+/// `(B, Z, H, W)`. A signal `(B, C, L)` is an image of height 1 with a kernel such as `(1, 5)`. Elsewhere than on the CPU
+/// a kernel is square, or flat over one row.
 ///
 /// # Errors
 /// The shapes do not fit.

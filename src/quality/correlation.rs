@@ -1,7 +1,8 @@
-//! What a residual tells about the noise: whether neighbours are alike.
+//! Whether noise is alike at places that lie near each other, from the noisy sample alone.
 
 use super::dct::Dct;
-use crate::sample::{Shape, Stats};
+use super::median;
+use crate::sample::Shape;
 
 /// Lags that are looked at.
 pub const LAGS: usize = 4;
@@ -93,11 +94,7 @@ impl Correlation {
 /// The count of numbers differs from the shape.
 pub fn noise_correlation(data: &[f32], shape: Shape) -> Correlation {
     assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
-    let (channels, height, width) = match shape {
-        Shape::Image { channels, height, width } => (channels, height, width),
-        Shape::Signal { channels, length } => (channels, 1, length),
-        Shape::Vector { features } => (1, 1, features),
-    };
+    let (_, height, width) = shape.extents();
     let (rows, columns) = if height == 1 { (1, LINE) } else { (BLOCK, BLOCK) };
     if height < rows || width < columns {
         return Correlation::default();
@@ -106,7 +103,7 @@ pub fn noise_correlation(data: &[f32], shape: Shape) -> Correlation {
     let mut squares: Vec<Vec<f32>> = vec![Vec::new(); rows * columns];
     let mut block = vec![0.0; rows * columns];
     let mut scratch = block.clone();
-    for plane in data.chunks_exact(height * width).take(channels) {
+    for plane in data.chunks_exact(height * width) {
         for top in (0..=height - rows).step_by(rows) {
             for left in (0..=width - columns).step_by(columns) {
                 for (y, row) in block.chunks_exact_mut(columns).enumerate() {
@@ -122,11 +119,11 @@ pub fn noise_correlation(data: &[f32], shape: Shape) -> Correlation {
             }
         }
     }
-    let median = |mut all: Vec<f32>| {
-        let middle = all.len() / 2;
-        if all.is_empty() { 0.0 } else { f64::from(*all.select_nth_unstable_by(middle, f32::total_cmp).1) }
-    };
-    let mut power: Vec<f64> = squares.into_iter().map(|all| median(all) / MEDIAN_SQUARE).collect();
+    if squares[0].is_empty() {
+        return Correlation::default();
+    }
+    let power = |all: &mut Vec<f32>| f64::from(median(all)) / MEDIAN_SQUARE;
+    let mut power: Vec<f64> = squares.iter_mut().map(power).collect();
     fill_low(&mut power, rows, columns);
     Correlation::of_spectrum(&power, rows, columns)
 }
@@ -153,42 +150,6 @@ fn fill_low(power: &mut [f64], rows: usize, columns: usize) {
     }
 }
 
-/// Correlation of a residual (noisy minus denoised, or noisy minus clean) with itself one step down and
-/// one step to the right, -1 to 1, averaged over channels: near 0 for white noise, towards 1 for noise
-/// that is blurred or striped that way. Axes of one number, and constant residuals, have correlation 0.
-///
-/// Signals and vectors have one row: look at the second number.
-///
-/// # Panics
-/// The count of numbers differs from the shape.
-pub fn neighbor_correlation(residual: &[f32], shape: Shape) -> [f32; 2] {
-    assert!(residual.len() == shape.numbers(), "{} numbers do not fit {shape}", residual.len());
-    let (channels, width) = match shape {
-        Shape::Image { channels, width, .. } => (channels, width),
-        Shape::Signal { channels, length } => (channels, length),
-        Shape::Vector { features } => (1, features),
-    };
-    let mut sums = [0.0; 2];
-    for plane in residual.chunks_exact(residual.len() / channels) {
-        let mean = Stats::of(plane).mean;
-        let down = plane.iter().zip(&plane[width..]);
-        let right = plane.chunks_exact(width).flat_map(|row| row.iter().zip(&row[1..]));
-        sums[0] += correlation(down, mean);
-        sums[1] += correlation(right, mean);
-    }
-    sums.map(|sum| (sum / channels as f64) as f32)
-}
-
-fn correlation<'a>(pairs: impl Iterator<Item = (&'a f32, &'a f32)>, mean: f32) -> f64 {
-    let (mut product, mut power) = (0.0, 0.0);
-    for (a, b) in pairs {
-        let (a, b) = (f64::from(a - mean), f64::from(b - mean));
-        product += a * b;
-        power += 0.5 * (a * a + b * b);
-    }
-    if power > 0.0 { product / power } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,24 +159,6 @@ mod tests {
         let mut noise = vec![0.0; count];
         Rng::new(1, Purpose::Evaluate, 0).fill_normal(&mut noise);
         noise
-    }
-
-    #[test]
-    fn white_noise_has_none() {
-        let [down, right] = neighbor_correlation(&white(20_000), Shape::image(2, 100, 100));
-        assert!(down.abs() < 0.03 && right.abs() < 0.03, "{down} {right}");
-    }
-
-    #[test]
-    fn stripes_and_the_mean_of_neighbours_are_seen() {
-        let noise = white(10_001);
-        let striped: Vec<f32> = (0..10_000).map(|i| noise[i / 100]).collect();
-        let [down, right] = neighbor_correlation(&striped, Shape::image(1, 100, 100));
-        assert!(down.abs() < 0.3 && right > 0.999, "{down} {right}");
-        // Averages of two have correlation 1/2.
-        let averaged: Vec<f32> = noise.windows(2).map(|w| w[0] + w[1]).collect();
-        let [_, right] = neighbor_correlation(&averaged, Shape::Signal { channels: 1, length: 10_000 });
-        assert!((right - 0.5).abs() < 0.03, "{right}");
     }
 
     /// A picture of slopes and an edge under the noise.
@@ -247,11 +190,5 @@ mod tests {
         {
             assert_eq!(noise_correlation(&vec![0.5; shape.numbers()], shape).reach(), (0, 0));
         }
-    }
-
-    #[test]
-    fn what_has_no_neighbours_has_none() {
-        assert_eq!(neighbor_correlation(&[0.3], Shape::image(1, 1, 1)), [0.0, 0.0]);
-        assert_eq!(neighbor_correlation(&[0.3; 12], Shape::image(1, 3, 4)), [0.0, 0.0]);
     }
 }

@@ -80,13 +80,13 @@ pub(super) struct Span {
     /// Of the result.
     pub out: usize,
     /// Whether the input is pixels still, or the result becomes such.
-    pub turn: Turn,
+    pub around: Around,
 }
 
 impl Span {
     /// All rows, all in memory.
     pub(super) fn whole(conv: &Conv) -> Self {
-        Self { rows: 0..conv.h, x: conv.h, out: conv.h, turn: Turn::None }
+        Self { rows: 0..conv.h, x: conv.h, out: conv.h, around: Around::None }
     }
 
     /// The rows of tiles of 4x4.
@@ -159,7 +159,7 @@ pub fn conv2d_onto(
 
 /// What numbers do before a convolution or after it ([`super::fold_rows`]), by rectangles of so many rows and two columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum Around {
     /// They stay where they are.
     None,
     /// Before it pixels become channels.
@@ -174,7 +174,7 @@ pub struct Layer<'a> {
     /// Rows and columns of the kernel.
     pub kernel: (usize, usize),
     /// Only for kernels of 1x1 anything but none.
-    pub turn: Turn,
+    pub around: Around,
     /// `(Z, C, KH, KW)`.
     pub weight: &'a Packed,
     /// `(Z)`.
@@ -191,11 +191,11 @@ pub struct Layer<'a> {
 /// # Panics
 /// The shapes do not fit, or a ring has not held the rows that are read or written.
 pub fn conv2d_rows(layer: &Layer, rows: Range<usize>, x: &Ring, out: &mut Ring) {
-    let Layer { kernel: (kh, kw), turn, weight, bias, act, adds } = *layer;
-    let (fold, unfold) = match turn {
-        Turn::None => ((1, 1), (1, 1)),
-        Turn::Fold(high) => ((high, 2), (1, 1)),
-        Turn::Unfold(high) => ((1, 1), (high, 2)),
+    let Layer { kernel: (kh, kw), around, weight, bias, act, adds } = *layer;
+    let (fold, unfold) = match around {
+        Around::None => ((1, 1), (1, 1)),
+        Around::Fold(high) => ((high, 2), (1, 1)),
+        Around::Unfold(high) => ((1, 1), (high, 2)),
     };
     let folded = |ring: &Ring, (high, wide): (usize, usize)| {
         let (height, width) = (ring.height() / high, ring.width() / wide);
@@ -205,8 +205,8 @@ pub fn conv2d_rows(layer: &Layer, rows: Range<usize>, x: &Ring, out: &mut Ring) 
     let ((c_in, h, w), (c_out, out_h, out_w)) = (folded(x, fold), folded(out, unfold));
     let conv = Conv { batch: 1, c_in, c_out, h, w, kh, kw };
     conv.check(conv.input_len(), weight.weight.len(), conv.output_len());
-    assert!(turn == Turn::None || (kh, kw) == (1, 1), "{turn:?} around {conv:?}");
-    assert_eq!((h, w), (out_h, out_w), "the result has the extents of the input: {conv:?}, {turn:?}");
+    assert!(around == Around::None || (kh, kw) == (1, 1), "{around:?} around {conv:?}");
+    assert_eq!((h, w), (out_h, out_w), "the result has the extents of the input: {conv:?}, {around:?}");
     x.check(&(fold.0 * rows.start.saturating_sub(kh / 2)..fold.0 * h.min(rows.end + kh / 2)));
     out.check(&(unfold.0 * rows.start..unfold.0 * rows.end));
     let whole_tiles =
@@ -216,14 +216,14 @@ pub fn conv2d_rows(layer: &Layer, rows: Range<usize>, x: &Ring, out: &mut Ring) 
     let mut start = rows.start;
     while start < rows.end {
         // Rows that are computed as one run of places end where a ring begins again.
-        let run = match turn {
-            Turn::None if kh == 1 => x.run(start).min(out.run(start)),
-            Turn::Fold(_) => out.run(start),
-            Turn::None | Turn::Unfold(_) => rows.len(),
+        let run = match around {
+            Around::None if kh == 1 => x.run(start).min(out.run(start)),
+            Around::Fold(_) => out.run(start),
+            Around::None | Around::Unfold(_) => rows.len(),
         };
         let rows = start..rows.end.min(start + run);
         start = rows.end;
-        let span = Span { rows, x: x.held(), out: out.held(), turn };
+        let span = Span { rows, x: x.held(), out: out.held(), around };
         forward(&conv, &span, x.data(), weight, &epilogue, Shared::new(out.data_mut()));
     }
 }
@@ -237,7 +237,7 @@ fn forward(conv: &Conv, span: &Span, x: &[f32], packed: &Packed, epilogue: &Epil
         let weight = winograd::Weight { taps: weight, turned: false };
         let pass = winograd::Pass { isa: *isa, conv, span, x, epilogue, out };
         winograd::conv2d(pass, weight, &packed.winograd);
-    } else if dense::fits(conv) && span.turn == Turn::None && span.rows.len() == conv.h {
+    } else if dense::fits(conv) && span.around == Around::None && span.rows.len() == conv.h {
         let packed = packed.dense.get_or_init(|| dense::pack(*isa, conv, weight));
         dense::conv2d(*isa, conv, x, packed, epilogue, out);
     } else {
@@ -362,7 +362,7 @@ impl Work for Mask<'_> {
         unsafe {
             let mut sums = [S::zero(); 4];
             let mut out = self.out;
-            for (turn, i) in (0..n).step_by(S::N).enumerate() {
+            for (round, i) in (0..n).step_by(S::N).enumerate() {
                 let left = S::N.min(n - i);
                 let mut g = S::load_n(self.grad.as_ptr().add(i), left);
                 if let Some(y) = self.result {
@@ -371,7 +371,7 @@ impl Work for Mask<'_> {
                 if let Some(out) = &mut out {
                     S::store_n(out.as_mut_ptr().add(i), left, g);
                 }
-                sums[turn % 4] = S::add(sums[turn % 4], g);
+                sums[round % 4] = S::add(sums[round % 4], g);
             }
             let sum = S::add(S::add(sums[0], sums[1]), S::add(sums[2], sums[3]));
             S::store_n(lanes.as_mut_ptr(), S::N, sum);

@@ -36,7 +36,7 @@ impl Epilogue<'_> {
         }
     }
 
-    /// Stores one sum; bit for bit as in a vector.
+    /// Stores one sum; bit for bit as in a vector, but that ReLU in NEON's makes 0 of -0.
     #[inline(always)]
     pub(super) fn one(&self, sum: f32, out: &mut f32, channel: usize) {
         let v = sum + self.bias.map_or(0.0, |bias| bias[channel]);

@@ -31,7 +31,7 @@ mod weight_grad;
 mod winograd;
 
 pub use conv::{
-    Activation, Conv, Layer, Packed, Turn, conv2d, conv2d_onto, conv2d_rows, grad_input, grad_sum,
+    Activation, Around, Conv, Layer, Packed, conv2d, conv2d_onto, conv2d_rows, grad_input, grad_sum,
     grad_weight,
 };
 pub use isa::{Isa, isa, with_isa};

@@ -101,10 +101,10 @@ pub fn start() {
 }
 
 /// The pool, with at least `helpers` workers, unless someone else uses it.
-fn pool(helpers: usize) -> Option<Turn> {
+fn pool(helpers: usize) -> Option<Claim> {
     static POOL: OnceLock<&'static Pool> = OnceLock::new();
     let pool = *POOL.get_or_init(|| Box::leak(Box::default()));
-    let mut workers = match pool.turn.try_lock() {
+    let mut workers = match pool.workers.try_lock() {
         Ok(workers) => workers,
         // A task of whoever had it panicked; the pool is whole.
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -118,7 +118,7 @@ fn pool(helpers: usize) -> Option<Turn> {
         }
         *workers += 1;
     }
-    Some(Turn { pool, _workers: workers })
+    Some(Claim { pool, _workers: workers })
 }
 
 /// What one caller asks of the workers.
@@ -167,8 +167,8 @@ struct Apart<T>(T);
 
 #[derive(Default)]
 struct Pool {
-    /// Held by the caller whose job it is; counts the workers.
-    turn: Mutex<usize>,
+    /// How many there are; held by the caller whose job it is.
+    workers: Mutex<usize>,
     state: Mutex<State>,
     wake: Condvar,
     left: Condvar,
@@ -182,12 +182,12 @@ struct Pool {
 }
 
 /// The right to use the pool.
-struct Turn {
+struct Claim {
     pool: &'static Pool,
     _workers: MutexGuard<'static, usize>,
 }
 
-impl Turn {
+impl Claim {
     fn run(self, count: usize, helpers: usize, task: &(dyn Fn(usize) + Sync)) {
         // SAFETY: only the lifetime changes; `Leave` below waits for every helper to leave
         // before the borrow ends, also when this thread unwinds.

@@ -137,7 +137,9 @@ impl Drop for Ring {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{noise, on_every_isa};
-    use super::super::{Activation, Conv, Layer, Packed, Turn, conv2d, conv2d_rows, fold_rows, unfold_rows};
+    use super::super::{
+        Activation, Around, Conv, Layer, Packed, conv2d, conv2d_rows, fold_rows, unfold_rows,
+    };
     use super::*;
 
     /// A ring with the rows `rows` of `whole`, `(C, H, W)`, in their places.
@@ -189,7 +191,7 @@ mod tests {
                             let rows = h.min((end - step).saturating_sub(4))..h.min(end - 4);
                             put(&mut to, &before, rows.clone());
                             let (weight, bias, act) = (&packed, &bias[..], Activation::Relu);
-                            let layer = Layer { kernel, turn: Turn::None, weight, bias, act, adds };
+                            let layer = Layer { kernel, around: Around::None, weight, bias, act, adds };
                             conv2d_rows(&layer, rows.clone(), &from, &mut to);
                             assert_holds(&to, &whole, rows, &case);
                         }
@@ -242,14 +244,14 @@ mod tests {
                     // Each of its own shape.
                     let [packed, wide_packed] = [(); 2].map(|()| Packed::new(weight.clone()));
                     let new = |channels, plane, rows| Ring::new(channels, plane, rows);
-                    let layer = |turn| {
-                        let (weight, bias) = match turn {
-                            Turn::Unfold(_) => (&wide_packed, &wide_bias),
+                    let layer = |around| {
+                        let (weight, bias) = match around {
+                            Around::Unfold(_) => (&wide_packed, &wide_bias),
                             _ => (&packed, &bias),
                         };
-                        Layer { kernel: (1, 1), turn, weight, bias, act: Activation::Relu, adds: false }
+                        Layer { kernel: (1, 1), around, weight, bias, act: Activation::Relu, adds: false }
                     };
-                    let wide = Layer { turn: Turn::None, ..layer(Turn::Unfold(high)) };
+                    let wide = Layer { around: Around::None, ..layer(Around::Unfold(high)) };
                     let mut pixels = new(c_fine, fine, 8 * high);
                     let mut folded = new(channels, coarse, 8);
                     let (mut expected, mut got) = (new(c_coarse, coarse, 12), new(c_coarse, coarse, 12));
@@ -261,13 +263,13 @@ mod tests {
                         let fine_rows = high * rows.start..high * rows.end;
                         put(&mut pixels, &x, fine_rows.clone());
                         fold_rows((high, 2), rows.clone(), &pixels, &mut folded);
-                        conv2d_rows(&layer(Turn::None), rows.clone(), &folded, &mut expected);
-                        conv2d_rows(&layer(Turn::Fold(high)), rows.clone(), &pixels, &mut got);
+                        conv2d_rows(&layer(Around::None), rows.clone(), &folded, &mut expected);
+                        conv2d_rows(&layer(Around::Fold(high)), rows.clone(), &pixels, &mut got);
 
                         put(&mut from, &z, rows.clone());
                         conv2d_rows(&wide, rows.clone(), &from, &mut folded);
                         unfold_rows((high, 2), rows.clone(), &folded, &mut back);
-                        conv2d_rows(&layer(Turn::Unfold(high)), rows.clone(), &from, &mut got_back);
+                        conv2d_rows(&layer(Around::Unfold(high)), rows.clone(), &from, &mut got_back);
                         let case = format!("{isa:?} {high} {c_fine} {c_coarse} {h}x{w}");
                         for y in rows {
                             (0..c_coarse)
@@ -287,8 +289,8 @@ mod tests {
     #[should_panic(expected = "in memory")]
     fn rows_that_have_passed_are_not_read() {
         let (x, mut to) = (Ring::new(2, (40, 8), 8), Ring::new(2, (40, 8), 16));
-        let (weight, bias, turn) = (&Packed::new(vec![0.0; 36]), &[0.0; 2], Turn::None);
-        let layer = Layer { kernel: (3, 3), turn, weight, bias, act: Activation::None, adds: false };
+        let (weight, bias, around) = (&Packed::new(vec![0.0; 36]), &[0.0; 2], Around::None);
+        let layer = Layer { kernel: (3, 3), around, weight, bias, act: Activation::None, adds: false };
         conv2d_rows(&layer, 0..12, &x, &mut to);
     }
 }

@@ -86,7 +86,7 @@ impl Shuffle {
         }
     }
 
-    /// Turns `planes` planes of pixels.
+    /// Moves `planes` planes of pixels.
     fn run(&self, planes: usize, x: &[f32], to: Shared<f32>) {
         let Self { by: (a, b), rows, w, .. } = self;
         let isa = Isa::current();

@@ -11,7 +11,7 @@ mod stage;
 mod strip;
 
 use super::Conv;
-use super::conv::{Span, Turn};
+use super::conv::{Around, Span};
 use super::epilogue::Epilogue;
 use super::gemm::bands;
 use super::isa::{Isa, Work, dispatch};
@@ -88,7 +88,7 @@ struct Plan {
 impl Plan {
     fn new(conv: &Conv, span: &Span) -> Self {
         // Unfolded, rows do not follow one another.
-        let line = is_line(conv) && !matches!(span.turn, Turn::Unfold(_));
+        let line = is_line(conv) && !matches!(span.around, Around::Unfold(_));
         let rows = span.rows.len();
         let (h, w) = if line { (rows * conv.w, 1) } else { (rows, conv.w) };
         let pitch = if line { 1 } else { w + conv.kw / 2 };

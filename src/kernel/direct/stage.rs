@@ -1,6 +1,6 @@
 //! Stage: a strip of the input on its way into scratch, with its padding.
 
-use super::super::conv::Turn;
+use super::super::conv::Around;
 use super::super::shuffle::split;
 use super::super::simd::Simd;
 use super::strip::Strip;
@@ -10,7 +10,7 @@ impl Strip<'_> {
     #[inline(always)]
     pub(super) unsafe fn stage<S: Simd>(&self, planes: *mut f32, image: usize, first: usize, rows: usize) {
         let Self { conv, span, plan, .. } = self;
-        if let Turn::Fold(high) = span.turn {
+        if let Around::Fold(high) = span.around {
             // SAFETY: the caller's contract.
             return unsafe { self.stage_folded::<S>(high, planes, image, first, rows) };
         }

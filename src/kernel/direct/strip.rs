@@ -1,7 +1,7 @@
 //! Strip: what one task computes, a register tile at a time.
 
 use super::super::Conv;
-use super::super::conv::{Span, Turn};
+use super::super::conv::{Around, Span};
 use super::super::epilogue::Epilogue;
 use super::super::gemm::{Tile, bands, next_rows, next_vectors};
 use super::super::isa::Work;
@@ -65,7 +65,7 @@ impl Strip<'_> {
         // picked out when results are stored.
         let filled = plan.w.next_multiple_of(S::N);
         let is_filled = plan.pitch > plan.w && filled >= 16 && 8 * filled <= 9 * plan.pitch;
-        let by_row = is_filled || matches!(self.span.turn, Turn::Unfold(_));
+        let by_row = is_filled || matches!(self.span.around, Around::Unfold(_));
         let (lines, line) = if by_row { (rows, plan.w) } else { (1, rows * plan.pitch) };
         // Some tiles share a pass over the weights, and so write longer runs of each channel, as long as what they
         // read of the input stays in half of an L1 cache.
@@ -122,7 +122,7 @@ impl Strip<'_> {
                 // SAFETY: packed weights hold k x block floats from z k on; shifted reads end within the 64 spare
                 // floats of each plane; the result fits in `tile_out`; this task owns these places of the output.
                 unsafe {
-                    if let Turn::Unfold(high) = self.span.turn {
+                    if let Around::Unfold(high) = self.span.around {
                         let (strip, y, even) = (self, first + row, [S::zero(); 3]);
                         let mut sink = Unfolded::<S> { strip, high, image, y, col, len, z, channels, even };
                         tile.run_into::<S, true>(block, vectors, &mut sink);

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{Result, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
 
-use crate::kernel::{Ring, Turn};
+use crate::kernel::{Around, Ring};
 use crate::nn::op::{self, Activation, Frozen};
 
 /// `act(conv(x, weight) + bias + residual)`.
@@ -86,20 +86,20 @@ impl Conv2d {
         adds: bool,
         out: &mut Ring,
     ) -> Result<()> {
-        self.turned_rows(rows, x, Turn::None, (act, adds), out)
+        self.rows_around(rows, x, Around::None, (act, adds), out)
     }
 
-    /// [`Conv2d::rows`], turned before or after.
-    pub(super) fn turned_rows(
+    /// [`Conv2d::rows`], folded before or unfolded after.
+    pub(super) fn rows_around(
         &self,
         rows: Range<usize>,
         x: &Ring,
-        turn: Turn,
+        around: Around,
         end: (Activation, bool),
         out: &mut Ring,
     ) -> Result<()> {
         match self.frozen() {
-            Some(frozen) => frozen.rows(rows, x, turn, end, out),
+            Some(frozen) => frozen.rows(rows, x, around, end, out),
             None => bail!("images pass by weights that were loaded for serving only"),
         }
     }

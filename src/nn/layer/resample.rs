@@ -9,7 +9,7 @@ use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
 use super::Conv2d;
-use crate::kernel::{self, Ring, Turn};
+use crate::kernel::{self, Around, Ring};
 use crate::nn::op::{Activation, pixel_shuffle, pixel_unshuffle};
 
 /// Which neighbours become channels of one place.
@@ -120,7 +120,7 @@ impl Down {
     /// # Errors
     /// As [`Conv2d::rows`]; a fold of other than two columns.
     pub fn rows(&self, rows: Range<usize>, x: &Ring, out: &mut Ring) -> Result<()> {
-        self.0.turned_rows(rows, x, Turn::Fold(self.1.pairs()?), (Activation::None, false), out)
+        self.0.rows_around(rows, x, Around::Fold(self.1.pairs()?), (Activation::None, false), out)
     }
 }
 
@@ -144,7 +144,7 @@ impl Up {
     /// # Errors
     /// As [`Conv2d::rows`]; a fold of other than two columns.
     pub fn rows(&self, rows: Range<usize>, x: &Ring, out: &mut Ring) -> Result<()> {
-        self.0.turned_rows(rows, x, Turn::Unfold(self.1.pairs()?), (Activation::None, false), out)
+        self.0.rows_around(rows, x, Around::Unfold(self.1.pairs()?), (Activation::None, false), out)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, InplaceOp2, Layout, Result, Shape, Tensor, bail};
 
 use super::{Activation, elsewhere, floats, is_ours, part, stored, with_floats};
-use crate::kernel::{self, Conv, Layer, Packed, Ring, Turn};
+use crate::kernel::{self, Around, Conv, Layer, Packed, Ring};
 
 /// `act(conv(x, weight) + bias + residual)`, stride 1, zero padding that keeps `H` and `W`.
 ///
@@ -118,21 +118,21 @@ impl Frozen {
         &self,
         rows: Range<usize>,
         x: &Ring,
-        turn: Turn,
+        around: Around,
         (act, adds): (Activation, bool),
         out: &mut Ring,
     ) -> Result<()> {
         let Prepared { shape, weight, bias } = &*self.0;
         let (c_out, c_in, kh, kw) = shape.dims4()?;
-        let channels = match turn {
-            Turn::None => (out.channels(), x.channels()),
-            Turn::Fold(high) => (out.channels(), 2 * high * x.channels()),
-            Turn::Unfold(high) => (2 * high * out.channels(), x.channels()),
+        let channels = match around {
+            Around::None => (out.channels(), x.channels()),
+            Around::Fold(high) => (out.channels(), 2 * high * x.channels()),
+            Around::Unfold(high) => (2 * high * out.channels(), x.channels()),
         };
         if (c_out, c_in) != channels {
             bail!("conv2d: (to, from) {channels:?} channels for a weight {shape:?}");
         }
-        kernel::conv2d_rows(&Layer { kernel: (kh, kw), turn, weight, bias, act, adds }, rows, x, out);
+        kernel::conv2d_rows(&Layer { kernel: (kh, kw), around, weight, bias, act, adds }, rows, x, out);
         Ok(())
     }
 }

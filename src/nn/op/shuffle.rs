@@ -25,7 +25,7 @@ pub fn pixel_unshuffle(x: &Tensor) -> Result<Tensor> {
     if !is_ours(x) {
         return candle_nn::ops::pixel_unshuffle(x, 2);
     }
-    x.contiguous()?.apply_op1(Turn::Unshuffle)
+    x.contiguous()?.apply_op1(Way::Unshuffle)
 }
 
 /// The inverse of [`pixel_unshuffle`].
@@ -43,20 +43,20 @@ pub fn pixel_shuffle(x: &Tensor) -> Result<Tensor> {
     if !is_ours(x) {
         return candle_nn::ops::pixel_shuffle(x, 2);
     }
-    x.contiguous()?.apply_op1(Turn::Shuffle)
+    x.contiguous()?.apply_op1(Way::Shuffle)
 }
 
 /// Which way.
-enum Turn {
+enum Way {
     Shuffle,
     Unshuffle,
 }
 
-impl CustomOp1 for Turn {
+impl CustomOp1 for Way {
     fn name(&self) -> &'static str {
         match self {
-            Turn::Shuffle => "pixel_shuffle",
-            Turn::Unshuffle => "pixel_unshuffle",
+            Way::Shuffle => "pixel_shuffle",
+            Way::Unshuffle => "pixel_unshuffle",
         }
     }
 
@@ -64,8 +64,8 @@ impl CustomOp1 for Turn {
         let (b, c, h, w) = layout.shape().dims4()?;
         let x = floats(x, layout)?;
         Ok(match self {
-            Turn::Shuffle => stored(kernel::pixel_shuffle(x, b * c / 4, h, w), (b, c / 4, 2 * h, 2 * w)),
-            Turn::Unshuffle => {
+            Way::Shuffle => stored(kernel::pixel_shuffle(x, b * c / 4, h, w), (b, c / 4, 2 * h, 2 * w)),
+            Way::Unshuffle => {
                 stored(kernel::pixel_unshuffle(x, b * c, h / 2, w / 2), (b, 4 * c, h / 2, w / 2))
             }
         })
@@ -73,8 +73,8 @@ impl CustomOp1 for Turn {
 
     fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         match self {
-            Turn::Shuffle => pixel_unshuffle(grad),
-            Turn::Unshuffle => pixel_shuffle(grad),
+            Way::Shuffle => pixel_unshuffle(grad),
+            Way::Unshuffle => pixel_shuffle(grad),
         }
         .map(Some)
     }

@@ -5,6 +5,11 @@
 //! distances of held-out samples: a familiarity of 0.5 is an ordinary sample, one near 0 is unlike
 //! all of them.
 //!
+//! What is typical was learnt from what the strict decoding leaves over, and strict denoising is judged by the same. In
+//! full mode it is what the refined result leaves over, the one feature of all that differs: the strict result is overwritten
+//! there as it passes by. That is less where the refiner brings detail back, so the two modes tell a sample's
+//! familiarity a little differently.
+//!
 //! Reconstruction error alone misses odd samples that still rebuild well, therefore the latent takes
 //! part (T. Denouden et al., "Improving reconstruction autoencoder out-of-distribution detection with
 //! Mahalanobis distance", arXiv 1812.02765; here with a diagonal covariance).
@@ -13,7 +18,7 @@ use crate::registry::Familiarity;
 use crate::sample::{Latent, Plane, Stats};
 
 /// The features of one sample, from the mean squares of each latent channel and, last, of the sample less its
-/// reconstruction on the normalised scale.
+/// reconstruction, strict or refined, on the normalised scale.
 pub fn features(mean_squares: &[f64]) -> Vec<f32> {
     mean_squares.iter().map(|mean_square| ((mean_square + 1e-8).ln() * 0.5) as f32).collect()
 }

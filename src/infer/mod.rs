@@ -260,10 +260,10 @@ impl Session {
         passed.into_iter().zip(samples).map(denoised).collect()
     }
 
-    /// The features that familiarity is judged by, see [`familiarity::features`].
+    /// The features that familiarity is judged by, of the strict decoding, see [`familiarity::features`].
     ///
     /// # Errors
-    /// The sample's shape does not fit the model.
+    /// The sample's shape does not fit the model; [`Error::Range`].
     pub fn features(&self, sample: &Sample) -> Result<Vec<f32>> {
         let latent = self.encode(sample, None)?;
         let (_, residual) = self.decode_bands::<f32>(&latent, Some(sample), 1.0, &Steady)?;

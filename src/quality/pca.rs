@@ -12,7 +12,7 @@ const SPARE: usize = 8;
 /// Rounds of the iteration: the share of a component that is mixed up falls with the ratio of
 /// neighbouring variances to this power, and components of equal variance serve equally well.
 const ROUNDS: usize = 60;
-/// Multiplications of a round at most: all rounds then take a second or two. Patches of 8x8 pixels in colour are within it for
+/// Multiplications of a round at most: all rounds then take about a second. Patches of 8x8 pixels in colour are within it for
 /// any count of components, and images of 28x28 pixels for 40; a signal's of more than four channels for few only.
 const MOST: usize = 1 << 25;
 

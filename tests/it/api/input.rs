@@ -96,6 +96,10 @@ fn numbers_that_are_not_finite() {
         post(&service, "application/json", br#"{"data": [[1, 1e39]]}"#.to_vec(), "non_finite_input");
     assert_eq!(pointers(&problem), ["/data"]);
     post(&service, "application/json", br#"{"data": [[1, NaN]]}"#.to_vec(), "invalid_input");
+    // Finite, but too far apart for any number in between.
+    let body = br#"{"data": [[3.4e38, 3.4e38], [3.4e38, -3.4e38]]}"#.to_vec();
+    let problem = post(&service, "application/json", body, "non_finite_input");
+    assert!(problem["detail"].as_str().unwrap().contains("too large"), "{problem}");
 }
 
 #[test]

@@ -57,8 +57,8 @@ async fn main() {
     let target = Arc::new(Target { address, request, idle: Mutex::default() });
     let begun = Instant::now();
     let (connections, arrivals) = match mode.as_str() {
-        "closed" => (number(0), Arrivals::Closed),
-        _ => (number(2), Arrivals::open(begun, number(0), number(3) as u64)),
+        "closed" => (number(0), None),
+        _ => (number(2), Some(Arrivals::new(begun, number(0), number(3) as u64))),
     };
     let end = begun + Duration::from_secs_f64(number(1));
     let answers = send(&target, connections as usize, arrivals, end).await;
@@ -74,35 +74,38 @@ struct Target {
     idle: Mutex<Vec<BufReader<TcpStream>>>,
 }
 
-/// When requests are due.
-enum Arrivals {
-    /// As soon as a connection is free.
-    Closed,
-    /// After gaps that are exponentially distributed.
-    Open { next: Instant, rate: f64, chance: ChaCha8Rng },
+/// When requests are due: after gaps that are exponentially distributed.
+struct Arrivals {
+    next: Instant,
+    rate: f64,
+    chance: ChaCha8Rng,
 }
 
 impl Arrivals {
     /// `rate` requests a second in the mean, the same ones for the same seed.
-    fn open(begun: Instant, rate: f64, seed: u64) -> Self {
-        Self::Open { next: begun, rate, chance: ChaCha8Rng::seed_from_u64(seed) }
+    fn new(begun: Instant, rate: f64, seed: u64) -> Self {
+        Self { next: begun, rate, chance: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     /// When the next request is due.
-    fn next(&mut self) -> Option<Instant> {
-        let Self::Open { next, rate, chance } = self else { return None };
-        let uniform = f64::from(chance.next_u32()) / 2f64.powi(32);
-        *next += Duration::from_secs_f64(-(1.0 - uniform).ln() / *rate);
-        Some(*next)
+    fn next(&mut self) -> Instant {
+        let uniform = f64::from(self.chance.next_u32()) / 2f64.powi(32);
+        self.next += Duration::from_secs_f64(-(1.0 - uniform).ln() / self.rate);
+        self.next
     }
 }
 
-/// Sends requests until the end over at most so many connections.
-async fn send(target: &Arc<Target>, connections: usize, mut arrivals: Arrivals, end: Instant) -> Vec<Answer> {
+/// Sends requests until the end over at most so many connections; without arrivals each as soon as a connection is free.
+async fn send(
+    target: &Arc<Target>,
+    connections: usize,
+    mut arrivals: Option<Arrivals>,
+    end: Instant,
+) -> Vec<Answer> {
     let free = Arc::new(Semaphore::new(connections));
     let mut asked = JoinSet::new();
     loop {
-        let due = arrivals.next();
+        let due = arrivals.as_mut().map(Arrivals::next);
         // The clock of the runtime counts in milliseconds, and never wakes early.
         if let Some(due) = due.filter(|due| *due > Instant::now()) {
             time::sleep_until(due.min(end).into()).await;

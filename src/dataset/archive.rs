@@ -1,6 +1,8 @@
 //! Archives: zip and tar files, gzipped or not, as their entries.
 
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::cell::Cell;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::iter;
 
 use flate2::read::GzDecoder;
 use tar::EntryType;
@@ -11,6 +13,9 @@ use crate::limits::Limits;
 /// The most a gzipped tar may grow by unpacking, once it is larger than [`RATIO_FREE_BYTES`]: as for zip.
 const MOST_RATIO: u64 = 100;
 const RATIO_FREE_BYTES: u64 = 1 << 20;
+
+/// The most that may stand before the content of a tar's entry: its header, a long name, attributes.
+const HEADER_BYTES: u64 = 1 << 20;
 
 /// Paths and bytes, in the archive's order.
 type Entries = Vec<(String, Vec<u8>)>;
@@ -104,6 +109,25 @@ fn refused(path: &str, reason: &str) -> String {
     format!("tar: entry {shown:?} {reason}")
 }
 
+/// A stream that fails where more is read of it than its ration, which is set anew for each part.
+struct Rationed<'a, R> {
+    stream: R,
+    ration: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Rationed<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let ration = self.ration.get();
+        if ration == 0 {
+            return Err(io::Error::other(format!("the headers of an entry are over {HEADER_BYTES} bytes")));
+        }
+        let most = buffer.len().min(usize::try_from(ration).unwrap_or(usize::MAX));
+        let count = self.stream.read(&mut buffer[..most])?;
+        self.ration.set(ration - count as u64);
+        Ok(count)
+    }
+}
+
 /// Calls `visit` with path, size and content of each file of a tar.
 fn walk_tar(
     stream: impl Read,
@@ -112,9 +136,17 @@ fn walk_tar(
 ) -> Result<(), String> {
     // More than allowed, so that an archive at the limit is told from one beyond it.
     let most = limits.archive_bytes as u64;
-    let mut archive = tar::Archive::new(stream.take(most.saturating_add(1 << 20)));
+    let ration = Cell::new(0);
+    let stream = Rationed { stream: stream.take(most.saturating_add(1 << 20)), ration: &ration };
+    let mut archive = tar::Archive::new(stream);
+    let mut entries = archive.entries().map_err(|e| format!("tar: {e}"))?;
+    // The library holds whatever stands before a content, of any size that it states.
+    let next = || {
+        ration.set(HEADER_BYTES);
+        entries.next()
+    };
     let (mut left, mut count) = (most, 0);
-    for entry in archive.entries().map_err(|e| format!("tar: {e}"))? {
+    for entry in iter::from_fn(next) {
         let mut entry = entry.map_err(|e| format!("tar: {e}"))?;
         let kind = entry.header().entry_type();
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
@@ -145,7 +177,10 @@ fn walk_tar(
             return Err(format!("tar: unpacks to more than the limit of {most} bytes"));
         }
         left -= size;
+        ration.set(size);
         visit(name, size, &mut entry)?;
+        // What was not asked for must not count as headers of the next one.
+        io::copy(&mut entry, &mut io::sink()).map_err(|e| format!("tar: {path}: {e}"))?;
     }
     Ok(())
 }
@@ -229,6 +264,20 @@ mod tests {
                 let read = entries(&bytes, &Limits::default()).unwrap().unwrap_err();
                 assert!(read.contains(path), "{read}");
             }
+        }
+    }
+
+    #[test]
+    fn headers_are_bounded_apart_from_contents() {
+        let most = HEADER_BYTES as usize;
+        let long = tar_of(&[(&"n".repeat(99), &vec![7; 2 * most]), ("b.csv", b"1")]);
+        checked(&long).unwrap();
+        assert_eq!(entries(&long, &Limits::default()).unwrap().unwrap().len(), 2);
+        for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
+            let bytes = gzip(&foreign("a", kind, &vec![b'a'; most]));
+            assert!(checked(&bytes).unwrap_err().contains("headers of an entry"), "{kind:?}");
+            let read = entries(&bytes, &Limits::default()).unwrap().unwrap_err();
+            assert!(read.contains("headers of an entry"), "{read}");
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::fs;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -146,7 +147,7 @@ impl<'a> Attempt<'a> {
         // The version that is to be beaten is read at the end: a damaged one must not cost the training.
         worker.registry.check(Some(&config.name)).map_err(train::Error::from)?;
         let dataset = self.read()?;
-        if self.control() == Control::Cancel {
+        if self.control() != Control::Continue {
             return Err(train::Error::Cancelled.into());
         }
         let scheme = match dataset.items.is_empty() {
@@ -210,10 +211,12 @@ impl<'a> Attempt<'a> {
     }
 
     fn control(&self) -> Control {
-        let is_wanted = *lock(&self.wanted) == Wanted::Work
-            && !self.is_full.load(Ordering::Acquire)
-            && !self.stop.load(Ordering::Acquire);
-        if is_wanted { Control::Continue } else { Control::Cancel }
+        let must_stop = self.is_full.load(Ordering::Acquire) || self.stop.load(Ordering::Acquire);
+        match *lock(&self.wanted) {
+            Wanted::Nothing => Control::Abandon,
+            Wanted::Work if !must_stop => Control::Continue,
+            _ => Control::Cancel,
+        }
     }
 
     /// Keeps the lease, writes progress and asks what is wanted, until the attempt is over.
@@ -272,9 +275,8 @@ impl<'a> Attempt<'a> {
                 self.worker.reserve.release();
                 End::DiskFull(error.to_string())
             }
-            train::Error::Registry(registry::Error::Db(_) | registry::Error::Io { .. }) => {
-                End::Fault(error.to_string())
-            }
+            train::Error::Registry(registry::Error::Db(_) | registry::Error::Io { .. })
+            | train::Error::Io { .. } => End::Fault(error.to_string()),
             train::Error::Checkpoint { .. } => {
                 // A state that cannot be gone on from is not worth keeping: the next attempt begins anew.
                 self.worker.store.forget(&self.taken.id);
@@ -299,9 +301,8 @@ enum Stopped {
 fn is_disk_full(error: &train::Error) -> bool {
     match error {
         train::Error::Registry(error) => error.is_disk_full(),
-        // The system's words for ENOSPC and EDQUOT.
-        train::Error::Checkpoint { reason, .. } => {
-            ["os error 28", "os error 122"].iter().any(|code| reason.contains(code))
+        train::Error::Io { source, .. } => {
+            matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
         }
         _ => false,
     }
@@ -347,7 +348,49 @@ fn message(cause: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db;
+    use crate::db::{self, testing::on_each};
+
+    /// A worker over `db` with an attempt at a job, and its checkpoint.
+    fn on_an_attempt(test: impl Fn(&Attempt<'_>, &std::path::Path)) {
+        on_each(|db| {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Arc::new(Store::open(folder.path()).unwrap());
+            let registry = Registry::open(None, None).unwrap();
+            let worker =
+                Worker::new(Config::default(), Limits::default(), db, store, registry, "a".to_owned());
+            let config = train::Config::new("a".parse().unwrap());
+            let taken = Taken { id: "job".into(), config, files: vec![], fence: 1 };
+            let path = worker.store.checkpoint(&taken.id);
+            fs::write(&path, "x").unwrap();
+            test(&Attempt::new(&worker, &taken, &AtomicBool::new(false)), &path);
+        });
+    }
+
+    #[test]
+    fn who_lost_the_job_stops_without_a_checkpoint() {
+        on_an_attempt(|attempt, _| {
+            for (wanted, control) in [
+                (Wanted::Work, Control::Continue),
+                (Wanted::Pause, Control::Cancel),
+                (Wanted::Cancel, Control::Cancel),
+                (Wanted::Nothing, Control::Abandon),
+            ] {
+                *lock(&attempt.wanted) = wanted;
+                assert_eq!(attempt.control(), control, "{wanted:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn only_a_checkpoint_that_is_damaged_is_forgotten() {
+        on_an_attempt(|attempt, path| {
+            let source = std::io::Error::from_raw_os_error(5);
+            let unread = train::Error::Io { path: "x".into(), source };
+            assert!(matches!(attempt.end(unread.into()), Some(End::Fault(_))) && path.exists());
+            let damaged = train::Error::Checkpoint { path: "x".into(), reason: "is cut".into() };
+            assert!(matches!(attempt.end(damaged.into()), Some(End::Fault(_))) && !path.exists());
+        });
+    }
 
     #[test]
     fn bad_samples_are_the_callers_fault() {
@@ -357,10 +400,11 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_from_other_errors() {
-        let checkpoint = |reason: &str| train::Error::Checkpoint { path: "x".into(), reason: reason.into() };
-        let full = std::io::Error::from_raw_os_error(28);
-        assert!(is_disk_full(&checkpoint(&full.to_string())));
-        assert!(!is_disk_full(&checkpoint("the header is cut")));
+        // ENOSPC, EDQUOT, EIO.
+        for (code, is_full) in [(28, true), (122, true), (5, false)] {
+            let source = std::io::Error::from_raw_os_error(code);
+            assert_eq!(is_disk_full(&train::Error::Io { path: "x".into(), source }), is_full, "{code}");
+        }
         let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
         assert!(is_disk_full(&registry::Error::Io { path: "x".into(), source }.into()));
         assert!(is_disk_full(&registry::Error::Db(db::Error::Full).into()));

@@ -152,9 +152,13 @@ impl Store {
 
     /// Removes what a job kept; nothing happens where it kept nothing.
     pub fn forget(&self, job: &str) {
-        let checkpoint = self.checkpoint(job);
-        let _ = fs::remove_file(checkpoint.with_extension("part"));
-        let _ = fs::remove_file(checkpoint);
+        let Ok(kept) = fs::read_dir(self.root.join("checkpoints/jobs")) else { return };
+        for file in kept.flatten() {
+            // Its checkpoint, and what was half written when a worker was killed.
+            if file.file_name().to_string_lossy().split('.').next() == Some(job) {
+                let _ = fs::remove_file(file.path());
+            }
+        }
     }
 
     fn samples(&self) -> PathBuf {
@@ -232,6 +236,18 @@ mod tests {
         fs::write(store.path(&blob.sha256), "abc").unwrap();
         put(&store, "abcdef");
         assert_eq!(fs::read(store.path(&blob.sha256)).unwrap(), b"abcdef");
+    }
+
+    #[test]
+    fn a_job_that_is_forgotten_leaves_nothing_and_others_stay() {
+        let (_folder, store) = store();
+        let (own, other) = (store.checkpoint("a"), store.checkpoint("ab"));
+        let half = own.with_extension("0.part");
+        for path in [&own, &half, &other] {
+            fs::write(path, "x").unwrap();
+        }
+        store.forget("a");
+        assert_eq!([own, half, other].map(|path| path.exists()), [false, false, true]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -106,7 +106,8 @@ impl Checkpoint {
         }
         let bytes =
             safetensors::serialize(tensors, Some(metadata)).map_err(|e| self.fault(&e.to_string()))?;
-        let beside = self.path.with_extension("part");
+        // A name of its own: a worker that does not know yet that it lost the job may write here too.
+        let beside = self.path.with_extension(format!("{}.part", uuid::Uuid::now_v7().simple()));
         let write = || {
             if let Some(folder) = self.path.parent().filter(|f| !f.as_os_str().is_empty()) {
                 fs::create_dir_all(folder)?;
@@ -116,27 +117,30 @@ impl Checkpoint {
             file.sync_all()?;
             fs::rename(&beside, &self.path)
         };
-        write().map_err(|e: std::io::Error| {
+        write().map_err(|source| {
             // What is half written takes room that the disk may lack.
             let _ = fs::remove_file(&beside);
-            self.fault(&e.to_string())
+            self.io(source)
         })
     }
 
     /// Puts `optimizer` where the saved run stood. `None` where there is nothing to go on from.
     ///
     /// # Errors
-    /// The file is damaged, or belongs to a run with another config or on other samples.
+    /// The file cannot be read, is damaged, or belongs to a run with another config or on other samples.
     pub(super) fn load(
         &self,
         config: &Config,
         samples: &str,
         optimizer: &mut AdamW,
     ) -> Result<Option<State>, Error> {
-        if !self.resume || !self.path.exists() {
+        if !self.resume {
             return Ok(None);
         }
-        let bytes = fs::read(&self.path).map_err(|e| self.fault(&e.to_string()))?;
+        let bytes = match fs::read(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            result => result.map_err(|source| self.io(source))?,
+        };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| self.fault(&e.to_string()))?;
         let texts = header.metadata().clone().unwrap_or_default();
         let stored = |key: &str| texts.get(key).map(String::as_str).unwrap_or_default();
@@ -152,7 +156,8 @@ impl Checkpoint {
         let at: Standing =
             serde_json::from_str(stored("standing")).map_err(|e| self.fault(&format!("standing: {e}")))?;
 
-        let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
+        let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
+            .map_err(|e| self.fault(&e.to_string()))?;
         let all: BTreeMap<String, Tensor> = tensors.into_iter().collect();
         let part = |prefix: &str| -> BTreeMap<String, Tensor> {
             let own =
@@ -167,6 +172,10 @@ impl Checkpoint {
     pub(super) fn discard(&self) {
         // A file that stays behind is overwritten or refused by the next run: no reason to fail this one.
         let _ = fs::remove_file(&self.path);
+    }
+
+    fn io(&self, source: io::Error) -> Error {
+        Error::Io { path: self.path.display().to_string(), source }
     }
 
     fn fault(&self, reason: &str) -> Error {

@@ -27,13 +27,21 @@ pub enum Error {
         /// How many times the run went back before.
         setbacks: u32,
     },
-    /// The checkpoint cannot be written or gone on from.
+    /// The checkpoint is there and cannot be gone on from.
     #[error("checkpoint {path}: {reason}")]
     Checkpoint {
         /// The file.
         path: String,
         /// What is wrong.
         reason: String,
+    },
+    /// The checkpoint cannot be read or written; what the one before holds is as it was.
+    #[error("checkpoint {path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// The samples do not go together with the config.
     #[error(transparent)]

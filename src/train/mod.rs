@@ -94,6 +94,8 @@ pub enum Control {
     Continue,
     /// Write a checkpoint, if there is a place for one, and stop.
     Cancel,
+    /// Stop and write nothing: the run belongs to someone else by now.
+    Abandon,
 }
 
 /// What a run gave.
@@ -152,8 +154,10 @@ impl Run<'_> {
             going.validate()?;
 
             let control = listen(&going.progress());
-            going.keep(control)?;
-            if control == Control::Cancel {
+            if control != Control::Abandon {
+                going.keep(control)?;
+            }
+            if control != Control::Continue {
                 return Err(Error::Cancelled);
             }
         }

@@ -101,20 +101,55 @@ fn a_run_that_went_back_is_as_exact_when_stopped_and_resumed() {
 fn a_checkpoint_that_cannot_be_written_leaves_the_one_before_and_the_run_goes_on() {
     let place = Place::new();
     let data = waves(6);
+    let (folder, away) = (place.0.path().join("kept"), place.0.path().join("away"));
+    let path = folder.join("run.checkpoint");
+    let eager = Checkpoint { every: std::time::Duration::ZERO, ..Checkpoint::new(path.clone(), true) };
     let stop_at =
         |stop: u64| move |p: &Progress| if p.step == stop { Control::Cancel } else { Control::Continue };
-    run(&tiny(12), &data, &place.registry(), Some(place.checkpoint()), &mut stop_at(3)).unwrap_err();
-    let kept = std::fs::read(place.checkpoint().path).unwrap();
+    let run = |listen: &mut dyn FnMut(&Progress) -> Control| {
+        super::run(&tiny(12), &data, &place.registry(), Some(eager.clone()), listen)
+    };
+    run(&mut stop_at(3)).unwrap_err();
+    let kept = std::fs::read(&path).unwrap();
 
-    // What stands in the way of the file that is written first, as a full disk would.
-    let part = place.checkpoint().path.with_extension("part");
-    std::fs::create_dir(&part).unwrap();
-    let eager = Checkpoint { every: std::time::Duration::ZERO, ..place.checkpoint() };
-    let error = run(&tiny(12), &data, &place.registry(), Some(eager.clone()), &mut stop_at(6)).unwrap_err();
-    assert!(matches!(error, Error::Checkpoint { .. }), "to stop without a checkpoint is an error: {error}");
-    assert!(std::fs::read(place.checkpoint().path).unwrap() == kept);
-    let outcome = run(&tiny(12), &data, &place.registry(), Some(eager), &mut |_| Control::Continue).unwrap();
+    // A file stands where the folder was, and refuses as a full disk would.
+    let mut begun = false;
+    let error = run(&mut |p| {
+        if !std::mem::replace(&mut begun, true) {
+            std::fs::rename(&folder, &away).unwrap();
+            std::fs::write(&folder, "").unwrap();
+        }
+        stop_at(6)(p)
+    });
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "to stop without a checkpoint is an error: {error}");
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&away, &folder).unwrap();
+    assert!(std::fs::read(&path).unwrap() == kept);
+    let outcome = run(&mut |_| Control::Continue).unwrap();
     assert_eq!(outcome.version, 1, "the run goes on from the checkpoint before");
+}
+
+#[test]
+fn a_run_that_is_abandoned_leaves_the_checkpoint_as_it_was() {
+    let place = Place::new();
+    let stop_with = |control| {
+        run(&tiny(5), &waves(4), &place.registry(), Some(place.checkpoint()), &mut |_| control).unwrap_err()
+    };
+    assert!(matches!(stop_with(Control::Abandon), Error::Cancelled));
+    assert!(!place.checkpoint().path.exists());
+    stop_with(Control::Cancel);
+    stop_with(Control::Abandon);
+    assert_eq!(place.checkpoint().step(), Some(1));
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_not_taken_for_a_damaged_one() {
+    let place = Place::new();
+    std::fs::create_dir(place.checkpoint().path).unwrap();
+    let error =
+        run(&tiny(5), &waves(4), &place.registry(), Some(place.checkpoint()), &mut |_| Control::Continue);
+    assert!(matches!(error.unwrap_err(), Error::Io { .. }));
 }
 
 #[test]

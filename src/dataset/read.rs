@@ -88,7 +88,7 @@ fn read_array(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sampl
     let stack = Limits { array_numbers: limits.upload_bytes / 4, ..limits.clone() };
     let array = codec::read_npy(bytes, &stack).map_err(|e| e.to_string())?;
     let kind = wanted.kind.unwrap_or(if array.dims.len() == 1 { Kind::Vector } else { Kind::Image });
-    let array = if kind == Kind::Signal { time_last(array) } else { array };
+    let array = if kind == Kind::Signal { time_last(array, wanted.channels) } else { array };
     let channels = match kind {
         Kind::Image => image_channels(&array.dims),
         Kind::Signal => signal_channels(&array.dims, wanted.channels),
@@ -121,10 +121,10 @@ fn signal_channels(dims: &[usize], wanted: Option<usize>) -> usize {
 }
 
 /// Recorders write `(L, C)` as often as `(C, L)`: the longer axis of two is time where the other is
-/// short enough to be channels.
-fn time_last(array: Array) -> Array {
+/// short enough to be channels, and as many of them as are wanted.
+fn time_last(array: Array, wanted: Option<usize>) -> Array {
     let [length, channels] = array.dims[..] else { return array };
-    if length <= channels || channels > MOST_CHANNELS {
+    if length <= channels || channels > MOST_CHANNELS || wanted.is_some_and(|wanted| wanted != channels) {
         return array;
     }
     let column = |c: usize| array.data.iter().skip(c).step_by(channels).copied();
@@ -171,7 +171,11 @@ mod tests {
         assert_eq!(shapes("a.npy", &npy(&[2, 50]), kind(Kind::Signal)), Ok(vec![signal(2, 50)]));
         assert_eq!(shapes("a.npy", &npy(&[50]), kind(Kind::Signal)), Ok(vec![signal(1, 50)]));
         let one = Wanted { kind: Some(Kind::Signal), channels: Some(1) };
-        assert_eq!(shapes("a.npy", &npy(&[2, 50]), one), Ok(vec![signal(1, 50); 2]));
+        for count in [2, 100] {
+            assert_eq!(shapes("a.npy", &npy(&[count, 50]), one), Ok(vec![signal(1, 50); count]));
+        }
+        let two = Wanted { kind: Some(Kind::Signal), channels: Some(2) };
+        assert_eq!(shapes("a.npy", &npy(&[50, 2]), two), Ok(vec![signal(2, 50)]));
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod zip;
 
 pub use crate::sample::Depth;
 pub use array::{
-    Array, Axes, DType, Layout, SampleSpec, array_from_json, array_to_json, read_npy, read_raw,
+    Array, Axes, DType, Layout, SampleSpec, array_from_json, array_to_json, npy_dims, read_npy, read_raw,
     tensor_from_json, tensor_to_json, write_npy, write_raw,
 };
 pub use csv::{read_csv, write_csv};

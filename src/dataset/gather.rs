@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{Dataset, Error, Item, Skipped, Wanted, archive, read, unify};
+use super::read::{File, bytes_of};
+use super::{Dataset, Error, Item, Skipped, Wanted, archive, unify};
 use crate::limits::Limits;
 use crate::sample::Sample;
 
-/// Files read at a time: enough to keep all threads busy, few enough to stop soon at the limit.
+/// Files read at a time, where there is room for their samples: enough to keep all threads busy.
 const FILES_AT_A_TIME: usize = 64;
 
 /// See [`Dataset::from_folder_as`].
@@ -36,14 +37,8 @@ pub(super) fn folder(path: &Path, limits: &Limits, wanted: Wanted) -> Result<Dat
         }
     }
     files.retain(|(name, _)| !is_hidden(name));
-    for some in files.chunks(FILES_AT_A_TIME) {
-        let open = |(name, path): &(String, PathBuf)| {
-            let samples = read_file(path, limits).and_then(|bytes| read::read(name, &bytes, limits, wanted));
-            (name.clone(), samples)
-        };
-        let read: Vec<_> = some.par_iter().map(open).collect();
-        gathering.take(read, limits);
-    }
+    let files = files.into_iter().map(|(name, path): (String, PathBuf)| (name, read_file(&path, limits)));
+    gathering.read(files, limits, wanted);
     Ok(gathering.finish())
 }
 
@@ -65,13 +60,8 @@ pub(super) fn uploads(files: Vec<(String, Vec<u8>)>, limits: &Limits, wanted: Wa
                 continue;
             }
         };
-        for some in entries.chunks(FILES_AT_A_TIME) {
-            let open = |(name, bytes): &(String, Vec<u8>)| {
-                (!is_hidden(name)).then(|| (name.clone(), read::read(name, bytes, limits, wanted)))
-            };
-            let read: Vec<_> = some.par_iter().filter_map(open).collect();
-            gathering.take(read, limits);
-        }
+        let files = entries.into_iter().filter(|(name, _)| !is_hidden(name));
+        gathering.read(files.map(|(name, bytes)| (name, Ok(bytes))), limits, wanted);
     }
     gathering.finish()
 }
@@ -135,8 +125,48 @@ impl Gathering {
         self.skipped.push(Skipped { name: name.to_string(), reason });
     }
 
-    fn take(&mut self, files: Vec<(String, Result<Vec<Sample>, String>)>, limits: &Limits) {
-        for (path, samples) in files {
+    /// Reads files, several at a time as far as there is room for what they state.
+    fn read(
+        &mut self,
+        files: impl Iterator<Item = (String, Result<Vec<u8>, String>)>,
+        limits: &Limits,
+        wanted: Wanted,
+    ) {
+        let (mut some, mut held) = (Vec::new(), 0);
+        for (name, bytes) in files {
+            let file = match bytes.and_then(|bytes| File::open(&name, bytes, limits, wanted)) {
+                Ok(file) => file,
+                Err(reason) => {
+                    self.skip(name, reason);
+                    continue;
+                }
+            };
+            let stated = file.stated;
+            if some.len() == FILES_AT_A_TIME || stated > self.room(limits).saturating_sub(held) {
+                self.take(&std::mem::take(&mut some), limits, wanted);
+                held = 0;
+            }
+            let room = self.room(limits);
+            if stated > room {
+                let limit = limits.archive_bytes;
+                let left = format!("{room} of archive_bytes ({limit}) are left");
+                self.skip(name, format!("its samples take {stated} bytes, {left}; send less"));
+                continue;
+            }
+            held += stated.max(file.bytes.len());
+            some.push((name, file));
+        }
+        self.take(&some, limits, wanted);
+    }
+
+    /// Bytes that further samples may take.
+    fn room(&self, limits: &Limits) -> usize {
+        limits.archive_bytes.saturating_sub(self.bytes)
+    }
+
+    fn take(&mut self, files: &[(String, File)], limits: &Limits, wanted: Wanted) {
+        let read: Vec<_> = files.par_iter().map(|(_, file)| file.read(limits, wanted)).collect();
+        for ((path, _), samples) in files.iter().zip(read) {
             let samples = match samples {
                 Ok(samples) => samples,
                 Err(reason) => {
@@ -144,19 +174,13 @@ impl Gathering {
                     continue;
                 }
             };
-            self.bytes += samples.iter().map(|sample| 4 * sample.data().len()).sum::<usize>();
-            if self.bytes > limits.archive_bytes {
-                self.skip(
-                    path,
-                    format!("the samples before it fill the limit of {} bytes", limits.archive_bytes),
-                );
-                continue;
-            }
-            let (role, file) = role(&path);
+            let numbers = samples.iter().map(|sample| sample.shape().numbers()).sum();
+            self.bytes += bytes_of(samples.len(), numbers);
+            let (role, file) = role(path);
             let single = samples.len() == 1;
             for (number, sample) in samples.into_iter().enumerate() {
                 let behind = if single { String::new() } else { format!("#{number:06}") };
-                self.insert(role, &path, &file, &behind, sample);
+                self.insert(role, path, &file, &behind, sample);
             }
         }
     }
@@ -300,11 +324,31 @@ mod tests {
 
     #[test]
     fn samples_beyond_the_limit_are_left_out_in_order() {
-        let limits = Limits { archive_bytes: 2 * 4 * 20, ..Limits::default() };
+        let limits = Limits { archive_bytes: 2 * bytes_of(1, 20), ..Limits::default() };
         let files = ["a.npy", "b.npy", "c.npy"].map(|name| (name.to_owned(), gray(0.1))).to_vec();
         let dataset = uploads(files, &limits, Wanted::default());
         assert_eq!(names(&dataset), ["a", "b"]);
-        assert!(dataset.skipped[0].reason.contains("limit of 160 bytes"));
+        assert!(dataset.skipped[0].reason.contains("archive_bytes (672)"), "{}", dataset.skipped[0].reason);
+    }
+
+    #[test]
+    fn room_is_made_for_what_files_state_and_taken_by_what_they_hold() {
+        let table = b"0.12345678,1\n".repeat(9);
+        let files: Vec<_> = (0..9).map(|i| (format!("{i}.csv"), table.clone())).collect();
+        let enough = 8 * bytes_of(9, 18) + bytes_of(10, table.len() / 2 + 1);
+        for (archive_bytes, count) in [(enough, 9 * 9), (enough - 1, 8 * 9)] {
+            let limits = Limits { archive_bytes, ..Limits::default() };
+            assert_eq!(uploads(files.clone(), &limits, Wanted::default()).items.len(), count);
+        }
+    }
+
+    #[test]
+    fn a_stack_of_tiny_samples_counts_with_what_each_takes() {
+        let limits = Limits { archive_bytes: 1 << 16, ..Limits::default() };
+        let dataset = uploads(vec![("s.npy".to_owned(), npy(&[300, 1, 2], 0.5))], &limits, Wanted::default());
+        assert!(
+            dataset.items.is_empty() && dataset.skipped[0].reason.contains("its samples take 79200 bytes")
+        );
     }
 
     #[test]

@@ -10,14 +10,16 @@ use crate::sample::{Sample, Shape};
 /// Two zeros, type 8 (unsigned byte), and the count of axes behind them.
 const IMAGES: [u8; 4] = [0, 0, 8, 3];
 const LABELS: [u8; 4] = [0, 0, 8, 1];
+/// Bytes before the pixels.
+const HEADER: usize = 16;
 
 /// Whether the bytes are an idx file of images or labels.
 pub(super) fn is_idx(bytes: &[u8]) -> bool {
     bytes.starts_with(&IMAGES) || bytes.starts_with(&LABELS)
 }
 
-/// The images of an idx file, on [0, 1], or why there are none.
-pub(super) fn read_idx(bytes: &[u8], limits: &Limits) -> Result<Vec<Sample>, String> {
+/// Count, height and width of the images of an idx file, which all are there, or why there are none.
+pub(super) fn extents(bytes: &[u8], limits: &Limits) -> Result<(usize, usize, usize), String> {
     if bytes.starts_with(&LABELS) {
         return Err("is an idx file of labels, which are not samples".to_owned());
     }
@@ -30,15 +32,21 @@ pub(super) fn read_idx(bytes: &[u8], limits: &Limits) -> Result<Vec<Sample>, Str
     if height.max(width) > limits.image_side || area > limits.image_pixels {
         return Err(format!("idx file: images of {width}x{height} are over the limit"));
     }
-    let pixels = &bytes[16..];
-    if area == 0 || count == 0 || pixels.len() != count.saturating_mul(area) {
-        return Err(format!("idx file: {count} images of {width}x{height} in {} bytes", pixels.len()));
+    let pixels = bytes.len() - HEADER;
+    if area == 0 || count == 0 || pixels != count.saturating_mul(area) {
+        return Err(format!("idx file: {count} images of {width}x{height} in {pixels} bytes"));
     }
+    Ok((count, height, width))
+}
+
+/// The images of an idx file, on [0, 1], or why there are none.
+pub(super) fn read_idx(bytes: &[u8], limits: &Limits) -> Result<Vec<Sample>, String> {
+    let (_, height, width) = extents(bytes, limits)?;
     let image = |pixels: &[u8]| {
         let data = pixels.iter().map(|&byte| f32::from(byte) / 255.0).collect();
         Sample::new(Shape::image(1, height, width), data).map_err(|e| e.to_string())
     };
-    pixels.chunks_exact(area).map(image).collect()
+    bytes[HEADER..].chunks_exact(height * width).map(image).collect()
 }
 
 #[cfg(test)]

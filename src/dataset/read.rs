@@ -1,51 +1,120 @@
-//! Reading one file: its bytes as one sample or many, or the reason why not.
+//! Reading one file: its bytes as one sample or many, or the reason why not, and before that the memory that its
+//! samples will take.
 
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
 
 use super::{Wanted, idx, table, unify};
-use crate::codec::{self, Array, Format, SampleSpec};
+use crate::codec::{self, Array, DType, Format, SampleSpec};
 use crate::limits::Limits;
 use crate::sample::{Kind, Sample, Shape};
 
 /// Beyond this many a short axis of an array counts samples or time, not channels.
 const MOST_CHANNELS: usize = 64;
 
-/// What a file holds, told by its first bytes and, for tables, by its ending.
-///
-/// # Errors
-/// One line that goes behind the file's name.
-pub(super) fn read(name: &str, bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let unpacked = gunzip(bytes, limits)?;
-        if unpacked.starts_with(&[0x1f, 0x8b]) {
-            return Err("is gzipped twice".to_owned());
+/// What a sample takes beside its numbers: its shape, its name, its places in lists.
+const SAMPLE_BYTES: usize = 256;
+
+/// A file, unpacked where it was gzipped.
+pub(super) struct File {
+    pub(super) bytes: Vec<u8>,
+    form: Form,
+    /// Bytes that its samples take at most, as far as that can be told before they are read.
+    pub(super) stated: usize,
+}
+
+enum Form {
+    Idx,
+    Wave,
+    Picture,
+    Array,
+    Table,
+}
+
+impl File {
+    /// What a file holds, told by its first bytes and, for tables, by its ending.
+    ///
+    /// # Errors
+    /// One line that goes behind the file's name.
+    pub(super) fn open(
+        name: &str,
+        mut bytes: Vec<u8>,
+        limits: &Limits,
+        wanted: Wanted,
+    ) -> Result<Self, String> {
+        let mut name = name;
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            bytes = gunzip(&bytes, limits)?;
+            name = name.strip_suffix(".gz").unwrap_or(name);
         }
-        return read(name.strip_suffix(".gz").unwrap_or(name), &unpacked, limits, wanted);
+        let form = match Format::sniff(&bytes) {
+            _ if idx::is_idx(&bytes) => Form::Idx,
+            Some(Format::Wav) => Form::Wave,
+            Some(Format::Npy) => Form::Array,
+            Some(format) if format.is_image() => Form::Picture,
+            _ if bytes.starts_with(&[0x1f, 0x8b]) => return Err("is gzipped twice".to_owned()),
+            _ if is_table(name) => Form::Table,
+            _ if bytes.starts_with(b"PK\x03\x04") => {
+                return Err("is an archive within a folder or an archive; unpack it first".to_owned());
+            }
+            _ => return Err("is no image, npy array, wav, idx or csv file".to_owned()),
+        };
+        let stated = form.stated_bytes(&bytes, limits, wanted)?;
+        Ok(Self { bytes, form, stated })
     }
-    let samples = if idx::is_idx(bytes) {
-        idx::read_idx(bytes, limits)?
-    } else if Format::sniff(bytes) == Some(Format::Wav) {
-        vec![codec::read_wav(bytes, limits).map_err(|e| e.to_string())?.0]
-    } else if Format::sniff(bytes).is_some_and(Format::is_image) {
-        let pictures = codec::read_images(bytes, None, limits).map_err(|e| e.to_string())?;
-        // All numbers are read again and again: as floats from the start.
-        pictures.into_iter().map(|picture| picture.sample.into_float()).collect()
-    } else if Format::sniff(bytes) == Some(Format::Npy) {
-        read_array(bytes, limits, wanted)?
-    } else if is_table(name) {
-        from_table(bytes, limits, wanted)?
-    } else if bytes.starts_with(b"PK\x03\x04") {
-        return Err("is an archive within a folder or an archive; unpack it first".to_owned());
-    } else {
-        return Err("is no image, npy array, wav, idx or csv file".to_owned());
-    };
-    let channels = |sample| match wanted.channels {
-        Some(channels) => unify::with_channels(sample, channels),
-        None => Ok(sample),
-    };
-    samples.into_iter().map(channels).collect()
+
+    /// Its samples.
+    pub(super) fn read(&self, limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
+        let bytes = self.bytes.as_slice();
+        let samples = match self.form {
+            Form::Idx => idx::read_idx(bytes, limits)?,
+            Form::Wave => vec![codec::read_wav(bytes, limits).map_err(|e| e.to_string())?.0],
+            Form::Picture => {
+                let pictures = codec::read_images(bytes, None, limits).map_err(|e| e.to_string())?;
+                // All numbers are read again and again: as floats from the start.
+                pictures.into_iter().map(|picture| picture.sample.into_float()).collect()
+            }
+            Form::Array => read_array(bytes, limits, wanted)?,
+            Form::Table => from_table(bytes, limits, wanted)?,
+        };
+        let channels = |sample| match wanted.channels {
+            Some(channels) => unify::with_channels(sample, channels),
+            None => Ok(sample),
+        };
+        samples.into_iter().map(channels).collect()
+    }
+}
+
+impl Form {
+    fn stated_bytes(&self, bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<usize, String> {
+        let (samples, numbers) = match self {
+            Form::Idx => {
+                let (count, height, width) = idx::extents(bytes, limits)?;
+                (count, count * height * width)
+            }
+            Form::Wave => (1, bytes.len().min(limits.array_numbers)),
+            // No number is shorter than a byte.
+            Form::Picture => (1, codec::decoded_bytes(bytes, None, limits).map_err(|e| e.to_string())?),
+            Form::Array => array_extents(bytes, limits, wanted).map_err(|e| e.to_string())?,
+            Form::Table => {
+                let rows = 1 + bytes.iter().filter(|&&byte| byte == b'\n').count();
+                // A number is a digit and a separator at least.
+                (rows.min(limits.archive_entries), bytes.len() / 2 + 1)
+            }
+        };
+        Ok(bytes_of(samples, numbers))
+    }
+}
+
+/// Bytes that so many samples take, with so many numbers in all.
+pub(super) fn bytes_of(samples: usize, numbers: usize) -> usize {
+    samples.saturating_mul(SAMPLE_BYTES).saturating_add(numbers.saturating_mul(4))
+}
+
+/// A stack may be as large as an upload; each of its samples is held to the usual limits.
+fn of_a_stack(limits: &Limits) -> Limits {
+    Limits { array_numbers: limits.upload_bytes / 4, ..limits.clone() }
 }
 
 pub(super) fn gunzip(bytes: &[u8], limits: &Limits) -> Result<Vec<u8>, String> {
@@ -84,9 +153,24 @@ fn from_table(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sampl
 }
 
 fn read_array(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
-    // A stack may be as large as an upload; each of its samples is held to the usual limits below.
-    let stack = Limits { array_numbers: limits.upload_bytes / 4, ..limits.clone() };
-    let array = codec::read_npy(bytes, &stack).map_err(|e| e.to_string())?;
+    let array = codec::read_npy(bytes, &of_a_stack(limits)).map_err(|e| e.to_string())?;
+    let (array, spec) = settle(array, wanted);
+    let (samples, _) = array.into_samples(&spec).map_err(|e| e.to_string())?;
+    let first = samples.first().ok_or("is an empty array")?;
+    codec::check_shape(first.shape(), limits).map_err(|e| e.to_string())?;
+    Ok(samples)
+}
+
+/// Samples and numbers of an array, told by its header.
+fn array_extents(bytes: &[u8], limits: &Limits, wanted: Wanted) -> codec::Result<(usize, usize)> {
+    let dims = codec::npy_dims(bytes, &of_a_stack(limits))?;
+    let numbers = dims.iter().product();
+    let (array, spec) = settle(Array { dims, data: Vec::new(), dtype: DType::F32 }, wanted);
+    Ok((array.sample_count(&spec)?, numbers))
+}
+
+/// The array with its axes in order, and what its samples are.
+fn settle(array: Array, wanted: Wanted) -> (Array, SampleSpec) {
     let kind = wanted.kind.unwrap_or(if array.dims.len() == 1 { Kind::Vector } else { Kind::Image });
     let array = if kind == Kind::Signal { time_last(array, wanted.channels) } else { array };
     let channels = match kind {
@@ -94,11 +178,7 @@ fn read_array(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sampl
         Kind::Signal => signal_channels(&array.dims, wanted.channels),
         Kind::Vector => 1,
     };
-    let spec = SampleSpec { kind, channels, fixed: None };
-    let (samples, _) = array.into_samples(&spec).map_err(|e| e.to_string())?;
-    let first = samples.first().ok_or("is an empty array")?;
-    codec::check_shape(first.shape(), limits).map_err(|e| e.to_string())?;
-    Ok(samples)
+    (array, SampleSpec { kind, channels, fixed: None })
 }
 
 /// Colour where an axis of 3 stands where channels do, else gray.
@@ -137,11 +217,14 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::codec::DType;
 
     fn npy(dims: &[usize]) -> Vec<u8> {
         let data = (0..dims.iter().product::<usize>()).map(|i| i as f32).collect();
         codec::write_npy(&Array { dims: dims.to_vec(), data, dtype: DType::F32 }, DType::F32).unwrap()
+    }
+
+    fn read(name: &str, bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
+        File::open(name, bytes.to_vec(), limits, wanted)?.read(limits, wanted)
     }
 
     fn shapes(name: &str, bytes: &[u8], wanted: Wanted) -> Result<Vec<Shape>, String> {
@@ -204,6 +287,35 @@ mod tests {
         assert_eq!(shapes("t.csv.gz", &bytes, Wanted::default()), Ok(vec![Shape::Vector { features: 2 }]));
         let limits = Limits { upload_bytes: 3, ..Limits::default() };
         assert!(read("t.csv.gz", &bytes, &limits, Wanted::default()).unwrap_err().contains("limit of 3"));
+    }
+
+    #[test]
+    fn samples_take_no_more_than_was_stated_before() {
+        let limits = Limits::default();
+        let picture = {
+            let carrier = codec::Carrier::plain(Format::Png, codec::Depth::U8);
+            let sample = Sample::new(Shape::image(3, 4, 5), vec![0.5; 60]).unwrap();
+            codec::write_images(&[(&sample, &carrier)], Format::Png, None).unwrap()
+        };
+        let wave = {
+            let sample = Sample::new(Shape::Signal { channels: 2, length: 5 }, vec![0.5; 10]).unwrap();
+            codec::write_wav(&sample, codec::Wave { rate: 8000, bits: 8, float: false }).unwrap()
+        };
+        let idx = [&[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 3][..], &[9; 6]].concat();
+        for (name, bytes) in [
+            ("a.png", &picture[..]),
+            ("a.npy", &npy(&[4, 5])),
+            ("stack.npy", &npy(&[900, 1, 2])),
+            ("a.wav", &wave),
+            ("idx", &idx),
+            ("a.csv", b"1,2\n3,4\n"),
+        ] {
+            let file = File::open(name, bytes.to_vec(), &limits, Wanted::default()).unwrap();
+            let samples = file.read(&limits, Wanted::default()).unwrap();
+            let numbers = samples.iter().map(|sample| sample.shape().numbers()).sum();
+            let (taken, stated) = (bytes_of(samples.len(), numbers), file.stated);
+            assert!(taken <= stated && stated <= 4 * taken, "{name}: {taken} of {stated} bytes");
+        }
     }
 
     #[test]

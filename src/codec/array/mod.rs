@@ -9,7 +9,7 @@ mod raw;
 pub use dtype::DType;
 pub use json::{array_from_json, array_to_json, tensor_from_json, tensor_to_json};
 pub use layout::{Axes, Layout, SampleSpec};
-pub use npy::{read_npy, write_npy};
+pub use npy::{npy_dims, read_npy, write_npy};
 pub use raw::{read_raw, write_raw};
 
 use super::{Error, Result, within};

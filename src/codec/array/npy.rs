@@ -22,6 +22,33 @@ const MAX_NESTING: usize = 4;
 /// [`Error::TooLarge`] over `array_numbers`; [`Error::Malformed`] where the header is broken or the payload is
 /// not exactly as long as the header says; [`Error::NonFinite`].
 pub fn read_npy(bytes: &[u8], limits: &Limits) -> Result<Array> {
+    let Header { dims, dtype, big_endian, order, payload } = read_header(bytes, limits)?;
+    let mut data = dtype.decode(payload, big_endian);
+    super::super::check_finite(&data)?;
+    if order == Order::Fortran {
+        data = column_to_row_major(&data, &dims);
+    }
+    Ok(Array { dims, data, dtype })
+}
+
+/// The extents of the array in an npy file, whose numbers are not read.
+///
+/// # Errors
+/// As for [`read_npy`], as far as the header tells.
+pub fn npy_dims(bytes: &[u8], limits: &Limits) -> Result<Vec<usize>> {
+    read_header(bytes, limits).map(|header| header.dims)
+}
+
+/// What a header says of the numbers behind it.
+struct Header<'a> {
+    dims: Vec<usize>,
+    dtype: DType,
+    big_endian: bool,
+    order: Order,
+    payload: &'a [u8],
+}
+
+fn read_header<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>> {
     let payload_start = check_header(bytes, limits)?;
     let mut cursor = bytes;
     let header = NpyHeader::from_reader(&mut cursor).map_err(|e| Error::malformed("npy header", e))?;
@@ -34,12 +61,7 @@ pub fn read_npy(bytes: &[u8], limits: &Limits) -> Result<Array> {
         let reason = format!("the header promises {stated} bytes of numbers, the file has {}", payload.len());
         return Err(Error::malformed("npy array", reason));
     }
-    let mut data = dtype.decode(payload, big_endian);
-    super::super::check_finite(&data)?;
-    if header.order() == Order::Fortran {
-        data = column_to_row_major(&data, &dims);
-    }
-    Ok(Array { dims, data, dtype })
+    Ok(Header { dims, dtype, big_endian, order: header.order(), payload })
 }
 
 /// `array` as an npy file (version 1, C order, little-endian) of `dtype`. Integer types round half away from

@@ -40,6 +40,8 @@ pub struct Source {
     below: PathBuf,
     /// What its result is called below an output folder, without an ending.
     stem: OsString,
+    /// Why it cannot be read, where that is known already.
+    fault: Option<String>,
 }
 
 /// Where results go.
@@ -64,7 +66,7 @@ pub struct Made {
 impl Source {
     fn new(path: Option<PathBuf>, below: PathBuf) -> Self {
         let stem = below.with_extension("").into_os_string();
-        Self { path, below, stem }
+        Self { path, below, stem, fault: None }
     }
 
     /// Its name in messages.
@@ -76,6 +78,9 @@ impl Source {
     fn read(&self, most: usize) -> Result<Vec<u8>, String> {
         let over = |size: u64| format!("has {size} bytes, over the limit of {most}");
         let mut bytes = Vec::new();
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
         match &self.path {
             Some(path) => {
                 let size = fs::metadata(path).map_err(|e| e.to_string())?.len();
@@ -171,7 +176,18 @@ impl Args {
         for entry in walk.filter_entry(|e| {
             e.depth() == 0 || !(is_hidden(e.file_name()) || e.file_type().is_dir() && is_output(e.path()))
         }) {
-            let Ok(entry) = entry else { continue };
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    let path = error.path().unwrap_or(folder).to_owned();
+                    if error.depth() == 0 || !path.file_name().is_some_and(is_hidden) {
+                        let below = path.strip_prefix(folder).unwrap_or(&path).to_owned();
+                        let fault = error.io_error().map_or_else(|| error.to_string(), |e| e.to_string());
+                        sources.push(Source { fault: Some(fault), ..Source::new(Some(path), below) });
+                    }
+                    continue;
+                }
+            };
             if !entry.file_type().is_file() {
                 continue;
             }
@@ -406,6 +422,18 @@ mod tests {
         let args = args(&[&from.path().join("none.png"), &from.path().join("b.png")], Some(to.path()));
         assert!(matches!(copy(&args), Err(Error::Some { failed: 1, all: 2 })));
         assert_eq!(found(to.path()), ["b.png"]);
+    }
+
+    #[test]
+    fn what_cannot_be_walked_through_fails_and_the_rest_goes_on() {
+        use std::os::unix::fs::symlink;
+        let (from, to) = (folder(&["a.png", "b/c.png"]), tempfile::tempdir().unwrap());
+        symlink("nowhere", from.path().join("gone.png")).unwrap();
+        symlink("..", from.path().join("b/loop")).unwrap();
+        symlink("nowhere", from.path().join(".#lock")).unwrap();
+        let result = copy(&args(&[from.path()], Some(to.path())));
+        assert!(matches!(result, Err(Error::Some { failed: 2, all: 4 })), "{result:?}");
+        assert_eq!(found(to.path()), ["a.png", "b/c.png"]);
     }
 
     #[test]

@@ -130,9 +130,13 @@ pub(super) fn read_default(home: &Path) -> Option<u32> {
 /// The disk says no.
 pub(super) fn write_default(home: &Path, version: u32) -> Result<()> {
     let path = home.join("default");
-    let beside = home.join(".default");
-    fs::write(&beside, format!("{version}\n"))
-        .and_then(|()| fs::rename(&beside, &path))
+    // A name of its own: other programs state defaults, too.
+    let beside = home.join(format!(".default-{}", uuid::Uuid::now_v7().simple()));
+    let written = fs::write(&beside, format!("{version}\n")).and_then(|()| fs::rename(&beside, &path));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
         .and_then(|()| super::artifact::sync_folder(home))
         .map_err(|source| Error::Io { path, source })
 }

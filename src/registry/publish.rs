@@ -110,10 +110,14 @@ impl Registry {
             let _ = fs::remove_dir_all(&beside);
             return committed.map(|_| None);
         }
-        finish(home, number, &staged)?;
+        let is_placed = finish(home, number, &staged)?;
         match &self.shared.rows {
             Some(_) => self.refresh_all()?,
-            None => self.add_unrowed(home, &draft.name, number, promote)?,
+            None if is_placed => self.add_unrowed(home, &draft.name, number, promote)?,
+            None => {
+                let _ = fs::remove_dir_all(&beside);
+                return Ok(None);
+            }
         }
         let default = self.get(&draft.name)?.default;
         write_default(home, default)?;
@@ -260,20 +264,22 @@ fn state_default(home: &Path, default: Option<u32>) -> Result<()> {
     }
 }
 
-/// Puts a version whose row is there in its place, where that was not done yet.
+/// Puts a version in its place, where that was not done yet. Whether it was put there: not where another
+/// program was first, which has put the same one there if both have its row.
 ///
 /// # Errors
 /// The disk says no.
-pub(super) fn finish(home: &Path, number: u32, staged: &str) -> Result<()> {
+pub(super) fn finish(home: &Path, number: u32, staged: &str) -> Result<bool> {
     let folder = home.join(number.to_string());
     if staged.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
-    match fs::rename(home.join(staged), &folder).and_then(|()| artifact::sync_folder(home)) {
-        // Another program was first.
-        Err(_) if folder.exists() => Ok(()),
-        result => result.map_err(|source| Error::Io { path: folder, source }),
+    let renamed = fs::rename(home.join(staged), &folder);
+    if renamed.is_err() && folder.exists() {
+        return Ok(false);
     }
+    let synced = renamed.and_then(|()| artifact::sync_folder(home));
+    synced.map(|()| true).map_err(|source| Error::Io { path: folder, source })
 }
 
 /// Removes a version's folder; nothing happens where it is gone.

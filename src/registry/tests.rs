@@ -88,7 +88,7 @@ fn a_number_is_never_given_twice() {
 
 #[test]
 fn programs_that_publish_at_the_same_time_get_numbers_of_their_own() {
-    on_rows(|_, open| {
+    on_all(|_, open| {
         let registries = [open(), open(), open()];
         std::thread::scope(|scope| {
             for (seed, registry) in registries.iter().enumerate() {

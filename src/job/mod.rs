@@ -272,10 +272,10 @@ impl Jobs {
     /// Lets a job rest: it keeps its checkpoint and its place among the jobs, and no worker takes it.
     ///
     /// # Errors
-    /// There is none of this id, or it is over.
+    /// There is none of this id, or it is over or about to be cancelled.
     pub fn pause(&self, id: &str) -> Result<Job, Error> {
         self.0.steer(id, "paused", async |conn, held, now| match held.job.status {
-            status if status.is_final() => Ok(false),
+            status if status.is_final() || held.wanted == "cancel" => Ok(false),
             status if status.is_held() && held.lease_until >= now => want(conn, held, "pause").await,
             // Also one that rests for another reason: it is not to go on by itself any more.
             _ => rows::put(conn, held, Status::Paused, now, self.0.config.keep_events).await,

@@ -52,6 +52,17 @@ fn a_worker_that_lost_its_lease_changes_nothing() {
 }
 
 #[test]
+fn a_job_that_is_being_cancelled_is_not_paused() {
+    on_sites(Config::default(), |site| {
+        let id = site.submit(1);
+        let taken = site.take("a").unwrap();
+        site.jobs.cancel(&id).unwrap();
+        assert!(matches!(site.jobs.pause(&id), Err(Error::State { wanted: "paused", .. })));
+        assert_eq!(site.queue().beat(&taken, &News::default()).unwrap(), Wanted::Cancel);
+    });
+}
+
+#[test]
 fn who_lost_the_job_cannot_publish_and_who_has_it_can_once() {
     on_sites(hasty(), |site| {
         // A version of the same name to publish again, as a training of these samples would.

@@ -68,7 +68,7 @@ impl Content {
                 let (sample, wave) = codec::read_wav(bytes, limits).map_err(|e| e.to_string())?;
                 return Ok(Self { samples: vec![sample], form: Form::Wave(wave) });
             }
-            None if bytes.first().is_some_and(u8::is_ascii) => return Self::read_table(bytes, model, limits),
+            None if begins_as_text(bytes) => return Self::read_table(bytes, model, limits),
             _ => {
                 let pictures = read_images(bytes, None, limits).map_err(|e| e.to_string())?;
                 let (carriers, samples) = pictures.into_iter().map(|p| (p.carrier, p.sample)).unzip();
@@ -192,6 +192,12 @@ impl Content {
     }
 }
 
+/// Whether a file may be a table: what is no text is looked at as an image.
+fn begins_as_text(bytes: &[u8]) -> bool {
+    let mark = '\u{feff}'.to_string();
+    bytes.strip_prefix(mark.as_bytes()).unwrap_or(bytes).first().is_some_and(u8::is_ascii)
+}
+
 /// Vectors as rows, or a signal with a column for each channel.
 fn table(results: &[Sample]) -> Result<Vec<u8>, String> {
     if results.iter().all(|sample| sample.shape().kind() == Kind::Vector) {
@@ -287,7 +293,8 @@ mod tests {
     #[test]
     fn tables_and_sounds_come_back_as_they_were() {
         let table = b"1,2.5\n-3,0.125\n";
-        let content = Content::read(table, None, &limits()).unwrap();
+        let marked = [b"\xef\xbb\xbf", &table[..]].concat();
+        let content = Content::read(&marked, None, &limits()).unwrap();
         assert_eq!(content.samples[1].data(), [-3.0, 0.125]);
         assert_eq!(content.write(&content.samples, Format::Csv, Fineness::Same).unwrap(), table);
 

@@ -13,14 +13,13 @@ use crate::limits::Limits;
 /// length; [`Error::NonFinite`]; [`Error::TooLarge`] where one row is over `array_numbers` or there are more rows
 /// than `archive_entries`, as if each were a file of its own.
 pub fn read_csv(bytes: &[u8], limits: &Limits) -> Result<Vec<Vec<f32>>> {
-    let text = std::str::from_utf8(bytes).map_err(|e| Error::malformed("csv", format!("not UTF-8: {e}")))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = csv_text(bytes)?;
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).peekable();
     let Some(&(_, first)) = lines.peek() else {
         return Err(Error::malformed("csv", "no rows"));
     };
-    let separator = [',', ';', '\t'].into_iter().find(|&c| first.contains(c));
-    if fields(first, separator).all(|field| field.parse::<f64>().is_err()) {
+    let separator = csv_separator(first);
+    if csv_fields(first, separator).all(|field| field.parse::<f64>().is_err()) {
         lines.next();
     }
     let mut rows: Vec<Vec<f32>> = Vec::new();
@@ -40,6 +39,28 @@ pub fn read_csv(bytes: &[u8], limits: &Limits) -> Result<Vec<Vec<f32>>> {
     if rows.is_empty() { Err(Error::malformed("csv", "no rows below the header")) } else { Ok(rows) }
 }
 
+/// The text of a table, without the byte order mark that some programs put before it.
+///
+/// # Errors
+/// [`Error::Malformed`] where it is no text.
+pub fn csv_text(bytes: &[u8]) -> Result<&str> {
+    let text = std::str::from_utf8(bytes).map_err(|e| Error::malformed("csv", format!("not UTF-8: {e}")))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// What separates the fields of a table, told by its first line that is not empty; none for blanks.
+pub fn csv_separator(first: &str) -> Option<char> {
+    [',', ';', '\t'].into_iter().find(|&c| first.contains(c))
+}
+
+/// The fields of a line, without blanks and quotes around them.
+pub fn csv_fields(line: &str, separator: Option<char>) -> Box<dyn Iterator<Item = &str> + '_> {
+    match separator {
+        Some(separator) => Box::new(line.split(separator).map(|f| f.trim().trim_matches('"').trim())),
+        None => Box::new(line.split_whitespace()),
+    }
+}
+
 /// The text of `rows`, the fields apart by commas, every number as short as it is.
 pub fn write_csv<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Vec<u8> {
     let mut text = String::new();
@@ -55,7 +76,7 @@ pub fn write_csv<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Vec<u8> {
 
 fn read_row(line: &str, separator: Option<char>, number: usize, seen: usize) -> Result<Vec<f32>> {
     let mut row = Vec::new();
-    for field in fields(line, separator) {
+    for field in csv_fields(line, separator) {
         let value: f32 = field.parse().map_err(|_| {
             let shown: String = field.chars().take(40).collect();
             Error::malformed(
@@ -69,13 +90,6 @@ fn read_row(line: &str, separator: Option<char>, number: usize, seen: usize) -> 
         row.push(value);
     }
     Ok(row)
-}
-
-fn fields(line: &str, separator: Option<char>) -> Box<dyn Iterator<Item = &str> + '_> {
-    match separator {
-        Some(separator) => Box::new(line.split(separator).map(|f| f.trim().trim_matches('"').trim())),
-        None => Box::new(line.split_whitespace()),
-    }
 }
 
 #[cfg(test)]

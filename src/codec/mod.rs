@@ -19,7 +19,7 @@ pub use array::{
     Array, Axes, DType, Layout, SampleSpec, array_from_json, array_to_json, npy_dims, read_npy, read_raw,
     tensor_from_json, tensor_to_json, write_npy, write_raw,
 };
-pub use csv::{read_csv, write_csv};
+pub use csv::{csv_fields, csv_separator, csv_text, read_csv, write_csv};
 pub use format::Format;
 pub use latent::{latent_from_json, latent_to_json, read_latent, write_latent};
 pub use picture::{

@@ -13,49 +13,40 @@ use crate::limits::Limits;
 pub(super) fn read_table(bytes: &[u8], limits: &Limits) -> Result<Vec<Vec<f32>>, String> {
     let whole = codec::read_csv(bytes, limits);
     let Err(error) = whole else { return whole.map_err(|e| e.to_string()) };
-    let text = std::str::from_utf8(bytes).map_err(|_| error.to_string())?;
-    let words = text_columns(text);
+    let text = codec::csv_text(bytes).map_err(|e| e.to_string())?;
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let separator = lines.first().and_then(|first| codec::csv_separator(first));
+    let words = text_columns(&lines, separator);
     if words.is_empty() {
         return Err(error.to_string());
     }
-    let kept = without(text, &words);
+    let kept = without(&lines, separator, &words);
     codec::read_csv(kept.as_bytes(), limits).map_err(|e| e.to_string())
 }
 
 /// Which columns hold text. The first two lines decide, so that a header is not taken for text.
-fn text_columns(text: &str) -> BTreeSet<usize> {
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let (first, second) = (lines.next().unwrap_or_default(), lines.next());
-    let separator = separator(first);
+fn text_columns(lines: &[&str], separator: Option<char>) -> BTreeSet<usize> {
     let is_text = |line: &str| -> BTreeSet<usize> {
-        let fields = line.split(separator).enumerate();
-        fields.filter(|(_, field)| number(field).is_none()).map(|(i, _)| i).collect()
+        let fields = codec::csv_fields(line, separator).enumerate();
+        fields.filter(|(_, field)| field.parse::<f64>().is_err()).map(|(i, _)| i).collect()
     };
-    match second {
+    match *lines {
         // A header names every column; a row of values does not.
-        Some(second) if is_text(first).len() == first.split(separator).count() => is_text(second),
-        _ => is_text(first),
+        [first, second, ..] if is_text(first).len() == codec::csv_fields(first, separator).count() => {
+            is_text(second)
+        }
+        [first, ..] => is_text(first),
+        [] => BTreeSet::new(),
     }
 }
 
-fn without(text: &str, columns: &BTreeSet<usize>) -> String {
-    let separator = separator(text.lines().next().unwrap_or_default());
-    let mut kept = String::with_capacity(text.len());
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let fields = line.split(separator).enumerate().filter(|(i, _)| !columns.contains(i));
-        let fields: Vec<&str> = fields.map(|(_, field)| field).collect();
-        kept.push_str(&fields.join(separator.encode_utf8(&mut [0; 4])));
-        kept.push('\n');
-    }
-    kept
-}
-
-fn separator(line: &str) -> char {
-    [',', ';', '\t'].into_iter().find(|&c| line.contains(c)).unwrap_or(' ')
-}
-
-fn number(field: &str) -> Option<f64> {
-    field.trim().trim_matches('"').trim().parse().ok()
+fn without(lines: &[&str], separator: Option<char>, columns: &BTreeSet<usize>) -> String {
+    let between = separator.unwrap_or(' ').to_string();
+    let kept = |line: &&str| {
+        let fields = codec::csv_fields(line, separator).enumerate().filter(|(i, _)| !columns.contains(i));
+        fields.map(|(_, field)| field).collect::<Vec<_>>().join(&between) + "\n"
+    };
+    lines.iter().map(kept).collect()
 }
 
 #[cfg(test)]
@@ -74,6 +65,14 @@ mod tests {
             expected
         );
         assert_eq!(read("2016-07-01;1.5;2\n2016-07-02;3;4\n"), expected);
+    }
+
+    #[test]
+    fn blanks_marks_and_empty_lines_do_not_move_columns() {
+        let expected = Ok(vec![vec![1.5, 2.0], vec![3.0, 4.0]]);
+        assert_eq!(read("x   1.5  2\n y  3   4\n"), expected);
+        assert_eq!(read("\u{feff}x,1.5,2\ny,3,4\n"), expected);
+        assert_eq!(read(" \nx,1.5,2\ny,3,4\n"), expected);
     }
 
     #[test]

@@ -136,9 +136,7 @@ pub(super) fn write_default(home: &Path, version: u32) -> Result<()> {
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
-    written
-        .and_then(|()| super::artifact::sync_folder(home))
-        .map_err(|source| Error::Io { path, source })
+    written.and_then(|()| super::artifact::sync_folder(home)).map_err(|source| Error::Io { path, source })
 }
 
 #[cfg(test)]

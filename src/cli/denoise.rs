@@ -38,13 +38,13 @@ pub struct Args {
     #[arg(long, value_name = "MODE", default_value = "full", value_parser = mode)]
     mode: Mode,
     /// 0 gives the input back, 1 the output, between them a blend.
-    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = strength)]
     strength: f32,
     /// How many times smaller than the sample the latent is to be, at least [default: the model's own].
     #[arg(long, value_name = "R")]
     ratio: Option<f32>,
     /// 8 averages over flips and turns of an image, at 8 times the time.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = ensemble)]
     ensemble: usize,
     /// How fine the numbers of the result are.
     #[arg(long, value_enum, value_name = "DEPTH", default_value = "same")]
@@ -113,4 +113,29 @@ fn about(session: &Session, denoised: &[Denoised], ms: u128) -> String {
 
 fn mode(text: &str) -> Result<Mode, String> {
     serde_json::from_value(text.into()).map_err(|_| format!("expected full or strict, got {text:?}"))
+}
+
+fn strength(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok().filter(|s| (0.0..=1.0).contains(s));
+    number.ok_or_else(|| format!("expected 0 to 1, got {text:?}"))
+}
+
+pub(super) fn ensemble(text: &str) -> Result<usize, String> {
+    match text {
+        "1" => Ok(1),
+        "8" => Ok(8),
+        other => Err(format!("expected 1 or 8, got {other:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_out_of_range_are_refused_before_any_file_is_read() {
+        assert_eq!((strength("0.7"), ensemble("8")), (Ok(0.7), Ok(8)));
+        assert!(["1.5", "-0.1", "nan", "x"].iter().all(|text| strength(text).is_err()));
+        assert!(["0", "2", "x"].iter().all(|text| ensemble(text).is_err()));
+    }
 }

@@ -9,6 +9,7 @@ mod sheet;
 use std::fs;
 use std::path::PathBuf;
 
+use super::denoise::ensemble;
 use super::place::{self, Place};
 use super::train::json;
 use super::workers::{self, Cores};
@@ -65,7 +66,7 @@ pub struct Args {
     #[arg(long, value_name = "R")]
     ratio: Option<f32>,
     /// 8 averages over flips and turns of an image.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = ensemble)]
     ensemble: usize,
     /// Leave out the baseline, sliding DCT, which takes longer than the model.
     #[arg(long = "no-baseline", action = clap::ArgAction::SetFalse)]
@@ -129,10 +130,7 @@ impl Args {
     fn read(&self, session: &Session, config: &Config) -> Result<Dataset, Error> {
         let input = session.input();
         let wanted = Wanted { kind: Some(input.kind), channels: Some(input.channels) };
-        let mut dataset = samples::gather(&self.paths, &config.limits, wanted)?;
-        if dataset.kind() == Some(Kind::Image) {
-            dataset = dataset.as_channels(input.channels);
-        }
+        let dataset = samples::gather(&self.paths, &config.limits, wanted)?;
         samples::describe(&dataset, |line| eprintln!("{line}"));
         if dataset.items.is_empty() {
             return Err(Error::Failed("there is no sample that can be used in what was given".into()));

@@ -6,18 +6,16 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 
 use super::interrupt::Interrupt;
-use super::place::Place;
+use super::place::{Place, missing};
 use super::progress::{Training, tidy};
 use super::recipe::recipe;
-use super::{Config, Error, out, place, samples};
+use super::{Config, Error, out, samples};
 use crate::corruption::Corruption;
 use crate::dataset::{Dataset, Wanted};
 use crate::name::{ModelRef, Name};
 use crate::nn::DeviceName;
 use crate::nn::loss::Loss;
-use crate::nn::model::{Family, PyramidConfig};
-use crate::registry::Registry;
-use crate::sample::Kind;
+use crate::registry::{Error as Missing, Registry};
 use crate::train::{
     self, Checkpoint, Control, FamilyChoice, FamilyName, LatentChoice, Outcome, Promote, Run, Scheme,
 };
@@ -135,14 +133,12 @@ pub struct Args {
 /// The flags, the samples or the folders do not fit; [`Error::Interrupted`] after Ctrl-C.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let training = args.config()?;
-    training.validate()?;
+    training.validate().map_err(of_flags)?;
     let registry = args.place.open_to_write(config)?;
+    // Not to be learnt at the end of a long run.
+    registry.prepare(&training.name)?;
     let wanted = args.wanted(&training, &registry)?;
     let dataset = samples::gather(&args.samples, &config.limits, wanted)?;
-    let dataset = match wanted.channels {
-        Some(channels) => dataset.as_channels(channels),
-        None => dataset,
-    };
     eprintln!("{}", summary(&dataset));
     samples::describe(&dataset, |line| eprintln!("{line}"));
 
@@ -223,15 +219,10 @@ impl Args {
 
     /// What the samples are read as: what the flags say, else what the model takes.
     fn wanted(&self, config: &train::Config, registry: &Registry) -> Result<Wanted, Error> {
-        let mut wanted = match (&config.base, &config.family) {
-            (Some(base), _) => {
-                let base = base.parse().map_err(|e| Error::Usage(format!("base: {e}")))?;
-                let input = place::load(registry, &base)?.input().clone();
-                Wanted { kind: Some(input.kind), channels: Some(input.channels) }
-            }
-            (None, Some(choice)) => wanted_by(choice),
-            (None, None) => Wanted::default(),
-        };
+        let mut wanted = config.wanted(registry).map_err(|error| match error {
+            train::Error::Registry(Missing::ModelNotFound(name)) => Error::Failed(missing(registry, &name)),
+            other => of_flags(other),
+        })?;
         if let Some(channels) = self.channels {
             if wanted.channels.is_some_and(|model| model != channels) {
                 let takes = wanted.channels.unwrap_or_default();
@@ -313,18 +304,12 @@ fn verdict(outcome: &Outcome, promote: Promote) -> String {
     )
 }
 
-fn wanted_by(choice: &FamilyChoice) -> Wanted {
-    let (kind, channels) = match choice {
-        FamilyChoice::Name(FamilyName::Dense) | FamilyChoice::Sizes(Family::Dense(_)) => (Kind::Vector, None),
-        FamilyChoice::Name(FamilyName::Pyramid | FamilyName::Compact) => (Kind::Image, None),
-        FamilyChoice::Name(FamilyName::Signal) => (Kind::Signal, None),
-        FamilyChoice::Sizes(Family::Signal(sizes)) => (Kind::Signal, Some(sizes.channels)),
-        FamilyChoice::Sizes(Family::Pyramid(PyramidConfig { channels, .. })) => {
-            (Kind::Image, Some(*channels))
-        }
-        FamilyChoice::Sizes(Family::Compact(sizes)) => (Kind::Image, Some(sizes.channels)),
-    };
-    Wanted { kind: Some(kind), channels }
+/// What is wrong with a config before there are samples is wrong with the command line.
+fn of_flags(error: train::Error) -> Error {
+    match error {
+        train::Error::Invalid { .. } => Error::Usage(error.to_string()),
+        other => other.into(),
+    }
 }
 
 fn summary(dataset: &Dataset) -> String {
@@ -407,6 +392,18 @@ mod tests {
         assert_eq!(config.family, Some(FamilyChoice::Name(FamilyName::Compact)));
         assert_eq!(config.latent.unwrap().numbers, Some(9));
         assert_eq!(config.corruption, Some(Corruption::white(25.0)));
+    }
+
+    #[test]
+    fn values_out_of_range_are_faults_of_the_command_line_and_a_place_to_write_is_looked_for_first() {
+        let run = |line: &[&str]| {
+            let line = ["limpid", "--name", "a", "--samples", "none"].iter().chain(line);
+            let mut config = Config::default();
+            config.models.data_dir = "".into();
+            super::run(Line::try_parse_from(line).unwrap().args, &config).unwrap_err()
+        };
+        assert!(matches!(run(&["--steps", "0"]), Error::Usage(_)));
+        assert!(matches!(run(&["--steps", "1"]), Error::Registry(Missing::ReadOnly)));
     }
 
     #[test]

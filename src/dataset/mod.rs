@@ -139,19 +139,6 @@ impl Dataset {
         archive::check(file, packed, limits)
     }
 
-    /// The samples with `channels` channels: colour images become gray by the luma of Rec. 601; gray
-    /// ones cannot become colour and are left out with a reason. Signals and vectors stay as they are.
-    pub fn as_channels(mut self, channels: usize) -> Self {
-        let items = std::mem::take(&mut self.items);
-        for item in items {
-            match unify::item_with_channels(item, channels) {
-                Ok(item) => self.items.push(item),
-                Err(skipped) => self.skipped.push(skipped),
-            }
-        }
-        self
-    }
-
     /// The kind of the samples; none where there are none.
     pub fn kind(&self) -> Option<Kind> {
         self.items.first().map(|item| item.clean.shape().kind())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Dataset, Item, Skipped};
+use super::{Dataset, Skipped};
 use crate::sample::{Sample, Shape};
 
 /// Leaves in `items` those of the most common make, and says of the others why they are out.
@@ -63,16 +63,6 @@ impl std::fmt::Display for Make {
     }
 }
 
-/// The item with so many channels, or why not.
-pub(super) fn item_with_channels(item: Item, channels: usize) -> Result<Item, Skipped> {
-    let Item { name, clean, noisy } = item;
-    let convert = |sample| with_channels(sample, channels);
-    match (convert(clean), noisy.map(convert).transpose()) {
-        (Ok(clean), Ok(noisy)) => Ok(Item { name, clean, noisy }),
-        (Err(reason), _) | (_, Err(reason)) => Err(Skipped { name, reason }),
-    }
-}
-
 /// The sample with so many channels, or why not. Only images change.
 pub(super) fn with_channels(sample: Sample, channels: usize) -> Result<Sample, String> {
     match sample.shape() {
@@ -98,6 +88,7 @@ fn luma(sample: &Sample, height: usize, width: usize) -> Sample {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Item;
     use super::*;
 
     fn item(name: &str, channels: usize, paired: bool) -> Item {

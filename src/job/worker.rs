@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::preview;
 use super::queue::{End, News, Queue, Right, Taken, Wanted};
 use super::{Config, Error, Failure, Progress, Scheme};
-use super::{preview, source};
 use crate::dataset::Dataset;
 use crate::db::Db;
 use crate::limits::Limits;
@@ -199,7 +199,7 @@ impl<'a> Attempt<'a> {
     /// The samples of the job, of what the model to be trained takes.
     fn read(&self) -> Result<Dataset, Stopped> {
         let Self { worker, taken, .. } = self;
-        let wanted = source::wanted(&taken.config, &worker.registry)?;
+        let wanted = taken.config.wanted(&worker.registry)?;
         let mut files = Vec::new();
         for file in &taken.files {
             let bytes = fs::read(worker.store.path(&file.sha256)).map_err(|error| {

@@ -49,6 +49,17 @@ impl Registry {
         Self { shared: Arc::clone(&self.shared), claim: Some(claim) }
     }
 
+    /// The folder of a model's versions, made where it is not there: whoever trains for long learns at the
+    /// beginning that nothing can be kept.
+    ///
+    /// # Errors
+    /// The registry is read-only, or the disk says no.
+    pub fn prepare(&self, name: &Name) -> Result<PathBuf> {
+        let home = self.home(name)?;
+        fs::create_dir_all(&home).map_err(|source| Error::Io { path: home.clone(), source })?;
+        Ok(home)
+    }
+
     /// Keeps a trained model as the next version of its name. It serves at once if `promote` says so
     /// or if it is the first of its name; otherwise the version that served before goes on.
     ///
@@ -56,10 +67,8 @@ impl Registry {
     /// The registry is read-only, the weights do not fit the config, the claim is lost, or the disk or
     /// the database said no; nothing half-written is left in its place.
     pub fn publish(&self, draft: Draft, promote: bool) -> Result<ModelId> {
-        let root = self.shared.writable.as_ref().ok_or(Error::ReadOnly)?;
+        let home = self.prepare(&draft.name)?;
         artifact::verify(&draft.model, &draft.weights).map_err(Error::Invalid)?;
-        let home = root.join(draft.name.as_str());
-        fs::create_dir_all(&home).map_err(|source| Error::Io { path: home.clone(), source })?;
         // One after another within this program; between programs the rows decide.
         let _turn = self.shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh()?;
@@ -173,10 +182,10 @@ impl Registry {
     /// # Errors
     /// There is no such version, the model was changed, or the registry is read-only.
     pub fn set_default(&self, name: &Name, version: u32, revision: Option<i64>) -> Result<()> {
-        let home = self.home(name)?;
+        self.home(name)?;
         self.refresh()?;
         self.find(&ModelRef { name: name.clone(), version: Some(version) })?;
-        fs::create_dir_all(&home).map_err(|source| Error::Io { path: home.clone(), source })?;
+        let home = self.prepare(name)?;
         if let Some(db) = &self.shared.rows {
             let is_set = db.transact(async |conn| rows::set_default(conn, name, version, revision).await)?;
             if !is_set {

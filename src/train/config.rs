@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::scheme::{self, Scheme};
 use crate::corruption::{Corruption, Gaussian, Span};
-use crate::dataset::Dataset;
-use crate::name::Name;
+use crate::dataset::{Dataset, Wanted};
+use crate::name::{ModelRef, Name};
 use crate::nn::DeviceName;
 use crate::nn::loss::Loss;
 use crate::nn::model::{self, CompactConfig, DenseConfig, Family, Normalize, PyramidConfig, SignalConfig};
+use crate::registry::Registry;
 use crate::sample::{Kind, Sample, Shape, Stats};
 
 /// Steps where neither `steps` nor `minutes` is given.
@@ -158,6 +159,31 @@ impl Config {
             ink_weight: None,
             device: DeviceName::default(),
         }
+    }
+
+    /// What the samples are to be read as: what its base in `registry` takes, or what its family is for.
+    ///
+    /// # Errors
+    /// The base cannot be had.
+    pub fn wanted(&self, registry: &Registry) -> Result<Wanted, Error> {
+        if let Some(base) = &self.base {
+            let base: ModelRef = base.parse().map_err(|e| invalid("base", format!("{e}")))?;
+            let input = registry.card(&base)?.0.input();
+            return Ok(Wanted { kind: Some(input.kind), channels: Some(input.channels) });
+        }
+        let (kind, channels) = match &self.family {
+            None => return Ok(Wanted::default()),
+            Some(FamilyChoice::Name(FamilyName::Pyramid | FamilyName::Compact)) => (Kind::Image, None),
+            Some(FamilyChoice::Name(FamilyName::Signal)) => (Kind::Signal, None),
+            Some(FamilyChoice::Name(FamilyName::Dense)) => (Kind::Vector, None),
+            Some(FamilyChoice::Sizes(family)) => match family {
+                Family::Pyramid(sizes) => (Kind::Image, Some(sizes.channels)),
+                Family::Compact(sizes) => (Kind::Image, Some(sizes.channels)),
+                Family::Signal(sizes) => (Kind::Signal, Some(sizes.channels)),
+                Family::Dense(_) => (Kind::Vector, None),
+            },
+        };
+        Ok(Wanted { kind: Some(kind), channels })
     }
 
     /// Checks what can be checked without samples.
@@ -310,4 +336,34 @@ pub(super) fn invalid(field: &str, reason: String) -> Error {
 
 fn show<T: std::fmt::Display>(value: Option<T>) -> String {
     value.map_or_else(|| "none".into(), |v| v.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted_for(change: impl Fn(&mut Config)) -> Result<Wanted, Error> {
+        let mut config = Config::new("a".parse().unwrap());
+        change(&mut config);
+        config.wanted(&Registry::open(None, None).unwrap())
+    }
+
+    #[test]
+    fn the_family_says_what_files_are_read_as() {
+        let of = |family: &FamilyChoice| wanted_for(|c| c.family = Some(family.clone())).unwrap();
+        let wanted = |kind, channels| Wanted { kind: Some(kind), channels };
+        assert_eq!(of(&FamilyChoice::Name(FamilyName::Dense)), wanted(Kind::Vector, None));
+        assert_eq!(of(&FamilyChoice::Name(FamilyName::Compact)), wanted(Kind::Image, None));
+        let sizes = DenseConfig { features: 4, hidden: vec![], latent: 2 };
+        assert_eq!(of(&FamilyChoice::Sizes(Family::Dense(sizes))), wanted(Kind::Vector, None));
+        let (widths, blocks) = ([8, 8], [1, 1]);
+        let sizes = CompactConfig { channels: 3, height: 8, width: 8, latent: 2, widths, blocks };
+        assert_eq!(of(&FamilyChoice::Sizes(Family::Compact(sizes))), wanted(Kind::Image, Some(3)));
+        assert_eq!(wanted_for(|_| ()).unwrap(), Wanted::default());
+    }
+
+    #[test]
+    fn a_base_that_is_not_there_is_an_error() {
+        assert!(matches!(wanted_for(|c| c.base = Some("no-such".into())), Err(Error::Registry(_))));
+    }
 }

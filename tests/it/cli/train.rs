@@ -113,8 +113,8 @@ fn mistakes_on_the_command_line_are_named() {
     for (line, code, hint) in [
         ("train --samples clean", 2, "--name"),
         ("train --name A --samples clean", 2, "not a model name"),
-        ("train --name a --samples clean --steps 0", 1, "steps: expected 1..=10000000, got 0"),
-        ("train --name a --samples clean --crop 20", 1, "crop: expected a multiple of 8"),
+        ("train --name a --samples clean --steps 0", 2, "steps: expected 1..=10000000, got 0"),
+        ("train --name a --samples clean --crop 20", 2, "crop: expected a multiple of 8"),
         ("train --name a --samples none", 1, "none"),
         ("train --name a --samples clean --base none --models m", 1, "there is no model none"),
         ("train --name a --samples clean --family dense --steps 1", 1, "family: "),

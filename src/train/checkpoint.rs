@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use safetensors::SafeTensors;
+use safetensors::tensor::Metadata;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -74,12 +75,14 @@ impl Checkpoint {
     /// alone.
     pub fn step(&self) -> Option<u64> {
         let mut file = File::open(&self.path).ok()?;
-        let mut head = vec![0; 8];
-        file.read_exact(&mut head).ok()?;
-        let length = u64::from_le_bytes(head[..8].try_into().ok()?);
+        let mut length = [0; 8];
+        file.read_exact(&mut length).ok()?;
+        let length = u64::from_le_bytes(length);
+        let mut head = Vec::new();
         (&file).take(length.min(MOST_HEAD)).read_to_end(&mut head).ok()?;
-        let (_, header) = SafeTensors::read_metadata(&head).ok()?;
-        header.metadata().as_ref()?.get("step")?.parse().ok()
+        let head: Metadata = serde_json::from_slice(&head).ok()?;
+        let is_whole = file.metadata().ok()?.len() == 8 + length + head.data_len() as u64;
+        head.metadata().as_ref()?.get("step").filter(|_| is_whole)?.parse().ok()
     }
 
     /// Writes the state of a run. `samples` tells those it learns from.

@@ -161,7 +161,9 @@ fn a_checkpoint_of_other_samples_or_a_damaged_one_is_refused() {
     assert!(error.to_string().contains("other samples"), "{error}");
     let mut bytes = std::fs::read(place.checkpoint().path).unwrap();
     bytes.truncate(bytes.len() / 2);
+    assert_eq!(place.checkpoint().step(), Some(1));
     std::fs::write(place.checkpoint().path, bytes).unwrap();
+    assert_eq!(place.checkpoint().step(), None);
     let error = run(&tiny(5), &waves(4), &place.registry(), Some(place.checkpoint()), stop).unwrap_err();
     assert!(matches!(error, Error::Checkpoint { .. }), "{error}");
 }

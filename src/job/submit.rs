@@ -87,7 +87,11 @@ impl Jobs {
             }
             self.check_room(conn, bytes).await?;
             let now = place.queue.db.now(conn).await?;
-            insert(conn, &id, order, &digest, now).await?;
+            if !insert(conn, &id, order, &digest, now).await? {
+                // Another request with this key was taken on since the look.
+                let known = known(conn, key, &digest).await?;
+                return known.map(|job| (job, false)).ok_or_else(|| Error::Idempotency(key.to_owned()));
+            }
             rows::say_status(conn, &id, super::Status::Queued, now, self.0.config.keep_events).await?;
             Ok((rows::get(conn, &id).await?.job, true))
         })
@@ -136,12 +140,14 @@ async fn known(conn: &mut Conn, key: &str, digest: &str) -> Result<Option<Job>, 
     Ok(Some(rows::held(&row)?.job))
 }
 
-async fn insert(conn: &mut Conn, id: &str, order: &Order, digest: &str, now: i64) -> Result<(), Error> {
+/// Whether it was written down: not where another job has its key.
+async fn insert(conn: &mut Conn, id: &str, order: &Order, digest: &str, now: i64) -> Result<bool, Error> {
     let sql = "INSERT INTO jobs (id, name, status, config, webhook, idempotency_key, body_sha256, bytes, created_at,
                started_at, finished_at, wanted, attempt, strikes, saved_step, fault, fence, worker, lease_until,
                last_event, scheme, samples, progress, result, error)
-               VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, 0, 0, '', 0, 0, 0, '', 0, '', 0, 0, '', '', '', '', '')";
-    sqlx::query(sql)
+               VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, 0, 0, '', 0, 0, 0, '', 0, '', 0, 0, '', '', '', '', '')
+               ON CONFLICT DO NOTHING";
+    let written = sqlx::query(sql)
         .bind(id)
         .bind(order.config.name.as_str())
         .bind(rows::json(&order.config))
@@ -152,10 +158,13 @@ async fn insert(conn: &mut Conn, id: &str, order: &Order, digest: &str, now: i64
         .bind(now)
         .execute(&mut *conn)
         .await?;
+    if written.rows_affected() == 0 {
+        return Ok(false);
+    }
     let sql = "INSERT INTO files (job, position, name, sha256, bytes) VALUES ($1, $2, $3, $4, $5)";
     for (position, file) in order.files.iter().enumerate() {
         let query = sqlx::query(sql).bind(id).bind(position as i64).bind(&file.name);
         query.bind(&file.sha256).bind(file.bytes as i64).execute(&mut *conn).await?;
     }
-    Ok(())
+    Ok(true)
 }

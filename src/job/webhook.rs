@@ -14,7 +14,7 @@ use crate::train;
 /// How often deliveries that are due are looked for.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// A delivery is tried so often, at 0, 2, 8, 32 and 128 s.
+/// A delivery is tried so often; see [`wait`].
 const TRIES: i64 = 5;
 
 /// How long an address has to answer.
@@ -96,12 +96,18 @@ fn next(place: &Place) -> Result<Option<Due>, Error> {
         let row = sqlx::query(sql).bind(now).bind(TRIES).fetch_optional(&mut *conn).await?;
         let Some(row) = row else { return Ok(None) };
         let due = Due { job: row.try_get(0)?, url: row.try_get(1)?, tries: row.try_get(2)? };
-        let again = now + (2000 << (2 * due.tries.clamp(0, 10)));
+        let again = now + wait(due.tries).as_millis() as i64;
         let sql = "UPDATE deliveries SET tries = tries + 1, due_at = $1 WHERE job = $2 AND tries = $3";
         let query = sqlx::query(sql).bind(again).bind(&due.job).bind(due.tries);
         let is_ours = query.execute(conn).await?.rows_affected() == 1;
         Ok(is_ours.then_some(due))
     })
+}
+
+/// From the beginning of a try to the next one, after so many before it: at first 2 s after the address had its
+/// time to answer, then 8, 32 and 128 s. So nobody sends again what is still being sent.
+fn wait(tries: i64) -> Duration {
+    TIMEOUT + Duration::from_secs(2 << (2 * tries.clamp(0, 10)))
 }
 
 fn deliver(place: &Place, agent: &ureq::Agent, due: &Due) {
@@ -171,6 +177,11 @@ mod tests {
         }
         let refused = check("http://evil.org/", &Config::default()).unwrap_err().to_string();
         assert!(refused.contains("evil.org") && refused.contains("none is allowed"), "{refused}");
+    }
+
+    #[test]
+    fn a_delivery_is_tried_again_only_when_its_time_is_over() {
+        assert_eq!([0, 1, 2, 3].map(|tries| wait(tries).as_secs()), [12, 18, 42, 138]);
     }
 
     #[test]

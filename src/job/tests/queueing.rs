@@ -52,6 +52,20 @@ fn a_worker_that_lost_its_lease_changes_nothing() {
 }
 
 #[test]
+fn one_key_sent_many_times_at_once_is_one_job() {
+    on_sites(Config { queue: 100, ..Config::default() }, |site| {
+        let order = Order { idempotency_key: Some("key".into()), ..site.order(1) };
+        let submit = || site.jobs.submit(&order).unwrap();
+        let taken: Vec<(Job, bool)> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(submit)).collect();
+            all.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(taken.iter().filter(|(_, is_new)| *is_new).count(), 1);
+        assert!(taken.iter().all(|(job, _)| job.id == taken[0].0.id));
+    });
+}
+
+#[test]
 fn a_job_that_is_being_cancelled_is_not_paused() {
     on_sites(Config::default(), |site| {
         let id = site.submit(1);

@@ -9,7 +9,7 @@ use super::files::{self, Made};
 use super::place::Place;
 use super::workers::Cores;
 use super::zoo::Zoo;
-use super::{Config, Error, encode};
+use super::{Config, Error};
 use crate::codec::{Format, latent_from_json, read_latent};
 use crate::infer::Session;
 use crate::limits::Limits;
@@ -18,8 +18,8 @@ use crate::sample::{Kind, Latent};
 
 const EXAMPLES: &str = "\
 Examples:
-  limpid decode photo.lat -o photo.png
-  limpid decode photo.lat -o photo.npy
+  limpid decode photo.latent -o photo.png
+  limpid decode photo.latent -o photo.npy
         every bit of the numbers, as float
   limpid decode latents/ -o photos/ --format tif --depth 16
 
@@ -56,7 +56,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
         (None, Some(ending)) => Some(content::format(ending).map_err(Error::Usage)?),
         (None, None) => None,
     };
-    let takes = |ending: &str| [encode::EXTENSION, Format::Latent.extension(), "json"].contains(&ending);
+    let takes = |ending: &str| [Format::Latent.extension(), "json"].contains(&ending);
     args.files.each(config.limits.upload_bytes, takes, |bytes, cores| {
         args.decode(bytes, format, &zoo, &config.limits, cores)
     })

@@ -6,17 +6,14 @@ use super::place::Place;
 use super::workers::Cores;
 use super::zoo::Zoo;
 use super::{Config, Error};
-use crate::codec::{latent_to_json, write_latent};
+use crate::codec::{Format, latent_to_json, write_latent};
 use crate::infer::Session;
 use crate::limits::Limits;
 use crate::name::ModelRef;
 
-/// The ending of latent files.
-pub const EXTENSION: &str = "lat";
-
 const EXAMPLES: &str = "\
 Examples:
-  limpid encode photo.png -o photo.lat
+  limpid encode photo.png -o photo.latent
   limpid encode photos/ -o latents/ --model photo-gray --ratio 4
         latents of at most a quarter of the numbers
   limpid encode digits.npy -o digits.json --model digits --json
@@ -79,7 +76,7 @@ impl Args {
                     latents.iter().map(|latent| latent_to_json(session.id(), latent)).collect();
                 (serde_json::Value::from(list).to_string().into_bytes(), "json")
             }
-            (false, [latent]) => (write_latent(session.id(), latent), EXTENSION),
+            (false, [latent]) => (write_latent(session.id(), latent), Format::Latent.extension()),
             (false, latents) => {
                 return Err(format!("holds {} samples, a latent file holds one; use --json", latents.len()));
             }

@@ -52,16 +52,16 @@ fn a_signal_comes_back_as_it_came_and_its_latent_alone_is_the_strict_result() {
     for kind in ["csv", "npy", "wav"] {
         desk.ok(&format!("denoise a.{kind} -o strict.{kind} --mode strict {with}"));
         desk.ok(&format!("denoise a.{kind} -o strict.npy --mode strict --depth float {with}"));
-        desk.ok(&format!("encode a.{kind} -o a.lat {with}"));
-        desk.ok("decode a.lat -o back.npy --models models");
+        desk.ok(&format!("encode a.{kind} -o a.latent {with}"));
+        desk.ok("decode a.latent -o back.npy --models models");
         assert_eq!(desk.read("back.npy"), desk.read("strict.npy"), "{kind}");
     }
     let (sample, wave) = codec::read_wav(&desk.read("strict.wav"), &Limits::default()).unwrap();
     assert_eq!((sample.shape(), wave), (Shape::Signal { channels: 2, length: 77 }, WAVE));
     let rows = codec::read_csv(&desk.read("strict.csv"), &Limits::default()).unwrap();
     assert_eq!((rows.len(), rows[0].len()), (77, 2));
-    desk.ok("decode a.lat -o back.wav --models models");
-    desk.ok("decode a.lat -o back.csv --models models");
+    desk.ok("decode a.latent -o back.wav --models models");
+    desk.ok("decode a.latent -o back.csv --models models");
     let (float, _) = codec::read_wav(&desk.read("back.wav"), &Limits::default()).unwrap();
     assert_eq!(float.shape(), sample.shape());
 }

@@ -296,8 +296,12 @@ fn verdict(outcome: &Outcome, promote: Promote) -> String {
         return format!("promoted: {model} now means version {version}{}\n", but.unwrap_or_default());
     }
     let why = match (promote, short) {
-        (Promote::Never, _) | (_, None) => "as asked".to_owned(),
+        (Promote::Never, _) => "as asked".to_owned(),
         (_, Some(what)) => format!("it does not beat {what} on the held-out samples"),
+        (_, None) => {
+            let before = before.unwrap_or("the version that serves");
+            format!("it does not beat {before} with errors weighed as in training")
+        }
     };
     format!(
         "not promoted: {why}; `limpid models default {model} {version}` makes it the default all the same\n"
@@ -404,6 +408,22 @@ mod tests {
         };
         assert!(matches!(run(&["--steps", "0"]), Error::Usage(_)));
         assert!(matches!(run(&["--steps", "1"]), Error::Registry(Missing::ReadOnly)));
+    }
+
+    #[test]
+    fn why_a_version_does_not_serve_is_said() {
+        let said = |promote, full: f64| {
+            let held_out = |db: f64| serde_json::json!({ "full_db": db, "noisy_db": 10.0 });
+            let before = serde_json::json!({ "model": "a@1", "held_out": held_out(30.0) });
+            let scores = serde_json::json!({ "held_out": held_out(full), "before": before });
+            let (model, notes) = ("a".parse().unwrap(), vec![]);
+            verdict(&Outcome { model, version: 2, promoted: false, scores, notes }, promote)
+        };
+        assert!(said(Promote::Never, 31.0).contains("as asked"));
+        assert!(said(Promote::IfBetter, 29.0).contains("does not beat a@1 on the held-out samples"));
+        assert!(
+            said(Promote::IfBetter, 31.0).contains("does not beat a@1 with errors weighed as in training")
+        );
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! A folder (or archive) is read through, subfolders included, in order of names. A file under a folder
 //! named `noisy` and the file of the same path under `clean` are a pair; any other file is a sample by
 //! itself; repeats of one scene share a folder. Images, npy arrays and stacks, CSV (a vector a row), WAV
-//! and MNIST's idx files are read, each also gzipped; archives are zip and tar files. What cannot be used is listed with its reason and never ends
-//! the reading: whether enough is left is for the caller to say.
+//! and MNIST's idx files are read, each also gzipped where it lies in no archive; archives are zip and tar files. What
+//! cannot be used is listed with its reason and never ends the reading: whether enough is left is for the caller to
+//! say.
 
 mod archive;
 mod augment;

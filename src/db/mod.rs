@@ -1,7 +1,8 @@
 //! Rows: SQLite in the data folder, or Postgres by its address, behind the same queries.
 //!
 //! SQL is written for both: `$1` for values, `BIGINT` and `TEXT` alone, no NULL. Every change is one
-//! transaction; one that met a busy or full database is run again, so it must not do anything else.
+//! transaction; one that a busy or full database did not let begin or commit is run again, so it must not do
+//! anything else.
 
 mod error;
 mod schema;
@@ -106,7 +107,8 @@ impl Db {
         self.0.is_postgres
     }
 
-    /// Runs `work` in one transaction: all of it happens, or nothing does. An error of `work` undoes it.
+    /// Runs `work` in one transaction: all of it happens, or nothing does. An error of `work` undoes it and is
+    /// not tried again.
     ///
     /// # Errors
     /// Those of `work`; the database is out of reach or full.

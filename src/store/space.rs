@@ -19,7 +19,7 @@ impl Reserve {
         Self { file: folder.join("reserve") }
     }
 
-    /// Whether the disk has room again: the reserve is there, and as much beside it.
+    /// Whether the reserve is there: it was not given up, or the disk had room to make it again.
     pub fn is_there(&self) -> bool {
         fs::metadata(&self.file).is_ok_and(|about| about.len() == BYTES)
     }

@@ -111,7 +111,8 @@ async fn serve(
     let rest = || drain.saturating_sub(told.elapsed());
     let is_idle = engine.shutdown(rest()).await & jobs.shutdown(rest()).await;
     if !is_idle {
-        tracing::warn!("work was left undone at the end of the time to drain");
+        let seconds = drain.as_secs();
+        return Err(Error::Failed(format!("work was left undone after server.drain_seconds ({seconds} s)")));
     }
     tracing::info!("stopped");
     Ok(())

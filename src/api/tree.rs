@@ -9,8 +9,8 @@ const OBJECT: usize = 640;
 /// For a byte of text: a string as it is, as base64 of numbers of one byte, and these as floats, twice.
 const TEXT: usize = 8;
 
-/// Bytes that the value of `text` takes at most, read into samples too. Marks within strings count as if they were none, and
-/// text that is no JSON as if it were.
+/// Bytes that the value of `text` takes at most, with the samples that are read from it. Marks within strings count like all
+/// others, and text that is no JSON as if it were.
 pub(super) fn bytes(text: &[u8]) -> usize {
     let count = |mark: u8| text.iter().filter(|byte| **byte == mark).count();
     let parts = [(count(b','), ELEMENT), (count(b'['), LIST), (count(b'{'), OBJECT), (text.len(), TEXT)];

@@ -94,8 +94,7 @@ impl Content {
             "application/json" | "text/json" => {
                 let body = received.body;
                 let fields_of_roles: Vec<String> = roles.iter().map(|&role| role.to_owned()).collect();
-                let text = body.clone();
-                let bytes = ticket.convert(body.len(), move || tree::bytes(&text)).await?;
+                let bytes = tree::measure(ticket, &body).await?;
                 let content = ticket.convert(bytes, move || from_json(&body, &fields_of_roles)).await??;
                 Self { bytes, ..content }
             }

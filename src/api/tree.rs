@@ -1,5 +1,9 @@
 //! Trees: the memory that JSON takes once it is parsed, told from its text.
 
+use axum::body::Bytes;
+
+use crate::engine::{Error, Ticket};
+
 /// Bytes of memory for one element of a list or one member of an object, with its key.
 const ELEMENT: usize = 136;
 /// For a list: room for four elements comes first.
@@ -15,6 +19,15 @@ pub(super) fn bytes(text: &[u8]) -> usize {
     let count = |mark: u8| text.iter().filter(|byte| **byte == mark).count();
     let parts = [(count(b','), ELEMENT), (count(b'['), LIST), (count(b'{'), OBJECT), (text.len(), TEXT)];
     parts.into_iter().fold(0, |sum, (count, each)| sum.saturating_add(count.saturating_mul(each)))
+}
+
+/// [`bytes`], in the engine's pool where the text is long.
+///
+/// # Errors
+/// Those of [`Ticket::convert`].
+pub(super) async fn measure(ticket: &Ticket, text: &Bytes) -> Result<usize, Error> {
+    let text = text.clone();
+    ticket.convert(text.len(), move || bytes(&text)).await
 }
 
 #[cfg(test)]

@@ -75,19 +75,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 async fn from_form(app: &App, request: Request) -> Result<(Option<Ask>, Vec<File>), Problem> {
     let limit = app.limits().upload_bytes;
     let counter = Counter { limit, seen: 0, ahead: Arc::default() };
-    let ahead = Arc::clone(&counter.ahead);
-    let request = request.map(|body| {
-        Body::from_stream(body.into_data_stream().map(move |chunk| {
-            let chunk = chunk?;
-            let ahead = ahead.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len();
-            let is_lost = ahead > AHEAD;
-            if is_lost {
-                Err(axum::Error::new(format!("{ahead} bytes belong to no file")))
-            } else {
-                Ok(chunk)
-            }
-        }))
-    });
+    let request = request.map(|body| counter.watch(body));
     // The heads of its files beside them.
     let mut form = body::form(request, limit.saturating_add(AHEAD)).await?;
     let read = from_parts(app, &mut form, counter).await;
@@ -147,6 +135,20 @@ struct Counter {
 }
 
 impl Counter {
+    /// The body, which breaks off where too much of it is handed to no file.
+    fn watch(&self, body: Body) -> Body {
+        let ahead = Arc::clone(&self.ahead);
+        Body::from_stream(body.into_data_stream().map(move |chunk| {
+            let chunk = chunk?;
+            match ahead.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() {
+                0..=AHEAD => Ok(chunk),
+                lost => {
+                    Err(axum::Error::new(format!("{lost} bytes belong to no file, the limit is {AHEAD}")))
+                }
+            }
+        }))
+    }
+
     fn count(&mut self, chunk: &Bytes) -> Result<(), Problem> {
         self.seen += chunk.len();
         self.ahead.fetch_sub(chunk.len(), Ordering::Relaxed);
@@ -210,8 +212,8 @@ async fn check_file(app: &App, index: usize, file: File) -> Result<File, Problem
 async fn from_json(app: &App, request: Request) -> Result<(Option<Ask>, Vec<File>), Problem> {
     let received = body::Received::read(app, request).await?;
     let limits = app.limits().clone();
-    let bytes = super::tree::bytes(&received.body);
     let ticket = app.engine().admit(None)?;
+    let bytes = super::tree::measure(&ticket, &received.body).await?;
     let (config, samples) = ticket.convert(bytes, move || from_object(&received.body, &limits)).await??;
     let ask = match config {
         Some(config) => Some(checked(app, config).await?),

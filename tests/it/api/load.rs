@@ -26,12 +26,22 @@ fn large() -> Vec<u8> {
 
 const LONG: &str = "/denoise?ensemble=8";
 
+/// A service with memory for little.
+fn cramped() -> Service {
+    let engine = engine::Config { memory_bytes: Some(16 << 20), queue_bytes: Some(0), ..default() };
+    Service::with(Setup { engine, is_preloaded: false, ..Setup::default() })
+}
+
 /// Sends long work and does not wait for its answer.
 fn begin(service: &Service, body: &[u8]) -> TcpStream {
+    begin_at(service, LONG, body)
+}
+
+fn begin_at(service: &Service, path: &str, body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(service.address()).unwrap();
     let length = body.len();
     let head = format!(
-        "POST {LONG} HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {length}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {length}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body).unwrap();
@@ -127,18 +137,14 @@ fn many_at_once_all_get_their_own_answer() {
             });
         }
     });
-    assert_eq!((service.engine.health().requests, service.engine.health().bytes), (0, 0));
+    // The last reply counts until the connection has let go of it, a moment after it was read.
+    wait_until(|| (service.engine.health().requests, service.engine.health().bytes) == (0, 0));
 }
 
 /// Many images in few bytes: what they unpack to is counted before any is decoded, in every form of request.
 #[test]
 fn images_that_would_unpack_beyond_the_memory_are_refused_by_what_their_heads_say() {
-    let memory_bytes = Some(16 << 20);
-    let service = Service::with(Setup {
-        engine: engine::Config { memory_bytes, queue_bytes: Some(0), ..default() },
-        is_preloaded: false,
-        ..Setup::default()
-    });
+    let service = cramped();
     let flat = file(&image::DynamicImage::new_luma8(1000, 1000), image::ImageFormat::Png);
     let image = serde_json::json!({ "image": base64(&flat) });
     let body = serde_json::json!({ "samples": vec![image; 20] });
@@ -155,12 +161,7 @@ fn images_that_would_unpack_beyond_the_memory_are_refused_by_what_their_heads_sa
 
 #[test]
 fn json_that_would_grow_beyond_the_memory_is_refused_before_it_is_parsed() {
-    let memory_bytes = Some(16 << 20);
-    let service = Service::with(Setup {
-        engine: engine::Config { memory_bytes, queue_bytes: Some(0), ..default() },
-        is_preloaded: false,
-        ..Setup::default()
-    });
+    let service = cramped();
     let flood = format!(r#"{{"samples":[{}{{"":1}}]}}"#, r#"{"":1},"#.repeat(100_000));
     assert!(flood.len() < 1 << 20);
     refused(service.post("/denoise", "application/json", flood), "payload_too_large");
@@ -169,22 +170,15 @@ fn json_that_would_grow_beyond_the_memory_is_refused_before_it_is_parsed() {
 
 #[test]
 fn a_reply_counts_until_the_caller_has_read_it() {
-    let limits = Limits::default();
-    let service = Service::with(Setup { limits, engine: default(), ..Setup::default() });
+    let service = service(default());
     let body = file(&color(1500, 1500), image::ImageFormat::Png);
-    let head = format!(
-        "POST /encode HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(service.address()).unwrap();
-    stream.write_all(head.replace("/encode", "/denoise?format=npy&depth=float").as_bytes()).unwrap();
-    stream.write_all(&body).unwrap();
+    let stream = begin_at(&service, "/denoise?format=npy&depth=float", &body);
     // More than the buffers of the connection hold is left, and nobody reads it.
     wait_until(|| service.engine.pieces() > 0);
-    wait_until(|| service.engine.health().requests == 0);
     let reply = 1500 * 1500 * 3 * 4;
-    let counted = service.engine.health().bytes;
-    assert!((reply..reply + 4096).contains(&counted), "{counted} bytes count of {reply}");
+    let is_reply_alone =
+        |health: engine::Health| health.requests == 0 && (reply..reply + 4096).contains(&health.bytes);
+    wait_until(|| is_reply_alone(service.engine.health()));
     drop(stream);
     wait_until(|| service.engine.health().bytes == 0);
 }

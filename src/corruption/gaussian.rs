@@ -1,4 +1,4 @@
-//! Normal noise: white, or coloured by a blur.
+//! Normal noise: white, or correlated between neighbours and between channels.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::rng::Rng;
 use crate::sample::Shape;
 
 /// Adds normal noise of mean 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gaussian {
     /// Standard deviation: on the 0..255 scale for images, in standard deviations of the sample
@@ -17,12 +17,16 @@ pub struct Gaussian {
     /// it. 0 is white noise. The blurred noise keeps its strength `sigma`.
     #[serde(default)]
     pub blur: Span,
+    /// Share of the variance, 0 to 1, that is the same in all channels: 1 is gray noise on a colour image.
+    #[serde(default)]
+    pub shared: Span,
 }
 
 impl Gaussian {
     pub(super) fn check(&self) -> Result<(), Error> {
         self.sigma.check("gaussian.sigma", 0.0, 1000.0)?;
-        self.blur.check("gaussian.blur", 0.0, 32.0)
+        self.blur.check("gaussian.blur", 0.0, 32.0)?;
+        self.shared.check("gaussian.shared", 0.0, 1.0)
     }
 
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
@@ -30,12 +34,26 @@ impl Gaussian {
         let blur = self.blur.draw(rng);
         let mut noise = vec![0.0; data.len()];
         rng.fill_normal(&mut noise);
+        // Drawn only where asked for, so that configs without it keep their noise.
+        if self.shared != Span::default() && shape.channels() > 1 {
+            share(&mut noise, shape.channels(), self.shared.draw(rng), rng);
+        }
         if blur > 0.0 {
             color(&mut noise, shape, blur);
         }
         for (value, n) in data.iter_mut().zip(&noise) {
             *value += sigma * n;
         }
+    }
+}
+
+/// Replaces `share` of the variance of each channel by noise that all have in common.
+fn share(noise: &mut [f32], channels: usize, share: f32, rng: &mut Rng) {
+    let mut common = vec![0.0; noise.len() / channels];
+    rng.fill_normal(&mut common);
+    let (own, all) = ((1.0 - share).sqrt(), share.sqrt());
+    for plane in noise.chunks_exact_mut(common.len()) {
+        plane.iter_mut().zip(&common).for_each(|(n, c)| *n = own * *n + all * c);
     }
 }
 
@@ -86,7 +104,7 @@ mod tests {
 
     fn noise(sigma: f32, blur: f32, shape: Shape) -> Vec<f32> {
         let mut data = vec![0.5; shape.numbers()];
-        let kind = Gaussian { sigma: Span::at(sigma), blur: Span::at(blur) };
+        let kind = Gaussian { sigma: Span::at(sigma), blur: Span::at(blur), ..Gaussian::default() };
         kind.apply(&mut data, shape, &mut Rng::new(1, Purpose::Corrupt, 0));
         data
     }
@@ -116,6 +134,19 @@ mod tests {
     }
 
     #[test]
+    fn shared_noise_keeps_its_strength_and_is_correlated_between_channels() {
+        let shape = Shape::image(3, 200, 200);
+        let mut data = vec![0.0; shape.numbers()];
+        let kind = Gaussian { sigma: Span::at(25.5), shared: Span::at(0.7), ..Gaussian::default() };
+        kind.apply(&mut data, shape, &mut Rng::new(1, Purpose::Corrupt, 0));
+        let planes: Vec<&[f32]> = data.chunks_exact(40_000).collect();
+        let covariance =
+            |a: usize, b: usize| planes[a].iter().zip(planes[b]).map(|(x, y)| x * y).sum::<f32>() / 40_000.0;
+        assert!((covariance(0, 0).sqrt() - 0.1).abs() < 0.002, "{}", covariance(0, 0));
+        assert!((covariance(0, 2) / 0.01 - 0.7).abs() < 0.03, "{}", covariance(0, 2));
+    }
+
+    #[test]
     fn sigma_zero_changes_nothing() {
         assert_eq!(noise(0.0, 0.0, Shape::image(1, 4, 4)), [0.5; 16]);
     }
@@ -125,7 +156,7 @@ mod tests {
         let shape = Shape::Signal { channels: 1, length: 40_000 };
         let clean: Vec<f32> = (0..40_000).map(|i| 1e4 + 300.0 * (i as f32 * 0.1).sin()).collect();
         let mut data = clean.clone();
-        let kind = Gaussian { sigma: Span::at(0.5), blur: Span::default() };
+        let kind = Gaussian { sigma: Span::at(0.5), ..Gaussian::default() };
         kind.apply(&mut data, shape, &mut Rng::new(1, Purpose::Corrupt, 0));
         let residual: Vec<f32> = data.iter().zip(&clean).map(|(a, b)| a - b).collect();
         let expected = 0.5 * 300.0 / 2.0f32.sqrt();

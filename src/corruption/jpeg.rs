@@ -1,8 +1,8 @@
-//! The blocks and rings of a JPEG file.
+//! The blocks, rings and smeared colours of a JPEG file.
 
-use image::ExtendedColorType::{L8, Rgb8};
-use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
-use image::{ExtendedColorType, ImageDecoder, ImageResult};
+use image::codecs::jpeg::JpegDecoder;
+use image::{ImageDecoder, ImageResult};
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, QuantizationTableType, SamplingFactor};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Span};
@@ -22,26 +22,135 @@ const GRID: usize = 16;
 pub struct Jpeg {
     /// Quality as the libjpeg family counts it, 1 to 100; the whole numbers of the range are drawn.
     pub quality: Span,
+    /// How finely colours are stored; one of several, each as likely. One that is listed twice is twice as likely.
+    #[serde(default = "Sampling::full", skip_serializing_if = "Sampling::is_full")]
+    pub sampling: Vec<Sampling>,
+    /// Tables by which coefficients are rounded; one of several, each as likely.
+    #[serde(default = "Tables::standard", skip_serializing_if = "Tables::is_standard")]
+    pub tables: Vec<Tables>,
+}
+
+/// Size at which the two colour planes are stored (ITU-T T.81, A.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sampling {
+    /// As large as the image.
+    #[serde(rename = "4:4:4")]
+    Full,
+    /// Half as wide: many cameras.
+    #[serde(rename = "4:2:2")]
+    Half,
+    /// Half as wide and high: phones, and most programs by default.
+    #[serde(rename = "4:2:0")]
+    Quarter,
+}
+
+/// Quantisation tables of encoders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tables {
+    /// ITU-T T.81, Annex K: libjpeg and most cameras.
+    Standard,
+    /// The tables of ImageMagick by N. Robidoux.
+    ImageMagick,
+    /// Tuned for PSNR-HVS: near those of mozjpeg.
+    PsnrHvs,
+}
+
+impl Sampling {
+    fn full() -> Vec<Self> {
+        vec![Self::Full]
+    }
+
+    fn is_full(list: &Vec<Self>) -> bool {
+        *list == Self::full()
+    }
+
+    fn factor(self) -> SamplingFactor {
+        match self {
+            Self::Full => SamplingFactor::F_1_1,
+            Self::Half => SamplingFactor::F_2_1,
+            Self::Quarter => SamplingFactor::F_2_2,
+        }
+    }
+}
+
+impl Tables {
+    fn standard() -> Vec<Self> {
+        vec![Self::Standard]
+    }
+
+    fn is_standard(list: &Vec<Self>) -> bool {
+        *list == Self::standard()
+    }
+
+    fn both(self) -> [QuantizationTableType; 2] {
+        let one = || match self {
+            Self::Standard => QuantizationTableType::Default,
+            Self::ImageMagick => QuantizationTableType::ImageMagick,
+            Self::PsnrHvs => QuantizationTableType::CustomPsnrHvs,
+        };
+        [one(), one()]
+    }
 }
 
 impl Jpeg {
+    /// Files of this quality, colours at full size, standard tables.
+    pub fn of(quality: Span) -> Self {
+        Self { quality, sampling: Sampling::full(), tables: Tables::standard() }
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
-        self.quality.check("jpeg.quality", 1.0, 100.0)
+        self.quality.check("jpeg.quality", 1.0, 100.0)?;
+        super::check_choices("jpeg.sampling", &self.sampling)?;
+        super::check_choices("jpeg.tables", &self.tables)
     }
 
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         let quality = self.quality.draw_whole(rng).clamp(1, 100) as u8;
         let (channels, height, width) = shape.extents();
         let frame = Frame { height, width, down: rng.below(GRID), right: rng.below(GRID) };
-        let group = if channels == 3 { 3 } else { 1 };
-        for planes in data.chunks_exact_mut(group * height * width) {
-            // Bytes that our own encoder wrote a moment ago do not fail to be read, and no crop is
+        // A list of one takes no draw, so that configs from before there were lists keep their noise.
+        let (sampling, tables) = (super::choose(&self.sampling, rng), super::choose(&self.tables, rng));
+        let file = File { quality, sampling, tables, channels: if channels == 3 { 3 } else { 1 } };
+        for planes in data.chunks_exact_mut(file.channels * height * width) {
+            // Bytes that an encoder wrote a moment ago do not fail to be read, and no crop is
             // larger than the format's 65535 pixels; if it were, an uncorrupted crop is no harm.
-            if let Ok(pixels) = frame.round_trip(&frame.pixels(planes, group), group, quality) {
-                frame.put_back(&pixels, planes, group);
+            if let Some(pixels) = file.round_trip(&frame, &frame.pixels(planes, file.channels)) {
+                frame.put_back(&pixels, planes, file.channels);
             }
         }
     }
+}
+
+/// Settings of one file.
+struct File {
+    quality: u8,
+    sampling: Sampling,
+    tables: Tables,
+    channels: usize,
+}
+
+impl File {
+    /// 8-bit pixels of the moved image, channels last, written and read; none if that fails.
+    fn round_trip(&self, frame: &Frame, pixels: &[u8]) -> Option<Vec<u8>> {
+        let side = |n: usize| u16::try_from(n).ok();
+        let (width, height) = (side(frame.width + frame.right)?, side(frame.height + frame.down)?);
+        let color = if self.channels == 3 { ColorType::Rgb } else { ColorType::Luma };
+        let mut file = Vec::new();
+        let mut encoder = Encoder::new(&mut file, self.quality);
+        encoder.set_sampling_factor(self.sampling.factor());
+        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
+        let [luma, chroma] = self.tables.both();
+        encoder.set_quantization_tables(luma, chroma);
+        encoder.encode(pixels, width, height, color).ok()?;
+        read(&file, pixels.len()).ok()
+    }
+}
+
+fn read(file: &[u8], bytes: usize) -> ImageResult<Vec<u8>> {
+    let mut back = vec![0; bytes];
+    JpegDecoder::new(std::io::Cursor::new(file))?.read_image(&mut back)?;
+    Ok(back)
 }
 
 /// An image moved down and to the right, its first row and column filling the gap.
@@ -63,18 +172,6 @@ impl Frame {
             (planes[channel * area + from].clamp(0.0, 1.0) * 255.0).round() as u8
         };
         (0..(self.height + self.down) * columns * channels).map(byte).collect()
-    }
-
-    /// Through a file and back.
-    fn round_trip(&self, pixels: &[u8], channels: usize, quality: u8) -> ImageResult<Vec<u8>> {
-        let color: ExtendedColorType = if channels == 3 { Rgb8 } else { L8 };
-        let side = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let (width, height) = (side(self.width + self.right), side(self.height + self.down));
-        let mut file = Vec::new();
-        JpegEncoder::new_with_quality(&mut file, quality).encode(pixels, width, height, color)?;
-        let mut back = vec![0; pixels.len()];
-        JpegDecoder::new(std::io::Cursor::new(file))?.read_image(&mut back)?;
-        Ok(back)
     }
 
     fn put_back(&self, pixels: &[u8], planes: &mut [f32], channels: usize) {
@@ -101,7 +198,7 @@ mod tests {
             })
             .collect();
         let mut data = clean.clone();
-        let kind = Jpeg { quality: Span::at(quality) };
+        let kind = Jpeg::of(Span::at(quality));
         kind.apply(&mut data, shape, &mut Rng::new(1, Purpose::Corrupt, 0));
         let squares: f32 = data.iter().zip(&clean).map(|(a, b)| (a - b).powi(2)).sum();
         (squares / clean.len() as f32).sqrt()
@@ -131,10 +228,29 @@ mod tests {
     fn channels_go_in_and_out_in_order() {
         let shape = Shape::image(3, 16, 16);
         let mut data: Vec<f32> = [0.2, 0.5, 0.8].iter().flat_map(|&v| vec![v; 256]).collect();
-        let kind = Jpeg { quality: Span::at(95.0) };
+        let kind = Jpeg::of(Span::at(95.0));
         kind.apply(&mut data, shape, &mut Rng::new(1, Purpose::Corrupt, 0));
         for (plane, expected) in data.chunks(256).zip([0.2, 0.5, 0.8]) {
             assert!(plane.iter().all(|v| (v - expected).abs() < 0.02));
         }
+    }
+
+    #[test]
+    fn coarse_colours_lose_colour_noise_and_keep_that_of_luma() {
+        let shape = Shape::image(3, 64, 64);
+        let mut noise = vec![0.0; shape.numbers()];
+        Rng::new(5, Purpose::Corrupt, 0).fill_normal(&mut noise);
+        let kept = |sampling: Sampling| {
+            let mut data: Vec<f32> = noise.iter().map(|n| 0.5 + 0.05 * n).collect();
+            let kind = Jpeg { sampling: vec![sampling], ..Jpeg::of(Span::at(97.0)) };
+            kind.apply(&mut data, shape, &mut Rng::new(1, Purpose::Corrupt, 0));
+            let plane = |c: usize, i: usize| data[c * 4096 + i] - 0.5;
+            let luma = |i: usize| 0.299 * plane(0, i) + 0.587 * plane(1, i) + 0.114 * plane(2, i);
+            let variance = |of: &dyn Fn(usize) -> f32| (0..4096).map(|i| of(i).powi(2)).sum::<f32>() / 4096.0;
+            (variance(&luma), variance(&|i| plane(0, i) - luma(i)))
+        };
+        let (full, half, quarter) = (kept(Sampling::Full), kept(Sampling::Half), kept(Sampling::Quarter));
+        assert!((quarter.0 / full.0 - 1.0).abs() < 0.1, "{quarter:?} {full:?}");
+        assert!(half.1 < 0.7 * full.1 && quarter.1 < 0.6 * half.1, "{full:?} {half:?} {quarter:?}");
     }
 }

@@ -15,6 +15,9 @@
 //! Results are floats and are not clipped, unless `clip`, `quantize` or `jpeg` says so.
 
 mod banding;
+mod blur;
+mod camera;
+mod camera_rgb;
 mod clip;
 mod gaussian;
 mod jpeg;
@@ -22,8 +25,10 @@ mod masking;
 mod poisson;
 mod poisson_gaussian;
 mod quantize;
+mod resize;
 mod salt_pepper;
 mod shading;
+mod sharpen;
 mod span;
 mod speckle;
 
@@ -34,20 +39,24 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use banding::Banding;
+pub use camera::{Camera, Demosaic};
+pub use camera_rgb::CameraRgb;
 pub use clip::Clip;
 pub use gaussian::Gaussian;
-pub use jpeg::Jpeg;
+pub use jpeg::{Jpeg, Sampling, Tables};
 pub use masking::Masking;
 pub use poisson::Poisson;
 pub use poisson_gaussian::PoissonGaussian;
 pub use quantize::Quantize;
+pub use resize::Resize;
 pub use salt_pepper::SaltPepper;
 pub use shading::Shading;
+pub use sharpen::Sharpen;
 pub use span::Span;
 pub use speckle::Speckle;
 
 use crate::rng::Rng;
-use crate::sample::{Kind, Shape, Stats};
+use crate::sample::{Kind, Sample, Shape, Stats};
 
 /// Entries of one list; a longer one is a mistake, and each costs time on every crop.
 const LONGEST_LIST: usize = 32;
@@ -82,6 +91,14 @@ pub enum Corruption {
     Shading(Shading),
     /// Rounding and clipping to what an 8-bit file can hold.
     Clip(Clip),
+    /// Sensor noise, developed to a picture as a camera does.
+    Camera(Camera),
+    /// Sensor noise on linear colours, a shorter way to the same.
+    CameraRgb(CameraRgb),
+    /// Enlarging after the noise came.
+    Resize(Resize),
+    /// Unsharp mask.
+    Sharpen(Sharpen),
     /// One of several, each as likely.
     Random(Vec<Corruption>),
     /// All of several, in order; written as a plain list.
@@ -143,12 +160,12 @@ impl Corruption {
     /// 0..255 scale for images, up to the signal's own strength for the rest.
     pub fn default_for(kind: Kind) -> Self {
         let sigma = if kind == Kind::Image { Span::new(0.0, 55.0) } else { Span::new(0.0, 1.0) };
-        Corruption::Gaussian(Gaussian { sigma, blur: Span::default() })
+        Corruption::Gaussian(Gaussian { sigma, ..Gaussian::default() })
     }
 
     /// White normal noise of one strength, as in the usual benchmarks.
     pub fn white(sigma: f32) -> Self {
-        Corruption::Gaussian(Gaussian { sigma: Span::at(sigma), blur: Span::default() })
+        Corruption::Gaussian(Gaussian { sigma: Span::at(sigma), ..Gaussian::default() })
     }
 
     /// Whether all ranges make sense, for samples of `kind`. To be called once, before
@@ -175,39 +192,102 @@ impl Corruption {
             Corruption::Banding(it) => image_only("banding").and_then(|()| it.check()),
             Corruption::Shading(it) => it.check(),
             Corruption::Clip(_) => image_only("clip"),
+            Corruption::Camera(it) => image_only("camera").and_then(|()| it.check()),
+            Corruption::CameraRgb(it) => image_only("camera_rgb").and_then(|()| it.check()),
+            Corruption::Resize(it) => image_only("resize").and_then(|()| it.check()),
+            Corruption::Sharpen(it) => image_only("sharpen").and_then(|()| it.check()),
             Corruption::Random(list) => check_list("random", list, kind, depth),
             Corruption::Sequence(list) => check_list("the list of corruptions", list, kind, depth),
         }
     }
 
-    /// Corrupts `data` in place: a sample or crop of `shape`, channels first, on the sample's scale.
+    /// Corrupts `noisy` in place, and shapes `target`, the clean sample to be learnt, where the corruption changes more than
+    /// noise: a development of raw data, an enlargement or a sharpening is not to be undone. Both are samples or crops of
+    /// `shape`, channels first, on the sample's scale; `target` is clean.
     ///
     /// Parameters and noise come from `rng` alone, so equal streams give equal results.
-    pub fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
-        debug_assert_eq!(data.len(), shape.numbers());
+    pub fn corrupt(&self, noisy: &mut [f32], target: &mut [f32], shape: Shape, rng: &mut Rng) {
+        debug_assert_eq!((noisy.len(), target.len()), (shape.numbers(), shape.numbers()));
         match self {
             Corruption::None {} => {}
-            Corruption::Gaussian(it) => it.apply(data, shape, rng),
-            Corruption::Poisson(it) => it.apply(data, shape, rng),
-            Corruption::PoissonGaussian(it) => it.apply(data, shape, rng),
-            Corruption::SaltPepper(it) => it.apply(data, shape, rng),
-            Corruption::Speckle(it) => it.apply(data, rng),
-            Corruption::Quantize(it) => it.apply(data, shape, rng),
-            Corruption::Jpeg(it) => it.apply(data, shape, rng),
-            Corruption::Masking(it) => it.apply(data, shape, rng),
-            Corruption::Banding(it) => it.apply(data, shape, rng),
-            Corruption::Shading(it) => it.apply(data, shape, rng),
-            Corruption::Clip(it) => it.apply(data),
+            Corruption::Gaussian(it) => it.apply(noisy, shape, rng),
+            Corruption::Poisson(it) => it.apply(noisy, shape, rng),
+            Corruption::PoissonGaussian(it) => it.apply(noisy, shape, rng),
+            Corruption::SaltPepper(it) => it.apply(noisy, shape, rng),
+            Corruption::Speckle(it) => it.apply(noisy, rng),
+            Corruption::Quantize(it) => it.apply(noisy, shape, rng),
+            Corruption::Jpeg(it) => it.apply(noisy, shape, rng),
+            Corruption::Masking(it) => it.apply(noisy, shape, rng),
+            Corruption::Banding(it) => it.apply(noisy, shape, rng),
+            Corruption::Shading(it) => it.apply(noisy, shape, rng),
+            Corruption::Clip(it) => it.apply(noisy),
+            Corruption::Camera(it) => it.apply(noisy, target, shape, rng),
+            Corruption::CameraRgb(it) => it.apply(noisy, target, shape, rng),
+            Corruption::Resize(it) => it.apply(noisy, target, shape, rng),
+            Corruption::Sharpen(it) => it.apply(noisy, target, shape, rng),
             Corruption::Random(list) => {
                 if let Some(chosen) = list.get(rng.below(list.len())) {
-                    chosen.apply(data, shape, rng);
+                    chosen.corrupt(noisy, target, shape, rng);
                 }
             }
             Corruption::Sequence(list) => {
                 for each in list {
-                    each.apply(data, shape, rng);
+                    each.corrupt(noisy, target, shape, rng);
                 }
             }
+        }
+    }
+
+    /// A noisy sample of `clean`, and the target that belongs to it (see [`Corruption::corrupt`]).
+    ///
+    /// Where a number is not finite, which only absurd units bring about, both are `clean`.
+    pub fn pair(&self, clean: &Sample, rng: &mut Rng) -> (Sample, Sample) {
+        let shape = clean.shape();
+        let (mut noisy, mut target) = (clean.data().to_vec(), clean.data().to_vec());
+        self.corrupt(&mut noisy, &mut target, shape, rng);
+        match (Sample::new(shape, noisy), Sample::new(shape, target)) {
+            (Ok(noisy), Ok(target)) => (noisy, target),
+            _ => (clean.clone(), clean.clone()),
+        }
+    }
+}
+
+/// One of `list`; without a draw where there is no choice.
+fn choose<T: Copy>(list: &[T], rng: &mut Rng) -> T {
+    if list.len() == 1 { list[0] } else { list[rng.below(list.len())] }
+}
+
+/// # Errors
+/// There is nothing to choose from, or too much.
+fn check_choices<T>(field: &'static str, list: &[T]) -> Result<(), Error> {
+    match list.len() {
+        1..=LONGEST_LIST => Ok(()),
+        seen => Err(Error::Count { field, seen, limit: LONGEST_LIST }),
+    }
+}
+
+/// Weights of red, green and blue in luma (ITU-R BT.601).
+const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// Gives each colour picture among the planes of both to `of`. Planes that are no colour picture go as one of equal channels
+/// each, and come back as its luma.
+fn each_picture(
+    noisy: &mut [f32],
+    target: &mut [f32],
+    shape: Shape,
+    mut of: impl FnMut(&mut [f32], &mut [f32]),
+) {
+    if shape.channels() == 3 {
+        return of(noisy, target);
+    }
+    let (_, height, width) = shape.extents();
+    let area = height * width;
+    for (noisy, target) in noisy.chunks_exact_mut(area).zip(target.chunks_exact_mut(area)) {
+        let (mut both, mut clean) = (noisy.repeat(3), target.repeat(3));
+        of(&mut both, &mut clean);
+        for (plane, colors) in [(noisy, both), (target, clean)] {
+            let luma = |i: usize| (0..3).map(|c| LUMA[c] * colors[c * area + i]).sum();
+            plane.iter_mut().enumerate().for_each(|(i, v)| *v = luma(i));
         }
     }
 }
@@ -284,12 +364,12 @@ mod tests {
     }
 
     fn noisy(json: &str, clean: &[f32], shape: Shape, index: u64) -> Vec<f32> {
-        let mut data = clean.to_vec();
-        read(json).apply(&mut data, shape, &mut Rng::new(1, Purpose::Corrupt, index));
+        let (mut data, mut target) = (clean.to_vec(), clean.to_vec());
+        read(json).corrupt(&mut data, &mut target, shape, &mut Rng::new(1, Purpose::Corrupt, index));
         data
     }
 
-    const EACH: [&str; 14] = [
+    const EACH: [&str; 20] = [
         r#"{"none":{}}"#,
         r#"{"gaussian":{"sigma":[10.0,30.0]}}"#,
         r#"{"gaussian":{"sigma":25.0,"blur":[0.5,1.5]}}"#,
@@ -303,6 +383,12 @@ mod tests {
         r#"{"banding":{"rows":[5.0,20.0],"columns":[5.0,20.0]}}"#,
         r#"{"shading":{"strength":[0.2,0.5],"stains":[1.0,3.0]}}"#,
         r#"[{"gaussian":{"sigma":60.0}},{"clip":{}}]"#,
+        r#"{"gaussian":{"sigma":25.0,"shared":[0.1,0.9]}}"#,
+        r#"{"jpeg":{"quality":[10.0,50.0],"sampling":["4:2:0","4:2:2","4:4:4"],"tables":["standard","image_magick","psnr_hvs"]}}"#,
+        r#"{"camera":{"shot":[0.0001,0.01],"demosaic":["bilinear","malvar"]}}"#,
+        r#"{"camera_rgb":{"shot":[0.01,0.1],"read":[0.01,0.05]}}"#,
+        r#"[{"gaussian":{"sigma":20.0}},{"resize":{"factor":[1.2,2.0]}}]"#,
+        r#"{"sharpen":{"amount":[0.3,1.0],"radius":[0.5,1.5]}}"#,
         r#"{"random":[{"gaussian":{"sigma":20.0}},{"speckle":{"spread":0.2}}]}"#,
     ];
 
@@ -346,7 +432,9 @@ mod tests {
             let clean: Vec<f32> = (0..shape.numbers()).map(|i| 100.0 + (i as f32).sin()).collect();
             for json in EACH {
                 let corruption = read(json);
-                let image_only = ["jpeg", "banding", "clip"].iter().any(|kind| json.contains(kind));
+                let image_only = ["jpeg", "banding", "clip", "camera", "resize", "sharpen"]
+                    .iter()
+                    .any(|kind| json.contains(kind));
                 assert_eq!(corruption.check(shape.kind()).is_err(), image_only, "{json}");
                 if !image_only {
                     assert!(noisy(json, &clean, shape, 0).iter().all(|v| v.is_finite()), "{json}");

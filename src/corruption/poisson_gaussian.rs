@@ -29,7 +29,7 @@ impl PoissonGaussian {
 
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         count_photons(data, shape, self.peak.draw(rng), rng);
-        Gaussian { sigma: self.sigma, blur: Span::default() }.apply(data, shape, rng);
+        Gaussian { sigma: self.sigma, ..Gaussian::default() }.apply(data, shape, rng);
     }
 }
 

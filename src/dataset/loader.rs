@@ -227,7 +227,9 @@ impl<'a> Loader<'a> {
         let before = Moments::of(noisy);
         let chance = |purpose| Rng::new(self.plan.seed, purpose, index);
         match &self.plan.learn {
-            Learn::Clean(corruption) => corruption.apply(noisy, self.shape, &mut chance(Purpose::Corrupt)),
+            Learn::Clean(corruption) => {
+                corruption.corrupt(noisy, clean, self.shape, &mut chance(Purpose::Corrupt));
+            }
             Learn::Recorrupted => recorrupt(noisy, clean, &self.noise[at], &mut chance(Purpose::Conceal)),
             _ => {}
         }

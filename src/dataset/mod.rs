@@ -190,21 +190,8 @@ impl Item {
         self.name.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
-    /// What a validation run feeds to the model: the noisy twin where there is one, else the clean
-    /// sample corrupted by draw `index` under `seed`, the same in every run.
-    pub fn noisy_or(&self, corruption: &Corruption, seed: u64, index: u64) -> Sample {
-        match &self.noisy {
-            Some(noisy) => noisy.clone(),
-            None => self.corrupted(corruption, seed, index),
-        }
-    }
-
-    /// The clean sample corrupted by draw `index` under `seed`.
-    pub fn corrupted(&self, corruption: &Corruption, seed: u64, index: u64) -> Sample {
-        let shape = self.clean.shape();
-        let mut data = self.clean.data().to_vec();
-        corruption.apply(&mut data, shape, &mut Rng::new(seed, Purpose::Evaluate, index));
-        // A finite sample and finite noise: only absurd units overflow, and then noise is left out.
-        Sample::new(shape, data).unwrap_or_else(|_| self.clean.clone())
+    /// The clean sample corrupted by draw `index` under `seed`, and the target that belongs to it, the same in every run.
+    pub fn corrupted(&self, corruption: &Corruption, seed: u64, index: u64) -> (Sample, Sample) {
+        corruption.pair(&self.clean, &mut Rng::new(seed, Purpose::Evaluate, index))
     }
 }

@@ -315,7 +315,7 @@ impl Config {
             (Some(corruption), _) => corruption.clone(),
             // Small images are seen whole, so far more noise can be taken out of them.
             (None, Family::Compact(_)) => {
-                Corruption::Gaussian(Gaussian { sigma: Span::new(0.0, 128.0), blur: Span::default() })
+                Corruption::Gaussian(Gaussian { sigma: Span::new(0.0, 128.0), ..Gaussian::default() })
             }
             (None, _) => Corruption::default_for(kind),
         };

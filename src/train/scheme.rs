@@ -285,7 +285,7 @@ mod tests {
         };
         let clean = Sample::new(Shape::image(1, 64, 64), (0..4096).map(pixel).collect()).unwrap();
         let clean = Item { name: name.into(), clean, noisy: None };
-        Item { clean: clean.corrupted(&Corruption::white(sigma), 1, draw), ..clean }
+        Item { clean: clean.corrupted(&Corruption::white(sigma), 1, draw).0, ..clean }
     }
 
     fn chosen(items: Vec<Item>) -> (Scheme, String) {

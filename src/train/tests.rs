@@ -228,7 +228,7 @@ fn what_counts_more_when_it_is_lighter_comes_out_darker() {
         train(&Config { ink_weight, corruption, ..tiny(100) }, &data, &place.registry()).unwrap();
         let reference = crate::name::ModelRef { name: "tiny".parse().unwrap(), version: None };
         let session = crate::infer::Session::load(place.registry().read(&reference).unwrap()).unwrap();
-        let noisy = data.items[0].corrupted(&Corruption::white(100.0), 5, 0);
+        let noisy = data.items[0].corrupted(&Corruption::white(100.0), 5, 0).0;
         let clean = session.denoise(&noisy, &Default::default()).unwrap().sample;
         clean.data()[..40].iter().sum::<f32>() / 40.0
     };
@@ -319,7 +319,8 @@ fn a_run_that_only_gets_worse_stops_early_and_keeps_the_best_weights() {
     let held_out: Vec<String> = data.split(0.05).held_out.iter().map(|item| item.name.clone()).collect();
     for (i, item) in data.items.iter_mut().enumerate() {
         let is_held_out = held_out.contains(&item.name);
-        item.noisy = Some(if is_held_out { item.corrupted(&noise, 1, i as u64) } else { item.clean.clone() });
+        item.noisy =
+            Some(if is_held_out { item.corrupted(&noise, 1, i as u64).0 } else { item.clean.clone() });
     }
     let mut last = 0;
     let mut listen = |p: &Progress| {

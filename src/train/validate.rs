@@ -104,7 +104,10 @@ impl HeldOut {
             let chance = |window: usize| Rng::new(seed, Purpose::Evaluate, (i * ENOUGH + window) as u64);
             let exact = |noisy: Sample| (noisy, item.clean.clone(), 0.0);
             let (noisy, target, variance) = match learn {
-                Learn::Clean(corruption) => exact(item.corrupted(corruption, seed, i as u64)),
+                Learn::Clean(corruption) => {
+                    let (noisy, target) = item.corrupted(corruption, seed, i as u64);
+                    (noisy, target, 0.0)
+                }
                 Learn::Pairs => exact(item.noisy.clone().unwrap_or_else(|| item.clean.clone())),
                 Learn::Repeats => match scenes.rest(item) {
                     Some((mean, variance)) => (item.clean.clone(), mean, variance),
@@ -377,7 +380,7 @@ mod tests {
         let clean = Sample::new(Shape::image(1, 96, 96), (0..96 * 96).map(pixel).collect()).unwrap();
         let item = Item { name: String::new(), clean: clean.clone(), noisy: None };
         let one = |i: usize| {
-            let clean = item.corrupted(&crate::corruption::Corruption::white(25.0), 7, i as u64);
+            let clean = item.corrupted(&crate::corruption::Corruption::white(25.0), 7, i as u64).0;
             Item { name: format!("a/{i}"), clean, noisy: None }
         };
         (clean, (0..count).map(one).collect())

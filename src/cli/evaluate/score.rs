@@ -85,18 +85,20 @@ impl Noise {
         }
     }
 
-    /// The noisy twin of a sample. The stream of chance is named by the sample's own numbers, so that its
-    /// noise does not depend on what else is evaluated.
+    /// The noisy twin of a sample.
     pub(super) fn noisy(&self, item: &Item, seed: u64) -> Sample {
+        self.pair(item, seed).0
+    }
+
+    /// The noisy twin of a sample and the clean target. The stream of chance is named by the sample's own numbers, so that its
+    /// noise does not depend on what else is evaluated.
+    pub(super) fn pair(&self, item: &Item, seed: u64) -> (Sample, Sample) {
         let Noise::Made { corruption, .. } = self else {
-            return item.noisy.clone().unwrap_or_else(|| item.clean.clone());
+            return (item.noisy.clone().unwrap_or_else(|| item.clean.clone()), item.clean.clone());
         };
         let mut bytes = crc32fast::Hasher::new();
         item.clean.data().iter().for_each(|v| bytes.update(&v.to_le_bytes()));
-        let mut data = item.clean.data().to_vec();
-        let mut rng = Rng::new(seed, Purpose::Evaluate, u64::from(bytes.finalize()));
-        corruption.apply(&mut data, item.clean.shape(), &mut rng);
-        Sample::new(item.clean.shape(), data).unwrap_or_else(|_| item.clean.clone())
+        corruption.pair(&item.clean, &mut Rng::new(seed, Purpose::Evaluate, u64::from(bytes.finalize())))
     }
 
     /// Strength of the noise on the sample's own scale, as the baseline is told; estimated where it is not known.
@@ -142,7 +144,8 @@ impl Task<'_> {
     /// # Errors
     /// It does not fit the model.
     pub(super) fn score(&self, item: &Item, noise: &Noise, seed: u64) -> infer::Result<Score> {
-        let (clean, noisy) = (&item.clean, noise.noisy(item, seed));
+        let (noisy, clean) = noise.pair(item, seed);
+        let clean = &clean;
         let truth = Truth::new(clean, self.ink);
         let start = Instant::now();
         let full = self.session.denoise(&noisy, &self.options)?;

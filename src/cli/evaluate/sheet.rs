@@ -34,10 +34,10 @@ pub(super) fn sheet(
     for noise in noises {
         for i in 0..count {
             let item = &dataset.items[i * dataset.items.len() / count];
-            let noisy = noise.noisy(item, seed);
+            let (noisy, clean) = noise.pair(item, seed);
             let denoise = |mode| session.denoise(&noisy, &Options { mode, ..*options });
             let (strict, full) = (denoise(Mode::Strict)?.sample, denoise(Mode::Full)?.sample);
-            rows.push([&noisy, &strict, &full, &item.clean].map(picture));
+            rows.push([&noisy, &strict, &full, &clean].map(picture));
         }
     }
     let channels = session.input().channels;

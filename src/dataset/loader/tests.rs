@@ -53,7 +53,7 @@ fn neighbours_and_hidden_places_come_of_one_noisy_crop() {
     assert!(differ.count() > 40);
     assert_eq!(hidden, batch(Learn::Hidden(0, 1)));
     // What was added and what was taken are 2.1 to 3.6 times the noise apart.
-    let noisy = [Item { clean: items[0].corrupted(&Corruption::white(25.0), 1, 0), ..items[0].clone() }];
+    let noisy = [Item { clean: items[0].corrupted(&Corruption::white(25.0), 1, 0).0, ..items[0].clone() }];
     let plan = Plan { learn: Learn::Recorrupted, ..plan(Some((16, 16))) };
     let recorrupted = Loader::new(noisy.iter().collect(), plan).unwrap().batch(3);
     assert_eq!(recorrupted.dims, [4, 1, 16, 16]);

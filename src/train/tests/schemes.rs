@@ -11,7 +11,7 @@ fn noisy(scenes: usize, repeats: usize, noise: &Corruption) -> Dataset {
     let mut items = Vec::new();
     for (i, item) in waves(scenes).items.into_iter().enumerate() {
         for k in 0..repeats {
-            let clean = item.corrupted(noise, 5, (i * 100 + k) as u64);
+            let clean = item.corrupted(noise, 5, (i * 100 + k) as u64).0;
             let name = if repeats == 1 { format!("{i:02}") } else { format!("scene{i:02}/{k}") };
             items.push(crate::dataset::Item { name, clean, noisy: None });
         }
@@ -29,7 +29,7 @@ fn gain(place: &Place, name: &str, noise: &Corruption) -> f32 {
     let session = session(place, name);
     let items = waves(30).items;
     let one = |(i, item): (usize, &crate::dataset::Item)| {
-        let noisy = item.corrupted(noise, 99, i as u64);
+        let noisy = item.corrupted(noise, 99, i as u64).0;
         let denoised = session.denoise(&noisy, &Default::default()).unwrap().sample;
         psnr(item.clean.data(), denoised.data()) - psnr(item.clean.data(), noisy.data())
     };
@@ -41,13 +41,17 @@ fn scheme(steps: u64, scheme: Scheme) -> Config {
 }
 
 fn blurred() -> Corruption {
-    Corruption::Gaussian(Gaussian { sigma: Span::at(40.0), blur: Span::at(0.8) })
+    Corruption::Gaussian(Gaussian {
+        sigma: Span::at(40.0),
+        blur: Span::at(0.8),
+        ..crate::corruption::Gaussian::default()
+    })
 }
 
 fn pairs(count: usize, noise: &Corruption) -> Dataset {
     let mut data = waves(count);
     for (i, item) in data.items.iter_mut().enumerate() {
-        item.noisy = Some(item.corrupted(noise, 5, i as u64));
+        item.noisy = Some(item.corrupted(noise, 5, i as u64).0);
     }
     data
 }
@@ -99,7 +103,7 @@ fn noisy_signals_alone_teach_3_db() {
     let (place, noise) = (Place::new(), Corruption::white(0.7));
     let mut data = beats(20);
     for (i, item) in data.items.iter_mut().enumerate() {
-        item.clean = item.corrupted(&noise, 5, i as u64);
+        item.clean = item.corrupted(&noise, 5, i as u64).0;
     }
     let family = serde_json::json!({"signal": {
         "channels": 2, "widths": [16, 16, 16], "encoder_blocks": [1, 0, 0], "decoder_blocks": [0, 0, 0],
@@ -114,7 +118,7 @@ fn noisy_signals_alone_teach_3_db() {
     assert_eq!(outcome.scores["estimated"], true, "taken for noisy");
     let session = session(&place, "tiny");
     let item = beats(30).items.remove(29);
-    let noisy = item.corrupted(&noise, 99, 0);
+    let noisy = item.corrupted(&noise, 99, 0).0;
     let denoised = session.denoise(&noisy, &Default::default()).unwrap().sample;
     let gain = psnr(item.clean.data(), denoised.data()) - psnr(item.clean.data(), noisy.data());
     assert!(gain > 3.0, "{gain} dB; {}", outcome.scores);
@@ -141,7 +145,7 @@ fn one_noisy_sample_adapts_a_base_and_never_makes_it_worse() {
     };
     let clean = Sample::new(Shape::image(1, 96, 128), (0..96 * 128).map(pixel).collect()).unwrap();
     let item = crate::dataset::Item { name: "only".into(), clean: clean.clone(), noisy: None };
-    let seen = crate::dataset::Item { clean: item.corrupted(&noise, 5, 0), ..item };
+    let seen = crate::dataset::Item { clean: item.corrupted(&noise, 5, 0).0, ..item };
     let data = Dataset { items: vec![seen], skipped: Vec::new() };
     let own = |name: &str| {
         let session = session(&place, name);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::infer::fit::Usual;
 use crate::name::Name;
 
 /// How the service speaks HTTP. Every member has a default.
@@ -24,6 +25,11 @@ pub struct Config {
     pub gray_model: Name,
     /// The model for colour images that name none.
     pub color_model: Name,
+    /// The model for gray images that name none, where their noise is not white: cameras, JPEG files. `gray_model` where it is
+    /// not installed.
+    pub camera_gray_model: Name,
+    /// The model for colour images that name none, likewise.
+    pub camera_color_model: Name,
     /// Open connections at a time; more are closed at once.
     pub max_connections: usize,
     /// Seconds for the head of a request, counted from its first byte or the end of the one before it.
@@ -50,6 +56,8 @@ impl Default for Config {
             cors_origins: Vec::new(),
             gray_model: "photo-gray".parse().expect("the name is well formed"),
             color_model: "photo-color".parse().expect("the name is well formed"),
+            camera_gray_model: "camera-gray".parse().expect("the name is well formed"),
+            camera_color_model: "camera-color".parse().expect("the name is well formed"),
             max_connections: 1024,
             header_seconds: 10,
             first_request_seconds: 15,
@@ -63,6 +71,16 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The models that serve where none is named.
+    pub fn usual(&self) -> Usual {
+        Usual {
+            gray: self.gray_model.clone(),
+            color: self.color_model.clone(),
+            camera_gray: self.camera_gray_model.clone(),
+            camera_color: self.camera_color_model.clone(),
+        }
+    }
+
     /// The time for the body of a request; `is_upload` tells the two kinds of body apart.
     pub(super) fn body_time(&self, is_upload: bool) -> Duration {
         Duration::from_secs(if is_upload { self.upload_seconds } else { self.body_seconds })

@@ -5,14 +5,14 @@ use axum::response::Response;
 use futures_util::future::try_join_all;
 
 use super::error::Problem;
+use super::fitted::Fitted;
 use super::observe::RequestId;
-use super::operation::{Call, model_for, respond};
+use super::operation::{Call, respond};
 use super::params::DENOISE;
 use super::reading::Group;
 use super::spec::{Denoised, Failures, SampleBody, SampleForm};
 use super::state::App;
-use super::writing::{About, Output, Payload, Style};
-use crate::sample::Sample;
+use super::writing::{Output, Payload, Style};
 
 /// Clean samples.
 ///
@@ -56,21 +56,17 @@ pub(super) async fn denoise(
 
     let mut outputs = Vec::with_capacity(groups.len());
     for group in groups {
-        let (depth, options) = (style.depth_of(&group.wrap), call.params.options);
-        // All at once: small ones of one shape go through the model together.
-        let one = async |sample: Sample| {
-            let session = model_for(&app, named.as_ref(), sample.shape()).await?;
-            let done = call.ticket.denoise(&session, sample, options, depth).await?;
-            Ok::<_, Problem>((session, done))
+        let fitted = Fitted {
+            app: &app,
+            ticket: &call.ticket,
+            named: named.as_ref(),
+            options: call.params.options,
+            wishes: call.params.wishes,
+            depth: style.depth_of(&group.wrap),
         };
-        let all = try_join_all(group.samples.into_iter().map(one)).await?;
-        let (mut clean, mut about) = (Vec::new(), Vec::new());
-        for (session, done) in all {
-            let denoised = call.times.take(done);
-            let (sigmas, familiarity) = (denoised.sigmas, denoised.familiarity);
-            about.push(About { sigma: Some(denoised.sigma), sigmas, familiarity, ..About::of(&session) });
-            clean.push(denoised.sample);
-        }
+        // All at once: small ones of one shape go through the model together.
+        let all = try_join_all(group.samples.into_iter().map(|sample| fitted.denoise(sample))).await?;
+        let (clean, about) = all.into_iter().map(|done| call.times.take(done)).unzip();
         outputs.push(Output { name: group.name, payload: Payload::Samples(group.wrap, clean), about });
     }
     respond(&call.ticket, style, outputs, id, call.times).await

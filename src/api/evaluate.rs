@@ -16,6 +16,7 @@ use super::state::App;
 use super::writing::round;
 use crate::codec::write_latent;
 use crate::engine::Ticket;
+use crate::infer::fit::Traits;
 use crate::infer::{Options, Session};
 use crate::quality;
 use crate::sample::{Depth, Kind, Latent, Sample};
@@ -214,7 +215,7 @@ async fn measure(
         Entry {
             model: model.to_string(),
             shape: input.shape().dims(),
-            sigma: round(full.sigma),
+            sigma: round(sigma(&input)),
             familiarity: full.familiarity.map(round),
             output_to_input: Likeness::of(&input, &full.sample),
             strict_to_input: Likeness::of(&input, &strict),
@@ -231,6 +232,12 @@ async fn measure(
         }
     };
     Ok(ticket.run(bytes, work).await?.value)
+}
+
+/// Mean noise of all channels.
+fn sigma(input: &Sample) -> f32 {
+    let sigmas = Traits::of(input).sigmas(input.shape().kind());
+    sigmas.iter().sum::<f32>() / sigmas.len().max(1) as f32
 }
 
 impl Likeness {

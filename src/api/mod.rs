@@ -17,6 +17,7 @@ mod error;
 mod evaluate;
 mod events;
 mod extract;
+mod fitted;
 mod health;
 mod metrics;
 mod models;

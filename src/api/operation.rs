@@ -133,7 +133,7 @@ pub(super) async fn model_for(
 impl About {
     /// What is known of a sample before it is computed.
     pub(super) fn of(session: &Session) -> Self {
-        Self { model: session.id().to_string(), sigma: None, sigmas: Vec::new(), familiarity: None }
+        Self { model: session.id().to_string(), ..Self::default() }
     }
 }
 

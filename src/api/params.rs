@@ -2,6 +2,7 @@
 //! members.
 
 use crate::codec::{Depth, Format};
+use crate::infer::fit::Wishes;
 use crate::infer::{Mode, Options};
 use crate::name::ModelRef;
 
@@ -14,6 +15,8 @@ pub(super) struct Params {
     pub(super) model: Option<ModelRef>,
     /// How to denoise.
     pub(super) options: Options,
+    /// What is done to the result.
+    pub(super) wishes: Wishes,
     /// How fine the values of the reply are; as fine as those of the request when absent.
     pub(super) depth: Option<Depth>,
     /// The format of each sample of the reply; that of the request when absent.
@@ -21,7 +24,8 @@ pub(super) struct Params {
 }
 
 /// The parameters of `/denoise`.
-pub(super) const DENOISE: &[&str] = &["model", "mode", "strength", "ratio", "ensemble", "depth", "format"];
+pub(super) const DENOISE: &[&str] =
+    &["model", "mode", "strength", "strength_chroma", "detail", "ratio", "ensemble", "depth", "format"];
 /// The parameters of `/encode`.
 pub(super) const ENCODE: &[&str] = &["model", "ratio"];
 /// The parameters of `/decode`.
@@ -74,6 +78,8 @@ impl Params {
                 }
             }
             "strength" => self.options.strength = number(value, 0.0, 1.0)?,
+            "strength_chroma" => self.wishes.strength_chroma = Some(number(value, 0.0, 1.0)?),
+            "detail" => self.wishes.detail = number(value, 0.0, 1.0)?,
             "ratio" => self.options.ratio = Some(number(value, f32::MIN_POSITIVE, 1e6)?),
             "ensemble" => {
                 self.options.ensemble = match value {

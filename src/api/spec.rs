@@ -51,6 +51,12 @@ pub(super) struct DenoiseParams {
     /// 0 gives the input back, 1 the clean sample, between them a blend.
     #[param(minimum = 0.0, maximum = 1.0, default = 1.0)]
     strength: Option<f32>,
+    /// The same for colour alone, `strength` being that of brightness; images, mode `full`.
+    #[param(minimum = 0.0, maximum = 1.0)]
+    strength_chroma: Option<f32>,
+    /// Share of the fine residual that is given back where there is structure; images, mode `full`.
+    #[param(minimum = 0.0, maximum = 1.0, default = 0.0)]
+    detail: Option<f32>,
     /// How many times fewer numbers than the sample the latent has at least.
     #[param(exclusive_minimum = 0.0, example = 4.0)]
     ratio: Option<f32>,
@@ -348,7 +354,13 @@ fn files(
 const REPLY_HEADERS: &[(&str, &str, Type)] = &[
     ("X-Request-Id", "The caller's id, or a new one.", Type::String),
     ("X-Model", "The version that answered, as name@version.", Type::String),
+    ("X-Model-Reason", "The reason for the model, where the request names none.", Type::String),
     ("X-Noise-Sigma", "Estimated noise, 0..255 for images; a list for several samples.", Type::String),
+    (
+        "X-Noise-Correlation",
+        "Correlation of the noise of adjacent pixels, 0 for white noise; images.",
+        Type::String,
+    ),
     ("X-Noise-Sigmas", "The same for each channel, with spaces between them.", Type::String),
     ("X-Familiarity", "How like the training data, 0..1; absent for models that do not know.", Type::String),
     ("Server-Timing", "Milliseconds: queue, read, infer, write.", Type::String),
@@ -369,7 +381,8 @@ const SAMPLE_FORMATS: &[Format] = &[
 impl IntoResponses for Denoised {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let one = json!({
-            "image": "iVBORw0KGgo...", "model": "photo-gray@1", "sigma": 24.7, "sigmas": [24.7], "familiarity": 0.83,
+            "image": "iVBORw0KGgo...", "model": "photo-gray@1", "sigma": 24.7, "sigmas": [24.7], "noise_correlation": 0.0,
+            "familiarity": 0.83, "model_reason": "gray picture, white noise of sigma 24.7",
             "request_id": "0199c1a8-6f7e-7d3a-b3f1-3f6a2f3b9d10",
             "timing": {"queue_ms": 0.1, "read_ms": 2.4, "infer_ms": 31.0, "write_ms": 5.2}
         });

@@ -49,7 +49,7 @@ pub struct Args {
 /// # Errors
 /// The output does not suit the inputs, a model is not there, or a file failed.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
-    let zoo = Zoo::new(args.place.open(config)?, args.model.clone());
+    let zoo = Zoo::new(args.place.open(config)?, args.model.clone(), config.server.usual());
     zoo.stated().map_err(Error::Failed)?;
     let format = match (args.format, args.files.stated_extension()) {
         (Some(format), _) => Some(format),

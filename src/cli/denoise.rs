@@ -9,9 +9,11 @@ use super::workers::Cores;
 use super::zoo::Zoo;
 use super::{Config, Error};
 use crate::codec::Format;
-use crate::infer::{Denoised, Mode, Options, Session};
+use crate::infer::fit::{self, Traits, Wishes};
+use crate::infer::{Mode, Options, Session};
 use crate::limits::Limits;
 use crate::name::ModelRef;
+use crate::sample::Sample;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +25,8 @@ Examples:
   limpid denoise frame.tif -o clean.tif --depth float --strength 0.7
   camera-tool | limpid denoise - -o - --format png > clean.png
 
-Without --model gray images take photo-gray and colour images photo-color.";
+Without --model gray images take photo-gray and colour images photo-color, or camera-gray and camera-color where their noise
+is not white, as that of cameras and JPEG files; -v tells which and why.";
 
 /// Take the noise out of images and arrays.
 #[derive(Debug, clap::Args)]
@@ -40,6 +43,12 @@ pub struct Args {
     /// 0 gives the input back, 1 the output, between them a blend.
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = strength)]
     strength: f32,
+    /// The same for colour alone, --strength being that of brightness; images, mode full.
+    #[arg(long, value_name = "S", value_parser = strength)]
+    strength_chroma: Option<f32>,
+    /// Share of the fine residual to give back where there is structure, 0 to 1; images, mode full.
+    #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = strength)]
+    detail: f32,
     /// How many times smaller than the sample the latent is to be, at least [default: the model's own].
     #[arg(long, value_name = "R")]
     ratio: Option<f32>,
@@ -61,7 +70,7 @@ pub struct Args {
 /// # Errors
 /// The output does not suit the inputs, the model is not there, or a file failed.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
-    let zoo = Zoo::new(args.place.open(config)?, args.model.clone());
+    let zoo = Zoo::new(args.place.open(config)?, args.model.clone(), config.server.usual());
     // Told once, not for every file.
     let model = zoo.stated().map_err(Error::Failed)?;
     let format = match (args.format, args.files.stated_extension()) {
@@ -84,31 +93,38 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
+    /// The clean sample, and model, reason, noise and familiarity as a line.
+    fn denoise(&self, sample: &Sample) -> Result<(Sample, String), String> {
+        let Args { mode, strength, ratio, ensemble, strength_chroma, detail, .. } = *self.args;
+        let options = Options { mode, strength, ratio, ensemble };
+        let traits = Traits::of(sample);
+        let (session, reason) = self.zoo.for_sample(sample.shape(), &traits, mode)?;
+        let wishes = Wishes { strength_chroma, detail };
+        let done = fit::denoise(&session, sample, &traits, &options, wishes).map_err(|e| e.to_string())?;
+        let sigmas = traits.sigmas(sample.shape().kind());
+        let sigma = sigmas.iter().sum::<f32>() / sigmas.len().max(1) as f32;
+        let familiarity = done.familiarity.map_or_else(|| "unknown".to_owned(), |f| format!("{f:.2}"));
+        let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+        Ok((done.sample, format!("{}{reason}, sigma {sigma:.3}, familiarity {familiarity}", session.id())))
+    }
+
     fn run(&self, bytes: &[u8], cores: &Cores) -> Result<Made, String> {
         let content = Content::read(bytes, self.model, self.limits)?;
-        let shape = content.samples.first().ok_or("there is no sample in it")?.shape();
-        let session = self.zoo.for_shape(shape)?;
+        if content.samples.is_empty() {
+            return Err("there is no sample in it".into());
+        }
         let start = Instant::now();
-        let Args { mode, strength, ratio, ensemble, depth, .. } = *self.args;
-        let options = Options { mode, strength, ratio, ensemble };
-        let one = |sample: &_| cores.run(shape.numbers(), || session.denoise(sample, &options));
-        let denoised: Vec<Denoised> =
-            content.samples.iter().map(one).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
-        let about = about(&session, &denoised, start.elapsed().as_millis());
-        let results: Vec<_> = denoised.into_iter().map(|d| d.sample).collect();
+        let one = |sample: &Sample| cores.run(sample.shape().numbers(), || self.denoise(sample));
+        let (results, lines): (Vec<_>, Vec<_>) =
+            content.samples.iter().map(one).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        let (depth, ms) = (self.args.depth, start.elapsed().as_millis());
+        let about = match lines.as_slice() {
+            [line] => format!("{line}, {ms} ms"),
+            lines => format!("{} samples, {ms} ms; the first: {}", lines.len(), lines[0]),
+        };
         let format = self.format.unwrap_or(content.format());
         Ok(Made { bytes: content.write(&results, format, depth)?, extension: format.extension(), about })
     }
-}
-
-/// Model, noise, familiarity and time; means where there are several samples.
-fn about(session: &Session, denoised: &[Denoised], ms: u128) -> String {
-    let mean = |all: Vec<f32>| (!all.is_empty()).then(|| all.iter().sum::<f32>() / all.len() as f32);
-    let sigma = mean(denoised.iter().map(|d| d.sigma).collect()).unwrap_or_default();
-    let familiarity = mean(denoised.iter().filter_map(|d| d.familiarity).collect());
-    let familiarity = familiarity.map_or_else(|| "unknown".to_owned(), |f| format!("{f:.2}"));
-    let count = if denoised.len() > 1 { format!(", {} samples", denoised.len()) } else { String::new() };
-    format!("{}{count}, sigma {sigma:.3}, familiarity {familiarity}, {ms} ms", session.id())
 }
 
 fn mode(text: &str) -> Result<Mode, String> {

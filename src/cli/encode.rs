@@ -45,7 +45,7 @@ pub struct Args {
 /// # Errors
 /// The output does not suit the inputs, the model is not there, or a file failed.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
-    let zoo = Zoo::new(args.place.open(config)?, args.model.clone());
+    let zoo = Zoo::new(args.place.open(config)?, args.model.clone(), config.server.usual());
     let model = zoo.stated().map_err(Error::Failed)?;
     args.files.each(config.limits.upload_bytes, content::may_hold_samples, |bytes, cores| {
         args.encode(bytes, &zoo, model.as_deref(), &config.limits, cores)

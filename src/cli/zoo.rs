@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::place;
-use crate::infer::Session;
+use crate::infer::fit::{Choice, Traits, Unsure, Usual, choose};
+use crate::infer::{Mode, Session};
 use crate::name::ModelRef;
 use crate::registry::Registry;
 use crate::sample::{Kind, Shape};
@@ -15,13 +16,15 @@ pub struct Zoo {
     registry: Registry,
     /// The model that was asked for.
     stated: Option<ModelRef>,
+    /// The models that serve where none is asked for.
+    usual: Usual,
     loaded: Mutex<HashMap<ModelRef, Arc<Session>>>,
 }
 
 impl Zoo {
     /// Over `registry`, for the model that was asked for.
-    pub fn new(registry: Registry, stated: Option<ModelRef>) -> Self {
-        Self { registry, stated, loaded: Mutex::default() }
+    pub fn new(registry: Registry, stated: Option<ModelRef>, usual: Usual) -> Self {
+        Self { registry, stated, usual, loaded: Mutex::default() }
     }
 
     /// The model that was asked for, loaded.
@@ -40,8 +43,30 @@ impl Zoo {
         if let Some(stated) = &self.stated {
             return self.get(stated);
         }
-        let name = usual(shape)?;
-        self.get(&name.parse().map_err(|e| format!("{name}: {e}"))?)
+        let name = match (shape.kind(), shape.channels()) {
+            (Kind::Image, 1) => &self.usual.gray,
+            (Kind::Image, 3) => &self.usual.color,
+            _ => return Err(format!("{} with --model", Unsure::Kind(shape))),
+        };
+        self.get(&ModelRef { name: name.clone(), version: None })
+    }
+
+    /// The model to denoise a sample with: the one asked for, else the usual one with the reason for it.
+    ///
+    /// # Errors
+    /// A line: none can be chosen, or it is not there, or damaged.
+    pub fn for_sample(
+        &self,
+        shape: Shape,
+        traits: &Traits,
+        mode: Mode,
+    ) -> Result<(Arc<Session>, Option<String>), String> {
+        if let Some(stated) = &self.stated {
+            return Ok((self.get(stated)?, None));
+        }
+        let choice = choose(&self.registry, &self.usual, shape, traits, mode);
+        let Choice { model, reason } = choice.map_err(|e| format!("{e} with --model"))?;
+        Ok((self.get(&model)?, Some(reason)))
     }
 
     /// A model by name.
@@ -57,26 +82,5 @@ impl Zoo {
         let session = Arc::new(session);
         loaded.insert(reference.clone(), Arc::clone(&session));
         Ok(session)
-    }
-}
-
-/// The bundled model for a sample when none is named.
-fn usual(shape: Shape) -> Result<&'static str, String> {
-    match (shape.kind(), shape.channels()) {
-        (Kind::Image, 1) => Ok("photo-gray"),
-        (Kind::Image, 3) => Ok("photo-color"),
-        _ => Err(format!("there is no usual model for a {shape}; name one with --model")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn images_have_a_usual_model_by_their_channels() {
-        assert_eq!(usual(Shape::image(1, 4, 4)), Ok("photo-gray"));
-        assert_eq!(usual(Shape::image(3, 4, 4)), Ok("photo-color"));
-        assert!(usual(Shape::Vector { features: 3 }).unwrap_err().contains("--model"));
     }
 }

@@ -7,6 +7,7 @@
 mod dihedral;
 mod error;
 pub mod familiarity;
+pub mod fit;
 mod map;
 mod pace;
 mod passing;
@@ -26,7 +27,6 @@ pub use pace::{Pace, Steady};
 use crate::name::ModelId;
 use crate::nn::Weights;
 use crate::nn::model::{Model, Normalize};
-use crate::quality;
 use crate::registry::{Artifact, Input, Manifest};
 use crate::sample::{Depth, Kind, Latent, Number, Sample, Shape, Stats};
 
@@ -69,11 +69,6 @@ impl Default for Options {
 pub struct Denoised {
     /// The clean sample, of the input's shape.
     pub sample: Sample,
-    /// Estimated standard deviation of the noise, on the 0..255 scale for images, on the sample's own
-    /// scale otherwise: the mean of [`Denoised::sigmas`].
-    pub sigma: f32,
-    /// The same for each channel.
-    pub sigmas: Vec<f32>,
     /// How like the training data the sample is, 0..1; absent where the model was never calibrated.
     pub familiarity: Option<f32>,
 }
@@ -283,11 +278,7 @@ impl Session {
         data: Vec<T>,
         familiarity: Option<f32>,
     ) -> Result<Denoised> {
-        let scale = if self.input.kind == Kind::Image { 255.0 } else { 1.0 };
-        let sigmas: Vec<f32> =
-            quality::estimate_noise(sample).into_iter().map(|sigma| sigma * scale).collect();
-        let sigma = sigmas.iter().sum::<f32>() / sigmas.len().max(1) as f32;
-        Ok(Denoised { sample: self.finish(sample.shape(), data)?, sigma, sigmas, familiarity })
+        Ok(Denoised { sample: self.finish(sample.shape(), data)?, familiarity })
     }
 
     /// How many turns an ensemble has.

@@ -7,6 +7,7 @@
 //! | do latents of one name lie together? | [`knn_agrees`] |
 //! | how is it over many samples? | [`Summary`] |
 //! | how strong is the noise? | [`estimate_sigma`] |
+//! | how strong is noise that is not white, and what kind is it? | [`Grain`] |
 //! | is the noise correlated? | [`noise_correlation`] |
 //! | is the noise even: in dark as in bright places, without outliers? | [`noise_evenness`] |
 //! | what would a denoiser without learning give? | [`denoise_dct`] |
@@ -16,9 +17,12 @@
 //! Likeness of input and output is not quality: a perfect denoiser differs from its input by all of the
 //! noise.
 
+mod clipping;
 mod correlation;
 mod dct;
 mod evenness;
+mod flat;
+mod grain;
 mod ink;
 mod jpeg;
 mod neighbors;
@@ -29,9 +33,11 @@ mod report;
 mod ssim;
 mod stroke;
 
+pub use clipping::clipped_mean;
 pub use correlation::{Correlation, noise_correlation};
 pub use dct::denoise_dct;
 pub use evenness::{Evenness, noise_evenness};
+pub use grain::{Grain, GrainKind};
 pub use ink::ink_recall;
 pub use jpeg::{JpegPoint, jpeg_at_bytes};
 pub use neighbors::knn_agrees;

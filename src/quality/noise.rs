@@ -42,11 +42,12 @@ pub fn estimate_noise(sample: &Sample) -> Vec<f32> {
 /// The estimate for each channel of numbers, any part of which `read` writes out.
 fn sigmas(shape: Shape, read: impl Fn(usize, &mut [f32])) -> Vec<f32> {
     let (channels, height, width) = shape.extents();
-    let plane = |c: usize| plane_sigma(|at, out| read(c * height * width + at, out), height, width);
+    let plane = |c: usize| sigma_of_plane(|at, out| read(c * height * width + at, out), height, width);
     (0..channels).map(plane).collect()
 }
 
-fn plane_sigma(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> f32 {
+/// Deviation of white noise in one plane, any part of which `read` writes out.
+pub(super) fn sigma_of_plane(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> f32 {
     let (down, across) = (wavelet(height), wavelet(width));
     if down.len() * across.len() == 1 {
         return 0.0;

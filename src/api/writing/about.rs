@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 /// What a reply says of one sample beside its numbers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::api) struct About {
     /// `name@version`.
     pub(in crate::api) model: String,
@@ -12,8 +12,12 @@ pub(in crate::api) struct About {
     pub(in crate::api) sigma: Option<f32>,
     /// That of each channel.
     pub(in crate::api) sigmas: Vec<f32>,
+    /// Correlation of its noise between adjacent pixels; images only.
+    pub(in crate::api) correlation: Option<f32>,
     /// How like the training data it is.
     pub(in crate::api) familiarity: Option<f32>,
+    /// The reason for the model, where the service chose it.
+    pub(in crate::api) reason: Option<String>,
 }
 
 /// Headers that say of all samples what [`About`] says of each, lists with commas.
@@ -33,6 +37,16 @@ pub(super) fn headers(about: &[About]) -> HeaderMap {
         put("x-noise-sigma", sigma);
         let each = |about: &About| about.sigmas.iter().map(|v| round(*v).to_string()).collect::<Vec<_>>();
         put("x-noise-sigmas", about.iter().map(|about| each(about).join(" ")).collect());
+    }
+    let correlation: Vec<String> =
+        about.iter().filter_map(|about| about.correlation).map(|v| round(v).to_string()).collect();
+    if !correlation.is_empty() {
+        put("x-noise-correlation", correlation);
+    }
+    let mut reasons: Vec<String> = about.iter().filter_map(|about| about.reason.clone()).collect();
+    reasons.dedup();
+    if !reasons.is_empty() {
+        put("x-model-reason", vec![reasons.join("; ")]);
     }
     let familiarity = about.iter().filter_map(|about| about.familiarity).map(|v| round(v).to_string());
     let familiarity: Vec<String> = familiarity.collect();
@@ -56,7 +70,10 @@ pub(super) fn members(about: &[About]) -> Map<String, Value> {
         members.insert("sigma".into(), one_or_all(&|about| number(about.sigma)));
         let each = |about: &About| about.sigmas.iter().map(|v| Value::from(round(*v))).collect();
         members.insert("sigmas".into(), one_or_all(&each));
+        members.insert("noise_correlation".into(), one_or_all(&|about| number(about.correlation)));
         members.insert("familiarity".into(), one_or_all(&|about| number(about.familiarity)));
+        let reason = |about: &About| about.reason.clone().map_or(Value::Null, Value::from);
+        members.insert("model_reason".into(), one_or_all(&reason));
     }
     members
 }

@@ -1,0 +1,98 @@
+//! Choice: the model for a sample that names none, and the reason.
+
+use super::Traits;
+use crate::infer::Mode;
+use crate::name::{ModelRef, Name};
+use crate::quality::GrainKind;
+use crate::registry::Registry;
+use crate::sample::{Kind, Shape};
+
+/// The models that serve by default, by what a sample shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Usual {
+    /// Gray images with white noise, or none.
+    pub gray: Name,
+    /// Colour images, likewise.
+    pub color: Name,
+    /// Gray images with noise as cameras and JPEG files make it.
+    pub camera_gray: Name,
+    /// Colour images, likewise.
+    pub camera_color: Name,
+}
+
+/// A model and the reason for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// The model.
+    pub model: ModelRef,
+    /// The reason, as a line of ASCII.
+    pub reason: String,
+}
+
+/// No model can be chosen.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Unsure {
+    /// The sample is no image: what fits a signal depends on what it is a signal of.
+    #[error("no model is the usual one for a {0}; name one")]
+    Kind(Shape),
+    /// The usual model is not installed.
+    #[error("the usual model for a {shape}, {name}, is not installed; name another")]
+    Missing {
+        /// The sample.
+        shape: Shape,
+        /// The model.
+        name: Name,
+    },
+}
+
+/// The model for a sample of `shape` with `traits`.
+///
+/// # Errors
+/// The sample is no image of one or three channels, or the usual model is not installed.
+pub fn choose(
+    registry: &Registry,
+    usual: &Usual,
+    shape: Shape,
+    traits: &Traits,
+    mode: Mode,
+) -> Result<Choice, Unsure> {
+    let is_installed = |name: &Name| registry.get(name).is_ok();
+    // The strict result must fit the channels of the file, since nothing is done around the model.
+    let is_gray = shape.channels() == 1 || traits.is_gray && mode == Mode::Full;
+    let (white, camera) = match (shape.kind(), shape.channels()) {
+        (Kind::Image, 1 | 3) if is_gray => (&usual.gray, &usual.camera_gray),
+        (Kind::Image, 3) => (&usual.color, &usual.camera_color),
+        _ => return Err(Unsure::Kind(shape)),
+    };
+    let content = match (is_gray, shape.channels()) {
+        (true, 3) => "gray picture in colour channels",
+        (true, _) => "gray picture",
+        (false, _) => "colour picture",
+    };
+    let kind = traits.grain.kind();
+    let is_camera = mode == Mode::Full && kind != GrainKind::White && is_installed(camera);
+    let name = if is_camera { camera } else { white };
+    if !is_installed(name) {
+        return Err(Unsure::Missing { shape, name: name.clone() });
+    }
+    let reason = format!("{content}, {}", noise(kind, traits));
+    Ok(Choice { model: ModelRef { name: name.clone(), version: None }, reason })
+}
+
+fn noise(kind: GrainKind, traits: &Traits) -> String {
+    let grain = &traits.grain;
+    let sigma = 255.0 * grain.sigma() / traits.full_scale;
+    match kind {
+        GrainKind::White => format!("white noise of sigma {sigma:.1}"),
+        GrainKind::Correlated => {
+            format!("noise of sigma {sigma:.1}, adjacent pixels correlated by {:.2}", grain.correlation)
+        }
+        GrainKind::Shared => {
+            format!("noise of sigma {sigma:.1}, channels correlated by {:.2}", grain.between_channels)
+        }
+        GrainKind::Blocked => format!("JPEG blocks, steps {:.2} times those elsewhere", grain.blocking),
+        GrainKind::Impulses => {
+            format!("dead and hot pixels, {:.1} % of all", 100.0 * grain.impulses)
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Finish: what is done to the result of a model before it goes out.
+
+use super::unclip::Unclip;
+use super::{Traits, plane_of};
+use crate::infer::{Mode, Options};
+use crate::quality::GrainKind;
+use crate::sample::{Depth, Kind, Number, Sample};
+
+/// Share of numbers at black or white from which on noise is taken for clipped.
+const CLIPPED: f32 = 0.002;
+/// Noise below this moves no mean by a level of 255.
+const FEELABLE: f32 = 2.5 / 255.0;
+/// Weights of red, green and blue in luma (ITU-R BT.601).
+const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// Wishes of a caller for the finish.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Wishes {
+    /// Strength for what is colour and not brightness, 0 to 1; that of all when absent.
+    pub strength_chroma: Option<f32>,
+    /// Share of the fine residual that is given back where the result has structure, 0 to 1.
+    pub detail: f32,
+}
+
+/// What is to be done to the result of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finish {
+    /// Level by mean for each channel, where noise was clipped.
+    unclip: Option<Vec<Unclip>>,
+    strength: f32,
+    strength_chroma: f32,
+    detail: f32,
+    /// Noise of each channel.
+    sigmas: Vec<f32>,
+}
+
+impl Finish {
+    /// The finish for a sample with `traits`; none where the model's own result is what is wanted.
+    pub fn of(sample: &Sample, traits: &Traits, options: &Options, wishes: Wishes) -> Option<Self> {
+        if options.mode == Mode::Strict || sample.shape().kind() != Kind::Image {
+            return None;
+        }
+        let is_even = matches!(traits.grain.kind(), GrainKind::White | GrainKind::Shared);
+        let is_clipped = is_even && traits.clipped > CLIPPED && traits.grain.sigma() > FEELABLE;
+        let chroma = wishes.strength_chroma.unwrap_or(options.strength);
+        let is_plain = chroma == options.strength && wishes.detail == 0.0;
+        if is_plain && !is_clipped || options.strength == 0.0 && chroma == 0.0 {
+            return None;
+        }
+        let sigmas = traits.grain.sigmas.clone();
+        let unclip = is_clipped.then(|| sigmas.iter().map(|sigma| Unclip::new(sigma.max(1e-4))).collect());
+        Some(Self {
+            unclip,
+            strength: options.strength,
+            strength_chroma: chroma,
+            detail: wishes.detail,
+            sigmas,
+        })
+    }
+
+    /// What the model is to be asked for, where there is a finish: all of its result, and finer numbers than those of 8 bits.
+    pub fn ask(options: &Options, depth: Depth) -> (Options, Depth) {
+        let depth = if depth == Depth::U8 { Depth::U16 } else { depth };
+        (Options { strength: 1.0, ..*options }, depth)
+    }
+
+    /// The result for `sample` from what the model gave, at `depth`.
+    pub fn apply(&self, sample: &Sample, clean: &Sample, depth: Depth) -> Sample {
+        match depth {
+            Depth::U8 => self.rows::<u8>(sample, clean),
+            Depth::U16 => self.rows::<u16>(sample, clean),
+            Depth::F32 => self.rows::<f32>(sample, clean),
+        }
+    }
+
+    fn rows<T: Number>(&self, sample: &Sample, clean: &Sample) -> Sample {
+        let (channels, height, width) = sample.shape().extents();
+        let (_, area) = plane_of(sample.shape());
+        let mut numbers = vec![T::from_f32(0.0); sample.shape().numbers()];
+        let mut before = vec![vec![0.0; width]; channels];
+        let mut after = before.clone();
+        for y in 0..height {
+            for c in 0..channels {
+                sample.read(c * area + y * width, &mut before[c]);
+                clean.read(c * area + y * width, &mut after[c]);
+                if self.detail > 0.0 {
+                    self.give_back(sample, clean, c, y, &mut after[c]);
+                }
+                if let Some(unclip) = self.unclip.as_ref().and_then(|all| all.get(c)) {
+                    after[c].iter_mut().for_each(|v| *v = unclip.level(*v));
+                }
+            }
+            self.blend(&before, &mut after);
+            for (c, row) in after.iter().enumerate() {
+                let to = &mut numbers[c * area + y * width..][..width];
+                to.iter_mut().zip(row).for_each(|(to, v)| *to = T::from_f32(*v));
+            }
+        }
+        T::sample(sample.shape(), numbers).unwrap_or_else(|_| clean.clone())
+    }
+
+    /// Takes the stated shares of the change, of brightness and of the rest.
+    fn blend(&self, before: &[Vec<f32>], after: &mut [Vec<f32>]) {
+        let Self { strength, strength_chroma, .. } = *self;
+        if strength == 1.0 && strength_chroma == 1.0 {
+            return;
+        }
+        for x in 0..before[0].len() {
+            let change = |c: usize, after: &[Vec<f32>]| after[c][x] - before[c][x];
+            let luma = match before.len() {
+                3 => (0..3).map(|c| LUMA[c] * change(c, after)).sum(),
+                _ => change(0, after),
+            };
+            for c in 0..before.len() {
+                let rest = change(c, after) - luma;
+                after[c][x] = before[c][x] + strength * luma + strength_chroma * rest;
+            }
+        }
+    }
+
+    /// Adds what the model took out of row `y`, less its mean over 3x3 pixels, where the result rises or falls by more than
+    /// the noise.
+    fn give_back(&self, sample: &Sample, clean: &Sample, c: usize, y: usize, row: &mut [f32]) {
+        let (_, height, width) = sample.shape().extents();
+        let read = |from: &Sample, y: usize| {
+            let mut row = vec![0.0; width];
+            from.read((c * height + y) * width, &mut row);
+            row
+        };
+        let around = [y.saturating_sub(1), y, (y + 1).min(height - 1)];
+        let result = around.map(|y| read(clean, y));
+        let residual = around.map(|y| read(sample, y)).into_iter().zip(&result);
+        let residual: Vec<Vec<f32>> =
+            residual.map(|(seen, clean)| seen.iter().zip(clean).map(|(a, b)| a - b).collect()).collect();
+        let noise = self.sigmas.get(c).copied().unwrap_or_default().max(1e-4).powi(2);
+        for x in 0..width {
+            let [left, right] = [x.saturating_sub(1), (x + 1).min(width - 1)];
+            let low = residual.iter().map(|r| r[left] + r[x] + r[right]).sum::<f32>() / 9.0;
+            let rise = (result[1][right] - result[1][left]).powi(2) + (result[2][x] - result[0][x]).powi(2);
+            row[x] += self.detail * rise / (rise + noise) * (residual[1][x] - low);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Shape;
+
+    fn traits(sample: &Sample) -> Traits {
+        Traits::of(sample)
+    }
+
+    fn gradient(channels: usize) -> Sample {
+        let shape = Shape::image(channels, 64, 64);
+        let bytes = (0..shape.numbers()).map(|i| (60 + i % 64 + i / 4096 * 30) as u8).collect();
+        Sample::from_bytes(shape, bytes).unwrap()
+    }
+
+    #[test]
+    fn plain_requests_have_no_finish() {
+        let sample = gradient(3);
+        let none = Finish::of(&sample, &traits(&sample), &Options::default(), Wishes::default());
+        assert_eq!(none, None);
+        let half = Options { strength: 0.5, ..Options::default() };
+        assert_eq!(Finish::of(&sample, &traits(&sample), &half, Wishes::default()), None);
+    }
+
+    #[test]
+    fn brightness_and_colour_change_by_their_own_shares() {
+        let sample = gradient(3);
+        let options = Options { strength: 0.0, ..Options::default() };
+        let wishes = Wishes { strength_chroma: Some(1.0), detail: 0.0 };
+        let finish = Finish::of(&sample, &traits(&sample), &options, wishes).unwrap();
+        // A model that makes everything gray and darker.
+        let clean = Sample::new(sample.shape(), vec![0.2; sample.shape().numbers()]).unwrap();
+        let out = finish.apply(&sample, &clean, Depth::F32);
+        let luma = |s: &Sample, i: usize| (0..3).map(|c| LUMA[c] * s.data()[c * 4096 + i]).sum::<f32>();
+        for i in [0, 63, 2000] {
+            assert!((luma(&out, i) - luma(&sample, i)).abs() < 1e-5);
+            assert!((out.data()[i] - out.data()[8192 + i]).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn detail_comes_back_on_edges_and_not_on_flat_places() {
+        let shape = Shape::image(1, 64, 64);
+        let edge: Vec<f32> = (0..4096).map(|i| if i % 64 < 32 { 0.2 } else { 0.8 }).collect();
+        let noise = |i: usize| if i * 2654435761 % 5 < 2 { 0.01 } else { -0.01 };
+        let sample = Sample::new(shape, (0..4096).map(|i| edge[i] + noise(i)).collect()).unwrap();
+        let clean = Sample::new(shape, edge).unwrap();
+        let wishes = Wishes { strength_chroma: None, detail: 1.0 };
+        let finish = Finish::of(&sample, &traits(&sample), &Options::default(), wishes).unwrap();
+        let out = finish.apply(&sample, &clean, Depth::F32);
+        let change = |x: usize| {
+            (8..56).map(|y| (out.data()[y * 64 + x] - clean.data()[y * 64 + x]).abs()).sum::<f32>() / 48.0
+        };
+        assert!(change(31) > 0.004 && change(10) < 1e-4, "{} {}", change(31), change(10));
+    }
+
+    #[test]
+    fn shadows_of_clipped_noise_become_dark_again() {
+        let shape = Shape::image(1, 128, 128);
+        let mut noise = vec![0.0; 16_384];
+        crate::rng::Rng::new(1, crate::rng::Purpose::Evaluate, 0).fill_normal(&mut noise);
+        let level = 5.0 / 255.0;
+        let bytes = noise.iter().map(|n| ((level + 0.1 * n).clamp(0.0, 1.0) * 255.0).round() as u8).collect();
+        let sample = Sample::from_bytes(shape, bytes).unwrap();
+        let mean = sample.stats().mean;
+        assert!(mean > 2.0 * level);
+        let finish = Finish::of(&sample, &traits(&sample), &Options::default(), Wishes::default()).unwrap();
+        // A perfect denoiser of what it sees gives the mean.
+        let clean = Sample::new(shape, vec![mean; 16_384]).unwrap();
+        let out = finish.apply(&sample, &clean, Depth::F32).stats().mean;
+        assert!((out - level).abs() < 1.2 / 255.0, "{out} for {level}");
+    }
+}

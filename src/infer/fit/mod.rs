@@ -1,0 +1,228 @@
+//! Fit: the way of a sample through a model that was trained on another form of it, and of the result back.
+//!
+//! | step | type |
+//! |---|---|
+//! | what does the sample show? | [`Traits`] |
+//! | which model, where none is named? | [`choose`] |
+//! | which form does the model take? | [`Fit`] |
+//! | how much of the result, and what did the file cut off? | [`Finish`] |
+//!
+//! All of it acts in [`Mode::Full`] alone: strict mode is `decode(encode(x))` and nothing else.
+
+mod choice;
+mod finish;
+mod traits;
+mod unclip;
+
+pub use choice::{Choice, Unsure, Usual, choose};
+pub use finish::{Finish, Wishes};
+pub use traits::Traits;
+
+use super::{Denoised, Mode, Options, Result, Session};
+use crate::sample::{Depth, Kind, Number, Sample, Shape};
+
+/// Numbers that are at work at a time.
+const PIECE: usize = 4096;
+
+/// The form in which a sample goes through a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// As it is.
+    Whole,
+    /// A gray picture in three channels: their mean through a gray model, whose change all three get.
+    Gray,
+    /// A colour picture through a gray model, channel by channel.
+    Channels,
+}
+
+impl Fit {
+    /// The form in which `session` takes a sample of `shape` with `traits`. What does not fit at all is left as it is, for the
+    /// session to refuse.
+    pub fn of(session: &Session, shape: Shape, traits: &Traits, mode: Mode) -> Self {
+        let input = session.input();
+        let is_gray_model = input.kind == Kind::Image && input.channels == 1 && input.fixed.is_none();
+        let is_color = shape.kind() == Kind::Image && shape.channels() == 3;
+        match (mode, is_gray_model && is_color, traits.is_gray) {
+            (Mode::Strict, ..) | (_, false, _) => Self::Whole,
+            (Mode::Full, true, true) => Self::Gray,
+            (Mode::Full, true, false) => Self::Channels,
+        }
+    }
+
+    /// The samples that the model takes for `sample`.
+    pub fn split(self, sample: &Sample) -> Vec<Sample> {
+        match self {
+            Self::Whole => vec![sample.clone()],
+            Self::Gray => vec![mean(sample)],
+            Self::Channels => (0..3).map(|c| channel(sample, c)).collect(),
+        }
+    }
+
+    /// Bytes that [`Fit::split`] and [`Fit::join`] take beside the sample itself.
+    pub fn bytes(self, shape: Shape, depth: Depth) -> usize {
+        let each = match self {
+            Self::Whole => 0,
+            // The mean has fractions.
+            Self::Gray => size_of::<f32>() / 3 + 2 * depth.bytes(),
+            Self::Channels => 2 * depth.bytes(),
+        };
+        shape.numbers().saturating_mul(each)
+    }
+
+    /// The result for `sample` from those of what [`Fit::split`] gave, at their depth.
+    pub fn join(self, sample: &Sample, mut results: Vec<Sample>) -> Sample {
+        match (self, results.len()) {
+            (Self::Gray, 1) => match results[0].depth() {
+                Depth::U8 => moved::<u8>(sample, &results[0]),
+                Depth::U16 => moved::<u16>(sample, &results[0]),
+                Depth::F32 => moved::<f32>(sample, &results[0]),
+            },
+            (Self::Channels, 3) => match results[0].depth() {
+                Depth::U8 => stacked::<u8>(sample, &results),
+                Depth::U16 => stacked::<u16>(sample, &results),
+                Depth::F32 => stacked::<f32>(sample, &results),
+            },
+            _ => results.pop().unwrap_or_else(|| sample.clone()),
+        }
+    }
+}
+
+/// The clean sample, from a model and what is done around it: [`Session::denoise`] with fit and finish, on the calling thread.
+///
+/// # Errors
+/// As [`Session::denoise`].
+pub fn denoise(
+    session: &Session,
+    sample: &Sample,
+    traits: &Traits,
+    options: &Options,
+    wishes: Wishes,
+) -> Result<Denoised> {
+    let fit = Fit::of(session, sample.shape(), traits, options.mode);
+    let finish = Finish::of(sample, traits, options, wishes);
+    if fit == Fit::Whole && finish.is_none() {
+        return session.denoise(sample, options);
+    }
+    let (options, _) =
+        if finish.is_some() { Finish::ask(options, Depth::F32) } else { (*options, Depth::F32) };
+    let parts: Vec<Denoised> =
+        fit.split(sample).iter().map(|part| session.denoise(part, &options)).collect::<Result<_>>()?;
+    let known: Vec<f32> = parts.iter().filter_map(|part| part.familiarity).collect();
+    let familiarity = (!known.is_empty()).then(|| known.iter().sum::<f32>() / known.len() as f32);
+    let clean = fit.join(sample, parts.into_iter().map(|part| part.sample).collect());
+    let sample = finish.map_or(clean.clone(), |finish| finish.apply(sample, &clean, Depth::F32));
+    Ok(Denoised { sample, familiarity })
+}
+
+/// Extents of one channel, and its count of numbers.
+fn plane_of(shape: Shape) -> (Shape, usize) {
+    let (_, height, width) = shape.extents();
+    (Shape::image(1, height, width), height * width)
+}
+
+/// One channel of an image, at its depth.
+fn channel(sample: &Sample, index: usize) -> Sample {
+    fn cut<T: Number>(sample: &Sample, index: usize) -> Option<Sample> {
+        let (shape, area) = plane_of(sample.shape());
+        T::sample(shape, T::of(sample)?[index * area..][..area].to_vec()).ok()
+    }
+    let plane = match sample.depth() {
+        Depth::U8 => cut::<u8>(sample, index),
+        Depth::U16 => cut::<u16>(sample, index),
+        Depth::F32 => cut::<f32>(sample, index),
+    };
+    plane.expect("a channel of a sample is a sample")
+}
+
+/// The mean of three channels; the first one where all are equal, at its depth.
+fn mean(sample: &Sample) -> Sample {
+    let (shape, area) = plane_of(sample.shape());
+    let mut is_equal = true;
+    let mut numbers = Vec::with_capacity(area);
+    each_piece(area, |start, [red, green, blue]| {
+        for (plane, out) in [&mut *red, green, blue].into_iter().enumerate() {
+            sample.read(plane * area + start, out);
+        }
+        is_equal &= red == green && green == blue;
+        numbers.extend((0..red.len()).map(|i| (red[i] + green[i] + blue[i]) / 3.0));
+    });
+    if is_equal {
+        return channel(sample, 0);
+    }
+    Sample::new(shape, numbers).expect("a mean of finite numbers is finite")
+}
+
+/// `sample` with each channel moved by what its mean became less what it was, so that a tint stays.
+fn moved<T: Number>(sample: &Sample, result: &Sample) -> Sample {
+    let (_, area) = plane_of(sample.shape());
+    let mut numbers = vec![T::from_f32(0.0); 3 * area];
+    let mut after = [0.0; PIECE];
+    each_piece(area, |start, mut channels| {
+        let after = &mut after[..channels[0].len()];
+        result.read(start, after);
+        channels.iter_mut().enumerate().for_each(|(c, out)| sample.read(c * area + start, out));
+        for (i, after) in after.iter().enumerate() {
+            let before = (channels[0][i] + channels[1][i] + channels[2][i]) / 3.0;
+            for (c, channel) in channels.iter().enumerate() {
+                numbers[c * area + start + i] = T::from_f32(channel[i] - before + after);
+            }
+        }
+    });
+    T::sample(sample.shape(), numbers).unwrap_or_else(|_| sample.clone())
+}
+
+fn stacked<T: Number>(sample: &Sample, results: &[Sample]) -> Sample {
+    let numbers = results.iter().filter_map(T::of).flatten().copied().collect();
+    T::sample(sample.shape(), numbers).unwrap_or_else(|_| sample.clone())
+}
+
+/// Calls `of` with the start of each piece of a plane and three buffers as long as it.
+fn each_piece(area: usize, mut of: impl FnMut(usize, [&mut [f32]; 3])) {
+    let mut buffers = [[0.0; PIECE]; 3];
+    for start in (0..area).step_by(PIECE) {
+        let length = PIECE.min(area - start);
+        of(start, buffers.each_mut().map(|buffer| &mut buffer[..length]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn colored(of: impl Fn(usize, usize) -> u8) -> Sample {
+        let shape = Shape::image(3, 70, 90);
+        Sample::from_bytes(shape, (0..shape.numbers()).map(|i| of(i / 6300, i % 6300)).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_gray_picture_in_three_channels_goes_as_one_and_comes_back_in_three() {
+        let sample = colored(|_, i| (i * 7 % 251) as u8);
+        let parts = Fit::Gray.split(&sample);
+        assert_eq!((parts.len(), parts[0].depth()), (1, Depth::U8));
+        let darker = Sample::from_bytes(
+            parts[0].shape(),
+            parts[0].data().iter().map(|v| (v * 255.0 / 2.0).floor() as u8).collect(),
+        )
+        .unwrap();
+        let joined = Fit::Gray.join(&sample, vec![darker.clone()]);
+        assert_eq!(joined.shape(), sample.shape());
+        (0..3).for_each(|c| assert_eq!(channel(&joined, c), darker));
+    }
+
+    #[test]
+    fn a_slight_tint_stays() {
+        let sample = colored(|c, i| (100 + i % 50 + c) as u8);
+        let parts = Fit::Gray.split(&sample);
+        let joined = Fit::Gray.join(&sample, parts);
+        let apart = joined.data().iter().zip(sample.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 1e-6, "{apart}");
+    }
+
+    #[test]
+    fn channels_go_alone_and_come_back_in_order() {
+        let sample = colored(|c, i| (i * (c + 3) % 251) as u8);
+        let parts = Fit::Channels.split(&sample);
+        assert_eq!(parts.len(), 3);
+        assert_eq!(Fit::Channels.join(&sample, parts), sample);
+    }
+}

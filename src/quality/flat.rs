@@ -1,0 +1,213 @@
+//! Flattest blocks: the strength and the correlation of noise where a plane shows nothing else.
+
+/// Side of a block.
+const SIDE: usize = 8;
+/// Numbers of a block.
+const AREA: f32 = (SIDE * SIDE) as f32;
+/// About so many blocks are looked at.
+const ENOUGH: usize = 2048;
+/// With fewer blocks nothing is said.
+const FEWEST: usize = 48;
+/// Groups of blocks by brightness: noise that grows with the light has its middle strength in the middle group.
+const GROUPS: usize = 3;
+/// Share of the blocks of a group that counts as flat.
+const FLATTEST: f32 = 0.1;
+/// Tenth percentile of a chi-squared variable of 61 degrees of freedom over 61: variance that the flattest tenth of blocks
+/// shows of noise of variance 1, three degrees being taken by the plane.
+const TENTH: f32 = 0.776;
+/// Lag-1 correlation that a fitted plane takes from white noise in a block.
+const PLANE: f32 = 0.04;
+
+/// Noise of a plane, as its flattest blocks show it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Flat {
+    /// Standard deviation, whether the noise is white or not.
+    pub sigma: f32,
+    /// Correlation of adjacent pixels, the mean of both directions; 0 for white noise.
+    pub correlation: f32,
+}
+
+/// The noise of a plane on [0, 1], any part of which `read` writes out; none where there are too few blocks.
+///
+/// Blocks of 8x8 lose a fitted plane; of each third by brightness the tenth of least variance counts. Blocks that are partly
+/// clipped at 0 or 1 count with the variance that noise had before it was clipped, which their mean and their variance tell.
+pub fn flattest(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> Option<Flat> {
+    let mut blocks = blocks(read, height, width);
+    if blocks.len() < FEWEST {
+        return None;
+    }
+    blocks.sort_unstable_by(|a, b| a.mean.total_cmp(&b.mean));
+    let each = blocks.len().div_ceil(GROUPS);
+    let mut groups: Vec<Flat> = blocks.chunks_mut(each).map(flat_of).collect();
+    let mut middle = |of: fn(&Flat) -> f32| {
+        groups.sort_unstable_by(|a, b| of(a).total_cmp(&of(b)));
+        of(&groups[groups.len() / 2])
+    };
+    Some(Flat { sigma: middle(|f| f.sigma), correlation: middle(|f| f.correlation) })
+}
+
+/// The flattest of blocks of like brightness.
+fn flat_of(blocks: &mut [Block]) -> Flat {
+    let at = ((blocks.len() as f32 * FLATTEST) as usize).min(blocks.len() - 1);
+    blocks.select_nth_unstable_by(at, |a, b| a.variance.total_cmp(&b.variance));
+    let flat = &blocks[..=at];
+    let sum = |of: fn(&Block) -> f32| flat.iter().map(of).sum::<f32>();
+    let seen = sum(|b| b.seen);
+    let correlation = if seen > 0.0 { (sum(|b| b.lag) / seen + PLANE).clamp(0.0, 1.0) } else { 0.0 };
+    // Sums of correlated numbers vary more, so that the least of them lie lower.
+    let sigma = (blocks[at].variance / TENTH).sqrt() * (1.0 + 0.3 * correlation);
+    Flat { sigma, correlation }
+}
+
+struct Block {
+    mean: f32,
+    /// Variance around the plane, before clipping.
+    variance: f32,
+    /// Variance around the plane, as it is.
+    seen: f32,
+    /// Mean product of adjacent residuals.
+    lag: f32,
+}
+
+fn blocks(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> Vec<Block> {
+    let (down, across) = (height / SIDE, width / SIDE);
+    // Rows of blocks are left out before columns. Odd steps meet no grid of a file format twice in the same way.
+    let step = |count: usize| count.div_ceil(ENOUGH) | 1;
+    let step_down = step(down * across).min(down.max(1));
+    let step_across = step(down.div_ceil(step_down) * across);
+    let mut strip = vec![0.0; SIDE * width];
+    let mut blocks = Vec::new();
+    for row in (0..down).step_by(step_down) {
+        read(row * SIDE * width, &mut strip);
+        let starts = (0..across).step_by(step_across).map(|i| i * SIDE);
+        blocks.extend(starts.filter_map(|start| Block::of(&strip, width, start)));
+    }
+    blocks
+}
+
+impl Block {
+    /// None where most of the block is clipped.
+    fn of(strip: &[f32], width: usize, start: usize) -> Option<Self> {
+        let numbers: [[f32; SIDE]; SIDE] =
+            std::array::from_fn(|y| std::array::from_fn(|x| strip[y * width + start + x]));
+        let all = || numbers.iter().flatten();
+        let (black, white) = (all().filter(|v| **v == 0.0).count(), all().filter(|v| **v == 1.0).count());
+        let mean = all().sum::<f32>() / AREA;
+        let residual = less_plane(&numbers, mean);
+        let mut seen = 0.0;
+        let mut lag = 0.0;
+        for (y, row) in residual.iter().enumerate() {
+            seen += row.iter().map(|v| v * v).sum::<f32>();
+            lag += row.windows(2).map(|w| w[0] * w[1]).sum::<f32>();
+            if let Some(next) = residual.get(y + 1) {
+                lag += row.iter().zip(next).map(|(a, b)| a * b).sum::<f32>();
+            }
+        }
+        let (seen, lag) = (seen / (AREA - 3.0), lag / (2.0 * AREA - 2.0 * SIDE as f32));
+        let few = SIDE * SIDE / 20;
+        let variance = match (black > few, white > few) {
+            (false, false) => seen,
+            (true, false) => unclipped(mean, seen)?,
+            (false, true) => unclipped(1.0 - mean, seen)?,
+            (true, true) => return None,
+        };
+        Some(Self { mean, variance, seen, lag })
+    }
+}
+
+/// What is left of a block when its best plane is taken off.
+fn less_plane(numbers: &[[f32; SIDE]; SIDE], mean: f32) -> [[f32; SIDE]; SIDE] {
+    let from_middle = |i: usize| i as f32 - (SIDE as f32 - 1.0) / 2.0;
+    let (mut down, mut across, mut norm) = (0.0, 0.0, 0.0);
+    for (y, row) in numbers.iter().enumerate() {
+        for (x, v) in row.iter().enumerate() {
+            down += (v - mean) * from_middle(y);
+            across += (v - mean) * from_middle(x);
+            norm += from_middle(x).powi(2);
+        }
+    }
+    let (down, across) = (down / norm, across / norm);
+    std::array::from_fn(|y| {
+        std::array::from_fn(|x| numbers[y][x] - mean - down * from_middle(y) - across * from_middle(x))
+    })
+}
+
+/// Variance that normal noise had before it was clipped at 0, from mean and variance after; none where nearly all of it was.
+///
+/// The ratio of variance and squared mean tells the level in units of the deviation.
+fn unclipped(mean: f32, variance: f32) -> Option<f32> {
+    /// Level at which 93 % of the numbers are clipped.
+    const LOWEST: f32 = -1.5;
+    let ratio = variance / mean.powi(2).max(f32::MIN_POSITIVE);
+    let (mut low, mut high) = (LOWEST, 4.0);
+    let of = |level: f32| {
+        let (mean, variance) = crate::quality::clipping::moments(level);
+        variance / mean.powi(2)
+    };
+    if ratio > of(low) {
+        return None;
+    }
+    for _ in 0..24 {
+        let middle = 0.5 * (low + high);
+        if of(middle) > ratio { low = middle } else { high = middle }
+    }
+    Some(variance / crate::quality::clipping::moments(low).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Purpose, Rng};
+
+    fn flat(plane: &[f32], width: usize) -> Flat {
+        let read = |at: usize, out: &mut [f32]| out.copy_from_slice(&plane[at..at + out.len()]);
+        flattest(read, plane.len() / width, width).unwrap()
+    }
+
+    fn noise(count: usize) -> Vec<f32> {
+        let mut noise = vec![0.0; count];
+        Rng::new(7, Purpose::Evaluate, 0).fill_normal(&mut noise);
+        noise
+    }
+
+    #[test]
+    fn white_noise_on_slopes_and_edges_has_its_strength_and_no_correlation() {
+        let clean = |i: usize| 0.2 + (i % 256) as f32 * 0.002 + if i / 256 % 64 > 40 { 0.1 } else { 0.0 };
+        for sigma in [0.01, 0.1] {
+            let plane: Vec<f32> =
+                noise(65_536).iter().enumerate().map(|(i, n)| clean(i) + sigma * n).collect();
+            let seen = flat(&plane, 256);
+            assert!((seen.sigma / sigma - 1.0).abs() < 0.06, "{seen:?} for {sigma}");
+            assert!(seen.correlation < 0.05, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn noise_that_is_blurred_keeps_its_strength_and_shows_its_correlation() {
+        let shape = crate::sample::Shape::image(1, 256, 256);
+        let kind: crate::corruption::Corruption =
+            serde_json::from_str(r#"{"gaussian":{"sigma":10,"blur":0.8}}"#).unwrap();
+        let (mut plane, mut target) = (vec![0.5; 65_536], vec![0.5; 65_536]);
+        kind.corrupt(&mut plane, &mut target, shape, &mut Rng::new(1, Purpose::Corrupt, 0));
+        let seen = flat(&plane, 256);
+        assert!((seen.sigma * 255.0 / 10.0 - 1.0).abs() < 0.15, "{seen:?}");
+        // exp(-1 / (4 * 0.8^2)) is 0.68; blocks of 8 pixels with a plane taken off show less.
+        assert!((0.4..0.7).contains(&seen.correlation), "{seen:?}");
+    }
+
+    #[test]
+    fn noise_of_a_black_picture_is_that_before_clipping() {
+        for level in [0.0, 0.02, 0.05] {
+            let plane: Vec<f32> = noise(65_536).iter().map(|n| (level + 0.1 * n).clamp(0.0, 1.0)).collect();
+            let seen = flat(&plane, 256);
+            assert!((seen.sigma / 0.1 - 1.0).abs() < 0.12, "{seen:?} at {level}");
+        }
+    }
+
+    #[test]
+    fn planes_with_few_blocks_say_nothing() {
+        assert_eq!(flattest(|_, out| out.fill(0.5), 16, 16), None);
+        let constant = flattest(|_, out| out.fill(0.5), 256, 256).unwrap();
+        assert_eq!(constant, Flat { sigma: 0.0, correlation: 0.0 });
+    }
+}

@@ -10,11 +10,12 @@ const ENOUGH: usize = 2048;
 const FEWEST: usize = 48;
 /// Groups of blocks by brightness: noise that grows with the light has its middle strength in the middle group.
 const GROUPS: usize = 3;
-/// Share of the blocks of a group that counts as flat.
-const FLATTEST: f32 = 0.1;
-/// Tenth percentile of a chi-squared variable of 61 degrees of freedom over 61: variance that the flattest tenth of blocks
-/// shows of noise of variance 1, three degrees being taken by the plane.
-const TENTH: f32 = 0.776;
+/// Shares of the blocks of a group that may count as flat, with the quantile there of the variance that blocks show of white
+/// noise of variance 1: that of chi-squared over 61, three degrees of freedom being taken by the plane.
+const FLATTEST: [(f32, f32); 4] = [(0.1, 0.776), (0.05, 0.723), (0.02, 0.665), (0.01, 0.628)];
+/// How many times the variance at such a share may be that at the least share, if all these blocks hold noise and nothing else:
+/// chi-squared over 25 for correlated noise, and a quarter more for noise that varies.
+const SPREAD: [f32; 4] = [1.79, 1.58, 1.30, 1.0];
 /// Lag-1 correlation that a fitted plane takes from white noise in a block.
 const PLANE: f32 = 0.04;
 
@@ -25,6 +26,8 @@ pub struct Flat {
     pub sigma: f32,
     /// Correlation of adjacent pixels, the mean of both directions; 0 for white noise.
     pub correlation: f32,
+    /// Whether the blocks are partly clipped, so that only their unclipped variance tells the strength.
+    pub is_clipped: bool,
 }
 
 /// The noise of a plane on [0, 1], any part of which `read` writes out; none where there are too few blocks.
@@ -39,24 +42,31 @@ pub fn flattest(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -
     blocks.sort_unstable_by(|a, b| a.mean.total_cmp(&b.mean));
     let each = blocks.len().div_ceil(GROUPS);
     let mut groups: Vec<Flat> = blocks.chunks_mut(each).map(flat_of).collect();
+    let is_clipped = groups.iter().any(|group| group.is_clipped);
     let mut middle = |of: fn(&Flat) -> f32| {
         groups.sort_unstable_by(|a, b| of(a).total_cmp(&of(b)));
         of(&groups[groups.len() / 2])
     };
-    Some(Flat { sigma: middle(|f| f.sigma), correlation: middle(|f| f.correlation) })
+    Some(Flat { sigma: middle(|f| f.sigma), correlation: middle(|f| f.correlation), is_clipped })
 }
 
-/// The flattest of blocks of like brightness.
+/// The flattest of blocks of like brightness: as large a share of them as vary no more than noise does. Where texture is
+/// everywhere these are few.
 fn flat_of(blocks: &mut [Block]) -> Flat {
-    let at = ((blocks.len() as f32 * FLATTEST) as usize).min(blocks.len() - 1);
-    blocks.select_nth_unstable_by(at, |a, b| a.variance.total_cmp(&b.variance));
-    let flat = &blocks[..=at];
+    blocks.sort_unstable_by(|a, b| a.variance.total_cmp(&b.variance));
+    let at = |share: f32| ((blocks.len() as f32 * share) as usize).min(blocks.len() - 1);
+    let least = blocks[at(FLATTEST[3].0)].variance;
+    let even = |i: &usize| blocks[at(FLATTEST[*i].0)].variance <= SPREAD[*i] * least;
+    let (share, quantile) = FLATTEST[(0..3).find(even).unwrap_or(3)];
+    let last = at(share);
+    let flat = &blocks[..=last];
     let sum = |of: fn(&Block) -> f32| flat.iter().map(of).sum::<f32>();
     let seen = sum(|b| b.seen);
     let correlation = if seen > 0.0 { (sum(|b| b.lag) / seen + PLANE).clamp(0.0, 1.0) } else { 0.0 };
     // Sums of correlated numbers vary more, so that the least of them lie lower.
-    let sigma = (blocks[at].variance / TENTH).sqrt() * (1.0 + 0.3 * correlation);
-    Flat { sigma, correlation }
+    let sigma = (blocks[last].variance / quantile).sqrt() * (1.0 + 0.3 * correlation);
+    let is_clipped = sum(|b| f32::from(u8::from(b.is_clipped))) > 0.3 * flat.len() as f32;
+    Flat { sigma, correlation, is_clipped }
 }
 
 struct Block {
@@ -67,6 +77,8 @@ struct Block {
     seen: f32,
     /// Mean product of adjacent residuals.
     lag: f32,
+    /// Whether one number in twenty lies at black or white.
+    is_clipped: bool,
 }
 
 fn blocks(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> Vec<Block> {
@@ -111,7 +123,7 @@ impl Block {
             (false, true) => unclipped(1.0 - mean, seen)?,
             (true, true) => return None,
         };
-        Some(Self { mean, variance, seen, lag })
+        Some(Self { mean, variance, seen, lag, is_clipped: black > few || white > few })
     }
 }
 
@@ -208,6 +220,6 @@ mod tests {
     fn planes_with_few_blocks_say_nothing() {
         assert_eq!(flattest(|_, out| out.fill(0.5), 16, 16), None);
         let constant = flattest(|_, out| out.fill(0.5), 256, 256).unwrap();
-        assert_eq!(constant, Flat { sigma: 0.0, correlation: 0.0 });
+        assert_eq!(constant, Flat { sigma: 0.0, correlation: 0.0, is_clipped: false });
     }
 }

@@ -91,6 +91,11 @@ impl Grain {
         self.sigmas.iter().sum::<f32>() / self.sigmas.len().max(1) as f32
     }
 
+    /// Its kind, the most telling first, channels that hold one gray picture counting as one.
+    pub fn kind_of_gray(&self) -> GrainKind {
+        Self { between_channels: 0.0, ..self.clone() }.kind()
+    }
+
     /// Its kind, the most telling first.
     pub fn kind(&self) -> GrainKind {
         match self {
@@ -111,6 +116,10 @@ fn correlation_of(flat: &Flat) -> f32 {
 
 fn strength(white: f32, flat: Option<Flat>) -> f32 {
     let Some(flat) = flat else { return white };
+    // Clipping weakens the noise that the wavelet sees.
+    if flat.is_clipped {
+        return flat.sigma;
+    }
     let [from, to] = CORRELATED;
     let share = ((flat.correlation - from) / (to - from)).clamp(0.0, 1.0);
     // Fine texture is taken for white noise where it is everywhere, edges for flat blocks: the lesser is nearer.

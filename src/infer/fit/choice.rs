@@ -69,7 +69,7 @@ pub fn choose(
         (true, _) => "gray picture",
         (false, _) => "colour picture",
     };
-    let kind = traits.grain.kind();
+    let kind = if is_gray { traits.grain.kind_of_gray() } else { traits.grain.kind() };
     let is_camera = mode == Mode::Full && kind != GrainKind::White && is_installed(camera);
     let name = if is_camera { camera } else { white };
     if !is_installed(name) {

@@ -40,7 +40,8 @@ impl Finish {
         if options.mode == Mode::Strict || sample.shape().kind() != Kind::Image {
             return None;
         }
-        let is_even = matches!(traits.grain.kind(), GrainKind::White | GrainKind::Shared);
+        let kind = if traits.is_gray { traits.grain.kind_of_gray() } else { traits.grain.kind() };
+        let is_even = matches!(kind, GrainKind::White | GrainKind::Shared);
         let is_clipped = is_even && traits.clipped > CLIPPED && traits.grain.sigma() > FEELABLE;
         let chroma = wishes.strength_chroma.unwrap_or(options.strength);
         let is_plain = chroma == options.strength && wishes.detail == 0.0;

@@ -13,6 +13,9 @@ const GROUPS: usize = 3;
 /// Shares of the blocks of a group that may count as flat, with the quantile there of the variance that blocks show of white
 /// noise of variance 1: that of chi-squared over 61, three degrees of freedom being taken by the plane.
 const FLATTEST: [(f32, f32); 4] = [(0.1, 0.776), (0.05, 0.723), (0.02, 0.665), (0.01, 0.628)];
+/// The same quantiles for blocks whose variance was made out of clipped noise, simulated at a level of 0.3 deviations: between
+/// 0.65 and 0.75 at levels of 0 to 1 for the tenth.
+const CLIPPED: [f32; 4] = [0.695, 0.623, 0.558, 0.515];
 /// How many times the variance at such a share may be that at the least share, if all these blocks hold noise and nothing else:
 /// chi-squared over 25 for correlated noise, and a quarter more for noise that varies.
 const SPREAD: [f32; 4] = [1.79, 1.58, 1.30, 1.0];
@@ -42,7 +45,9 @@ pub fn flattest(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -
     blocks.sort_unstable_by(|a, b| a.mean.total_cmp(&b.mean));
     let each = blocks.len().div_ceil(GROUPS);
     let mut groups: Vec<Flat> = blocks.chunks_mut(each).map(flat_of).collect();
-    let is_clipped = groups.iter().any(|group| group.is_clipped);
+    // What was not clipped is the surer witness.
+    let is_clipped = groups.iter().all(|group| group.is_clipped);
+    groups.retain(|group| is_clipped || !group.is_clipped);
     let mut middle = |of: fn(&Flat) -> f32| {
         groups.sort_unstable_by(|a, b| of(a).total_cmp(&of(b)));
         of(&groups[groups.len() / 2])
@@ -57,15 +62,17 @@ fn flat_of(blocks: &mut [Block]) -> Flat {
     let at = |share: f32| ((blocks.len() as f32 * share) as usize).min(blocks.len() - 1);
     let least = blocks[at(FLATTEST[3].0)].variance;
     let even = |i: &usize| blocks[at(FLATTEST[*i].0)].variance <= SPREAD[*i] * least;
-    let (share, quantile) = FLATTEST[(0..3).find(even).unwrap_or(3)];
+    let which = (0..3).find(even).unwrap_or(3);
+    let (share, quantile) = FLATTEST[which];
     let last = at(share);
     let flat = &blocks[..=last];
     let sum = |of: fn(&Block) -> f32| flat.iter().map(of).sum::<f32>();
     let seen = sum(|b| b.seen);
     let correlation = if seen > 0.0 { (sum(|b| b.lag) / seen + PLANE).clamp(0.0, 1.0) } else { 0.0 };
+    let is_clipped = sum(|b| f32::from(u8::from(b.is_clipped))) > 0.3 * flat.len() as f32;
+    let quantile = if is_clipped { CLIPPED[which] } else { quantile };
     // Sums of correlated numbers vary more, so that the least of them lie lower.
     let sigma = (blocks[last].variance / quantile).sqrt() * (1.0 + 0.3 * correlation);
-    let is_clipped = sum(|b| f32::from(u8::from(b.is_clipped))) > 0.3 * flat.len() as f32;
     Flat { sigma, correlation, is_clipped }
 }
 

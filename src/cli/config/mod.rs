@@ -166,13 +166,36 @@ pub(super) fn load(
     variables.sort();
     for (name, text) in variables {
         let key = name[PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
-        figment = figment.merge(Layer::one(name, &key, &text, &known)?);
+        match Layer::one(name.clone(), &key, &text, &known) {
+            // Kubernetes puts these into every pod of a namespace that has a Service whose name begins with limpid.
+            Err(Error::Unknown { .. }) if is_service_link(&name) => {}
+            layer => figment = figment.merge(layer?),
+        }
     }
     for (flag, key, text) in flags {
         figment = figment.merge(Layer::one((*flag).to_owned(), key, text, &known)?);
     }
     let config = figment.extract().map_err(|error| explain(&figment, error))?;
     Ok(Loaded { config, figment })
+}
+
+/// Whether a variable is one of those by which Kubernetes tells of a Service: `{NAME}_SERVICE_HOST`,
+/// `{NAME}_SERVICE_PORT[_{PORT}]`, `{NAME}_PORT`, `{NAME}_PORT_{N}_{TCP|UDP|SCTP}[_{PROTO|PORT|ADDR}]`.
+fn is_service_link(name: &str) -> bool {
+    let is_port = |rest: &str| {
+        let mut parts = rest.split('_');
+        let number =
+            parts.next().is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+        let protocol = parts.next().is_some_and(|part| ["TCP", "UDP", "SCTP"].contains(&part));
+        let last = parts.next().is_none_or(|part| ["PROTO", "PORT", "ADDR"].contains(&part));
+        number && protocol && last && parts.next().is_none()
+    };
+    !name.contains("__")
+        && (name.ends_with("_SERVICE_HOST")
+            || name.ends_with("_SERVICE_PORT")
+            || name.contains("_SERVICE_PORT_")
+            || name.ends_with("_PORT")
+            || name.split_once("_PORT_").is_some_and(|(_, rest)| is_port(rest)))
 }
 
 fn read_file(path: &Path, known: &Dict) -> Result<Layer, Error> {
@@ -193,12 +216,23 @@ fn explain(figment: &Figment, error: figment::Error) -> Error {
 }
 
 impl Config {
-    /// The folder of bundled models; where the configured one is not there, the one beside the program.
+    /// The folder of bundled models: the first that is there of the configured one, that beside the program, those of the
+    /// user's and the system's data (XDG Base Directory Specification), and that of the source the program was built from.
     pub fn bundled(&self) -> Option<PathBuf> {
-        let beside = || Some(std::env::current_exe().ok()?.parent()?.join(&self.models.dir));
-        Some(self.models.dir.clone())
-            .filter(|dir| dir.is_dir())
-            .or_else(|| beside().filter(|dir| dir.is_dir()))
+        let program = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
+        let home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
+        let share = |root: PathBuf| root.join("limpid/models");
+        let places = [
+            Some(self.models.dir.clone()),
+            program.as_ref().map(|program| program.join(&self.models.dir)),
+            program.as_ref().map(|program| share(program.join("../share"))),
+            home.map(share),
+            Some(share("/usr/local/share".into())),
+            Some(share("/usr/share".into())),
+            Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models")),
+        ];
+        places.into_iter().flatten().find(|dir| dir.is_dir())
     }
 
     /// The folder of trained models.

@@ -84,6 +84,26 @@ fn variables_of_others_do_not_count() {
 }
 
 #[test]
+fn variables_that_kubernetes_sets_for_a_service_of_the_name_are_passed_over() {
+    let links = [
+        ("LIMPID_SERVICE_HOST", "10.96.0.5"),
+        ("LIMPID_SERVICE_PORT", "80"),
+        ("LIMPID_SERVICE_PORT_HTTP", "80"),
+        ("LIMPID_PORT", "tcp://10.96.0.5:80"),
+        ("LIMPID_PORT_80_TCP", "tcp://10.96.0.5:80"),
+        ("LIMPID_PORT_80_TCP_PROTO", "tcp"),
+        ("LIMPID_PORT_80_TCP_PORT", "80"),
+        ("LIMPID_PORT_80_TCP_ADDR", "10.96.0.5"),
+        ("LIMPID_WEB_SERVICE_HOST", "10.96.0.6"),
+        ("LIMPID_WEB_PORT_443_UDP_ADDR", "10.96.0.6"),
+    ];
+    assert_eq!(load_all(&[], &links, "").unwrap().config, Config::default());
+    for (name, text) in [("LIMPID_PORTS", "80"), ("LIMPID_SERVER__PORT", "80"), ("LIMPID_PORT_X_TCP", "80")] {
+        assert!(load_all(&[], &[(name, text)], "").is_err(), "{name}");
+    }
+}
+
+#[test]
 fn a_section_is_not_a_setting() {
     assert!(matches!(load_all(&[], &[("LIMPID_ENGINE", "3")], ""), Err(Error::Unknown { .. })));
 }

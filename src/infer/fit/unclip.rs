@@ -13,8 +13,8 @@ const NODES: usize = 1024;
 pub struct Unclip(Vec<f32>);
 
 impl Unclip {
-    /// The curve for noise of standard deviation `sigma`, on [0, 1].
-    pub fn new(sigma: f32) -> Self {
+    /// `share`, 0 to 1, of the curve for noise of standard deviation `sigma`, on [0, 1].
+    pub fn new(sigma: f32, share: f32) -> Self {
         let mean = |level: f32| {
             let below = crate::quality::clipped_mean(level / sigma);
             let above = crate::quality::clipped_mean((1.0 - level) / sigma);
@@ -29,16 +29,13 @@ impl Unclip {
             }
             0.5 * (low + high)
         };
-        let curve = (0..=NODES).map(|i| i as f32 / NODES as f32);
-        Self(
-            curve
-                .map(|seen| match seen {
-                    seen if seen <= mean(0.0) => 0.0,
-                    seen if seen >= mean(1.0) => 1.0,
-                    seen => level(seen),
-                })
-                .collect(),
-        )
+        let whole = |seen: f32| match seen {
+            seen if seen <= mean(0.0) => 0.0,
+            seen if seen >= mean(1.0) => 1.0,
+            seen => level(seen),
+        };
+        let nodes = (0..=NODES).map(|i| i as f32 / NODES as f32);
+        Self(nodes.map(|seen| seen + share * (whole(seen) - seen)).collect())
     }
 
     /// The level for a mean.
@@ -59,7 +56,7 @@ mod tests {
         let mut noise = vec![0.0; 400_000];
         Rng::new(3, Purpose::Evaluate, 0).fill_normal(&mut noise);
         for sigma in [0.04, 0.1, 0.2] {
-            let unclip = Unclip::new(sigma);
+            let unclip = Unclip::new(sigma, 1.0);
             for level in [0.0, 0.02, 0.1, 0.5, 0.9, 0.99, 1.0] {
                 let sum: f64 = noise.iter().map(|n| f64::from((level + sigma * n).clamp(0.0, 1.0))).sum();
                 let seen = (sum / noise.len() as f64) as f32;

@@ -8,7 +8,7 @@
 //! # The two flows
 //!
 //! ```text
-//! bytes -codec::read-> Sample -infer-> rows -nn-> rows -infer-> Sample -codec::write-> bytes
+//! bytes -media::read-> Sample, Carrier -infer-> rows -nn-> rows -infer-> Sample, Carrier -media::write-> bytes
 //!
 //! dataset -> split -> crop -> augment -> corrupt -> (noisy, clean) -> forward -> loss -> step
 //!         -> validate (through infer) -> checkpoint -> registry.publish -> engine swaps the model
@@ -22,7 +22,7 @@
 //! |---|---|---|
 //! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`] | hold values |
 //! | 1 pure | [`codec`], [`corruption`], [`quality`], [`kernel`] | compute on slices |
-//! | 2 substrate | [`nn`], [`store`], [`db`] | tensors; bytes by key; rows |
+//! | 2 substrate | [`nn`], [`media`], [`store`], [`db`] | tensors; bytes to samples and back; bytes by key; rows |
 //! | 3 data | [`dataset`], [`registry`] | turn stored bytes into samples and models |
 //! | 4 inference | [`infer`] | one model, one sample, synchronous |
 //! | beside | [`telemetry`] | count, for floor 5 and up |
@@ -45,6 +45,7 @@ pub mod quality;
 
 // floor 2: substrate
 pub mod db;
+pub mod media;
 pub mod nn;
 pub mod store;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error::{Code, Problem};
-use crate::{codec, db, engine, infer, job, registry, train};
+use crate::{codec, db, engine, infer, job, media, registry, train};
 
 impl From<codec::Error> for Problem {
     fn from(error: codec::Error) -> Self {
@@ -19,6 +19,21 @@ impl From<codec::Error> for Problem {
             }
             codec::Error::Shape { .. } => Problem::new(Code::ShapeMismatch, detail),
             codec::Error::NonFinite { .. } => Problem::new(Code::NonFiniteInput, detail),
+            codec::Error::Inexact { .. } => Problem::invalid(detail),
+        }
+    }
+}
+
+impl From<media::Error> for Problem {
+    fn from(error: media::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            media::Error::Codec(error) => error.into(),
+            media::Error::Several { .. } | media::Error::Kind { .. } | media::Error::Opacity(_) => {
+                Problem::new(Code::NotAcceptable, detail)
+            }
+            media::Error::Depth { .. } => Problem::invalid_at("/depth", detail),
+            media::Error::Range { .. } => Problem::invalid_at("/format", detail),
         }
     }
 }

@@ -8,11 +8,12 @@ use super::extract::Form;
 use super::observe::RequestId;
 use super::operation::{Call, respond};
 use super::params::DECODE;
-use super::reading::{Wrap, read_latent};
+use super::reading::read_latent;
 use super::spec::{Decoded, Failures, LatentBody, LatentForm};
 use super::state::App;
 use super::writing::{About, Output, Payload, Style, Subject};
-use crate::codec::{Format, Layout};
+use crate::codec::Format;
+use crate::media::Carrier;
 use crate::name::{ModelId, ModelRef};
 use crate::sample::{Kind, Shape};
 
@@ -46,18 +47,18 @@ pub(super) async fn decode(
     let mut call = Call::receive(&app, request, &["file"], DECODE).await?;
     let latents = call.read(&app, read_latent, |(_, _, latent)| 4 * latent.numbers()).await?;
 
-    let wraps: Vec<Wrap> = latents.iter().map(|(.., latent)| wrap_for(latent.shape, call.form)).collect();
+    let carriers: Vec<_> = latents.iter().map(|(.., latent)| carrier_for(latent.shape, call.form)).collect();
     let kinds = latents.iter().map(|(.., latent)| latent.shape.kind());
-    let subjects: Vec<_> =
-        wraps.iter().zip(kinds).map(|(wrap, kind)| Subject { wrap, kind, count: 1 }).collect();
+    let one = |(carrier, kind)| Subject { carrier, kind, count: 1, samples: &[] };
+    let subjects: Vec<_> = carriers.iter().zip(kinds).map(one).collect();
     let style =
         Style::for_samples(&call.accept, call.form, &subjects, call.params.format, call.params.depth)?;
 
     let mut outputs = Vec::with_capacity(latents.len());
-    for ((name, made_by, latent), wrap) in latents.into_iter().zip(wraps) {
+    for ((name, made_by, latent), carrier) in latents.into_iter().zip(carriers) {
         let session = maker(&app, call.params.model.as_ref(), &made_by).await?;
-        let done = call.ticket.decode(&session, latent, style.depth_of(&wrap)).await?;
-        let payload = Payload::Samples(wrap, vec![call.times.take(done)]);
+        let done = call.ticket.decode(&session, latent, style.depth_of(&carrier)).await?;
+        let payload = Payload::Samples(carrier, vec![call.times.take(done)]);
         outputs.push(Output { name, payload, about: vec![About::of(&session)] });
     }
     respond(&call.ticket, style, outputs, id, call.times).await
@@ -89,11 +90,11 @@ async fn maker(
 }
 
 /// What a sample that came in no file goes out in: images as files, all else as arrays.
-fn wrap_for(shape: Shape, form: Form) -> Wrap {
+fn carrier_for(shape: Shape, form: Form) -> Carrier {
     let format = match (shape.kind(), form) {
         (Kind::Image, _) => Format::Png,
         (_, Form::Json | Form::JsonList) => Format::Json,
         _ => Format::Npy,
     };
-    Wrap::Array(Layout::default_for(shape), format)
+    Carrier::Bare(format)
 }

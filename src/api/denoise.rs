@@ -62,12 +62,12 @@ pub(super) async fn denoise(
             named: named.as_ref(),
             options: call.params.options,
             wishes: call.params.wishes,
-            depth: style.depth_of(&group.wrap),
+            depth: style.depth_of(&group.carrier),
         };
         // All at once: small ones of one shape go through the model together.
         let all = try_join_all(group.samples.into_iter().map(|sample| fitted.denoise(sample))).await?;
         let (clean, about) = all.into_iter().map(|done| call.times.take(done)).unzip();
-        outputs.push(Output { name: group.name, payload: Payload::Samples(group.wrap, clean), about });
+        outputs.push(Output { name: group.name, payload: Payload::Samples(group.carrier, clean), about });
     }
     respond(&call.ticket, style, outputs, id, call.times).await
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::codec::{self, DType, Format};
 use crate::engine::Ticket;
 use crate::limits::Limits;
+use crate::media;
 
 use super::body::{Received, form_problem};
 use super::error::{Code, Problem};
@@ -17,8 +18,8 @@ use super::tree;
 
 /// Members of a JSON body that hold one sample or latent.
 const FORMS: [&str; 4] = ["image", "data", "tensor", "latent"];
-/// Media types that tell nothing: what tools send when nobody says better.
-const UNTOLD: [&str; 2] = ["", "application/x-www-form-urlencoded"];
+/// The media type that curl sends where none is stated.
+const FORM_FIELDS: &str = "application/x-www-form-urlencoded";
 
 /// A request, taken apart.
 #[derive(Debug)]
@@ -91,7 +92,7 @@ impl Content {
         let media_type = received.media_type();
         let mut content = match media_type.as_str() {
             "multipart/form-data" => from_form(app, received, roles).await?,
-            "application/json" | "text/json" => {
+            "application/json" | "text/json" if !is_binary(&received.body) => {
                 let body = received.body;
                 let fields_of_roles: Vec<String> = roles.iter().map(|&role| role.to_owned()).collect();
                 let bytes = tree::measure(ticket, &body).await?;
@@ -122,6 +123,8 @@ impl Part {
             Source::File(format, bytes) if format.is_image() => image(bytes, Some(*format)),
             Source::Image(bytes) => image(bytes, None),
             Source::File(Format::Json, bytes) => Ok(tree::bytes(bytes)),
+            // Text of numbers, its columns and its samples.
+            Source::File(Format::Csv, bytes) => Ok(bytes.len().saturating_mul(12)),
             // Numbers become floats.
             Source::File(_, bytes) | Source::Raw(_, _, bytes) => Ok(bytes.len().saturating_mul(4)),
             // Within those of the content.
@@ -130,35 +133,46 @@ impl Part {
     }
 }
 
+/// Whether bytes begin as a file of a format that is no text.
+fn is_binary(bytes: &[u8]) -> bool {
+    Format::sniff(bytes).is_some_and(|format| format != Format::Json)
+}
+
 /// A body that is one file.
 fn from_file(media_type: &str, received: &Received) -> Result<Content, Problem> {
     let headers = &received.head.headers;
-    let stated = Format::from_media_type(media_type);
-    let shape = headers.get("x-tensor-shape");
-    let source = match stated {
-        Some(Format::Raw) if shape.is_some() => raw(headers, received.body.clone())?,
-        _ => file(media_type, received.body.clone())?,
+    let source = match headers.get("x-tensor-shape") {
+        Some(_) if Format::from_media_type(media_type) == Some(Format::Raw) => {
+            raw(headers, received.body.clone())?
+        }
+        _ => file(media_type, None, received.body.clone())?,
     };
     let part = Part { role: "file".into(), name: None, pointer: String::new(), source };
     Ok(Content { form: Form::Bare, fields: Vec::new(), parts: vec![part], bytes: 0 })
 }
 
-/// A file of the stated media type, or of what its first bytes say where the type tells nothing.
-fn file(media_type: &str, bytes: Bytes) -> Result<Source, Problem> {
-    if let Some(format) = Format::from_media_type(media_type).filter(|format| *format != Format::Raw) {
-        return Ok(Source::File(format, bytes));
-    }
-    let is_untold = UNTOLD.contains(&media_type) || Format::from_media_type(media_type) == Some(Format::Raw);
-    match Format::sniff(&bytes).filter(|format| is_untold && *format != Format::Json) {
-        Some(format) => Ok(Source::File(format, bytes)),
-        None if Format::from_media_type(media_type) == Some(Format::Raw) => Err(Problem::invalid(
-            "application/octet-stream needs the headers X-Tensor-Shape (such as 1,28,28) and X-Tensor-Dtype",
+/// A file of what its bytes say; where they do not say it, of the stated media type, or of the ending of its name.
+fn file(media_type: &str, name: Option<&str>, bytes: Bytes) -> Result<Source, Problem> {
+    let typed = Format::from_media_type(media_type).filter(|format| *format != Format::Raw);
+    let ending = name.and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending);
+    let stated = typed.or_else(|| Format::from_extension(ending?).filter(|format| *format != Format::Raw));
+    let is_fields = media_type == FORM_FIELDS && bytes.iter().take(1024).any(|byte| *byte == b'=');
+    match media::settle_format(&bytes, stated) {
+        Ok(format) if !(is_fields && format == Format::Csv) => Ok(Source::File(format, bytes)),
+        Err(error) if codec::is_foreign(&bytes) || typed.is_some() => Err(error.into()),
+        Ok(_) | Err(_) if Format::from_media_type(media_type) == Some(Format::Raw) => Err(Problem::invalid(
+            "the bytes are of no format known here; bare numbers as application/octet-stream need the headers \
+             X-Tensor-Shape (such as 1,28,28) and X-Tensor-Dtype",
         )),
-        None => {
+        Ok(_) | Err(_) => {
             let known: Vec<_> = Format::ALL.iter().map(|format| format.media_type()).collect();
             let shown: String = media_type.chars().take(80).collect();
+            let hint = match media_type {
+                FORM_FIELDS => " (this is what `curl -d` says; send files with --data-binary @FILE)",
+                _ => "",
+            };
             let detail = format!(
-                "Content-Type {shown:?} is not read here; send multipart/form-data, {}",
+                "Content-Type {shown:?} is not read here{hint}; send multipart/form-data, {}",
                 known.join(", ")
             );
             Err(Problem::new(Code::UnsupportedMediaType, detail))
@@ -210,7 +224,7 @@ async fn from_form(app: &App, received: Received, roles: &[&str]) -> Result<Cont
         let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let source = match Format::from_media_type(&essence) {
             Some(Format::Raw) if headers.contains_key("x-tensor-shape") => raw(&headers, bytes),
-            _ => file(&essence, bytes),
+            _ => file(&essence, name.as_deref(), bytes),
         };
         let source = source.map_err(|problem| problem.under(&pointer))?;
         content.parts.push(Part { role, name, pointer: String::new(), source });
@@ -418,13 +432,30 @@ mod tests {
     }
 
     #[test]
-    fn a_body_whose_type_tells_nothing_is_known_by_its_first_bytes() {
+    fn a_body_is_what_its_first_bytes_say() {
         let png = Bytes::from_static(b"\x89PNG\r\n\x1a\n");
-        assert!(matches!(file("", png.clone()), Ok(Source::File(Format::Png, _))));
-        assert!(matches!(file("application/octet-stream", png.clone()), Ok(Source::File(Format::Png, _))));
-        assert_eq!(file("text/plain", png).unwrap_err().code(), Code::UnsupportedMediaType);
-        let unknown = Bytes::from_static(b"hello");
-        assert_eq!(file("", unknown.clone()).unwrap_err().code(), Code::UnsupportedMediaType);
-        assert_eq!(file("application/octet-stream", unknown).unwrap_err().code(), Code::InvalidInput);
+        for media_type in ["", "application/octet-stream", "image/*", "text/plain", "image/jpeg", "nonsense"]
+        {
+            assert!(
+                matches!(file(media_type, None, png.clone()), Ok(Source::File(Format::Png, _))),
+                "{media_type}"
+            );
+        }
+        let table = Bytes::from_static(b"1,2\n3,4\n");
+        for media_type in
+            ["", "application/octet-stream", "application/vnd.ms-excel", "text/plain", FORM_FIELDS]
+        {
+            assert!(
+                matches!(file(media_type, None, table.clone()), Ok(Source::File(Format::Csv, _))),
+                "{media_type}"
+            );
+        }
+        let refused =
+            |media_type, bytes: &'static [u8]| file(media_type, None, Bytes::from_static(bytes)).unwrap_err();
+        assert_eq!(refused("", b"hello").code(), Code::UnsupportedMediaType);
+        assert_eq!(refused("application/octet-stream", b"hello").code(), Code::InvalidInput);
+        assert!(refused("application/octet-stream", b"BM\x10\0\0\0\0\0\0\0").detail().contains("BMP"));
+        assert!(refused(FORM_FIELDS, b"a=1").detail().contains("--data-binary"));
+        assert!(refused("image/png", b"\x89PNG\x1a\0").detail().contains("--data-binary"));
     }
 }

@@ -15,11 +15,10 @@ use super::params::Params;
 use super::reading::Group;
 use super::state::App;
 use super::writing::{About, Output, Style};
-use crate::codec::SampleSpec;
 use crate::engine::{Held, Ticket};
 use crate::infer::Session;
 use crate::limits::Limits;
-use crate::sample::Shape;
+use crate::sample::{Kind, Shape};
 
 /// A request of an operation, taken apart, its samples still in their bytes.
 pub(super) struct Call {
@@ -80,9 +79,13 @@ impl Call {
         app: &App,
         model: Option<&Arc<Session>>,
     ) -> Result<Vec<Group>, Problem> {
-        let spec = model.map(|session| spec(session));
+        let spec = model.map(|session| session.input().clone());
         let read = move |part, limits: &Limits| Group::read(part, spec.as_ref(), limits);
         let groups = self.read(app, read, Group::bytes).await?;
+        // The question which model is meant comes before that of too many rows.
+        let open = groups.iter().filter(|_| model.is_none()).map(|group| group.samples[0].shape());
+        let mut open = open.filter(|shape| shape.kind() != Kind::Image);
+        open.try_for_each(|shape| app.default_model(shape).map(|_| ()))?;
         check_count(groups.iter().map(|group| group.samples.len()).sum(), app.limits())?;
         Ok(groups)
     }
@@ -107,12 +110,6 @@ impl Call {
         self.times.lap("read");
         Ok(all)
     }
-}
-
-/// What a model takes in, as far as reading an array needs to know.
-fn spec(session: &Session) -> SampleSpec {
-    let input = session.input();
-    SampleSpec { kind: input.kind, channels: input.channels, fixed: input.fixed }
 }
 
 /// The model for a sample of `shape`: the named one, else that of its kind.

@@ -14,7 +14,7 @@ use crate::infer::Session;
 use crate::job::Jobs;
 use crate::limits::Limits;
 use crate::name::ModelRef;
-use crate::registry::{Input, Registry};
+use crate::registry::{Input, Registry, Unsure};
 use crate::sample::{Kind, Shape};
 
 /// Uploads of training samples at a time.
@@ -110,6 +110,12 @@ impl App {
         if let Some(name) = configured.filter(|name| self.registry().get(name).is_ok()) {
             return Ok(ModelRef { name: name.clone(), version: None });
         }
+        if shape.kind() != Kind::Image {
+            return self.registry().usual(shape).map_err(|unsure| match unsure {
+                Unsure::Nothing(_) => Problem::new(Code::ModelNotFound, unsure.to_string()),
+                Unsure::Question { .. } => Problem::invalid_at("/model", unsure.to_string()),
+            });
+        }
         let fits = |input: &Input| input.kind == shape.kind() && input.channels == shape.channels();
         let models: Vec<_> = self.registry().list().into_iter().filter(|m| fits(&m.input)).collect();
         match models.as_slice() {
@@ -117,9 +123,7 @@ impl App {
             [] => {
                 let detail =
                     format!("no model here takes an input like this ({shape}); train one with POST /train");
-                let code =
-                    if shape.kind() == Kind::Image { Code::ShapeMismatch } else { Code::ModelNotFound };
-                Err(Problem::new(code, detail))
+                Err(Problem::new(Code::ShapeMismatch, detail))
             }
             several => {
                 let names: Vec<_> = several.iter().map(|model| model.name.as_str()).collect();

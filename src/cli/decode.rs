@@ -87,7 +87,8 @@ impl Args {
             (Fineness::Same, _) => Fineness::Bits8,
             (stated, _) => stated,
         };
-        let content = Content::bare(samples);
+        let content = Content::bare(samples, format);
+        content.check(format, fineness)?;
         let bytes = content.write(&content.samples, format, fineness)?;
         Ok(Made { bytes, extension: format.extension(), about: format!("{model}, {first}") })
     }

@@ -113,6 +113,8 @@ impl Task<'_> {
         if content.samples.is_empty() {
             return Err("there is no sample in it".into());
         }
+        let format = self.format.unwrap_or(content.format());
+        content.check(format, self.args.depth)?;
         let start = Instant::now();
         let one = |sample: &Sample| cores.run(sample.shape().numbers(), || self.denoise(sample));
         let (results, lines): (Vec<_>, Vec<_>) =
@@ -122,7 +124,6 @@ impl Task<'_> {
             [line] => format!("{line}, {ms} ms"),
             lines => format!("{} samples, {ms} ms; the first: {}", lines.len(), lines[0]),
         };
-        let format = self.format.unwrap_or(content.format());
         Ok(Made { bytes: content.write(&results, format, depth)?, extension: format.extension(), about })
     }
 }

@@ -1,15 +1,17 @@
 //! Files: what a command reads, where each result goes, and what happens when one of many is bad.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::ProgressBar;
 
 use super::workers::{self, Cores};
 use super::{Error, progress};
+use crate::codec::Format;
 
 /// What stands for standard input and output.
 const STREAM: &str = "-";
@@ -38,8 +40,10 @@ pub struct Source {
     path: Option<PathBuf>,
     /// Where it lies below the folder that was named; its own name where it was named itself.
     below: PathBuf,
-    /// What its result is called below an output folder, without an ending.
+    /// What its result is called below an output folder, without an ending, where it is of another format.
     stem: OsString,
+    /// What its result is called where it is of the same format: its own name, or one of a number.
+    own: PathBuf,
     /// Why it cannot be read, where that is known already.
     fault: Option<String>,
 }
@@ -57,7 +61,7 @@ enum Output {
 pub struct Made {
     /// The file.
     pub bytes: Vec<u8>,
-    /// The ending it has in an output folder.
+    /// The ending it has in an output folder, unless its source has another one of the same format.
     pub extension: &'static str,
     /// What `--verbose` tells of it.
     pub about: String,
@@ -66,7 +70,19 @@ pub struct Made {
 impl Source {
     fn new(path: Option<PathBuf>, below: PathBuf) -> Self {
         let stem = below.with_extension("").into_os_string();
-        Self { path, below, stem, fault: None }
+        Self { path, own: below.clone(), below, stem, fault: None }
+    }
+
+    /// The name of its result, of the format that `extension` stands for.
+    fn result_name(&self, extension: &str) -> PathBuf {
+        let own = self.own.extension().and_then(|ending| ending.to_str()).and_then(Format::from_extension);
+        if own.is_some() && own == Format::from_extension(extension) {
+            return self.own.clone();
+        }
+        let mut name = self.stem.clone();
+        name.push(".");
+        name.push(extension);
+        name.into()
     }
 
     /// Its name in messages.
@@ -124,7 +140,7 @@ impl Args {
         let mut sources = self.sources(takes);
         tell_apart(&mut sources);
         let output = self.output(&sources)?;
-        let writer = Writer { output, overwrite: self.overwrite };
+        let writer = Writer { output, overwrite: self.overwrite, written: Mutex::default() };
         let (cores, bar) = (Cores::for_count(sources.len()), progress::files(sources.len()));
         let one = |source: &Source| {
             let made = work(&source.read(most_bytes)?, &cores)?;
@@ -242,20 +258,28 @@ impl Args {
     }
 }
 
-/// Where two inputs differ in their endings alone, both keep them within the names of their results; where
-/// two folders hold one name, the later ones are numbered.
+/// Where two inputs differ in their endings alone, both keep them within the names of results of another format; where two
+/// folders hold one name, the later ones are numbered, with numbers that no input has.
 fn tell_apart(sources: &mut [Source]) {
     let mut stems: HashMap<OsString, usize> = HashMap::new();
     for source in sources.iter() {
         *stems.entry(source.stem.clone()).or_default() += 1;
     }
-    let mut names: HashMap<PathBuf, usize> = HashMap::new();
-    for source in sources.iter_mut().filter(|source| stems[&source.stem] > 1) {
-        let count = names.entry(source.below.clone()).or_default();
-        *count += 1;
-        source.stem = source.below.clone().into_os_string();
-        if *count > 1 {
-            source.stem.push(format!("-{count}"));
+    let names: HashSet<PathBuf> = sources.iter().map(|source| source.below.clone()).collect();
+    let mut taken: HashSet<PathBuf> = HashSet::new();
+    for source in sources.iter_mut() {
+        let mut number = 1;
+        while !taken.insert(source.own.clone()) || number > 1 && names.contains(&source.own) {
+            number += 1;
+            let mut name = source.below.with_extension("").into_os_string();
+            name.push(format!("-{number}"));
+            source.own = match source.below.extension() {
+                Some(ending) => PathBuf::from(name).with_added_extension(ending),
+                None => name.into(),
+            };
+        }
+        if stems[&source.stem] > 1 {
+            source.stem = source.own.clone().into_os_string();
         }
     }
 }
@@ -268,6 +292,8 @@ fn several(count: usize, output: &str) -> String {
 struct Writer {
     output: Output,
     overwrite: bool,
+    /// Files that results of this run went to.
+    written: Mutex<HashSet<PathBuf>>,
 }
 
 impl Writer {
@@ -281,10 +307,7 @@ impl Writer {
             }
             Output::File(path) => path.clone(),
             Output::Folder(folder) => {
-                let mut name = source.stem.clone();
-                name.push(".");
-                name.push(made.extension);
-                let target = folder.join(name);
+                let target = folder.join(source.result_name(made.extension));
                 if target.exists() && !self.overwrite {
                     return Err(format!("{} is already there; --overwrite replaces it", target.display()));
                 }
@@ -293,7 +316,16 @@ impl Writer {
         };
         self.check(&target, sources)?;
         let shown = target.display().to_string();
-        put(&target, &made.bytes).map(|()| shown.clone()).map_err(|e| format!("{shown}: {e}"))
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(self.output, Output::Folder(_)) && !written.insert(target.clone()) {
+            return Err(format!("{shown} is the result of another input already; give them different names"));
+        }
+        drop(written);
+        put(&target, &made.bytes).map_err(|e| format!("{shown}: {e}"))?;
+        if let (Output::Folder(_), Some(path)) = (&self.output, &source.path) {
+            keep_time(path, &target);
+        }
+        Ok(shown)
     }
 
     fn check(&self, target: &Path, sources: &[Source]) -> Result<(), String> {
@@ -306,6 +338,13 @@ impl Writer {
             None => Ok(()),
         }
     }
+}
+
+/// Gives a result the time of the file that it was made of, by which photographs are sorted. A file system that cannot
+/// keep times is no reason to fail.
+fn keep_time(source: &Path, target: &Path) {
+    let time = fs::metadata(source).and_then(|metadata| metadata.modified());
+    let _ = time.and_then(|time| fs::File::options().write(true).open(target)?.set_modified(time));
 }
 
 /// Writes a file that is whole or absent, with its folders.

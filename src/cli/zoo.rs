@@ -46,7 +46,8 @@ impl Zoo {
         let name = match (shape.kind(), shape.channels()) {
             (Kind::Image, 1) => &self.usual.gray,
             (Kind::Image, 3) => &self.usual.color,
-            _ => return Err(format!("{} with --model", Unsure::Kind(shape))),
+            (Kind::Image, _) => return Err(format!("{} with --model", Unsure::Kind(shape))),
+            (Kind::Signal | Kind::Vector, _) => return self.usual_of(shape),
         };
         self.get(&ModelRef { name: name.clone(), version: None })
     }
@@ -64,9 +65,18 @@ impl Zoo {
         if let Some(stated) = &self.stated {
             return Ok((self.get(stated)?, None));
         }
+        if shape.kind() != Kind::Image {
+            return Ok((self.usual_of(shape)?, None));
+        }
         let choice = choose(&self.registry, &self.usual, shape, traits, mode);
         let Choice { model, reason } = choice.map_err(|e| format!("{e} with --model"))?;
         Ok((self.get(&model)?, Some(reason)))
+    }
+
+    /// The usual model for a signal or a vector.
+    fn usual_of(&self, shape: Shape) -> Result<Arc<Session>, String> {
+        let usual = self.registry.usual(shape).map_err(|unsure| format!("{unsure} (--model)"))?;
+        self.get(&usual)
     }
 
     /// A model by name.

@@ -1,5 +1,7 @@
 //! Formats: which there are, their media types and file endings, and how to tell them by their first bytes.
 
+use super::Depth;
+
 /// A representation of samples or latents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
@@ -27,144 +29,202 @@ pub enum Format {
     Latent,
 }
 
+/// All that tells one format from the others.
+struct Row {
+    format: Format,
+    name: &'static str,
+    /// The first is the one that it is written with.
+    media_types: &'static [&'static str],
+    /// File endings without the dot; the first is the one that it is written with.
+    extensions: &'static [&'static str],
+    /// Whether bytes begin as it does; never for formats without a mark.
+    begins: fn(&[u8]) -> bool,
+    /// For images, the depths that it holds.
+    depths: &'static [Depth],
+}
+
+const WHOLE: &[Depth] = &[Depth::U8, Depth::U16];
+
+/// A row for each format, in the order of the variants.
+const TABLE: [Row; 11] = [
+    Row {
+        format: Format::Png,
+        name: "PNG",
+        media_types: &["image/png", "image/x-png", "image/apng"],
+        extensions: &["png"],
+        begins: |b| b.starts_with(b"\x89PNG\r\n\x1a\n"),
+        depths: WHOLE,
+    },
+    Row {
+        format: Format::Jpeg,
+        name: "JPEG",
+        media_types: &["image/jpeg", "image/jpg", "image/pjpeg"],
+        extensions: &["jpg", "jpeg", "jpe", "jfif"],
+        // The one with 0xf7 is another coding, which is not read.
+        begins: |b| matches!(b, [0xff, 0xd8, 0xff, marker, ..] if *marker != 0xf7) || b == [0xff, 0xd8, 0xff],
+        depths: &[Depth::U8],
+    },
+    Row {
+        format: Format::Tiff,
+        name: "TIFF",
+        media_types: &["image/tiff", "image/tif", "image/x-tiff", "image/geotiff"],
+        extensions: &["tif", "tiff", "btf", "tf8"],
+        begins: |b| matches!(b, [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]),
+        depths: &[Depth::U8, Depth::U16, Depth::F32],
+    },
+    Row {
+        format: Format::WebP,
+        name: "WebP",
+        media_types: &["image/webp"],
+        extensions: &["webp"],
+        begins: |b| b.starts_with(b"RIFF") && b.get(8..12) == Some(b"WEBP"),
+        depths: &[Depth::U8],
+    },
+    Row {
+        format: Format::Pnm,
+        name: "PNM",
+        media_types: &[
+            "image/x-portable-anymap",
+            "image/x-portable-graymap",
+            "image/x-portable-pixmap",
+            "image/x-portable-bitmap",
+            "image/x-portable-arbitrarymap",
+        ],
+        extensions: &["pnm", "pgm", "ppm", "pbm", "pam"],
+        begins: |b| matches!(b, [b'P', b'1'..=b'7', space, ..] if space.is_ascii_whitespace() || *space == b'#'),
+        depths: WHOLE,
+    },
+    Row {
+        format: Format::Npy,
+        name: "npy array",
+        media_types: &["application/x-npy", "application/npy", "application/vnd.numpy"],
+        extensions: &["npy"],
+        begins: |b| b.starts_with(b"\x93NUMPY"),
+        depths: &[],
+    },
+    Row {
+        format: Format::Wav,
+        name: "WAV",
+        media_types: &["audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"],
+        extensions: &["wav", "wave"],
+        begins: |b| b.starts_with(b"RIFF") && b.get(8..12) == Some(b"WAVE"),
+        depths: &[],
+    },
+    Row {
+        format: Format::Csv,
+        name: "CSV",
+        media_types: &[
+            "text/csv",
+            "text/tab-separated-values",
+            "application/csv",
+            "application/vnd.ms-excel",
+        ],
+        extensions: &["csv", "tsv", "txt", "dat"],
+        begins: |_| false,
+        depths: &[],
+    },
+    Row {
+        format: Format::Raw,
+        name: "raw tensor",
+        media_types: &["application/octet-stream"],
+        extensions: &["raw", "bin"],
+        begins: |_| false,
+        depths: &[],
+    },
+    Row {
+        format: Format::Json,
+        name: "JSON",
+        media_types: &["application/json", "text/json"],
+        extensions: &["json"],
+        begins: |b| matches!(b.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'[')),
+        depths: &[],
+    },
+    Row {
+        format: Format::Latent,
+        name: "latent file",
+        media_types: &["application/vnd.limpid.latent"],
+        extensions: &["latent"],
+        begins: |b| b.starts_with(&super::latent::MAGIC),
+        depths: &[],
+    },
+];
+
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 11] = [
-        Format::Png,
-        Format::Jpeg,
-        Format::Tiff,
-        Format::WebP,
-        Format::Pnm,
-        Format::Npy,
-        Format::Wav,
-        Format::Csv,
-        Format::Raw,
-        Format::Json,
-        Format::Latent,
-    ];
+    pub const ALL: [Format; 11] = {
+        let mut all = [Format::Png; 11];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = TABLE[at].format;
+            at += 1;
+        }
+        all
+    };
+
+    fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
 
     /// The media type it is written with.
     pub fn media_type(self) -> &'static str {
-        match self {
-            Format::Png => "image/png",
-            Format::Jpeg => "image/jpeg",
-            Format::Tiff => "image/tiff",
-            Format::WebP => "image/webp",
-            Format::Pnm => "image/x-portable-anymap",
-            Format::Npy => "application/x-npy",
-            Format::Wav => "audio/wav",
-            Format::Csv => "text/csv",
-            Format::Raw => "application/octet-stream",
-            Format::Json => "application/json",
-            Format::Latent => "application/vnd.limpid.latent",
-        }
+        self.row().media_types[0]
     }
 
     /// The file ending it is written with, without the dot. A PNM is PGM or PPM inside; `pnm` is true of both.
     pub fn extension(self) -> &'static str {
-        match self {
-            Format::Png => "png",
-            Format::Jpeg => "jpg",
-            Format::Tiff => "tif",
-            Format::WebP => "webp",
-            Format::Pnm => "pnm",
-            Format::Npy => "npy",
-            Format::Wav => "wav",
-            Format::Csv => "csv",
-            Format::Raw => "raw",
-            Format::Json => "json",
-            Format::Latent => "latent",
-        }
+        self.row().extensions[0]
     }
 
     /// The format of a media type; parameters (`; charset=...`) and case do not matter, common aliases are known.
     pub fn from_media_type(text: &str) -> Option<Self> {
         let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        Some(match essence.as_str() {
-            "image/png" | "image/x-png" => Format::Png,
-            "image/jpeg" | "image/jpg" | "image/pjpeg" => Format::Jpeg,
-            "image/tiff" | "image/tif" | "image/x-tiff" => Format::Tiff,
-            "image/webp" => Format::WebP,
-            "image/x-portable-anymap"
-            | "image/x-portable-graymap"
-            | "image/x-portable-pixmap"
-            | "image/x-portable-bitmap"
-            | "image/x-portable-arbitrarymap" => Format::Pnm,
-            "application/x-npy" | "application/npy" | "application/vnd.numpy" => Format::Npy,
-            "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => Format::Wav,
-            "text/csv" | "text/tab-separated-values" => Format::Csv,
-            "application/octet-stream" => Format::Raw,
-            "application/json" | "text/json" => Format::Json,
-            "application/vnd.limpid.latent" => Format::Latent,
-            _ => return None,
-        })
+        TABLE.iter().find(|row| row.media_types.contains(&essence.as_str())).map(|row| row.format)
     }
 
     /// The format of a file ending, with or without the dot, in any case.
     pub fn from_extension(text: &str) -> Option<Self> {
-        Some(match text.trim_start_matches('.').to_ascii_lowercase().as_str() {
-            "png" => Format::Png,
-            "jpg" | "jpeg" | "jpe" | "jfif" => Format::Jpeg,
-            "tif" | "tiff" => Format::Tiff,
-            "webp" => Format::WebP,
-            "pnm" | "pgm" | "ppm" | "pbm" | "pam" => Format::Pnm,
-            "npy" => Format::Npy,
-            "wav" | "wave" => Format::Wav,
-            "csv" | "tsv" => Format::Csv,
-            "raw" | "bin" => Format::Raw,
-            "json" => Format::Json,
-            "latent" => Format::Latent,
-            _ => return None,
-        })
+        let ending = text.trim_start_matches('.').to_ascii_lowercase();
+        TABLE.iter().find(|row| row.extensions.contains(&ending.as_str())).map(|row| row.format)
     }
 
     /// The format by its first bytes. Raw numbers and tables have no mark and are never the answer.
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
-        match bytes {
-            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Format::Png),
-            [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
-            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(Format::Tiff),
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Format::WebP),
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some(Format::Wav),
-            [b'P', b'1'..=b'7', space, ..] if space.is_ascii_whitespace() || *space == b'#' => {
-                Some(Format::Pnm)
-            }
-            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(Format::Npy),
-            _ if bytes.starts_with(&super::latent::MAGIC) => Some(Format::Latent),
-            _ => {
-                let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
-                matches!(first, Some(b'{' | b'[')).then_some(Format::Json)
-            }
-        }
+        TABLE.iter().find(|row| (row.begins)(bytes)).map(|row| row.format)
     }
 
     /// Whether it holds an image.
     pub fn is_image(self) -> bool {
-        matches!(self, Format::Png | Format::Jpeg | Format::Tiff | Format::WebP | Format::Pnm)
+        !self.row().depths.is_empty()
+    }
+
+    /// The depths that an image of it holds, ascending; none for other formats.
+    pub fn depths(self) -> &'static [Depth] {
+        self.row().depths
+    }
+
+    /// The names of all formats of images, as a sentence has them.
+    pub fn images() -> String {
+        let names: Vec<_> = TABLE.iter().filter(|row| row.format.is_image()).map(|row| row.name).collect();
+        names.join(", ")
     }
 }
 
 impl std::fmt::Display for Format {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Format::Png => "PNG",
-            Format::Jpeg => "JPEG",
-            Format::Tiff => "TIFF",
-            Format::WebP => "WebP",
-            Format::Pnm => "PNM",
-            Format::Npy => "npy array",
-            Format::Wav => "WAV",
-            Format::Csv => "CSV",
-            Format::Raw => "raw tensor",
-            Format::Json => "JSON",
-            Format::Latent => "latent file",
-        })
+        f.write_str(self.row().name)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_has_a_row_for_each_variant_in_order() {
+        for (at, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.format as usize, at, "{}", row.name);
+        }
+    }
 
     #[test]
     fn media_types_and_endings_lead_back_to_their_format() {

@@ -7,7 +7,9 @@ use crate::limits::Limits;
 use crate::sample::{self, Shape};
 
 mod array;
+mod base64;
 mod csv;
+mod foreign;
 mod format;
 mod latent;
 mod picture;
@@ -16,15 +18,17 @@ mod zip;
 
 pub use crate::sample::Depth;
 pub use array::{
-    Array, Axes, DType, Layout, SampleSpec, array_from_json, array_to_json, npy_dims, read_npy, read_raw,
+    Array, Axes, DType, Layout, array_from_json, array_to_json, npy_dims, read_npy, read_raw,
     tensor_from_json, tensor_to_json, write_npy, write_raw,
 };
-pub use csv::{csv_fields, csv_separator, csv_text, read_csv, write_csv};
+pub use base64::decode_base64;
+pub use csv::{Columns, Table, read_csv, write_csv};
+pub use foreign::{is_foreign, may_be_stripped, unknown};
 pub use format::Format;
 pub use latent::{latent_from_json, latent_to_json, read_latent, write_latent};
 pub use picture::{
-    Carrier, Picture, Resolution, Unit, decoded_bytes, held_depth, read_image, read_images, write_image,
-    write_images,
+    Carrier, Numbers, Origin, Packing, Picture, Resolution, Tag, Unit, decoded_bytes, held_depth, read_image,
+    read_images, write_image, write_images,
 };
 pub use wav::{Wave, read_wav, write_wav};
 pub use zip::{check_entry_name, check_zip, is_archive, read_zip, walk_zip, write_zip};
@@ -75,13 +79,27 @@ pub enum Error {
         /// What came.
         got: String,
     },
-    /// A number is NaN or infinite, or beyond the range of `f32` (`non_finite_input`).
-    #[error("number {index} is {value}; only finite numbers within the range of float32 are accepted")]
+    /// Numbers are NaN or infinite, or beyond the range of `f32` (`non_finite_input`).
+    #[error(
+        "{count} number(s) are not finite, the first, {value}, at {place} (counted from 0); fill these gaps before \
+         sending, for example with the median around them: only finite numbers within the range of float32 are accepted"
+    )]
     NonFinite {
-        /// Its position, counted in the order of the input.
-        index: usize,
-        /// The value seen.
+        /// Where the first of them is, in terms of the input.
+        place: String,
+        /// The first of them.
         value: f32,
+        /// How many there are.
+        count: usize,
+    },
+    /// A whole number that `f32` cannot hold (`invalid_input`).
+    #[error(
+        "the whole number {value} is not exact in float32, which is what is computed with (every one up to 16777216 \
+         is); subtract an offset or divide before sending"
+    )]
+    Inexact {
+        /// The number.
+        value: String,
     },
 }
 
@@ -94,6 +112,10 @@ impl Error {
         Error::Unsupported { what: what.into() }
     }
 
+    fn inexact(value: impl ToString) -> Self {
+        Error::Inexact { value: value.to_string() }
+    }
+
     fn shape(expected: impl ToString, got: impl ToString) -> Self {
         Error::Shape { expected: expected.to_string(), got: got.to_string() }
     }
@@ -102,7 +124,9 @@ impl Error {
 impl From<sample::Error> for Error {
     fn from(error: sample::Error) -> Self {
         match error {
-            sample::Error::NonFinite { index, value } => Error::NonFinite { index, value },
+            sample::Error::NonFinite { index, value } => {
+                Error::NonFinite { place: format!("number {index}"), value, count: 1 }
+            }
             sample::Error::Length { shape, expected, got } => {
                 Error::shape(format!("{expected} numbers for {shape}"), format!("{got} numbers"))
             }
@@ -130,6 +154,22 @@ pub fn check_shape(shape: Shape, limits: &Limits) -> Result<()> {
     }
 }
 
+/// Checks that so many samples may come in one request.
+///
+/// # Errors
+/// [`Error::TooLarge`] over `samples`.
+pub fn check_count(actual: usize, limits: &Limits) -> Result<()> {
+    within("samples in one request", actual, limits.samples)
+}
+
+/// Checks that a table may have so many rows, each a sample of its own, as if each were a file.
+///
+/// # Errors
+/// [`Error::TooLarge`] over `archive_entries`.
+pub fn check_rows(actual: usize, limits: &Limits) -> Result<()> {
+    within("csv rows", actual, limits.archive_entries)
+}
+
 /// `actual` against `limit`.
 fn within(what: &'static str, actual: usize, limit: usize) -> Result<()> {
     if actual <= limit {
@@ -138,12 +178,23 @@ fn within(what: &'static str, actual: usize, limit: usize) -> Result<()> {
     Err(Error::TooLarge { what, limit: limit as u64, actual: actual as u64 })
 }
 
-/// The index and value of the first number that is not finite.
-fn check_finite(data: &[f32]) -> Result<()> {
-    match data.iter().position(|v| !v.is_finite()) {
-        Some(index) => Err(Error::NonFinite { index, value: data[index] }),
-        None => Ok(()),
+/// Checks that all numbers of an array with extents `dims` are finite.
+fn check_finite(data: &[f32], dims: &[usize]) -> Result<()> {
+    let mut bad = data.iter().enumerate().filter(|(_, v)| !v.is_finite());
+    let Some((first, &value)) = bad.next() else { return Ok(()) };
+    let count = 1 + bad.count();
+    let (mut rest, mut index) = (first, Vec::with_capacity(dims.len()));
+    for extent in dims.iter().rev() {
+        index.push((rest % extent).to_string());
+        rest /= extent;
     }
+    index.reverse();
+    let place = match index.as_slice() {
+        [row, column] => format!("row {row}, column {column}"),
+        [_] | [] => format!("number {first}"),
+        more => format!("index ({})", more.join(", ")),
+    };
+    Err(Error::NonFinite { place, value, count })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! WAV files: signals of one or more channels, with the rate and depth that a result keeps.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
@@ -26,14 +27,16 @@ impl Wave {
     }
 }
 
-/// The signal of a WAV file, `(C, L)`: integers on [-1, 1), floats as they are.
+/// The signal of a WAV file, `(C, L)`: integers on [-1, 1), floats as they are. A file of a pipe, whose length was not
+/// known when its head was written, is read to its end.
 ///
 /// # Errors
 /// [`Error::Malformed`] where it is no PCM, cut or empty; [`Error::TooLarge`] over `array_numbers`;
 /// [`Error::NonFinite`].
 pub fn read_wav(bytes: &[u8], limits: &Limits) -> Result<(Sample, Wave)> {
     let fault = |e: hound::Error| Error::malformed("wav", e);
-    let mut reader = WavReader::new(bytes).map_err(fault)?;
+    let whole = settle(bytes);
+    let mut reader = WavReader::new(&*whole).map_err(fault)?;
     let (spec, length) = (reader.spec(), reader.duration() as usize);
     let shape = Shape::Signal { channels: spec.channels.into(), length };
     within("array numbers", shape.numbers(), limits.array_numbers)?;
@@ -91,6 +94,65 @@ pub fn write_wav(sample: &Sample, wave: Wave) -> Result<Vec<u8>> {
     Ok(bytes.into_inner())
 }
 
+/// The file with its real length in its head where it came through a pipe, and with floats of 32 bits where it has some
+/// of 64, which the reader does not know.
+fn settle(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let (mut at, mut format) = (12usize, None);
+    loop {
+        let word = |at: usize| bytes.get(at..at + 4)?.first_chunk::<4>().map(|w| u32::from_le_bytes(*w));
+        let (Some(kind), Some(length)) = (bytes.get(at..at + 4), word(at + 4)) else { return bytes.into() };
+        if kind == b"fmt " {
+            format = Some(at + 8);
+        }
+        if kind == b"data" {
+            let rest = &bytes[at + 8..];
+            let unknown = [0, 0x7fff_f000, 0x7fff_ffff, u32::MAX];
+            let is_piped = unknown.iter().any(|&open| length == open || open > 0 && length == open - 36);
+            let is_wide = format.is_some_and(|fmt| {
+                bytes.get(fmt..fmt + 2) == Some(&[3, 0]) && bytes.get(fmt + 14..fmt + 16) == Some(&[64, 0])
+            });
+            return match (is_piped && length as usize != rest.len(), is_wide, format) {
+                (true, _, Some(fmt)) => with_length(bytes, at, fmt),
+                (false, true, Some(fmt)) => narrowed(bytes, at, fmt, length as usize),
+                _ => bytes.into(),
+            };
+        }
+        // Chunks begin at even places.
+        at = at.saturating_add(8).saturating_add(length as usize).saturating_add(length as usize % 2);
+    }
+}
+
+/// The file with as many whole steps as it has behind the chunk at `data`.
+fn with_length(bytes: &[u8], data: usize, format: usize) -> Cow<'_, [u8]> {
+    let step = bytes
+        .get(format + 12..format + 14)
+        .map_or(1, |w| usize::from(u16::from_le_bytes([w[0], w[1]])).max(1));
+    let length = (bytes.len() - data - 8) / step * step;
+    let mut own = bytes[..data + 8 + length].to_vec();
+    own[data + 4..data + 8].copy_from_slice(&(u32::try_from(length).unwrap_or(u32::MAX)).to_le_bytes());
+    let all = u32::try_from(own.len() - 8).unwrap_or(u32::MAX);
+    own[4..8].copy_from_slice(&all.to_le_bytes());
+    own.into()
+}
+
+/// The file with its 64-bit floats as 32-bit ones.
+fn narrowed(bytes: &[u8], data: usize, format: usize, length: usize) -> Cow<'_, [u8]> {
+    let Some(numbers) = bytes.get(data + 8..(data + 8).saturating_add(length)) else { return bytes.into() };
+    let mut own = bytes[..data + 8].to_vec();
+    let narrow = |word: &[u8; 8]| (f64::from_le_bytes(*word) as f32).to_le_bytes();
+    own.extend(numbers.as_chunks::<8>().0.iter().flat_map(narrow));
+    let half = |own: &mut Vec<u8>, at: usize, width: usize| {
+        let value = own[at..at + width].iter().rev().fold(0u32, |sum, byte| sum << 8 | u32::from(*byte)) / 2;
+        own[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
+    };
+    half(&mut own, data + 4, 4);
+    // Bytes in a second, bytes of a step, bits of a number.
+    half(&mut own, format + 8, 4);
+    half(&mut own, format + 12, 2);
+    half(&mut own, format + 14, 2);
+    own.into()
+}
+
 /// One more than the largest integer.
 fn full_scale(bits: u16) -> f64 {
     (1u64 << (bits.clamp(1, 32) - 1)) as f64
@@ -115,6 +177,33 @@ mod tests {
         let bytes = write_wav(&signal(1, &[2.0, -3.0]), Wave { rate: 8000, bits: 16, float: false }).unwrap();
         let (clipped, _) = read_wav(&bytes, &Limits::default()).unwrap();
         assert_eq!(clipped.data(), [32767.0 / 32768.0, -1.0]);
+    }
+
+    #[test]
+    fn a_file_of_a_pipe_is_read_to_its_end() {
+        let sample = signal(2, &[0.0, 0.5, -1.0, 0.25]);
+        let wave = Wave { rate: 8000, bits: 16, float: false };
+        let whole = write_wav(&sample, wave).unwrap();
+        let data = whole.windows(4).position(|w| w == b"data").unwrap();
+        for open in [u32::MAX, 0, 0x7fff_f000, u32::MAX - 36] {
+            let mut piped = whole.clone();
+            piped[data + 4..data + 8].copy_from_slice(&open.to_le_bytes());
+            piped[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+            // Half a step at the end is none.
+            piped.push(7);
+            assert_eq!(read_wav(&piped, &Limits::default()), Ok((sample.clone(), wave)), "{open}");
+        }
+    }
+
+    #[test]
+    fn floats_of_64_bits_are_read() {
+        let mut file =
+            b"RIFF\x34\0\0\0WAVEfmt \x10\0\0\0\x03\0\x01\0\x40\x1f\0\0\0\xfa\0\0\x08\0\x40\0data\x10\0\0\0"
+                .to_vec();
+        file.extend([0.5f64, -0.25].iter().flat_map(|v| v.to_le_bytes()));
+        let (sample, wave) = read_wav(&file, &Limits::default()).unwrap();
+        assert_eq!((sample.data(), wave), (&[0.5, -0.25][..], Wave::float(8000)));
+        (0..file.len()).for_each(|end| assert!(read_wav(&file[..end], &Limits::default()).is_err(), "{end}"));
     }
 
     #[test]

@@ -20,7 +20,6 @@ mod notes;
 mod read;
 mod recorrupt;
 mod split;
-mod table;
 mod unify;
 
 pub use augment::turn;

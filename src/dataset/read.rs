@@ -5,10 +5,11 @@ use std::io::Read as _;
 
 use flate2::read::GzDecoder;
 
-use super::{Wanted, idx, table, unify};
-use crate::codec::{self, Array, DType, Format, SampleSpec};
+use super::{Wanted, idx, unify};
+use crate::codec::{self, Array, DType, Format};
 use crate::limits::Limits;
-use crate::sample::{Kind, Sample, Shape};
+use crate::media;
+use crate::sample::{Kind, Sample, Spec};
 
 /// Beyond this many a short axis of an array counts samples or time, not channels.
 const MOST_CHANNELS: usize = 64;
@@ -58,6 +59,7 @@ impl File {
             _ if bytes.starts_with(b"PK\x03\x04") => {
                 return Err("is an archive within a folder or an archive; unpack it first".to_owned());
             }
+            _ if codec::is_foreign(&bytes) => return Err(codec::unknown(&bytes, None).to_string()),
             _ => return Err("is no image, npy array, wav, idx or csv file".to_owned()),
         };
         let stated = form.stated_bytes(&bytes, limits, wanted)?;
@@ -133,23 +135,18 @@ fn is_table(name: &str) -> bool {
     matches!(ending.as_str(), "csv" | "tsv" | "txt" | "dat")
 }
 
-/// A table: a vector a row, or one signal with a channel a column.
+/// A table: a vector a row, or one signal with a channel a column. Columns of dates and labels are left out.
 fn from_table(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
-    let rows = table::read_table(bytes, limits)?;
-    let vector = |row: Vec<f32>| {
-        let shape = Shape::Vector { features: row.len() };
-        Sample::new(shape, row).map_err(|e| e.to_string())
-    };
-    match wanted.kind {
-        None | Some(Kind::Vector) => rows.into_iter().map(vector).collect(),
-        Some(Kind::Signal) => {
-            let shape = Shape::Signal { channels: rows[0].len(), length: rows.len() };
-            let column = |c: usize| rows.iter().map(move |row| row[c]);
-            let data = (0..shape.channels()).flat_map(column).collect();
-            Ok(vec![Sample::new(shape, data).map_err(|e| e.to_string())?])
-        }
-        Some(Kind::Image) => Err("is a table, images are asked for".to_owned()),
+    let kind = wanted.kind.unwrap_or(Kind::Vector);
+    if kind == Kind::Image {
+        return Err("is a table, images are asked for".to_owned());
     }
+    let spec = Spec { kind, channels: wanted.channels.unwrap_or(0), fixed: None };
+    let read = || {
+        let (columns, _) = codec::read_csv(bytes, limits)?.without_text().select(Some(&spec))?;
+        media::samples_of(columns, Some(&spec), limits)
+    };
+    read().map_err(|e: media::Error| e.to_string())
 }
 
 fn read_array(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
@@ -170,7 +167,7 @@ fn array_extents(bytes: &[u8], limits: &Limits, wanted: Wanted) -> codec::Result
 }
 
 /// The array with its axes in order, and what its samples are.
-fn settle(array: Array, wanted: Wanted) -> (Array, SampleSpec) {
+fn settle(array: Array, wanted: Wanted) -> (Array, Spec) {
     let kind = wanted.kind.unwrap_or(if array.dims.len() == 1 { Kind::Vector } else { Kind::Image });
     let array = if kind == Kind::Signal { time_last(array, wanted.channels) } else { array };
     let channels = match kind {
@@ -178,7 +175,7 @@ fn settle(array: Array, wanted: Wanted) -> (Array, SampleSpec) {
         Kind::Signal => signal_channels(&array.dims, wanted.channels),
         Kind::Vector => 1,
     };
-    (array, SampleSpec { kind, channels, fixed: None })
+    (array, Spec { kind, channels, fixed: None })
 }
 
 /// Colour where an axis of 3 stands where channels do, else gray.
@@ -217,6 +214,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::sample::Shape;
 
     fn npy(dims: &[usize]) -> Vec<u8> {
         let data = (0..dims.iter().product::<usize>()).map(|i| i as f32).collect();

@@ -48,6 +48,7 @@ impl Entry {
             quarantined: self.quarantined.iter().map(|(v, r)| (*v, r.clone())).collect(),
             revision: self.revision,
             input: self.versions.get(&default)?.input.clone(),
+            is_bundled: self.versions.values().any(|version| version.is_bundled),
         })
     }
 

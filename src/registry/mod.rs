@@ -7,6 +7,7 @@
 
 mod artifact;
 pub mod bundle;
+mod choice;
 mod entry;
 mod error;
 mod manifest;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use artifact::Artifact;
+pub use choice::Unsure;
 pub use error::Error;
 pub use manifest::{FORMAT, Familiarity, Manifest};
 pub use publish::{Claim, Published};
@@ -30,21 +32,10 @@ use entry::{Models, Version};
 use crate::db::Db;
 use crate::name::{ModelRef, Name};
 use crate::nn::model;
-use crate::sample::{Kind, Shape};
+pub use crate::sample::Spec as Input;
 
 /// What calls of this module give.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What a model takes in.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Input {
-    /// Image, signal or vector.
-    pub kind: Kind,
-    /// Channels of an image or signal; 1 for vectors.
-    pub channels: usize,
-    /// The one shape it takes, for models of fixed shape.
-    pub fixed: Option<Shape>,
-}
 
 /// A line of a list of models.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -61,6 +52,9 @@ pub struct Summary {
     pub revision: i64,
     /// What the default version takes in.
     pub input: Input,
+    /// Whether a version of it came with this program.
+    #[serde(skip)]
+    pub is_bundled: bool,
 }
 
 /// A trained model before it has a version.

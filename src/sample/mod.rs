@@ -5,6 +5,7 @@
 mod depth;
 mod latent;
 mod shape;
+mod spec;
 mod stats;
 
 use std::sync::OnceLock;
@@ -12,6 +13,7 @@ use std::sync::OnceLock;
 pub use depth::{Depth, Number};
 pub use latent::{Latent, Plane};
 pub use shape::{Kind, Shape};
+pub use spec::Spec;
 pub use stats::{Moments, Stats, sum};
 
 /// One item: its shape and its numbers, channels first, row by row.

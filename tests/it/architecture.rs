@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 9] = [
     &["limits", "name", "rng", "sample"],
     &["codec", "corruption", "kernel", "quality"],
-    &["db", "nn", "store"],
+    &["db", "media", "nn", "store"],
     &["dataset", "registry"],
     &["infer", "telemetry"],
     &["engine", "train"],

@@ -4,19 +4,19 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::api::error::{Code, Problem};
-use crate::api::reading::Wrap;
-use crate::codec::{self, Array, Carrier, DType, Depth, Format, Layout, Wave};
+use crate::api::error::Problem;
+use crate::codec::{self, DType, Depth, Format};
+use crate::media::Carrier;
 use crate::name::ModelId;
-use crate::sample::{Kind, Latent, Sample};
+use crate::sample::{Latent, Sample};
 
 /// A result.
 #[derive(Debug)]
 pub(in crate::api) enum Payload {
     /// Samples, in what theirs came in.
-    Samples(Wrap, Vec<Sample>),
+    Samples(Carrier, Vec<Sample>),
     /// A latent and the model it belongs to.
     Latent(ModelId, Latent),
 }
@@ -51,7 +51,7 @@ impl Payload {
     /// The format it is written in unless told otherwise.
     pub(super) fn format(&self) -> Format {
         match self {
-            Payload::Samples(wrap, _) => wrap.format(),
+            Payload::Samples(carrier, _) => carrier.format(),
             Payload::Latent(..) => Format::Latent,
         }
     }
@@ -63,7 +63,7 @@ impl Payload {
             Payload::Latent(id, latent) => {
                 Ok(Entity { bytes: codec::write_latent(id, latent), format: Format::Latent, tensor: None })
             }
-            Payload::Samples(wrap, samples) => sample_entity(wrap, samples, format, depth),
+            Payload::Samples(carrier, samples) => Entity::of(carrier, samples, format, depth),
         }
     }
 
@@ -73,37 +73,34 @@ impl Payload {
         format: Option<Format>,
         depth: Option<Depth>,
     ) -> Result<(&'static str, Value), Problem> {
-        let (wrap, samples) = match self {
+        let (carrier, samples) = match self {
             Payload::Latent(id, latent) => return Ok(("latent", codec::latent_to_json(id, latent))),
-            Payload::Samples(wrap, samples) => (wrap, samples),
+            Payload::Samples(carrier, samples) => (carrier, samples),
         };
-        match format.unwrap_or_else(|| self.format()) {
-            Format::Json => Ok(("data", codec::array_to_json(&to_array(wrap, samples, depth)?))),
-            Format::Raw | Format::Npy | Format::Wav | Format::Csv => {
-                let array = to_array(wrap, samples, depth)?;
-                let dtype = array.dtype;
-                Ok(("tensor", codec::tensor_to_json(&array, dtype)))
-            }
-            image => {
-                let entity = sample_entity(wrap, samples, image, depth)?;
-                Ok(("image", STANDARD.encode(entity.bytes).into()))
-            }
+        let format = format.unwrap_or_else(|| self.format());
+        if format.is_image() {
+            let entity = Entity::of(carrier, samples, format, depth)?;
+            return Ok(("image", STANDARD.encode(entity.bytes).into()));
         }
-    }
-}
-
-impl Wrap {
-    /// The format samples in it are written in unless told otherwise.
-    pub(super) fn format(&self) -> Format {
-        match self {
-            Wrap::Pictures(carriers) => carriers[0].format,
-            Wrap::Array(_, format) => *format,
-            Wrap::Wave(_) => Format::Wav,
+        let array = carrier.array(samples, depth)?;
+        match format {
+            Format::Json => Ok(("data", codec::array_to_json(&array))),
+            _ => Ok(("tensor", codec::tensor_to_json(&array, array.dtype))),
         }
     }
 }
 
 impl Entity {
+    fn of(
+        carrier: &Carrier,
+        samples: &[Sample],
+        format: Format,
+        depth: Option<Depth>,
+    ) -> Result<Self, Problem> {
+        let file = carrier.write(samples, format, depth)?;
+        Ok(Self { bytes: file.bytes, format, tensor: file.tensor })
+    }
+
     /// Says in `headers` what the bytes are.
     pub(super) fn describe(&self, headers: &mut HeaderMap) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.media_type()));
@@ -113,149 +110,5 @@ impl Entity {
             headers.insert("x-tensor-shape", dims);
             headers.insert("x-tensor-dtype", HeaderValue::from_static(dtype.name()));
         }
-    }
-}
-
-fn sample_entity(
-    wrap: &Wrap,
-    samples: &[Sample],
-    format: Format,
-    depth: Option<Depth>,
-) -> Result<Entity, Problem> {
-    let bytes = match format {
-        Format::Npy => {
-            let array = to_array(wrap, samples, depth)?;
-            codec::write_npy(&array, array.dtype)?
-        }
-        Format::Raw => {
-            let array = to_array(wrap, samples, depth)?;
-            let bytes = codec::write_raw(&array, array.dtype);
-            return Ok(Entity { bytes, format, tensor: Some((array.dims, array.dtype)) });
-        }
-        Format::Json => {
-            let data = codec::array_to_json(&to_array(wrap, samples, depth)?);
-            let whole = Map::from_iter([("data".to_owned(), data)]);
-            serde_json::to_vec(&whole).map_err(Problem::internal)?
-        }
-        Format::Wav => wave(wrap, samples, depth)?,
-        Format::Csv => table(wrap, samples, depth)?,
-        image if samples.len() > 1 && image != Format::Tiff => {
-            let detail =
-                format!("{image} holds one image, this has {}; ask for image/tiff or npy", samples.len());
-            return Err(Problem::new(Code::NotAcceptable, detail));
-        }
-        image => {
-            let plain = Carrier::plain(
-                image,
-                match wrap {
-                    Wrap::Array(layout, _) => depth_of(layout.dtype, image),
-                    _ => Depth::U8,
-                },
-            );
-            let pages: Vec<_> = match wrap {
-                Wrap::Pictures(carriers) => samples.iter().zip(carriers).collect(),
-                _ => samples.iter().map(|sample| (sample, &plain)).collect(),
-            };
-            codec::write_images(&pages, image, depth)?
-        }
-    };
-    Ok(Entity { bytes, format, tensor: None })
-}
-
-/// The WAV file of one signal.
-fn wave(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Vec<u8>, Problem> {
-    let [one] = samples else {
-        let detail = format!("a WAV file holds one signal, the array has {}; ask for npy", samples.len());
-        return Err(Problem::new(Code::NotAcceptable, detail));
-    };
-    // A rate has to be written even where none is known; this is the usual one.
-    let own = if let Wrap::Wave(wave) = wrap { *wave } else { Wave::float(48_000) };
-    let wave = match depth {
-        None => own,
-        Some(Depth::U8) => Wave { bits: 8, float: false, ..own },
-        Some(Depth::U16) => Wave { bits: 16, float: false, ..own },
-        Some(Depth::F32) => Wave::float(own.rate),
-    };
-    Ok(codec::write_wav(one, wave)?)
-}
-
-/// The table of vectors, a row each, or of one signal, a column for each channel.
-fn table(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Vec<u8>, Problem> {
-    let is_signal = samples[0].shape().kind() == Kind::Signal;
-    let array = to_array(wrap, samples, depth)?;
-    let (width, length) = match (array.dims.as_slice(), is_signal) {
-        (&[length], true) => (1, length),
-        (&[width], false) => (width, 1),
-        (&[channels, length], true) => (channels, length),
-        (&[count, width], false) => (width, count),
-        _ => {
-            let detail = "a table holds vectors or one signal; ask for npy";
-            return Err(Problem::new(Code::NotAcceptable, detail));
-        }
-    };
-    if !is_signal {
-        return Ok(codec::write_csv(array.data.chunks(width)));
-    }
-    let step = |t: usize| array.data.iter().skip(t).step_by(length).copied().collect();
-    let steps: Vec<Vec<f32>> = (0..length).map(step).collect();
-    Ok(codec::write_csv(steps.iter().map(Vec::as_slice)))
-}
-
-/// How fine an image file of numbers of `dtype` is to be.
-pub(super) fn depth_of(dtype: DType, format: Format) -> Depth {
-    match dtype {
-        DType::U8 => Depth::U8,
-        DType::U16 => Depth::U16,
-        // Only TIFF keeps floats; elsewhere 8 bits are what a viewer expects.
-        _ if format == Format::Tiff => Depth::F32,
-        _ => Depth::U8,
-    }
-}
-
-/// The depth that no page of a file goes beyond.
-pub(super) fn finest(carriers: &[Carrier]) -> Depth {
-    carriers.iter().map(|carrier| carrier.depth).max().unwrap_or(Depth::U8)
-}
-
-fn to_array(wrap: &Wrap, samples: &[Sample], depth: Option<Depth>) -> Result<Array, Problem> {
-    let dtype = |depth| match depth {
-        Depth::U8 => DType::U8,
-        Depth::U16 => DType::U16,
-        Depth::F32 => DType::F32,
-    };
-    let is_image = samples.iter().all(|sample| sample.shape().kind() == Kind::Image);
-    let layout = match wrap {
-        Wrap::Array(layout, _) => *layout,
-        Wrap::Pictures(carriers) => Layout {
-            dtype: dtype(finest(carriers)),
-            batched: samples.len() > 1,
-            ..Layout::default_for(samples[0].shape())
-        },
-        Wrap::Wave(_) => Layout::default_for(samples[0].shape()),
-    };
-    let layout = match depth {
-        Some(depth) if is_image || depth == Depth::F32 => Layout { dtype: dtype(depth), ..layout },
-        Some(_) => {
-            return Err(Problem::invalid_at("/depth", "only images have 8 or 16 bits; use same or float"));
-        }
-        None => layout,
-    };
-    Ok(Array::from_samples(samples, &layout)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample::Shape;
-
-    #[test]
-    fn floats_become_8_bits_in_a_png_and_stay_in_an_array() {
-        let samples = [Sample::new(Shape::image(1, 2, 2), vec![0.0, 0.25, 0.5, 1.0]).unwrap()];
-        let wrap = Wrap::Array(Layout::default_for(samples[0].shape()), Format::Json);
-        let data = to_array(&wrap, &samples, None).unwrap().data;
-        assert_eq!(data, [0.0, 0.25, 0.5, 1.0]);
-        let data = to_array(&wrap, &samples, Some(Depth::U8)).unwrap();
-        assert_eq!((data.dtype, data.data[3]), (DType::U8, 255.0));
-        assert!(sample_entity(&wrap, &samples, Format::Png, None).is_ok());
     }
 }

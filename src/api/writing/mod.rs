@@ -10,15 +10,16 @@ use serde_json::{Map, Value};
 pub(super) use about::{About, round};
 pub(super) use entity::Payload;
 
-use entity::{Entity, depth_of, finest};
+use entity::Entity;
 
 use super::clock::Times;
 use super::error::Problem;
 use super::extract::Form;
 use super::negotiate::Accept;
-use super::reading::{Group, Wrap};
+use super::reading::Group;
 use crate::codec::{self, Depth, Format};
-use crate::sample::Kind;
+use crate::media::Carrier;
+use crate::sample::{Kind, Sample};
 
 const MULTIPART: &str = "multipart/form-data";
 const ZIP: &str = "application/zip";
@@ -71,7 +72,7 @@ impl Style {
     ) -> Result<Self, Problem> {
         let shape = match groups {
             [one] => {
-                let own = format.unwrap_or_else(|| one.wrap.format());
+                let own = format.unwrap_or_else(|| one.carrier.format());
                 let is_json = form == Form::Json || form == Form::JsonList || own == Format::Json;
                 let formats = one.formats().into_iter().filter(|other| format.is_none_or(|f| f == *other));
                 let bare = formats.filter(|f| *f != own).map(Whole::Bare);
@@ -84,7 +85,19 @@ impl Style {
             }
             _ => several(accept, form)?,
         };
-        Ok(Self { shape, format, depth })
+        let style = Self { shape, format, depth };
+        groups.iter().try_for_each(|group| group.check(style.format_of(group.carrier), depth))?;
+        Ok(style)
+    }
+
+    /// The format that each file of results goes out in, whose samples came in `carrier`.
+    fn format_of(self, carrier: &Carrier) -> Format {
+        match self.shape {
+            Whole::Bare(format) => format,
+            Whole::Json { .. } | Whole::Multipart | Whole::Zip => {
+                self.format.unwrap_or_else(|| carrier.format())
+            }
+        }
     }
 
     /// The style for `count` latents.
@@ -102,21 +115,9 @@ impl Style {
         Ok(Self { shape, format: None, depth: None })
     }
 
-    /// How fine results that came in `wrap` need to be: no finer than the numbers of the file they go into.
-    pub(super) fn depth_of(self, wrap: &Wrap) -> Depth {
-        let format = match self.shape {
-            Whole::Bare(format) => format,
-            _ => self.format.unwrap_or_else(|| wrap.format()),
-        };
-        if !format.is_image() {
-            return Depth::F32;
-        }
-        let own = match wrap {
-            Wrap::Pictures(carriers) => finest(carriers),
-            Wrap::Array(layout, _) => depth_of(layout.dtype, format),
-            Wrap::Wave(_) => Depth::F32,
-        };
-        codec::held_depth(format, self.depth.unwrap_or(own))
+    /// How fine results need to be whose samples came in `carrier`: no finer than the numbers of the file they go into.
+    pub(super) fn depth_of(self, carrier: &Carrier) -> Depth {
+        carrier.depth(self.format_of(carrier), self.depth)
     }
 
     /// Bytes of memory that writing takes at most, about, with the results.
@@ -236,12 +237,11 @@ impl Style {
         let mut files: Vec<(String, Entity, &Output)> = Vec::new();
         for (index, output) in outputs.iter().enumerate() {
             let entity = output.payload.entity(self.format, self.depth)?;
-            let ending = entity.format.extension();
-            let stem = output.name.as_deref().map(safe).filter(|stem| !stem.is_empty());
-            let stem = stem.unwrap_or_else(|| format!("{}", index + 1));
+            let (stem, ending) = named(output.name.as_deref(), entity.format);
+            let stem = if stem.is_empty() { format!("{}", index + 1) } else { stem };
             let mut name = format!("{stem}.{ending}");
             for number in index + 1.. {
-                if files.iter().all(|(other, ..)| *other != name) {
+                if files.iter().all(|(other, ..)| !other.eq_ignore_ascii_case(&name)) {
                     break;
                 }
                 name = format!("{stem}-{number}.{ending}");
@@ -250,6 +250,17 @@ impl Style {
         }
         Ok(files)
     }
+}
+
+/// Stem and ending of the file of a result: those of the file its samples came in where that had an ending of the same
+/// format.
+fn named(name: Option<&str>, format: Format) -> (String, String) {
+    let (stem, ending) = name.map_or(("", None), |name| match name.rsplit_once('.') {
+        Some((stem, ending)) => (stem, Some(ending)),
+        None => (name, None),
+    });
+    let kept = ending.filter(|ending| Format::from_extension(ending) == Some(format)).map(safe);
+    (safe(stem), kept.unwrap_or_else(|| format.extension().to_owned()))
 }
 
 /// The first of `offers` that is accepted, those written twice counted once.
@@ -286,32 +297,32 @@ impl Whole {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
     /// What they go back in unless told otherwise.
-    pub(super) wrap: &'a Wrap,
+    pub(super) carrier: &'a Carrier,
     pub(super) kind: Kind,
     /// Samples.
     pub(super) count: usize,
+    /// The samples, where they are there already.
+    pub(super) samples: &'a [Sample],
 }
 
 impl Group {
     pub(super) fn subject(&self) -> Subject<'_> {
-        Subject { wrap: &self.wrap, kind: self.samples[0].shape().kind(), count: self.samples.len() }
+        let samples = self.samples.as_slice();
+        Subject { carrier: &self.carrier, kind: samples[0].shape().kind(), count: samples.len(), samples }
     }
 }
 
 impl Subject<'_> {
     /// The formats of one file that can hold all samples.
     fn formats(&self) -> Vec<Format> {
-        let kind = self.kind;
-        let is_one = |of| kind == of && self.count == 1;
-        let can = |format: &Format| match format {
-            Format::Latent => false,
-            Format::Json | Format::Npy | Format::Raw => true,
-            Format::Wav => is_one(Kind::Signal),
-            Format::Csv => is_one(Kind::Signal) || kind == Kind::Vector,
-            Format::Tiff => kind == Kind::Image,
-            _ => is_one(Kind::Image),
-        };
+        let can = |format: &Format| self.carrier.check_kind(self.kind, self.count, *format, None).is_ok();
         Format::ALL.into_iter().filter(can).collect()
+    }
+
+    /// Checks that a file of `format` can hold the results.
+    fn check(&self, format: Format, depth: Option<Depth>) -> Result<(), Problem> {
+        self.carrier.check_kind(self.kind, self.count, format, depth)?;
+        Ok(self.carrier.check(self.samples, format, depth)?)
     }
 }
 
@@ -340,7 +351,7 @@ mod tests {
 
     use super::*;
     use crate::api::error::Code;
-    use crate::codec::{Carrier, Layout};
+    use crate::codec::Layout;
     use crate::sample::{Sample, Shape};
 
     fn accept(text: &str) -> Accept {
@@ -351,13 +362,13 @@ mod tests {
 
     fn group(format: Format) -> Group {
         let sample = Sample::new(Shape::image(1, 2, 2), vec![0.0, 0.25, 0.5, 1.0]).unwrap();
-        let wrap = match format {
+        let carrier = match format {
             Format::Npy | Format::Raw | Format::Json => {
-                Wrap::Array(Layout::default_for(sample.shape()), format)
+                Carrier::Array(Layout::default_for(sample.shape()), format)
             }
-            image => Wrap::Pictures(vec![Carrier::plain(image, Depth::U8)]),
+            image => Carrier::Pictures(vec![codec::Carrier::plain(image, Depth::U8)]),
         };
-        Group { name: None, wrap, samples: vec![sample] }
+        Group { name: None, carrier, samples: vec![sample] }
     }
 
     fn shape(text: &str, form: Form, format: Format) -> Option<Whole> {
@@ -395,7 +406,7 @@ mod tests {
         assert_eq!(safe("../a b\"\r\n.x"), "ab.x");
         let output = |name: &str| Output {
             name: Some(name.into()),
-            payload: Payload::Samples(group(Format::Png).wrap, group(Format::Png).samples),
+            payload: Payload::Samples(group(Format::Png).carrier, group(Format::Png).samples),
             about: Vec::new(),
         };
         let style = Style { shape: Whole::Zip, format: None, depth: None };

@@ -125,6 +125,30 @@ impl DType {
         }
     }
 
+    /// Checks that no whole number in `bytes` is rounded on its way to `f32`.
+    ///
+    /// # Errors
+    /// [`Error::Inexact`] with the first that is.
+    pub(super) fn check_exact(self, bytes: &[u8], big_endian: bool) -> Result<()> {
+        macro_rules! check {
+            ($number:ty) => {{
+                let (words, _) = bytes.as_chunks::<{ size_of::<$number>() }>();
+                let from = if big_endian { <$number>::from_be_bytes } else { <$number>::from_le_bytes };
+                // By way of a type that is wider than both: saturation must not hide the largest.
+                let is_exact = |v: $number| (v as f32) as i128 == i128::from(v);
+                words.iter().map(|word| from(*word)).find(|v| !is_exact(*v)).map(|v| v.to_string())
+            }};
+        }
+        let rounded = match self {
+            DType::U32 => check!(u32),
+            DType::U64 => check!(u64),
+            DType::I32 => check!(i32),
+            DType::I64 => check!(i64),
+            DType::F16 | DType::F32 | DType::F64 | DType::U8 | DType::U16 | DType::I8 | DType::I16 => None,
+        };
+        rounded.map_or(Ok(()), |value| Err(Error::inexact(value)))
+    }
+
     /// `data` as little-endian bytes. Integer types round half away from zero and saturate at their ends;
     /// half precision saturates too, so that a finite number never becomes infinite.
     pub(super) fn encode(self, data: &[f32]) -> Vec<u8> {

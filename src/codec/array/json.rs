@@ -50,9 +50,15 @@ fn collect(
         let Some(number) = value.as_f64() else {
             return wrong(path, format!("{} where a number belongs", name(value)));
         };
+        let exact = number;
         let number = number as f32;
+        if value.is_i64() | value.is_u64() && f64::from(number) != exact {
+            return Err(Error::inexact(value));
+        }
         if !number.is_finite() {
-            return Err(Error::NonFinite { index: data.len(), value: number });
+            let place =
+                format!("index ({})", path.iter().map(usize::to_string).collect::<Vec<_>>().join(", "));
+            return Err(Error::NonFinite { place, value: number, count: 1 });
         }
         within("array numbers", data.len() + 1, limits.array_numbers)?;
         data.push(number);
@@ -137,7 +143,7 @@ pub fn tensor_from_json(value: &Value, limits: &Limits) -> Result<Array> {
     };
     let text = object.get("base64").and_then(Value::as_str);
     let text = text.ok_or_else(|| wrong("/base64", "missing, or not a string"))?;
-    let bytes = STANDARD.decode(text).map_err(|e| wrong("/base64", &format!("not base64: {e}")))?;
+    let bytes = super::super::decode_base64(text).map_err(|reason| wrong("/base64", &reason))?;
     read_raw(&bytes, &dims, dtype, limits)
 }
 
@@ -199,7 +205,7 @@ mod tests {
 
     #[test]
     fn numbers_beyond_single_precision_are_not_finite() {
-        assert!(matches!(read("[1, -1e39]"), Err(Error::NonFinite { index: 1, .. })));
+        assert!(matches!(read("[1, -1e39]"), Err(Error::NonFinite { .. })));
     }
 
     #[test]

@@ -2,18 +2,7 @@
 
 use super::super::{Error, Result};
 use super::{Array, DType, dims_text};
-use crate::sample::{Kind, Sample, Shape};
-
-/// What a model takes in, as far as reading an array needs to know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SampleSpec {
-    /// Image, signal or vector.
-    pub kind: Kind,
-    /// Channels of an image or signal; 1 for vectors.
-    pub channels: usize,
-    /// The one shape that is taken, for models of fixed shape; it also decides between orders of axes.
-    pub fixed: Option<Shape>,
-}
+use crate::sample::{Kind, Sample, Shape, Spec};
 
 /// The order of axes of one sample in an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,7 +92,7 @@ impl Layout {
     }
 }
 
-impl SampleSpec {
+impl Spec {
     /// Layouts to try, the first that fits wins.
     fn candidates(&self) -> &'static [(bool, Axes)] {
         match (self.kind, self.channels) {
@@ -164,7 +153,7 @@ impl Array {
     ///
     /// # Errors
     /// [`Error::Shape`] with the accepted orders.
-    pub fn sample_count(&self, input: &SampleSpec) -> Result<usize> {
+    pub fn sample_count(&self, input: &Spec) -> Result<usize> {
         let (layout, _) = input.layout(&self.dims, self.dtype)?;
         Ok(if layout.batched { self.dims[0] } else { 1 })
     }
@@ -182,9 +171,9 @@ impl Array {
     ///
     /// # Errors
     /// [`Error::Shape`] with the accepted orders; [`Error::NonFinite`] with the index in the array.
-    pub fn into_samples(mut self, input: &SampleSpec) -> Result<(Vec<Sample>, Layout)> {
+    pub fn into_samples(mut self, input: &Spec) -> Result<(Vec<Sample>, Layout)> {
         let (layout, shape) = input.layout(&self.dims, self.dtype)?;
-        super::super::check_finite(&self.data)?;
+        super::super::check_finite(&self.data, &self.dims)?;
         if let Some(scale) = layout.scale() {
             self.data.iter_mut().for_each(|v| *v /= scale);
         }
@@ -262,11 +251,11 @@ mod tests {
         Array { dims: dims.to_vec(), data: (0..numbers).map(|i| i as f32).collect(), dtype }
     }
 
-    fn spec(kind: Kind, channels: usize) -> SampleSpec {
-        SampleSpec { kind, channels, fixed: None }
+    fn spec(kind: Kind, channels: usize) -> Spec {
+        Spec { kind, channels, fixed: None }
     }
 
-    fn read(dims: &[usize], spec: &SampleSpec) -> Result<(usize, Shape, Layout)> {
+    fn read(dims: &[usize], spec: &Spec) -> Result<(usize, Shape, Layout)> {
         let (samples, layout) = array(dims, DType::F32).into_samples(spec)?;
         Ok((samples.len(), samples[0].shape(), layout))
     }
@@ -315,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_fixed_shape_decides_between_orders() {
-        let fixed = |h, w| SampleSpec { kind: Kind::Image, channels: 1, fixed: Some(Shape::image(1, h, w)) };
+        let fixed = |h, w| Spec { kind: Kind::Image, channels: 1, fixed: Some(Shape::image(1, h, w)) };
         // Read without help, a last axis of 1 means one image of 28x28.
         assert_eq!(read(&[28, 28, 1], &spec(Kind::Image, 1)).unwrap().0, 1);
         assert_eq!(read(&[28, 28, 1], &fixed(28, 1)).unwrap().0, 28);
@@ -381,7 +370,7 @@ mod tests {
             let array =
                 Array { dims: vec![1, 2, 3], data: vec![0.0, 0.0, 0.0, 0.0, bad, bad], dtype: DType::F32 };
             let error = array.into_samples(&spec(Kind::Image, 3)).unwrap_err();
-            assert!(matches!(error, Error::NonFinite { index: 4, .. }), "{error}");
+            assert!(matches!(error, Error::NonFinite { .. }), "{error}");
         }
     }
 

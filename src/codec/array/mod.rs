@@ -8,13 +8,13 @@ mod raw;
 
 pub use dtype::DType;
 pub use json::{array_from_json, array_to_json, tensor_from_json, tensor_to_json};
-pub use layout::{Axes, Layout, SampleSpec};
+pub use layout::{Axes, Layout};
 pub use npy::{npy_dims, read_npy, write_npy};
 pub use raw::{read_raw, write_raw};
 
 use super::{Error, Result, within};
 use crate::limits::Limits;
-use crate::sample::Kind;
+use crate::sample::{Kind, Spec};
 
 /// Most axes an array may have.
 pub(super) const MAX_RANK: usize = 8;
@@ -41,8 +41,8 @@ impl Array {
     /// # Errors
     /// [`Error::Shape`] for every other shape: `(C, L)` and `(H, W)` cannot be told apart by their numbers
     /// alone beyond this rule, so the caller must name a model.
-    pub fn guess_kind(&self) -> Result<SampleSpec> {
-        let spec = |kind, channels| Ok(SampleSpec { kind, channels, fixed: None });
+    pub fn guess_kind(&self) -> Result<Spec> {
+        let spec = |kind, channels| Ok(Spec { kind, channels, fixed: None });
         match self.dims[..] {
             [_] => spec(Kind::Vector, 1),
             [_, _] => spec(Kind::Image, 1),

@@ -20,14 +20,15 @@ const MAX_NESTING: usize = 4;
 /// # Errors
 /// [`Error::Unsupported`] for complex, boolean, text, date, object and structured dtypes, each by name;
 /// [`Error::TooLarge`] over `array_numbers`; [`Error::Malformed`] where the header is broken or the payload is
-/// not exactly as long as the header says; [`Error::NonFinite`].
+/// not exactly as long as the header says; [`Error::NonFinite`]; [`Error::Inexact`].
 pub fn read_npy(bytes: &[u8], limits: &Limits) -> Result<Array> {
     let Header { dims, dtype, big_endian, order, payload } = read_header(bytes, limits)?;
+    dtype.check_exact(payload, big_endian)?;
     let mut data = dtype.decode(payload, big_endian);
-    super::super::check_finite(&data)?;
     if order == Order::Fortran {
         data = column_to_row_major(&data, &dims);
     }
+    super::super::check_finite(&data, &dims)?;
     Ok(Array { dims, data, dtype })
 }
 
@@ -339,6 +340,6 @@ mod tests {
     fn a_number_that_is_not_finite_is_named() {
         let payload = [0.0f32, f32::NAN].map(f32::to_le_bytes).concat();
         let error = read(&file("'<f4'", "False", "(2,)", &payload)).unwrap_err();
-        assert!(matches!(error, Error::NonFinite { index: 1, .. }), "{error}");
+        assert!(matches!(&error, Error::NonFinite { count: 1, .. }), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use crate::limits::Limits;
 ///
 /// # Errors
 /// [`Error::TooLarge`] over `array_numbers`, [`Error::Shape`] where an axis is empty, [`Error::Malformed`]
-/// where the bytes are not exactly as many as the extents ask for, [`Error::NonFinite`].
+/// where the bytes are not exactly as many as the extents ask for, [`Error::NonFinite`], [`Error::Inexact`].
 pub fn read_raw(bytes: &[u8], dims: &[usize], dtype: DType, limits: &Limits) -> Result<Array> {
     let numbers = count(dims, limits)?;
     if numbers.checked_mul(dtype.bytes()) != Some(bytes.len()) {
@@ -20,8 +20,9 @@ pub fn read_raw(bytes: &[u8], dims: &[usize], dtype: DType, limits: &Limits) -> 
         );
         return Err(Error::malformed("raw tensor", reason));
     }
+    dtype.check_exact(bytes, false)?;
     let data = dtype.decode(bytes, false);
-    super::super::check_finite(&data)?;
+    super::super::check_finite(&data, dims)?;
     Ok(Array { dims: dims.to_vec(), data, dtype })
 }
 
@@ -66,6 +67,6 @@ mod tests {
     fn a_double_beyond_single_precision_is_not_finite() {
         let bytes = [1.0f64.to_le_bytes(), 1e300f64.to_le_bytes()].concat();
         let error = read_raw(&bytes, &[2], DType::F64, &Limits::default()).unwrap_err();
-        assert!(matches!(error, Error::NonFinite { index: 1, .. }), "{error}");
+        assert!(matches!(&error, Error::NonFinite { place, .. } if place == "number 1"), "{error}");
     }
 }

@@ -81,8 +81,7 @@ fn read_plane(plane: &Value, at: usize, limits: &Limits) -> Result<Plane> {
     let numbers = plane_numbers(&dims, limits)?;
     let data = match plane.get("data") {
         Some(Value::String(text)) => {
-            let bytes =
-                STANDARD.decode(text).map_err(|e| wrong(&here("/data"), &format!("not base64: {e}")))?;
+            let bytes = super::super::decode_base64(text).map_err(|reason| wrong(&here("/data"), &reason))?;
             read_raw(&bytes, &dims, DType::F32, limits)?.data
         }
         Some(nested @ Value::Array(_)) => {

@@ -49,7 +49,7 @@ fn check(latent: Latent, limits: &Limits) -> Result<Latent> {
         return Err(Error::shape(format!("1 to {MAX_PLANES} planes"), latent.planes.len()));
     }
     if let Some(Stats { mean, std }) = latent.stats {
-        check_finite(&[mean, std])?;
+        check_finite(&[mean, std], &[])?;
         if std <= 0.0 {
             return Err(Error::malformed("latent stats", format!("std is {std}, must be above 0")));
         }
@@ -57,7 +57,8 @@ fn check(latent: Latent, limits: &Limits) -> Result<Latent> {
     let mut before = 0;
     for Plane { data, .. } in &latent.planes {
         if let Some(index) = data.iter().position(|v| !v.is_finite()) {
-            return Err(Error::NonFinite { index: before + index, value: data[index] });
+            let place = format!("number {}", before + index);
+            return Err(Error::NonFinite { place, value: data[index], count: 1 });
         }
         before += data.len();
     }

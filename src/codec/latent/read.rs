@@ -252,7 +252,9 @@ mod tests {
         for bad in [f32::NAN, f32::INFINITY] {
             let mut plane = latent.clone();
             plane.planes[1].data[2] = bad;
-            assert!(matches!(read(&write_latent(&id, &plane)), Err(Error::NonFinite { index: 6, .. })));
+            assert!(
+                matches!(read(&write_latent(&id, &plane)), Err(Error::NonFinite { place, .. }) if place == "number 6")
+            );
             let stats = Latent { stats: Some(Stats { mean: 0.0, std: bad }), ..latent.clone() };
             assert!(matches!(read(&write_latent(&id, &stats)), Err(Error::NonFinite { .. })));
         }

@@ -1,41 +1,108 @@
-//! JPEG: whether a file is whole, and of a colour model that is known. The decoder fills what is missing with gray and
-//! takes inks for light; a wrong picture is worse than an error.
+//! JPEG: whether a file is whole, of which colour model it is, and its notes. The decoder fills what is missing with
+//! gray; a wrong picture is worse than an error.
+
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::super::{Error, Format, Result};
 
-/// Walks the markers to the end of the image.
+/// Most bytes of notes that are kept.
+const MOST_KEPT: usize = 16 << 20;
+
+/// What the markers of a whole file say.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Outline {
+    /// Four components: inks, not light.
+    pub(super) is_cmyk: bool,
+    /// Segments that go from file to file, by their marker: XMP, IPTC, comments.
+    pub(super) kept: Vec<(u8, Vec<u8>)>,
+}
+
+/// Walks the markers to the end of the image. A file without an end marker passes if its one scan is whole.
 ///
 /// # Errors
-/// [`Error::Malformed`] where the file ends before its end marker; [`Error::Unsupported`] for four components, which are
-/// CMYK.
+/// [`Error::Malformed`] where the file ends before the image does.
 ///
 /// # Source
 /// ITU-T T.81, annex B: segments carry their length; behind a scan header comes entropy-coded data in which
 /// `FF` is followed by 00 or a restart marker.
-pub(super) fn check(bytes: &[u8]) -> Result<()> {
+pub(super) fn check(bytes: &[u8]) -> Result<Outline> {
     let cut = || Error::malformed(Format::Jpeg.media_type(), "the file ends before the image does");
-    let mut at = 2;
+    let mut outline = Outline::default();
+    let (mut at, mut room) = (2, MOST_KEPT);
+    let (mut components, mut is_sequential, mut is_one_scan) = (0, false, false);
     loop {
-        while *bytes.get(at).ok_or_else(cut)? != 0xff {
-            at += 1;
-        }
-        let marker = *bytes.get(at + 1).ok_or_else(cut)?;
-        let is_frame = matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc);
-        if is_frame && *bytes.get(at + 9).ok_or_else(cut)? == 4 {
-            return Err(Error::unsupported("JPEG with CMYK is not accepted; convert it to RGB first"));
-        }
-        at += match marker {
-            0xd9 => return Ok(()),
+        let marker = bytes.get(at..).and_then(|rest| Some((rest, rest.iter().position(|&b| b == 0xff)?)));
+        let marker = marker.and_then(|(rest, skip)| Some((at + skip, *rest.get(skip + 1)?)));
+        let Some((place, marker)) = marker else {
+            let is_whole = is_sequential && is_one_scan && is_complete(bytes);
+            return if is_whole { Ok(outline) } else { Err(cut()) };
+        };
+        at = place;
+        let body = match marker {
+            0xd9 => return Ok(outline),
             // A fill byte: the marker itself may begin at the next one.
-            0xff => 1,
+            0xff => {
+                at += 1;
+                continue;
+            }
             // Stuffing, restarts and markers without a segment.
-            0x00 | 0x01 | 0xd0..=0xd8 => 2,
+            0x00 | 0x01 | 0xd0..=0xd8 => {
+                at += 2;
+                continue;
+            }
             _ => {
                 let length = bytes.get(at + 2..at + 4).ok_or_else(cut)?;
-                2 + usize::from(u16::from_be_bytes([length[0], length[1]]))
+                let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+                let body = bytes.get(at + 4..(at + 2 + length).max(at + 4)).ok_or_else(cut)?;
+                at += 2 + length;
+                body
             }
         };
+        match marker {
+            0xc0..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => {
+                components = *body.get(5).ok_or_else(cut)?;
+                is_sequential = matches!(marker, 0xc0 | 0xc1);
+                outline.is_cmyk = components == 4;
+            }
+            0xda => is_one_scan = body.first() == Some(&components),
+            0xe1 | 0xed | 0xfe if is_kept(marker, body) && body.len() <= room => {
+                room -= body.len();
+                outline.kept.push((marker, body.to_vec()));
+            }
+            _ => {}
+        }
     }
+}
+
+/// Whether a segment is a note that another file can hold as it is.
+fn is_kept(marker: u8, body: &[u8]) -> bool {
+    match marker {
+        0xe1 => body.starts_with(b"http://ns.adobe.com/"),
+        0xed => body.starts_with(b"Photoshop 3.0\0"),
+        _ => true,
+    }
+}
+
+/// Whether a file that has no end marker has all its blocks. Two decodings tell: what the decoder fills in for blocks
+/// that are missing depends on what follows, and what is there does not.
+fn is_complete(bytes: &[u8]) -> bool {
+    let options = DecoderOptions::default().set_strict_mode(true);
+    let whole = [bytes, &[0xff, 0xd9]].concat();
+    JpegDecoder::new_with_options(ZCursor::new(whole.as_slice()), options).decode().is_ok()
+}
+
+/// Puts segments behind the start of a file and its first segment.
+pub(super) fn put(file: &mut Vec<u8>, segments: &[(u8, Vec<u8>)]) {
+    let first = file.get(4..6).map_or(0, |length| usize::from(u16::from_be_bytes([length[0], length[1]])));
+    let at = (4 + first).min(file.len());
+    let fits = |(marker, body): &(u8, Vec<u8>)| {
+        let length = u16::try_from(body.len() + 2).ok()?.to_be_bytes();
+        Some([&[0xff, *marker][..], &length, body].concat())
+    };
+    let all: Vec<u8> = segments.iter().filter_map(fits).flatten().collect();
+    file.splice(at..at, all);
 }
 
 #[cfg(test)]
@@ -44,13 +111,19 @@ mod tests {
     use super::super::{Carrier, Depth, testing::example};
     use super::*;
 
+    fn file() -> Vec<u8> {
+        let carrier = Carrier::plain(Format::Jpeg, Depth::U8);
+        write_image(&example(3, 21, 17), &carrier, Format::Jpeg, None).unwrap()
+    }
+
     #[test]
     fn a_whole_file_is_whole_and_every_cut_is_noticed() {
-        let carrier = Carrier::plain(Format::Jpeg, Depth::U8);
-        let whole = write_image(&example(3, 21, 17), &carrier, Format::Jpeg, None).unwrap();
-        assert_eq!(check(&whole), Ok(()));
-        for end in 0..whole.len() {
-            assert!(check(&whole[..end]).is_err(), "cut at {end}");
+        let whole = file();
+        assert_eq!(check(&whole), Ok(Outline::default()));
+        // Without its end marker, all blocks are there.
+        assert!(check(&whole[..whole.len() - 2]).is_ok());
+        for end in 0..whole.len() - 3 {
+            assert!(check(&whole[..end]).is_err(), "cut at {end} of {}", whole.len());
         }
     }
 
@@ -59,5 +132,12 @@ mod tests {
         let thumbnail = [0xff, 0xd8, 0xff, 0xe1, 0, 6, 0xff, 0xd9, 0, 0];
         assert!(check(&thumbnail).is_err());
         assert!(check(&[&thumbnail[..], &[0xff, 0xff, 0xd9]].concat()).is_ok());
+    }
+
+    #[test]
+    fn notes_are_kept_and_put_back() {
+        let mut noted = file();
+        put(&mut noted, &[(0xfe, b"a note".to_vec()), (0xe1, b"Exif\0\0".to_vec())]);
+        assert_eq!(check(&noted).unwrap().kept, [(0xfe, b"a note".to_vec())]);
     }
 }

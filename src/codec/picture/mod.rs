@@ -1,15 +1,22 @@
 //! Pictures: image files as samples, with what must be put back on writing.
 
+mod carrier;
+mod directory;
 mod jpeg;
 mod plane;
+mod png;
 mod pnm;
 mod read;
 mod resolution;
+mod tag;
 mod tiff;
 mod write;
 
+pub use carrier::{Carrier, Origin};
 pub use read::{decoded_bytes, read_image, read_images};
 pub use resolution::{Resolution, Unit};
+pub use tag::Tag;
+pub use tiff::{Numbers, Packing};
 pub use write::{held_depth, write_image, write_images};
 
 use super::Format;
@@ -21,32 +28,10 @@ pub struct Picture {
     /// The image `(C,H,W)`, 1 channel for gray and 3 for colour, upright (EXIF orientation is applied).
     ///
     /// # Range
-    /// [0, 1] for 8 and 16 bits; float images are kept as they are.
+    /// [0, 1] for 1 to 16 bits without sign; floats and all other whole numbers are kept as they are.
     pub sample: Sample,
     /// What is not part of the sample.
     pub carrier: Carrier,
-}
-
-/// What a file carries beside its gray or colour values, to be put back on writing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Carrier {
-    /// The format it was read from.
-    pub format: Format,
-    /// How fine its values are.
-    pub depth: Depth,
-    /// Opacity, a gray image of the same size; none for opaque formats.
-    pub alpha: Option<Sample>,
-    /// The ICC colour profile, as it stood in the file.
-    pub icc: Option<Vec<u8>>,
-    /// Pixels per unit of length.
-    pub resolution: Option<Resolution>,
-}
-
-impl Carrier {
-    /// The carrier of an image that came from no image file: opaque, without a profile.
-    pub fn plain(format: Format, depth: Depth) -> Self {
-        Self { format, depth, alpha: None, icc: None, resolution: None }
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::{Error, Result};
-use crate::sample::{Number, Sample, Shape};
+use crate::sample::{Depth, Number, Sample, Shape};
 
 /// Pixels that are joined at a time, so few that they stay in the cache until all their planes were there.
 const BLOCK: usize = 1024;
@@ -36,6 +36,24 @@ impl<T: Number> Planes<T> {
         }
         let alpha = has_alpha.then(|| pixels.iter().skip(channels).step_by(stride).copied().collect());
         Self { channels, height, width, color, alpha }
+    }
+
+    /// Checks that all colours are finite.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] with the row and the column in the file.
+    pub(super) fn check_finite(&self) -> Result<()> {
+        if T::DEPTH != Depth::F32 {
+            return Ok(());
+        }
+        let mut bad = self.color.iter().enumerate().filter(|(_, v)| !v.to_f32().is_finite());
+        let Some((first, value)) = bad.next() else { return Ok(()) };
+        let (channel, pixel) = (first / (self.width * self.height), first % (self.width * self.height));
+        let mut place = format!("row {}, column {}", pixel / self.width, pixel % self.width);
+        if self.channels > 1 {
+            place += &format!(" of channel {channel}");
+        }
+        Err(Error::NonFinite { place, value: value.to_f32(), count: 1 + bad.count() })
     }
 
     /// The planes seen upright, by the EXIF orientation of the file (1..=8; anything else is upright already).
@@ -113,6 +131,11 @@ pub(super) fn join<'a, T: Number>(sample: &'a Sample, alpha: Option<&Sample>) ->
         }
     }
     Cow::Owned(joined)
+}
+
+/// Pixels with opacity behind the colours, each number made by `convert` of that of the sample.
+pub(super) fn join_as<T>(sample: &Sample, alpha: Option<&Sample>, convert: impl Fn(f32) -> T) -> Vec<T> {
+    join::<f32>(sample, alpha).iter().map(|v| convert(*v)).collect()
 }
 
 /// Channels, height and width of an image sample of 1 or 3 channels.

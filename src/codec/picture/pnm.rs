@@ -1,7 +1,7 @@
 //! Netpbm, written here: the `image` crate writes everything as PAM, which few programs read, and knows no
-//! gray with opacity.
+//! gray with opacity. Its decoder stops behind the first image; whether another follows is looked at here.
 
-use super::super::Result;
+use super::super::{Error, Result};
 use super::Depth;
 use super::plane::{extents, join};
 use crate::sample::Sample;
@@ -31,6 +31,79 @@ pub(super) fn write(sample: &Sample, alpha: Option<&Sample>, depth: Depth) -> Re
     Ok(file)
 }
 
+/// `pixels` as binary PBM, `true` for white.
+pub(super) fn of_bits(pixels: &[bool], width: u32, height: u32) -> Vec<u8> {
+    // Ink is 1 here.
+    let ink: Vec<bool> = pixels.iter().map(|white| !white).collect();
+    [format!("P4\n{width} {height}\n").into_bytes(), super::png::packed(&ink, width as usize)].concat()
+}
+
+/// Checks that a file holds one image.
+///
+/// # Errors
+/// [`Error::Unsupported`] where another one follows the first.
+pub(super) fn check_alone(bytes: &[u8]) -> Result<()> {
+    let Some(end) = end_of_first(bytes) else { return Ok(()) };
+    let rest = bytes.get(end..).unwrap_or_default().trim_ascii_start();
+    if matches!(rest, [b'P', b'1'..=b'7', space, ..] if space.is_ascii_whitespace()) {
+        return Err(Error::unsupported(
+            "a PNM with several images is not accepted; send each alone (pnmsplit in.pnm out%d.pnm), or all as a TIFF",
+        ));
+    }
+    Ok(())
+}
+
+/// Where the first image of a binary file ends; none for text, whose numbers would have to be counted.
+fn end_of_first(bytes: &[u8]) -> Option<usize> {
+    let kind = *bytes.get(1)?;
+    let mut at = 2;
+    let mut word = || -> Option<&[u8]> {
+        loop {
+            match bytes.get(at)? {
+                b'#' => at += bytes[at..].iter().position(|b| *b == b'\n')?,
+                space if space.is_ascii_whitespace() => at += 1,
+                _ => break,
+            }
+        }
+        let length = bytes[at..].iter().position(u8::is_ascii_whitespace)?;
+        at += length;
+        Some(&bytes[at - length..at])
+    };
+    let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<usize>().ok();
+    let (row, height) = match kind {
+        b'1'..=b'3' => {
+            // Text holds no letters behind its head; the next image begins with one.
+            let _ = (word()?, word()?);
+            return bytes[at..]
+                .windows(2)
+                .position(|pair| pair[0].is_ascii_whitespace() && pair[1] == b'P')
+                .map(|p| at + p);
+        }
+        b'4' => (number(word()?)?.div_ceil(8), number(word()?)?),
+        b'5' | b'6' => {
+            let (width, height, most) = (number(word()?)?, number(word()?)?, number(word()?)?);
+            let bytes = if most > 255 { 2 } else { 1 } * if kind == b'6' { 3 } else { 1 };
+            (width.checked_mul(bytes)?, height)
+        }
+        b'7' => {
+            let (mut sizes, mut most) = ([0, 0, 0], 0);
+            loop {
+                match word()? {
+                    b"WIDTH" => sizes[0] = number(word()?)?,
+                    b"HEIGHT" => sizes[1] = number(word()?)?,
+                    b"DEPTH" => sizes[2] = number(word()?)?,
+                    b"MAXVAL" => most = number(word()?)?,
+                    b"ENDHDR" => break,
+                    _ => {}
+                }
+            }
+            (sizes[0].checked_mul(sizes[2])?.checked_mul(if most > 255 { 2 } else { 1 })?, sizes[1])
+        }
+        _ => return None,
+    };
+    (at + 1).checked_add(row.checked_mul(height)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::example;
@@ -53,5 +126,28 @@ mod tests {
         let file = write(&example(1, 1, 1), None, Depth::U16).unwrap();
         // 11 of 255 is 2827 of 65535.
         assert_eq!(file, b"P5\n1 1\n65535\n\x0b\x0b");
+    }
+
+    #[test]
+    fn a_second_image_in_a_file_is_refused() {
+        let files = [
+            &b"P5\n# P5 \n2 1\n255\nab"[..],
+            b"P5 2 1 65535\nabcd",
+            b"P6\n1 1\n255\nabc",
+            b"P4\n9 1\nab",
+            b"P2\n2 1\n9\n1 2\n",
+            b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\nab",
+        ];
+        for file in files {
+            assert_eq!(check_alone(file), Ok(()), "{file:?}");
+            assert_eq!(check_alone(&[file, b"\n"].concat()), Ok(()), "{file:?}");
+            assert!(check_alone(&[file, b"\n", file].concat()).is_err(), "{file:?}");
+            (0..file.len()).for_each(|end| assert_eq!(check_alone(&file[..end]), Ok(())));
+        }
+    }
+
+    #[test]
+    fn bits_are_ink() {
+        assert_eq!(of_bits(&[true, false, true], 3, 1), b"P4\n3 1\n\x40");
     }
 }

@@ -5,29 +5,30 @@ use std::io::Cursor;
 use image::codecs::{jpeg::JpegDecoder, png::PngDecoder, pnm::PnmDecoder, webp::WebPDecoder};
 use image::{DynamicImage, ImageDecoder, ImageError};
 
-use super::super::{Error, Format, Result, check_shape};
+use super::super::{Error, Format, Result, check_shape, unknown};
 use super::plane::Planes;
 use super::resolution::{self, Resolution};
-use super::{Carrier, Picture, jpeg, tiff};
+use super::tag::{exif_resolution, upright};
+use super::{Carrier, Numbers, Origin, Picture, jpeg, png, pnm, tiff};
 use crate::limits::Limits;
 use crate::sample::{Number, Shape};
 
-/// The images in a file: of `format`, or of what its first bytes say. One, except for TIFF, which may have many
-/// pages; smaller copies of a page (thumbnails) are left out.
+/// The images in a file: of the format that its first bytes say, whatever `stated` says. One, except for TIFF, which may
+/// have many pages; smaller copies of a page (thumbnails) are left out.
 ///
-/// Gray stays gray and 16 bits stay 16 bits; palettes and 1, 2 and 4 bits are expanded to 8; WebP has no gray.
-/// Opacity, ICC profile and resolution go to the carrier, EXIF orientation is applied, other metadata is dropped.
+/// Gray stays gray and 16 bits stay 16 bits; palettes and 1, 2 and 4 bits are expanded to 8, other depths to 16; WebP
+/// has no gray. Opacity, ICC profile, resolution, EXIF, text chunks and tags go to the carrier; EXIF orientation is
+/// applied. JPEG with inks but no profile becomes RGB by the plain rule, light = (1 - ink)(1 - black).
 ///
 /// # Errors
 /// [`Error::TooLarge`] by the header alone, before anything is decoded, with all pages counted together;
-/// [`Error::Malformed`] where the file is empty, cut, damaged or of another format than stated;
-/// [`Error::Unsupported`] for animations and colour models other than these, by name; [`Error::NonFinite`] in float
-/// images.
-pub fn read_images(bytes: &[u8], format: Option<Format>, limits: &Limits) -> Result<Vec<Picture>> {
-    let format = settle_format(bytes, format)?;
-    match format {
+/// [`Error::Malformed`] where the file is empty, cut, damaged or of no known format although one is stated;
+/// [`Error::Unsupported`] for animations, further bands, camera raw and colour models other than these, by name;
+/// [`Error::NonFinite`] in float images; [`Error::Inexact`] for whole numbers beyond float32.
+pub fn read_images(bytes: &[u8], stated: Option<Format>, limits: &Limits) -> Result<Vec<Picture>> {
+    match settle_format(bytes, stated)? {
         Format::Tiff => tiff::read(bytes, limits),
-        _ => Ok(vec![read_by_crate(bytes, format, limits)?]),
+        format => Ok(vec![read_by_crate(bytes, format, limits)?]),
     }
 }
 
@@ -71,24 +72,12 @@ fn stated_bytes(decoder: impl ImageDecoder, limits: &Limits) -> Result<usize> {
     Ok(usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX))
 }
 
-/// The format the bytes are read as, when what is stated and what is seen agree.
+/// The format that the bytes are read as: the one they begin as.
 fn settle_format(bytes: &[u8], stated: Option<Format>) -> Result<Format> {
-    let seen = Format::sniff(bytes);
-    let names = "PNG, JPEG, TIFF, WebP and PNM";
-    match (stated, seen) {
-        (Some(stated), _) if !stated.is_image() => {
-            Err(Error::unsupported(format!("{stated} is not an image format; use {names}")))
-        }
+    match (Format::sniff(bytes), stated) {
         _ if bytes.is_empty() => Err(Error::malformed("image", "the body is empty")),
-        (Some(stated), Some(seen)) if stated == seen => Ok(seen),
-        (Some(stated), Some(seen)) => {
-            Err(Error::malformed(stated.media_type(), format!("the bytes are a {seen}, not a {stated}")))
-        }
-        (Some(stated), None) => {
-            Err(Error::malformed(stated.media_type(), format!("the bytes do not begin as a {stated} does")))
-        }
-        (None, Some(seen)) if seen.is_image() => Ok(seen),
-        (None, _) => Err(Error::unsupported(format!("this is no image format known here; use {names}"))),
+        (Some(seen), _) if seen.is_image() => Ok(seen),
+        (_, stated) => Err(unknown(bytes, stated)),
     }
 }
 
@@ -96,18 +85,25 @@ fn read_by_crate(bytes: &[u8], format: Format, limits: &Limits) -> Result<Pictur
     let failed = |error| from_crate(format, error);
     let reader = Cursor::new(bytes);
     check_png_size(bytes, format, limits)?;
-    let resolution = resolution::read(bytes, format);
     match format {
         Format::Png => {
             let decoder = PngDecoder::with_limits(reader, memory_limit(limits)).map_err(failed)?;
             if decoder.is_apng().map_err(failed)? {
                 return Err(animated(format));
             }
-            decode(decoder, format, resolution, limits)
+            decode(decoder, format, png::resolution(bytes), Origin::Png(png::kept(bytes)), limits)
+                .map(|picture| of_one_bit(picture, bytes))
         }
         Format::Jpeg => {
-            jpeg::check(bytes)?;
-            decode(JpegDecoder::new(reader).map_err(failed)?, format, resolution, limits)
+            let outline = jpeg::check(bytes)?;
+            let mut decoder = JpegDecoder::new(reader).map_err(failed)?;
+            if outline.is_cmyk && decoder.icc_profile().map_err(failed)?.is_some() {
+                return Err(Error::unsupported(
+                    "JPEG with CMYK and a profile is not accepted; convert it to RGB first, for example: magick in.jpg \
+                     -profile sRGB.icc out.png",
+                ));
+            }
+            decode(decoder, format, resolution::of_jfif(bytes), Origin::Jpeg(outline.kept), limits)
         }
         Format::WebP => {
             check_riff_length(bytes)?;
@@ -115,10 +111,28 @@ fn read_by_crate(bytes: &[u8], format: Format, limits: &Limits) -> Result<Pictur
             if decoder.has_animation() {
                 return Err(animated(format));
             }
-            decode(decoder, format, resolution, limits)
+            decode(decoder, format, None, Origin::Plain, limits)
         }
-        _ => decode(PnmDecoder::new(reader).map_err(failed)?, format, resolution, limits),
+        _ => {
+            pnm::check_alone(bytes)?;
+            let decoder = PnmDecoder::new(reader).map_err(failed)?;
+            let is_bits = matches!(bytes.get(1), Some(b'1' | b'4'));
+            let picture = decode(decoder, format, None, Origin::Plain, limits)?;
+            Ok(if is_bits { with_numbers(picture, Numbers::Bit) } else { picture })
+        }
     }
+}
+
+/// The picture with its numbers stored in another way.
+fn with_numbers(mut picture: Picture, numbers: Numbers) -> Picture {
+    picture.carrier.numbers = numbers;
+    picture
+}
+
+/// Marks the picture of a gray PNG of one bit, as its header tells.
+fn of_one_bit(picture: Picture, bytes: &[u8]) -> Picture {
+    let is_bits = bytes.get(24..26) == Some(&[1, 0]) && picture.carrier.alpha.is_none();
+    if is_bits { with_numbers(picture, Numbers::Bit) } else { picture }
 }
 
 /// The size that a PNG states. The decoder has a limit of its own on it, and tells it in other words.
@@ -151,6 +165,7 @@ fn decode(
     mut decoder: impl ImageDecoder,
     format: Format,
     resolution: Option<Resolution>,
+    origin: Origin,
     limits: &Limits,
 ) -> Result<Picture> {
     let failed = |error| from_crate(format, error);
@@ -158,11 +173,16 @@ fn decode(
     let size = (width as usize, height as usize);
     check_shape(Shape::image(1, size.1, size.0), limits)?;
     decoder.set_limits(memory_limit(limits)).map_err(failed)?;
+    let exif = decoder.exif_metadata().map_err(failed)?;
     let page = Page {
         format,
         icc: decoder.icc_profile().map_err(failed)?,
         orientation: decoder.orientation().map_err(failed)?.to_exif(),
-        resolution,
+        resolution: resolution.or_else(|| exif_resolution(exif.as_deref()?)),
+        numbers: Numbers::Plain,
+        is_premultiplied: false,
+        exif: exif.map(upright),
+        origin,
     };
     let image = DynamicImage::from_decoder(decoder).map_err(failed)?;
     let layout = (if image.color().has_color() { 3 } else { 1 }, image.color().has_alpha());
@@ -177,22 +197,30 @@ fn decode(
     }
 }
 
-/// What is told of an image beside its pixels.
+/// What is known of an image beside its pixels.
 pub(super) struct Page {
     pub(super) format: Format,
     pub(super) icc: Option<Vec<u8>>,
     pub(super) orientation: u8,
     pub(super) resolution: Option<Resolution>,
+    pub(super) numbers: Numbers,
+    pub(super) is_premultiplied: bool,
+    pub(super) exif: Option<Vec<u8>>,
+    pub(super) origin: Origin,
 }
 
 impl Page {
     /// The picture with these pixels.
     pub(super) fn finish<T: Number>(self, planes: Planes<T>) -> Result<Picture> {
-        let Self { format, icc, orientation, resolution } = self;
+        let Self { format, icc, orientation, resolution, numbers, is_premultiplied, exif, origin } = self;
         let icc = icc.filter(|profile| profile_fits(profile, planes.channels));
+        planes.check_finite()?;
         let (sample, alpha) = planes.upright(orientation).into_samples()?;
         let resolution = resolution.map(|resolution| resolution.upright(orientation));
-        Ok(Picture { sample, carrier: Carrier { format, depth: T::DEPTH, alpha, icc, resolution } })
+        let depth = T::DEPTH;
+        let carrier =
+            Carrier { format, depth, numbers, alpha, is_premultiplied, icc, resolution, exif, origin };
+        Ok(Picture { sample, carrier })
     }
 }
 

@@ -1,7 +1,5 @@
 //! Resolution: how many pixels an image has to the inch or centimetre, as files state it.
 
-use super::super::Format;
-
 /// Pixels per unit, across and down.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Resolution {
@@ -41,7 +39,7 @@ impl Resolution {
     }
 
     /// Per centimetre, where the unit is one of length.
-    fn per_centimetre(self) -> (f64, f64) {
+    pub(super) fn per_centimetre(self) -> (f64, f64) {
         let by = if self.unit == Unit::Inch { INCH } else { 1.0 };
         (self.x / by, self.y / by)
     }
@@ -53,51 +51,12 @@ impl Resolution {
     }
 }
 
-/// What a PNG, JPEG or other file states, if it does; TIFF has its own reader.
-pub(super) fn read(bytes: &[u8], format: Format) -> Option<Resolution> {
-    match format {
-        Format::Png => read_png(bytes),
-        Format::Jpeg => read_jpeg(bytes),
-        _ => None,
-    }
-}
-
-/// # Source
-/// PNG, third edition, 11.3.4.3: pHYs holds pixels per metre across and down, and whether the metre is meant.
-fn read_png(bytes: &[u8]) -> Option<Resolution> {
-    let mut at = 8;
-    loop {
-        let length = u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize;
-        let kind = bytes.get(at + 4..at + 8)?;
-        if kind == b"IDAT" {
-            return None;
-        }
-        if kind == b"pHYs" && length == 9 {
-            let body = bytes.get(at + 8..at + 17)?;
-            let number = |at: usize| u32::from_be_bytes([body[at], body[at + 1], body[at + 2], body[at + 3]]);
-            let (unit, by) = if body[8] == 1 { (Unit::Centimetre, 100.0) } else { (Unit::Ratio, 1.0) };
-            return Resolution::new(f64::from(number(0)) / by, f64::from(number(4)) / by, unit);
-        }
-        at = at.checked_add(length)?.checked_add(12)?;
-    }
-}
-
-/// Puts a pHYs chunk behind the header of a PNG.
-pub(super) fn put_png(file: &mut Vec<u8>, resolution: Resolution) {
-    /// The signature and the header chunk.
-    const HEAD: usize = 8 + 25;
-    let (x, y) = resolution.per_centimetre();
-    let (by, unit) = if resolution.unit == Unit::Ratio { (1.0, 0) } else { (100.0, 1) };
-    let whole = |v: f64| ((v * by).round() as u32).max(1).to_be_bytes();
-    let body = [&b"pHYs"[..], &whole(x), &whole(y), &[unit]].concat();
-    let chunk = [&9u32.to_be_bytes()[..], &body, &crc32fast::hash(&body).to_be_bytes()].concat();
-    file.splice(HEAD..HEAD, chunk);
-}
-
+/// The density that the head of a JPEG states.
+///
 /// # Source
 /// JFIF 1.02: behind the start marker APP0 holds `JFIF\0`, the version, the unit (0 none, 1 inch, 2 centimetre)
 /// and the two densities.
-fn read_jpeg(bytes: &[u8]) -> Option<Resolution> {
+pub(super) fn of_jfif(bytes: &[u8]) -> Option<Resolution> {
     let head = bytes.get(..18)?;
     if head[..4] != [0xff, 0xd8, 0xff, 0xe0] || &head[6..11] != b"JFIF\0" {
         return None;
@@ -121,7 +80,7 @@ pub(super) fn for_jpeg(resolution: Resolution) -> image::codecs::jpeg::PixelDens
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{read_image, write_image};
+    use super::super::super::{Format, read_image, write_image};
     use super::super::{Carrier, testing::example};
     use super::*;
     use crate::limits::Limits;
@@ -148,8 +107,8 @@ mod tests {
         for (x, y) in [(0.0, 1.0), (f64::NAN, 1.0), (1.0, -1.0), (1e9, 1.0)] {
             assert_eq!(Resolution::new(x, y, Unit::Inch), None);
         }
-        assert_eq!(read(b"\x89PNG\r\n\x1a\n\xff\xff\xff\xffabcd", Format::Png), None);
-        assert_eq!(read(b"\xff\xd8\xff\xe0", Format::Jpeg), None);
+        assert_eq!(super::super::png::resolution(b"\x89PNG\r\n\x1a\n\xff\xff\xff\xffabcd"), None);
+        assert_eq!(of_jfif(b"\xff\xd8\xff\xe0"), None);
     }
 
     #[test]

@@ -8,25 +8,30 @@ use image::{ExtendedColorType, ImageEncoder, ImageError, ImageResult};
 use super::super::{Error, Format, Result};
 use super::plane::{extents, join};
 use super::read::{one_line, profile_fits};
-use super::{Carrier, pnm, resolution, tiff};
+use super::tag::Tag;
+use super::{Carrier, Numbers, Origin, jpeg, png, pnm, resolution, tiff};
 use crate::sample::{Depth, Sample};
 
 /// JPEG quality, of 1..=100: high enough that its blocks are not taken for the model's work.
 pub const JPEG_QUALITY: u8 = 90;
 
-/// `sample` as a file of `format`, with the opacity, the profile and the resolution of `carrier` put back.
+/// `sample` as a file of `format`, with what `carrier` holds put back: opacity, profile, resolution and EXIF in every
+/// format that has a place for it, text chunks, segments and tags in a file of the format they came from.
 ///
 /// # Depth
 /// `depth`, or the carrier's, as far as the format goes: PNG and PNM hold 8 and 16 bits (float becomes 16),
-/// TIFF all three, JPEG and lossless WebP 8. Integer depths clamp to [0, 1] and round half away from zero.
+/// TIFF all three, JPEG and lossless WebP 8. Integer depths clamp to [0, 1] and round half away from zero. Where no
+/// `depth` is stated, gray of one bit stays so in PNG, PNM and TIFF, and a TIFF keeps its signed, wide or double
+/// numbers.
 ///
 /// # What is lost
-/// JPEG (quality 90) has no opacity; PNM has no profile; PNM and WebP have no resolution; WebP writes gray as colour.
-/// A profile of another colour model than the sample's is left out. With opacity, PNM is written as PAM.
+/// PNM has no profile; PNM and WebP have no resolution; WebP writes gray as colour. A profile of another colour model
+/// than the sample's is left out. With opacity, PNM is written as PAM.
 ///
 /// # Errors
 /// [`Error::Shape`] for anything but images of 1 or 3 channels, or opacity of another size;
-/// [`Error::Unsupported`] where the format cannot hold such an image (WebP beyond 16383 pixels a side).
+/// [`Error::Unsupported`] where the format cannot hold such an image (WebP beyond 16383 pixels a side, opacity that
+/// lets something through in JPEG).
 pub fn write_image(
     sample: &Sample,
     carrier: &Carrier,
@@ -45,7 +50,7 @@ pub fn write_images(pages: &[(&Sample, &Carrier)], format: Format, depth: Option
     let pages = pages.collect::<Result<Vec<_>>>()?;
     match (format, pages.as_slice()) {
         (Format::Tiff, pages) => tiff::write(pages),
-        (Format::Pnm, [page]) => pnm::write(page.sample, page.alpha, page.depth),
+        (Format::Pnm, [page]) => page.to_pnm(),
         (_, [page]) => page.encode(format),
         (format, pages) => {
             let what = format!("{format} holds one image, not {}; ask for image/tiff", pages.len());
@@ -57,20 +62,21 @@ pub fn write_images(pages: &[(&Sample, &Carrier)], format: Format, depth: Option
 /// How fine the values of a file of `format` are that is asked to be as fine as `depth`: no finer than that, except
 /// that float falls to 16 bits.
 pub fn held_depth(format: Format, depth: Depth) -> Depth {
-    match (format, depth) {
-        (Format::Jpeg | Format::WebP, _) => Depth::U8,
-        (Format::Png | Format::Pnm, Depth::F32) => Depth::U16,
-        (_, depth) => depth,
-    }
+    format.depths().iter().copied().rev().find(|held| *held <= depth).unwrap_or(Depth::U8)
 }
 
 /// One image as it is to be written.
 pub(super) struct Page<'a> {
     pub(super) sample: &'a Sample,
     pub(super) alpha: Option<&'a Sample>,
+    pub(super) is_premultiplied: bool,
     pub(super) icc: Option<&'a [u8]>,
     pub(super) resolution: Option<resolution::Resolution>,
+    exif: Option<&'a [u8]>,
+    pub(super) origin: &'a Origin,
     pub(super) depth: Depth,
+    /// Plain where another depth is asked for.
+    pub(super) numbers: Numbers,
     pub(super) channels: usize,
     pub(super) width: u32,
     pub(super) height: u32,
@@ -79,15 +85,85 @@ pub(super) struct Page<'a> {
 impl<'a> Page<'a> {
     fn new(sample: &'a Sample, carrier: &'a Carrier, format: Format, depth: Option<Depth>) -> Result<Self> {
         let (channels, height, width) = extents(sample)?;
+        if format == Format::Jpeg && !carrier.is_opaque() {
+            return Err(Error::unsupported(
+                "JPEG cannot hold opacity; ask for PNG, WebP or TIFF, or flatten it first",
+            ));
+        }
         let alpha = carrier.alpha.as_ref().filter(|_| format != Format::Jpeg);
         if let Some(alpha) = alpha.filter(|alpha| alpha.shape().numbers() != width * height) {
             return Err(Error::shape(format!("opacity of {width}x{height} pixels"), alpha.shape()));
         }
         let icc = carrier.icc.as_deref().filter(|profile| profile_fits(profile, channels));
-        let depth = held_depth(format, depth.unwrap_or(carrier.depth));
+        let is_bit = carrier.numbers == Numbers::Bit && channels == 1 && alpha.is_none();
+        let holds = match format {
+            Format::Png | Format::Pnm => is_bit,
+            Format::Tiff => {
+                is_bit || carrier.numbers != Numbers::Bit && channels == 1 || carrier.numbers == Numbers::F64
+            }
+            _ => false,
+        };
+        let numbers = if depth.is_none() && holds { carrier.numbers } else { Numbers::Plain };
         let side = |n| u32::try_from(n).map_err(|_| Error::shape("sides below 2^32", n));
-        let (width, height) = (side(width)?, side(height)?);
-        Ok(Self { sample, alpha, icc, resolution: carrier.resolution, depth, channels, width, height })
+        Ok(Self {
+            sample,
+            alpha,
+            is_premultiplied: carrier.is_premultiplied && alpha.is_some(),
+            icc,
+            resolution: carrier.resolution,
+            exif: carrier.exif.as_deref(),
+            origin: &carrier.origin,
+            depth: held_depth(format, depth.unwrap_or(carrier.depth)),
+            numbers,
+            channels,
+            width: side(width)?,
+            height: side(height)?,
+        })
+    }
+
+    /// Its pixels as bits, `true` for the lighter half.
+    pub(super) fn bits(&self) -> Vec<bool> {
+        join::<u8>(self.sample, None).iter().map(|v| *v >= 128).collect()
+    }
+
+    /// Its EXIF block, or one of its tags.
+    fn exif(&self) -> Option<Vec<u8>> {
+        match (self.exif, self.origin) {
+            (Some(block), _) => Some(block.to_vec()),
+            (None, Origin::Tiff { tags, .. }) => Tag::to_exif(tags),
+            (None, Origin::Plain | Origin::Png(_) | Origin::Jpeg(_)) => None,
+        }
+    }
+
+    /// Its tags, or those of its EXIF block.
+    pub(super) fn tags(&self) -> Vec<Tag> {
+        match (self.origin, self.exif) {
+            (Origin::Tiff { tags, .. }, _) => tags.clone(),
+            (_, Some(block)) => Tag::of_exif(block),
+            (_, None) => Vec::new(),
+        }
+    }
+
+    /// Its colours; where they are multiplied by the opacity and the format knows no such thing, divided by it.
+    fn straight(&self) -> Result<std::borrow::Cow<'a, Sample>> {
+        match self.alpha {
+            Some(alpha) if self.is_premultiplied => {
+                let opacity = alpha.data();
+                let mut color = self.sample.data().to_vec();
+                for plane in color.chunks_mut(opacity.len()) {
+                    plane.iter_mut().zip(opacity).for_each(|(v, a)| *v = if *a > 0.0 { *v / a } else { 0.0 });
+                }
+                Ok(std::borrow::Cow::Owned(Sample::new(self.sample.shape(), color)?))
+            }
+            _ => Ok(std::borrow::Cow::Borrowed(self.sample)),
+        }
+    }
+
+    fn to_pnm(&self) -> Result<Vec<u8>> {
+        match self.numbers {
+            Numbers::Bit => Ok(pnm::of_bits(&self.bits(), self.width, self.height)),
+            _ => pnm::write(self.straight()?.as_ref(), self.alpha, self.depth),
+        }
     }
 
     /// The file, by the `image` crate.
@@ -95,33 +171,71 @@ impl<'a> Page<'a> {
         // Noise does not shrink: the file is hardly smaller than its pixels, and growing would copy it.
         let mut file = Vec::with_capacity(self.sample.shape().numbers() * self.depth.bytes() + 1024);
         let out = Cursor::new(&mut file);
+        let straight = self.straight()?;
         let written = match format {
-            Format::Png => self.encode_by(PngEncoder::new(out), self.icc),
+            Format::Png if self.numbers == Numbers::Bit => {
+                drop(straight);
+                return self.png_of_bits();
+            }
+            Format::Png => self.encode_by(PngEncoder::new(out), &straight, self.icc),
             Format::Jpeg => {
                 let mut encoder = JpegEncoder::new_with_quality(out, JPEG_QUALITY);
                 self.resolution.into_iter().for_each(|r| encoder.set_pixel_density(resolution::for_jpeg(r)));
-                self.encode_by(encoder, self.icc)
+                self.encode_by(encoder, &straight, self.icc)
             }
             // The file is colour, whatever the sample is.
             Format::WebP => {
                 let icc = self.icc.filter(|profile| profile_fits(profile, 3));
-                self.encode_by(WebPEncoder::new_lossless(out), icc)
+                self.encode_by(WebPEncoder::new_lossless(out), &straight, icc)
             }
             other => return Err(Error::unsupported(format!("{other} is not an image format"))),
         };
         written.map_err(|error| {
             Error::unsupported(format!("{format} cannot hold this image: {}", one_line(&error.to_string())))
         })?;
-        if let Some(resolution) = self.resolution.filter(|_| format == Format::Png) {
-            resolution::put_png(&mut file, resolution);
+        match (format, self.origin) {
+            (Format::Png, _) => self.finish_png(&mut file),
+            (Format::Jpeg, Origin::Jpeg(segments)) => jpeg::put(&mut file, segments),
+            _ => {}
         }
         Ok(file)
     }
 
-    fn encode_by(&self, mut encoder: impl ImageEncoder, icc: Option<&[u8]>) -> ImageResult<()> {
+    fn png_of_bits(&self) -> Result<Vec<u8>> {
+        let mut file = png::of_bits(&self.bits(), self.width, self.height)?;
+        if let Some(block) = self.exif() {
+            png::put(&mut file, b"eXIf", &block);
+        }
+        self.finish_png(&mut file);
+        Ok(file)
+    }
+
+    /// Puts what the encoder knows nothing of into a PNG.
+    fn finish_png(&self, file: &mut Vec<u8>) {
+        self.resolution.into_iter().for_each(|resolution| png::put_resolution(file, resolution));
+        if let Origin::Png(chunks) = self.origin {
+            // A profile says more than the name of a colour space, and both must not stand together.
+            let fits = |kind: &[u8; 4]| kind != b"sRGB" || self.icc.is_none();
+            chunks
+                .iter()
+                .rev()
+                .filter(|(kind, _)| fits(kind))
+                .for_each(|(kind, body)| png::put(file, kind, body));
+        }
+    }
+
+    fn encode_by(
+        &self,
+        mut encoder: impl ImageEncoder,
+        sample: &Sample,
+        icc: Option<&[u8]>,
+    ) -> ImageResult<()> {
         use ExtendedColorType::{L8, L16, La8, La16, Rgb8, Rgb16, Rgba8, Rgba16};
         if let Some(profile) = icc {
             encoder.set_icc_profile(profile.to_vec()).map_err(ImageError::Unsupported)?;
+        }
+        if let Some(block) = self.exif() {
+            encoder.set_exif_metadata(block).map_err(ImageError::Unsupported)?;
         }
         let has_alpha = self.alpha.is_some();
         if self.depth == Depth::U8 {
@@ -131,7 +245,7 @@ impl<'a> Page<'a> {
                 (_, false) => Rgb8,
                 (_, true) => Rgba8,
             };
-            return encoder.write_image(&join(self.sample, self.alpha), self.width, self.height, color);
+            return encoder.write_image(&join(sample, self.alpha), self.width, self.height, color);
         }
         let color = match (self.channels, has_alpha) {
             (1, false) => L16,
@@ -140,7 +254,7 @@ impl<'a> Page<'a> {
             (_, true) => Rgba16,
         };
         // Encoders take the machine's byte order.
-        let words = join::<u16>(self.sample, self.alpha);
+        let words = join::<u16>(sample, self.alpha);
         let bytes: Vec<u8> = words.iter().flat_map(|v| v.to_ne_bytes()).collect();
         encoder.write_image(&bytes, self.width, self.height, color)
     }
@@ -221,9 +335,13 @@ mod tests {
                 }
             }
         }
-        let carrier = Carrier { alpha: Some(alpha), ..Carrier::plain(Format::Jpeg, Depth::U8) };
-        let opaque = read(&write_image(&example(3, 2, 3), &carrier, Format::Jpeg, None).unwrap());
-        assert_eq!(opaque.carrier.alpha, None);
+        let to_jpeg = |alpha| {
+            let carrier = Carrier { alpha: Some(alpha), ..Carrier::plain(Format::Jpeg, Depth::U8) };
+            write_image(&example(3, 2, 3), &carrier, Format::Jpeg, None)
+        };
+        assert!(to_jpeg(alpha).unwrap_err().to_string().contains("opacity"));
+        let opaque = Sample::from_bytes(Shape::image(1, 2, 3), vec![255; 6]).unwrap();
+        assert_eq!(read(&to_jpeg(opaque).unwrap()).carrier.alpha, None);
     }
 
     #[test]

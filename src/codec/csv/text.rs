@@ -1,0 +1,253 @@
+//! The text of a table: its encoding, its separators and decimals, its head and its rows.
+
+use encoding_rs::{Encoding, WINDOWS_1252};
+
+use super::{Result, Row, malformed};
+
+/// Most lines of a head.
+const MOST_HEAD: usize = 32;
+/// Rows that are looked at to tell decimals from separators.
+const LOOKED_AT: usize = 4096;
+
+/// How a table is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Dialect {
+    /// What stands between fields; none for blanks.
+    pub(super) separator: Option<u8>,
+    pub(super) has_decimal_comma: bool,
+    /// Whether lines end in CR LF.
+    pub(super) has_carriage_returns: bool,
+}
+
+/// Fields kept as they were, behind each other.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Kept {
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl Kept {
+    pub(super) fn push(&mut self, field: &str) {
+        self.text.push_str(field);
+        self.ends.push(self.text.len() as u32);
+    }
+
+    pub(super) fn get(&self, row: usize) -> &str {
+        let start = row.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        &self.text[start..self.ends[row] as usize]
+    }
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// It has bytes that no text has, or is larger than 4 GiB.
+pub(super) fn decode(bytes: &[u8]) -> Result<String> {
+    if u32::try_from(bytes.len()).is_err() {
+        return Err(malformed("larger than 4 GiB"));
+    }
+    let encoding = match Encoding::for_bom(bytes) {
+        Some((encoding, _)) => encoding,
+        None if std::str::from_utf8(bytes).is_ok() => encoding_rs::UTF_8,
+        None => WINDOWS_1252,
+    };
+    let (text, _, had_errors) = encoding.decode(bytes);
+    let is_text = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t' | '\u{c}' | '\u{1a}');
+    if had_errors || !text.chars().all(is_text) {
+        return Err(malformed(format!("is no text in {}", encoding.name())));
+    }
+    // Old programs end a text with Ctrl-Z.
+    Ok(text.trim_end_matches('\u{1a}').to_owned())
+}
+
+/// The dialect, the head, and the text below it with the count of lines above.
+pub(super) fn split_head(text: &str) -> Result<(Dialect, Vec<String>, &str, u32)> {
+    let has_carriage_returns = text.contains("\r\n");
+    let (mut head, mut rest, mut above) = (Vec::new(), text, 0u32);
+    let mut separator = None;
+    while !rest.is_empty() && head.len() < MOST_HEAD {
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let stated = line.strip_prefix("sep=").and_then(|s| s.bytes().next());
+        separator = separator.or(stated);
+        let trial = Dialect {
+            separator: separator.or_else(|| separator_of(line)),
+            has_decimal_comma: true,
+            has_carriage_returns,
+        };
+        let is_comment = line.starts_with(['#', '%']) || stated.is_some();
+        let has_number =
+            || fields(line, &trial).iter().any(|field| number(field, &trial).is_some() || is_gap(field));
+        if !line.trim().is_empty() && !is_comment && (has_number() || is_dates(line, after, &trial)) {
+            let dialect = Dialect { has_decimal_comma: false, ..trial };
+            return Ok((dialect, head, rest, above));
+        }
+        if !line.trim().is_empty() {
+            head.push(line.to_owned());
+        }
+        (rest, above) = (after, above + 1);
+    }
+    let dialect = Dialect { separator, has_decimal_comma: false, has_carriage_returns };
+    Ok((dialect, head, "", above))
+}
+
+/// Whether a line without numbers is a row of dates or labels already: the next one looks just like it.
+fn is_dates(line: &str, after: &str, dialect: &Dialect) -> bool {
+    let is_dated = |line: &str| fields(line, dialect).iter().any(|field| is_date(field));
+    is_dated(line) && is_dated(after.lines().next().unwrap_or_default())
+}
+
+/// Whether a field is a date or a time of day: digits with marks between them.
+pub(super) fn is_date(field: &str) -> bool {
+    let marks = field.bytes().filter(|byte| b"-:/. TZ+,[]'".contains(byte)).count();
+    let digits = field.bytes().filter(u8::is_ascii_digit).count();
+    digits >= 3 && marks >= 2 && digits + marks == field.len()
+}
+
+/// What separates the fields of a line; none for blanks.
+fn separator_of(line: &str) -> Option<u8> {
+    if line.contains(';') {
+        return Some(b';');
+    }
+    // A tab beside decimal commas separates; a comma beside blanks does.
+    [b'\t', b',', b'|'].into_iter().find(|&byte| line.bytes().any(|b| b == byte))
+}
+
+/// The fields of one line.
+fn fields(line: &str, dialect: &Dialect) -> Vec<String> {
+    match dialect.separator {
+        None => line.split_whitespace().map(|field| bare(field).to_owned()).collect(),
+        Some(separator) => {
+            let mut reader = reader(line, separator);
+            let first = reader.records().next().and_then(std::result::Result::ok);
+            first.map_or_else(Vec::new, |record| record.iter().map(|f| bare(f).to_owned()).collect())
+        }
+    }
+}
+
+fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(separator)
+        .from_reader(text.as_bytes())
+}
+
+/// A field without blanks and quotes around it.
+fn bare(field: &str) -> &str {
+    field.trim().trim_matches('"').trim()
+}
+
+/// The rows of the text below the head, which has `above` lines, each row with its line.
+///
+/// # Errors
+/// A line between two rows is empty.
+pub(super) fn records(body: &str, dialect: &Dialect, above: u32) -> Result<Vec<Row>> {
+    // The reader passes over empty lines, and a signal would be shorter by them.
+    let body = body.trim_end();
+    let is_empty = |line: &str| line.trim_matches([' ', '\t', '\r', ';', ',']).is_empty();
+    if let Some((line, _)) = (above + 1..).zip(body.lines()).find(|(_, line)| is_empty(line)) {
+        return Err(malformed(format!(
+            "line {line} is empty: a gap between rows; fill it, or send what is before and behind it alone"
+        )));
+    }
+    let Some(separator) = dialect.separator else {
+        let fields = |line: &str| line.split_whitespace().map(|field| bare(field).to_owned()).collect();
+        return Ok((above + 1..).zip(body.lines().map(fields)).collect());
+    };
+    let mut reader = reader(body, separator);
+    let mut rows = Vec::new();
+    for (line, record) in (above + 1..).zip(reader.records()) {
+        rows.push((line, record.map_err(malformed)?.iter().map(|field| bare(field).to_owned()).collect()));
+    }
+    Ok(rows)
+}
+
+/// The number of a field, as the dialect writes it.
+pub(super) fn number(field: &str, dialect: &Dialect) -> Option<f64> {
+    if dialect.has_decimal_comma && field.contains(',') {
+        return if field.contains('.') { None } else { field.replacen(',', ".", 1).parse().ok() };
+    }
+    field.parse().ok()
+}
+
+/// Whether a field says that there is no number.
+pub(super) fn is_gap(field: &str) -> bool {
+    ["", "na", "n/a", "#n/a", "null", "none", "-", "--", "?", "nan"]
+        .contains(&field.to_ascii_lowercase().as_str())
+}
+
+/// The names of `width` columns, from the last line of the head that has as many fields.
+pub(super) fn names(head: &[String], dialect: &Dialect, width: usize) -> Vec<String> {
+    let of = |line: &String| fields(line.trim_start_matches(['#', '%', ' ']), dialect);
+    let quoted = |name: String| name.trim_matches('\'').trim().to_owned();
+    // The first such line has the names, those below it units.
+    let found = head.iter().map(of).find(|fields| fields.len() == width);
+    found.unwrap_or_default().into_iter().map(quoted).collect()
+}
+
+impl Dialect {
+    /// Finds out whether decimals have commas. `true` where the commas that seemed to separate two columns are decimal
+    /// ones, so that each line is one number.
+    ///
+    /// # Errors
+    /// Decimal commas and points in one table, or commas for both decimals and columns.
+    pub(super) fn settle_decimals(&mut self, rows: &[Row], header: Option<&str>) -> Result<bool> {
+        let looked_at = || rows.iter().take(LOOKED_AT);
+        let has =
+            |mark: char| looked_at().flat_map(|(_, fields)| fields).any(|field| is_decimal(field, mark));
+        if has(',') {
+            if has('.') {
+                return Err(malformed(
+                    "decimal commas and decimal points in one table; write all numbers in one way",
+                ));
+            }
+            self.has_decimal_comma = true;
+            return Ok(false);
+        }
+        if self.separator != Some(b',') || has('.') {
+            return Ok(false);
+        }
+        // No whole number is written with a leading zero, or as -0.
+        let is_fraction = |field: &str| field.len() > 1 && field.starts_with('0');
+        let is_plain = |field: &str| !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit());
+        let is_cut = |pair: &[String]| match pair {
+            [whole, rest] => (is_fraction(rest) || whole == "-0") && is_plain(rest) && !is_fraction(whole),
+            _ => false,
+        };
+        let may_be_cut = |pair: &[String]| match pair {
+            [whole, rest] => {
+                is_plain(rest) && is_plain(whole.trim_start_matches(['-', '+'])) && !is_fraction(whole)
+            }
+            _ => false,
+        };
+        let all_pairs = |test: &dyn Fn(&[String]) -> bool| looked_at().all(|(_, f)| f.chunks(2).all(test));
+        let is_likely = all_pairs(&may_be_cut) && looked_at().any(|(_, f)| f.chunks(2).any(is_cut));
+        let width = rows.first().map_or(0, |(_, fields)| fields.len());
+        let one_name = header.is_some_and(|line| !line.contains(',')) && all_pairs(&may_be_cut);
+        match width {
+            2 if is_likely || one_name => {
+                // A comma in a field has to stand beside another separator.
+                (self.separator, self.has_decimal_comma) = (Some(b';'), true);
+                Ok(true)
+            }
+            4.. if is_likely => Err(malformed(
+                "commas seem to be both decimal commas and separators; separate the columns by semicolons, or write \
+                 numbers with a decimal point",
+            )),
+            _ => Ok(false),
+        }
+    }
+
+    /// What stands between fields on writing.
+    pub(super) fn delimiter(&self) -> u8 {
+        self.separator.unwrap_or(b' ')
+    }
+}
+
+/// Whether a field is a number with a decimal `mark`.
+fn is_decimal(field: &str, mark: char) -> bool {
+    field.matches(mark).count() == 1
+        && field.bytes().any(|byte| byte.is_ascii_digit())
+        && field.bytes().all(|byte| byte.is_ascii_digit() || b"+-eE".contains(&byte) || byte == mark as u8)
+}

@@ -1,0 +1,136 @@
+//! Writing: results as a file, alike to the one that their samples came in.
+
+use serde_json::{Map, Value};
+
+use super::carrier::dtype_of;
+use super::{Carrier, Error, Result};
+use crate::codec::{self, Array, DType, Depth, Format, Layout, Wave};
+use crate::sample::{Kind, Sample, Shape};
+
+/// Steps in a second of a WAV file whose signal came without a rate.
+const USUAL_RATE: u32 = 48_000;
+
+/// A file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct File {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Extents and number type, where the bytes do not tell them.
+    pub tensor: Option<(Vec<usize>, DType)>,
+}
+
+impl Carrier {
+    /// The file of `results`, which take the places of the samples that came in this.
+    ///
+    /// # Errors
+    /// As for [`Carrier::check`], which tells before anything is computed.
+    pub fn write(&self, results: &[Sample], format: Format, depth: Option<Depth>) -> Result<File> {
+        let bytes = match format {
+            Format::Npy => {
+                let array = self.array(results, depth)?;
+                codec::write_npy(&array, array.dtype)?
+            }
+            Format::Raw => {
+                let array = self.array(results, depth)?;
+                let bytes = codec::write_raw(&array, array.dtype);
+                return Ok(File { bytes, tensor: Some((array.dims, array.dtype)) });
+            }
+            Format::Json => {
+                let data = codec::array_to_json(&self.array(results, depth)?);
+                Value::Object(Map::from_iter([("data".to_owned(), data)])).to_string().into_bytes()
+            }
+            Format::Wav => self.wave(results, depth)?,
+            Format::Csv => self.table(results)?,
+            Format::Png | Format::Jpeg | Format::Tiff | Format::WebP | Format::Pnm => {
+                self.pictures(results, format, depth)?
+            }
+            Format::Latent => {
+                let what = "a sample is no latent; POST /encode makes one".to_owned();
+                return Err(codec::Error::Unsupported { what }.into());
+            }
+        };
+        Ok(File { bytes, tensor: None })
+    }
+
+    /// The array of `results`.
+    ///
+    /// # Errors
+    /// They are of several shapes.
+    pub fn array(&self, results: &[Sample], depth: Option<Depth>) -> Result<Array> {
+        let first = results.first().map_or(Shape::Vector { features: 0 }, Sample::shape);
+        let usual = Layout { dtype: self.dtype(), ..Layout::default_for(first) };
+        let layout = match self {
+            Carrier::Array(layout, _) => *layout,
+            Carrier::Pictures(_) | Carrier::Bare(_) => Layout { batched: results.len() > 1, ..usual },
+            // Channels that were denoised alone are one array again.
+            Carrier::Wave(_) | Carrier::Table(_) if results.len() > 1 && first.kind() == Kind::Signal => {
+                Layout { batched: true, axes: codec::Axes::L, ..usual }
+            }
+            Carrier::Wave(_) | Carrier::Table(_) => Layout { batched: first.kind() == Kind::Vector, ..usual },
+        };
+        let dtype = depth.map_or(layout.dtype, dtype_of);
+        Ok(Array::from_samples(results, &Layout { dtype, ..layout })?)
+    }
+
+    fn pictures(&self, results: &[Sample], format: Format, depth: Option<Depth>) -> Result<Vec<u8>> {
+        let plain = codec::Carrier::plain(format, self.depth(format, None));
+        let pages: Vec<_> = match self {
+            Carrier::Pictures(carriers) => results.iter().zip(carriers).collect(),
+            Carrier::Array(..) | Carrier::Wave(_) | Carrier::Table(_) | Carrier::Bare(_) => {
+                results.iter().map(|result| (result, &plain)).collect()
+            }
+        };
+        Ok(codec::write_images(&pages, format, depth)?)
+    }
+
+    fn wave(&self, results: &[Sample], depth: Option<Depth>) -> Result<Vec<u8>> {
+        // A rate has to be written even where none is known; this is the usual one.
+        let own = if let Carrier::Wave(wave) = self { *wave } else { Wave::float(USUAL_RATE) };
+        let wave = match depth {
+            None => own,
+            Some(Depth::U8) => Wave { bits: 8, float: false, ..own },
+            Some(Depth::U16) => Wave { bits: 16, float: false, ..own },
+            Some(Depth::F32) => Wave::float(own.rate),
+        };
+        Ok(codec::write_wav(&joined(results, Format::Wav)?, wave)?)
+    }
+
+    /// The table of vectors, a row each, or of one signal, a column for each channel.
+    fn table(&self, results: &[Sample]) -> Result<Vec<u8>> {
+        let is_vectors = results.iter().all(|sample| sample.shape().kind() == Kind::Vector);
+        let columns: Vec<Vec<f32>> = if is_vectors {
+            let width = results.first().map_or(0, |first| first.data().len());
+            (0..width).map(|at| results.iter().map(|row| row.data()[at]).collect()).collect()
+        } else {
+            let signal = joined(results, Format::Csv)?;
+            let length = signal.data().len() / signal.shape().channels();
+            signal.data().chunks(length).map(<[f32]>::to_vec).collect()
+        };
+        if let Carrier::Table(form) = self {
+            return Ok(form.write(&columns)?);
+        }
+        let length = columns.first().map_or(0, Vec::len);
+        let row = |row: usize| columns.iter().map(|column| column[row]).collect::<Vec<f32>>();
+        let rows: Vec<Vec<f32>> = (0..length).map(row).collect();
+        Ok(codec::write_csv(rows.iter().map(Vec::as_slice)))
+    }
+}
+
+/// One signal of all that were channels of one.
+fn joined(results: &[Sample], format: Format) -> Result<Sample> {
+    let kind = results.first().map(|first| first.shape().kind());
+    match results {
+        [one] if kind == Some(Kind::Signal) => Ok(one.clone()),
+        [first, ..] if kind == Some(Kind::Signal) => {
+            let length = first.data().len() / first.shape().channels();
+            let channels = results.iter().map(|one| one.shape().channels()).sum();
+            let data = results.iter().flat_map(|one| one.data().iter().copied()).collect();
+            let joined = Sample::new(Shape::Signal { channels, length }, data);
+            Ok(joined.map_err(codec::Error::from)?)
+        }
+        all => {
+            let kind = all.first().map_or(Kind::Vector, |first| first.shape().kind());
+            Err(Error::Kind { format, holds: "signals", kind, instead: "npy" })
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Choice: the model for a sample that names none.
+
+use super::{Input, Registry, Summary};
+use crate::name::{ModelRef, Name};
+use crate::sample::{Kind, Shape};
+
+/// Why no model is chosen.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Unsure {
+    /// No model takes such samples.
+    #[error("no model here takes an input like this ({0}); train one, or name a model")]
+    Nothing(Shape),
+    /// Models that may be meant.
+    #[error("say which model is meant for this {shape}: {}", .models.join(", "))]
+    Question {
+        /// The sample.
+        shape: Shape,
+        /// Models for signals and vectors, each with what it takes.
+        models: Vec<String>,
+    },
+}
+
+impl Registry {
+    /// The model for a signal or a vector that names none: the one bundled model that takes just this, else the only one of
+    /// all. So a model that is added to the bundled ones never changes the answer.
+    ///
+    /// # Errors
+    /// Several could be meant, or none takes it as it is.
+    pub fn usual(&self, shape: Shape) -> std::result::Result<ModelRef, Unsure> {
+        let models = self.list();
+        let fitting: Vec<&Summary> = models.iter().filter(|model| takes(&model.input, shape)).collect();
+        let bundled: Vec<&Summary> = fitting.iter().copied().filter(|model| model.is_bundled).collect();
+        match (bundled.as_slice(), fitting.as_slice()) {
+            ([only], _) | ([], [only]) => Ok(ModelRef { name: only.name.clone(), version: None }),
+            _ => Err(question(&models, shape)),
+        }
+    }
+}
+
+/// Whether a model takes a sample of `shape` as it is. A model of vectors takes one length.
+fn takes(input: &Input, shape: Shape) -> bool {
+    match input.fixed {
+        Some(fixed) => fixed == shape,
+        None => {
+            input.kind == shape.kind() && input.channels == shape.channels() && shape.kind() != Kind::Vector
+        }
+    }
+}
+
+fn question(models: &[Summary], shape: Shape) -> Unsure {
+    let of = |name: &Name, input: &Input| match input.fixed {
+        Some(fixed) => format!("{name} ({fixed})"),
+        None => format!("{name} ({} of {} channel(s))", input.kind, input.channels),
+    };
+    // What came as vectors may be the rows of a table that is a signal.
+    let may_be = |model: &&Summary| match model.input.kind {
+        Kind::Image => false,
+        Kind::Signal => true,
+        Kind::Vector => shape.kind() == Kind::Vector,
+    };
+    let models: Vec<String> =
+        models.iter().filter(may_be).map(|model| of(&model.name, &model.input)).collect();
+    if models.is_empty() { Unsure::Nothing(shape) } else { Unsure::Question { shape, models } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_takes_its_own_shape_alone() {
+        let signal = Input { kind: Kind::Signal, channels: 1, fixed: None };
+        assert!(takes(&signal, Shape::Signal { channels: 1, length: 9 }));
+        assert!(!takes(&signal, Shape::Signal { channels: 2, length: 9 }));
+        let vector = Input { kind: Kind::Vector, channels: 1, fixed: Some(Shape::Vector { features: 12 }) };
+        assert!(
+            takes(&vector, Shape::Vector { features: 12 }) && !takes(&vector, Shape::Vector { features: 11 })
+        );
+    }
+}

@@ -21,7 +21,7 @@
 //! | floor | modules | may do |
 //! |---|---|---|
 //! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`] | hold values |
-//! | 1 pure | [`codec`], [`corruption`], [`quality`], [`kernel`] | compute on slices |
+//! | 1 pure | [`codec`], [`corruption`], [`page`], [`quality`], [`kernel`] | compute on slices |
 //! | 2 substrate | [`nn`], [`media`], [`store`], [`db`] | tensors; bytes to samples and back; bytes by key; rows |
 //! | 3 data | [`dataset`], [`registry`] | turn stored bytes into samples and models |
 //! | 4 inference | [`infer`] | one model, one sample, synchronous |
@@ -41,6 +41,7 @@ pub mod sample;
 pub mod codec;
 pub mod corruption;
 pub mod kernel;
+pub mod page;
 pub mod quality;
 
 // floor 2: substrate

@@ -1,0 +1,170 @@
+//! Ink: what of a page is darker than its paper, how dark and how thick it is.
+
+use super::luma::Luma;
+use super::paper::Paper;
+
+/// Steps of brightness over the paper's, up to 1.25.
+const STEPS: usize = 320;
+const PER_UNIT: f32 = 256.0;
+/// Runs of ink up to this length are told apart.
+pub(super) const LONGEST: usize = 256;
+/// Steps of their darkness, up to that of paper.
+const DARKNESS: usize = 64;
+
+/// How dark the ink of a page is, on the scale on which its paper is 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tones {
+    /// Its ink.
+    pub ink: f32,
+    /// Half way between ink and paper.
+    pub middle: f32,
+    /// Share of the pixels darker than that.
+    pub share: f32,
+    /// Share of the pixels that are paper: within a quarter of the way from paper to ink.
+    pub paper: f32,
+}
+
+/// Runs of ink along rows and columns.
+#[derive(Debug, Clone)]
+pub(super) struct Runs {
+    counts: [u32; LONGEST + 1],
+    /// By length along a row: how dark each is at its darkest.
+    darkest: Vec<[u32; DARKNESS]>,
+}
+
+impl Tones {
+    /// Of a page with this paper; none where nothing on it is darker than 0.8 of the paper.
+    pub(super) fn of(luma: Luma<'_>, paper: &Paper) -> Option<Self> {
+        let (height, width) = luma.extents();
+        let mut counts = [0u64; STEPS];
+        let mut row = vec![0.0; width];
+        for y in 0..height {
+            luma.flat(paper, y, &mut row);
+            row.iter().for_each(|v| counts[step(*v)] += 1);
+        }
+        Self::of_counts(&counts)
+    }
+
+    /// Means of ink and paper on both sides of a threshold half way between them, found from the dark side, so that stains
+    /// on a page with little ink are not taken for it.
+    fn of_counts(counts: &[u64; STEPS]) -> Option<Self> {
+        let all: u64 = counts.iter().sum();
+        let darkest = {
+            // So many specks are no ink.
+            let mut left = all / 10_000 + 1;
+            counts.iter().position(|n| {
+                let is_it = *n >= left;
+                left = left.saturating_sub(*n);
+                is_it
+            })?
+        };
+        let darkest = darkest as f32 / PER_UNIT;
+        if darkest > 0.8 {
+            return None;
+        }
+        let mut middle = 0.5 * (darkest + 1.0);
+        let mut ink = darkest;
+        for _ in 0..8 {
+            let dark = &counts[..=step(middle)];
+            let count: u64 = dark.iter().sum();
+            let sum: f64 = dark.iter().enumerate().map(|(i, n)| i as f64 * *n as f64).sum();
+            ink = (sum / count.max(1) as f64) as f32 / PER_UNIT;
+            middle = 0.5 * (ink + 1.0);
+        }
+        let share =
+            |range: std::ops::Range<usize>| counts[range].iter().sum::<u64>() as f32 / all.max(1) as f32;
+        let paper = share(step(1.0 - 0.25 * (1.0 - ink))..STEPS);
+        Some(Self { ink, middle, share: share(0..step(middle)), paper })
+    }
+}
+
+fn step(v: f32) -> usize {
+    ((v * PER_UNIT) as usize).min(STEPS - 1)
+}
+
+impl Runs {
+    /// Of what is darker than `middle`.
+    pub fn of(luma: Luma<'_>, paper: &Paper, middle: f32) -> Self {
+        let (height, width) = luma.extents();
+        let mut runs = Self { counts: [0; LONGEST + 1], darkest: vec![[0; DARKNESS]; LONGEST + 1] };
+        let mut row = vec![0.0; width];
+        let mut down = vec![0u32; width];
+        for y in 0..height {
+            luma.flat(paper, y, &mut row);
+            let (mut along, mut darkest) = (0, 1.0f32);
+            for (v, down) in row.iter().zip(&mut down) {
+                if *v < middle {
+                    along += 1;
+                    darkest = darkest.min(*v);
+                    *down += 1;
+                } else {
+                    if along > 0 {
+                        let at = ((darkest * DARKNESS as f32) as usize).min(DARKNESS - 1);
+                        runs.darkest[(along as usize).min(LONGEST)][at] += 1;
+                        darkest = 1.0;
+                    }
+                    runs.end(&mut along);
+                    runs.end(down);
+                }
+            }
+            runs.end(&mut along);
+        }
+        down.iter_mut().for_each(|down| runs.end(down));
+        runs
+    }
+
+    fn end(&mut self, run: &mut u32) {
+        if *run > 0 {
+            self.counts[(*run as usize).min(LONGEST)] += 1;
+            *run = 0;
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().map(|n| u64::from(*n)).sum()
+    }
+
+    /// The thickness of most strokes in pixels: mean of the runs between half and twice the median, 0 where there is none.
+    /// Specks of a pixel count where there is little else.
+    pub fn thickness(&self) -> f32 {
+        let mut counts = self.counts.map(f64::from);
+        counts[1] *= 0.5;
+        let all: f64 = counts.iter().sum();
+        let mut seen = 0.0;
+        let median = counts.iter().position(|n| {
+            seen += n;
+            seen >= 0.5 * all
+        });
+        let median = median.unwrap_or(0);
+        let near = median.div_ceil(2)..(2 * median + 1).min(LONGEST + 1);
+        let count: f64 = counts[near.clone()].iter().sum();
+        let sum: f64 = near.map(|i| i as f64 * counts[i]).sum();
+        if count > 0.0 { (sum / count) as f32 } else { 0.0 }
+    }
+
+    /// How dark strokes of up to 4 times `thickness` are: a third of them are darker. Stains are longer than that.
+    pub fn black(&self, thickness: f32) -> f32 {
+        let most = ((4.0 * thickness).ceil() as usize).min(LONGEST);
+        // What is a pixel long is edge or speck, unless all strokes are.
+        let least = if thickness < 2.0 { 1 } else { 2 };
+        let mut counts = [0u64; DARKNESS];
+        for run in &self.darkest[least..=most.max(least)] {
+            counts.iter_mut().zip(run).for_each(|(sum, n)| *sum += u64::from(*n));
+        }
+        let third = counts.iter().sum::<u64>() / 3;
+        let mut seen = 0;
+        let found = counts.iter().position(|n| {
+            seen += n;
+            seen > third
+        });
+        (found.unwrap_or(0) as f32 + 0.5) / DARKNESS as f32
+    }
+
+    /// Share of the runs longer than `pixels`.
+    pub fn longer(&self, pixels: f32) -> f32 {
+        let from = (pixels.ceil() as usize).min(LONGEST);
+        let long: u64 = self.counts[from..].iter().map(|n| u64::from(*n)).sum();
+        long as f32 / self.count().max(1) as f32
+    }
+}

@@ -1,0 +1,64 @@
+//! Luma: a page as ink on paper, row by row: one brightness a pixel, paper brighter than ink.
+
+use super::paper::Paper;
+use crate::sample::Sample;
+
+/// Weights of red, green and blue (ITU-R BT.601).
+const WEIGHTS: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// A page read as brightness.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Luma<'a> {
+    pub sample: &'a Sample,
+    /// White on black is read as black on white.
+    pub is_inverted: bool,
+    /// The channel that is read; brightness where none is named.
+    pub channel: Option<usize>,
+}
+
+impl Luma<'_> {
+    /// Height and width in pixels.
+    pub fn extents(&self) -> (usize, usize) {
+        let (_, height, width) = self.sample.shape().extents();
+        (height, width)
+    }
+
+    pub fn channels(&self) -> usize {
+        self.sample.shape().channels()
+    }
+
+    /// The same page by one of its channels.
+    pub fn of_channel(self, channel: usize) -> Self {
+        Self { channel: Some(channel), ..self }
+    }
+
+    /// Row `y` of a channel.
+    fn read(&self, channel: usize, y: usize, out: &mut [f32]) {
+        let (height, width) = self.extents();
+        self.sample.read((channel * height + y) * width, out);
+        if self.is_inverted {
+            out.iter_mut().for_each(|v| *v = 1.0 - *v);
+        }
+    }
+
+    /// Brightness of row `y`.
+    pub fn row(&self, y: usize, out: &mut [f32]) {
+        if self.channel.is_some() || self.channels() == 1 {
+            return self.read(self.channel.unwrap_or(0), y, out);
+        }
+        let mut row = vec![0.0; out.len()];
+        out.fill(0.0);
+        for (channel, weight) in WEIGHTS.into_iter().enumerate() {
+            self.read(channel, y, &mut row);
+            out.iter_mut().zip(&row).for_each(|(out, v)| *out += weight * v);
+        }
+    }
+
+    /// Brightness of row `y` over that of the paper there: 1 is paper.
+    pub fn flat(&self, paper: &Paper, y: usize, out: &mut [f32]) {
+        self.row(y, out);
+        let mut level = vec![0.0; out.len()];
+        paper.row(y, &mut level);
+        out.iter_mut().zip(&level).for_each(|(v, level)| *v /= level);
+    }
+}

@@ -1,0 +1,169 @@
+//! Paper: how bright the paper is at each place of a page, as a smooth map.
+
+use super::luma::Luma;
+
+/// Levels of brightness that are told apart.
+const LEVELS: usize = 256;
+/// Cells along the shorter side of a page, and the least side of a cell in pixels.
+const CELLS: usize = 20;
+const LEAST: usize = 24;
+/// Share of the pixels of a neighbourhood that are no brighter than its paper.
+const SHARE: f32 = 0.85;
+/// Paper is never darker than this share of the page's brightest: darker is ink, however large.
+const DARKEST: f32 = 0.22;
+
+/// Counts of brightness in the cells of a page.
+#[derive(Debug, Clone)]
+pub(super) struct Cells {
+    pub rows: usize,
+    pub columns: usize,
+    pub counts: Vec<[u32; LEVELS]>,
+    height: usize,
+    width: usize,
+}
+
+impl Cells {
+    pub fn of(luma: Luma<'_>) -> Self {
+        let (height, width) = luma.extents();
+        let side = (height.min(width) / CELLS).max(LEAST);
+        let (rows, columns) = ((height / side).max(1), (width / side).max(1));
+        let mut counts = vec![[0; LEVELS]; rows * columns];
+        let mut row = vec![0.0; width];
+        let column: Vec<usize> = (0..width).map(|x| x * columns / width).collect();
+        for y in 0..height {
+            luma.row(y, &mut row);
+            let cells = &mut counts[y * rows / height * columns..][..columns];
+            row.iter().zip(&column).for_each(|(v, &at)| cells[at][level(*v)] += 1);
+        }
+        Self { rows, columns, counts, height, width }
+    }
+
+    /// The counts of a cell and those around it.
+    fn around(&self, row: usize, column: usize) -> [u32; LEVELS] {
+        let mut sum = [0; LEVELS];
+        for row in row.saturating_sub(1)..(row + 2).min(self.rows) {
+            for column in column.saturating_sub(1)..(column + 2).min(self.columns) {
+                let cell = &self.counts[row * self.columns + column];
+                sum.iter_mut().zip(cell).for_each(|(sum, n)| *sum += n);
+            }
+        }
+        sum
+    }
+
+    /// Which cells have paper of one level, as a program draws it and as scanners cut it off at white, with nothing else on it
+    /// than ink and its edges; `paper` is all one level.
+    pub fn flat(&self, paper: &Paper) -> Vec<bool> {
+        let (low, high) = paper.range();
+        if high - low > 2.5 / 255.0 {
+            return vec![false; self.counts.len()];
+        }
+        let at = level(high);
+        let of = |cell: &[u32; LEVELS]| {
+            let count = |from: usize| cell[from..].iter().map(|n| u64::from(*n)).sum::<u64>();
+            let [light, paper] = [count(at * 3 / 4), count(at.saturating_sub(2))];
+            light > 0 && paper as f32 >= 0.82 * light as f32
+        };
+        self.counts.iter().map(of).collect()
+    }
+
+    /// The paper's map.
+    pub fn paper(&self) -> Paper {
+        let Self { rows, columns, height, width, .. } = *self;
+        let seen = (0..rows * columns).map(|i| quantile(&self.around(i / columns, i % columns), SHARE));
+        let mut levels: Vec<f32> = seen.collect();
+        // What is dark over two cells or fewer is a bar or a picture on the paper.
+        for is_brighter in [true, false] {
+            levels = extreme(&levels, rows, columns, is_brighter);
+        }
+        let brightest = levels.iter().copied().fold(0.0, f32::max);
+        levels.iter_mut().for_each(|v| *v = v.max(DARKEST * brightest).max(1.0 / 255.0));
+        Paper { rows, columns, levels: smooth(&levels, rows, columns), height, width }
+    }
+}
+
+/// The paper's brightness in the middle of each cell, on the page's own scale.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Paper {
+    rows: usize,
+    columns: usize,
+    levels: Vec<f32>,
+    height: usize,
+    width: usize,
+}
+
+impl Paper {
+    /// White all over.
+    pub fn white(height: usize, width: usize) -> Self {
+        Self { rows: 1, columns: 1, levels: vec![1.0], height, width }
+    }
+
+    /// Its brightness along row `y`.
+    pub fn row(&self, y: usize, out: &mut [f32]) {
+        let (top, bottom, share) = place(y, self.height, self.rows);
+        let line = |column: usize| {
+            let at = |row: usize| self.levels[row * self.columns + column];
+            at(top) + share * (at(bottom) - at(top))
+        };
+        let line: Vec<f32> = (0..self.columns).map(line).collect();
+        for (x, out) in out.iter_mut().enumerate() {
+            let (left, right, share) = place(x, self.width, self.columns);
+            *out = line[left] + share * (line[right] - line[left]);
+        }
+    }
+
+    /// The page's shorter side in pixels.
+    pub fn side(&self) -> usize {
+        self.height.min(self.width)
+    }
+
+    /// Its darkest and its brightest.
+    pub fn range(&self) -> (f32, f32) {
+        self.levels.iter().fold((f32::MAX, f32::MIN), |(low, high), &v| (low.min(v), high.max(v)))
+    }
+}
+
+/// The two of `cells` cells whose middles are next to pixel `at` of `n`, and how far it is from the first.
+pub(super) fn place(at: usize, n: usize, cells: usize) -> (usize, usize, f32) {
+    let middle = ((at as f32 + 0.5) * cells as f32 / n as f32 - 0.5).clamp(0.0, (cells - 1) as f32);
+    let first = (middle as usize).min(cells - 1);
+    (first, (first + 1).min(cells - 1), middle - first as f32)
+}
+
+fn level(v: f32) -> usize {
+    (v * 255.0 + 0.5).clamp(0.0, 255.0) as usize
+}
+
+/// The brightness that a share of those counted does not exceed.
+pub(super) fn quantile(counts: &[u32], share: f32) -> f32 {
+    let all: u64 = counts.iter().map(|n| u64::from(*n)).sum();
+    let wanted = (share as f64 * all as f64).ceil().max(1.0) as u64;
+    let mut seen = 0;
+    let found = counts.iter().position(|n| {
+        seen += u64::from(*n);
+        seen >= wanted
+    });
+    found.unwrap_or(0) as f32 / 255.0
+}
+
+/// The brightest or the darkest of each cell and those around it.
+fn extreme(levels: &[f32], rows: usize, columns: usize, is_brightest: bool) -> Vec<f32> {
+    let of = |row: usize, column: usize| {
+        let near = (row.saturating_sub(1)..(row + 2).min(rows)).flat_map(|row| {
+            (column.saturating_sub(1)..(column + 2).min(columns)).map(move |column| row * columns + column)
+        });
+        let near = near.map(|at| levels[at]);
+        if is_brightest { near.fold(f32::MIN, f32::max) } else { near.fold(f32::MAX, f32::min) }
+    };
+    (0..rows * columns).map(|i| of(i / columns, i % columns)).collect()
+}
+
+/// Weighted 1, 2, 1 along rows and columns.
+fn smooth(levels: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let along = |levels: &[f32], n: usize, step: usize, at: usize, k: usize| {
+        let (before, after) = (k.saturating_sub(1), (k + 1).min(n - 1));
+        let value = |k2: usize| levels[at + k2 * step - k * step];
+        (value(before) + 2.0 * value(k) + value(after)) / 4.0
+    };
+    let wide: Vec<f32> = (0..rows * columns).map(|i| along(levels, columns, 1, i, i % columns)).collect();
+    (0..rows * columns).map(|i| along(&wide, rows, columns, i, i / columns)).collect()
+}

@@ -1,0 +1,328 @@
+//! Passage: a page on its way through a model that knows strokes of one thickness, and back with all of its own strokes.
+
+use std::ops::RangeInclusive;
+
+use super::Look;
+use super::luma::Luma;
+use super::map::Map;
+use super::paper::{Paper, place};
+use super::scale::{Enlarge, Shrink, slopes};
+use crate::sample::{Depth, Number, Sample, Shape};
+
+/// Paper whose darkest part is darker than this share of the brightest, or whose brightest is darker than that, is
+/// divided out before the model; what is left is what models are trained on.
+const EVEN: f32 = 0.88;
+const BRIGHT: f32 = 0.7;
+/// A stroke is lost where the result is lighter than it by this share of what lies between ink and paper.
+const LIGHTER: f32 = 0.15;
+/// A tile in which a larger share of the strokes is lost is given back as it was.
+const GIVEN_UP: f32 = 0.5;
+/// A page with a larger share of such tiles, of those with ink, is given back as a whole.
+const HOPELESS: f32 = 0.6;
+/// Colours this far apart, on the scale on which paper is 1, are coloured ink; from the second on they are kept whole.
+const COLORED: [f32; 2] = [0.18, 0.35];
+
+/// Why a page is given back as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unchanged {
+    /// There is no ink on it.
+    Empty,
+    /// Its paper is even: there is nothing to take away.
+    Clean,
+    /// It does not look like a page.
+    NoPage,
+}
+
+/// What became of the strokes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Report {
+    /// Share of the ink's pixels that are ink in the result, 0 to 1.
+    pub kept: f32,
+    /// Share of them that the model had taken away and that was put back.
+    pub put_back: f32,
+    /// Tiles that were given back as they were, and tiles with ink.
+    pub tiles: (usize, usize),
+    /// How many times smaller the model saw the page.
+    pub scale: f32,
+}
+
+/// A page on its way.
+#[derive(Debug)]
+pub struct Passage {
+    look: Look,
+    /// What brightness is divided by before the model: the paper, or nothing.
+    light: Paper,
+    /// Size at which the model sees the page, and the page at it.
+    size: (usize, usize),
+    small: Vec<f32>,
+    scale: f32,
+}
+
+impl Passage {
+    /// Prepares a page for a model that knows strokes as thick as `strokes`, in pixels.
+    ///
+    /// # Errors
+    /// There is nothing to clean.
+    pub fn of(sample: &Sample, look: Look, strokes: &RangeInclusive<f32>) -> Result<Self, Unchanged> {
+        let luma = Luma { sample, is_inverted: look.is_inverted, channel: None };
+        if look.tones.is_none() {
+            return Err(Unchanged::Empty);
+        }
+        if !look.is_page() && !look.may_be_page() {
+            return Err(Unchanged::NoPage);
+        }
+        if look.is_clean() {
+            return Err(Unchanged::Clean);
+        }
+        let (height, width) = luma.extents();
+        let (darkest, brightest) = look.paper.range();
+        let is_even = darkest > EVEN * brightest && brightest > BRIGHT && luma.channels() == 1;
+        let light = if is_even { Paper::white(height, width) } else { look.paper.clone() };
+        let middle = (strokes.start() * strokes.end()).sqrt();
+        let scale = if look.stroke > *strokes.end() { look.stroke / middle } else { 1.0 };
+        let reduced = |n: usize| ((n as f32 / scale).round() as usize).clamp(1, n);
+        let size = (reduced(height), reduced(width));
+        let mut shrink = Shrink::new((height, width), size);
+        let mut row = vec![0.0; width];
+        for y in 0..height {
+            luma.flat(&light, y, &mut row);
+            row.iter_mut().for_each(|v| *v = v.min(1.25));
+            shrink.add(y, &row);
+        }
+        Ok(Self { look, light, size, small: shrink.finish(), scale })
+    }
+
+    /// What the model is to clean: one gray image, paper bright.
+    pub fn input(&self) -> Sample {
+        let shape = Shape::image(1, self.size.0, self.size.1);
+        Sample::new(shape, self.small.clone()).expect("brightness of a page is finite")
+    }
+
+    /// The page `sample` cleaned, from what the model made of [`Passage::input`], and what became of its strokes.
+    pub fn restore(self, sample: &Sample, clean: &Sample, strength: f32, depth: Depth) -> (Sample, Report) {
+        match depth {
+            Depth::U8 => self.restore_to::<u8>(sample, clean, strength),
+            Depth::U16 => self.restore_to::<u16>(sample, clean, strength),
+            Depth::F32 => self.restore_to::<f32>(sample, clean, strength),
+        }
+    }
+
+    fn restore_to<T: Number>(self, sample: &Sample, clean: &Sample, strength: f32) -> (Sample, Report) {
+        let luma = Luma { sample, is_inverted: self.look.is_inverted, channel: None };
+        let cleaning = Cleaning::new(&self, luma, clean);
+        let report = cleaning.tiles.report(self.scale);
+        let paint = Paint { cleaning: &cleaning, strength };
+        let (channels, height, width) = sample.shape().extents();
+        let mut numbers = vec![T::from_f32(0.0); sample.shape().numbers()];
+        let mut rows = vec![vec![0.0; width]; channels];
+        for y in 0..height {
+            paint.row(y, &mut rows);
+            for (channel, row) in rows.iter().enumerate() {
+                let to = &mut numbers[(channel * height + y) * width..][..width];
+                to.iter_mut().zip(row).for_each(|(to, v)| *to = T::from_f32(*v));
+            }
+        }
+        (T::sample(sample.shape(), numbers).unwrap_or_else(|_| sample.clone()), report)
+    }
+}
+
+/// The result of the model at the size of the page, with the strokes that it took away.
+struct Cleaning<'a> {
+    passage: &'a Passage,
+    luma: Luma<'a>,
+    enlarge: Enlarge,
+    clean: Vec<f32>,
+    /// How much of a detail of the page the result has; nothing where both are of one size.
+    slopes: Vec<f32>,
+    /// 1 where a stroke was lost and around it.
+    lost: Vec<f32>,
+    /// Brightness around each pixel, over that of paper.
+    around: Vec<f32>,
+    tiles: Tiles,
+}
+
+impl<'a> Cleaning<'a> {
+    fn new(passage: &'a Passage, luma: Luma<'a>, clean: &Sample) -> Self {
+        let (height, width) = passage.size;
+        let mut small = vec![0.0; height * width];
+        clean.read(0, &mut small);
+        let is_same = passage.size == luma.extents();
+        let slopes = if is_same { Vec::new() } else { slopes(&passage.small, &small, height, width) };
+
+        let black = passage.look.black;
+        let Map { around, ink } = Map::of(&passage.small, height, width, black);
+        let mut tiles = Tiles::new(height, width);
+        let mut lost = vec![0.0; height * width];
+        for at in (0..height * width).filter(|at| ink[*at]) {
+            let stroke = passage.small[at] / around[at].max(0.05);
+            let is_lost = small[at] > stroke + LIGHTER * (1.0 - black);
+            tiles.count(at / width, at % width, is_lost);
+            if is_lost {
+                lost[at] = 1.0;
+            }
+        }
+        tiles.settle(&passage.look);
+        let lost = widened(&lost, height, width);
+        let enlarge = Enlarge::new(passage.size, luma.extents());
+        Self { passage, luma, enlarge, clean: small, slopes, lost, around, tiles }
+    }
+
+    /// Row `y` of the page over its paper, and of the result with what was lost.
+    fn row(&self, y: usize, before: &mut [f32], after: &mut [f32]) {
+        let Self { passage, luma, enlarge, clean, slopes, .. } = self;
+        let mut seen = vec![0.0; after.len()];
+        let [mut coarse, mut slope] = [seen.clone(), seen.clone()];
+        luma.flat(&passage.look.paper, y, before);
+        luma.flat(&passage.light, y, &mut seen);
+        enlarge.row(clean, y, after);
+        if !slopes.is_empty() {
+            enlarge.row(&passage.small, y, &mut coarse);
+            enlarge.row(slopes, y, &mut slope);
+            for (x, after) in after.iter_mut().enumerate() {
+                *after += slope[x] * (seen[x].min(1.25) - coarse[x]);
+            }
+        }
+        let [lost, around] = [&mut slope, &mut coarse];
+        enlarge.row(&self.lost, y, lost);
+        enlarge.row(&self.around, y, around);
+        for (x, after) in after.iter_mut().enumerate() {
+            let stroke = seen[x] / around[x].max(0.05);
+            if lost[x] > 0.0 && stroke < *after {
+                *after += lost[x] * (stroke - *after);
+            }
+            *after = after.clamp(0.0, 1.0);
+        }
+    }
+}
+
+/// The brightest of each place and its eight neighbours.
+fn widened(plane: &[f32], height: usize, width: usize) -> Vec<f32> {
+    let of = |at: usize| {
+        let (y, x) = (at / width, at % width);
+        let rows = y.saturating_sub(1)..(y + 2).min(height);
+        rows.flat_map(|y| &plane[y * width..][x.saturating_sub(1)..(x + 2).min(width)])
+            .copied()
+            .fold(0.0, f32::max)
+    };
+    (0..height * width).map(of).collect()
+}
+
+/// Tiles of a page, with the ink in them.
+struct Tiles {
+    rows: usize,
+    columns: usize,
+    height: usize,
+    width: usize,
+    /// Pixels of ink and those of them that were lost.
+    ink: Vec<(u32, u32)>,
+    /// 1 where the page is given back as it was.
+    given_back: Vec<f32>,
+}
+
+impl Tiles {
+    /// Side of a tile in pixels of the model.
+    const SIDE: usize = 48;
+
+    fn new(height: usize, width: usize) -> Self {
+        let (rows, columns) = (height.div_ceil(Self::SIDE), width.div_ceil(Self::SIDE));
+        Self { rows, columns, height, width, ink: vec![(0, 0); rows * columns], given_back: Vec::new() }
+    }
+
+    fn count(&mut self, y: usize, x: usize, is_lost: bool) {
+        let at = y * self.rows / self.height * self.columns + x * self.columns / self.width;
+        self.ink[at].0 += 1;
+        self.ink[at].1 += u32::from(is_lost);
+    }
+
+    /// Whether so much of a tile's ink was lost that it is given back as it was.
+    fn is_bad((ink, lost): &(u32, u32)) -> bool {
+        *ink > 20 && *lost as f32 > GIVEN_UP * *ink as f32
+    }
+
+    /// Decides what is given back: tiles, or all of a page where they are many; and what had nothing to clean on white paper.
+    fn settle(&mut self, look: &Look) {
+        let bad = self.ink.iter().filter(|tile| Self::is_bad(tile)).count();
+        let inked = self.ink.iter().filter(|tile| tile.0 > 20).count();
+        let is_hopeless = bad as f32 > HOPELESS * inked as f32;
+        let given_back = |(i, tile): (usize, &(u32, u32))| {
+            let is_even = look.is_white_at(i / self.columns, self.rows, i % self.columns, self.columns);
+            f32::from(u8::from(is_hopeless || is_even || Self::is_bad(tile)))
+        };
+        self.given_back = self.ink.iter().enumerate().map(given_back).collect();
+    }
+
+    fn report(&self, scale: f32) -> Report {
+        let sum = |of: fn(&(u32, u32)) -> u32| self.ink.iter().map(|tile| f64::from(of(tile))).sum::<f64>();
+        let (ink, lost) = (sum(|tile| tile.0), sum(|tile| tile.1));
+        let put_back = if ink > 0.0 { (lost / ink) as f32 } else { 0.0 };
+        let inked = self.ink.iter().filter(|tile| tile.0 > 20).count();
+        let bad = self.ink.iter().filter(|tile| Self::is_bad(tile)).count();
+        let is_whole = bad as f32 > HOPELESS * inked as f32;
+        Report { kept: 1.0 - put_back, put_back, tiles: (if is_whole { inked } else { bad }, inked), scale }
+    }
+
+    /// How far each pixel of row `y` is given back, 0 to 1; false where none is.
+    fn row(&self, y: usize, height: usize, out: &mut [f32]) -> bool {
+        let (top, bottom, share) = place(y, height, self.rows);
+        let at = |row: usize, column: usize| self.given_back[row * self.columns + column];
+        let line: Vec<f32> =
+            (0..self.columns).map(|c| at(top, c) + share * (at(bottom, c) - at(top, c))).collect();
+        if line.iter().all(|v| *v == 0.0) {
+            return false;
+        }
+        let width = out.len();
+        for (x, out) in out.iter_mut().enumerate() {
+            let (left, right, share) = place(x, width, self.columns);
+            *out = line[left] + share * (line[right] - line[left]);
+        }
+        true
+    }
+}
+
+/// The page as it goes out, row by row.
+struct Paint<'a> {
+    cleaning: &'a Cleaning<'a>,
+    strength: f32,
+}
+
+impl Paint<'_> {
+    fn row(&self, y: usize, rows: &mut [Vec<f32>]) {
+        let Cleaning { passage, luma, .. } = self.cleaning;
+        let width = rows[0].len();
+        let [mut before, mut after, mut back] = [vec![0.0; width], vec![0.0; width], vec![0.0; width]];
+        self.cleaning.row(y, &mut before, &mut after);
+        let is_any_back = self.cleaning.tiles.row(y, luma.extents().0, &mut back);
+        if rows.len() == 1 {
+            rows[0].copy_from_slice(&after);
+        } else {
+            self.colors(y, &before, &after, rows);
+        }
+        let mut seen = vec![0.0; width];
+        for (channel, row) in rows.iter_mut().enumerate() {
+            luma.of_channel(channel).row(y, &mut seen);
+            for (x, v) in row.iter_mut().enumerate() {
+                let change = self.strength * if is_any_back { 1.0 - back[x] } else { 1.0 };
+                let out = seen[x] + change * (*v - seen[x]);
+                *v = if passage.look.is_inverted { 1.0 - out } else { out };
+            }
+        }
+    }
+
+    /// Colours of ink on white paper: as much darker than paper in each channel as brightness says, and what has a colour
+    /// of its own not lighter than it was.
+    fn colors(&self, y: usize, before: &[f32], after: &[f32], rows: &mut [Vec<f32>]) {
+        let Cleaning { passage, luma, .. } = self.cleaning;
+        for (channel, row) in rows.iter_mut().enumerate() {
+            luma.of_channel(channel).flat(&passage.look.channels[channel], y, row);
+        }
+        for x in 0..before.len() {
+            let all = [rows[0][x], rows[1][x], rows[2][x]];
+            let apart =
+                all.iter().copied().fold(f32::MIN, f32::max) - all.iter().copied().fold(f32::MAX, f32::min);
+            let is_colored = ((apart - COLORED[0]) / (COLORED[1] - COLORED[0])).clamp(0.0, 1.0);
+            let ratio = ((1.0 - after[x]) / (1.0 - before[x]).max(0.02)).clamp(0.0, 1.6);
+            let ratio = ratio + is_colored * (1.0 - ratio).max(0.0);
+            rows.iter_mut().zip(all).for_each(|(row, v)| row[x] = (1.0 - ratio * (1.0 - v)).clamp(0.0, 1.0));
+        }
+    }
+}

@@ -229,7 +229,15 @@ fn cors(config: &Config) -> Option<CorsLayer> {
     allowed.extend(names(&["idempotency-key", "last-event-id"]));
     allowed.extend([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, header::IF_MATCH]);
     let mut exposed = names(&own[2..]);
-    exposed.extend(names(&["x-model", "x-noise-sigma", "x-noise-sigmas", "x-familiarity", "server-timing"]));
+    exposed.extend(names(&[
+        "x-model",
+        "x-model-reason",
+        "x-noise-sigma",
+        "x-noise-sigmas",
+        "x-noise-correlation",
+        "x-familiarity",
+        "server-timing",
+    ]));
     exposed.extend([header::ETAG, header::LOCATION, header::RETRY_AFTER, header::CONTENT_DISPOSITION]);
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))

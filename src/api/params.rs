@@ -64,6 +64,11 @@ impl Params {
                 });
             }
         }
+        if problem.is_none() && params.options.mode == Mode::Strict && params.wishes != Wishes::default() {
+            let name = if params.wishes.detail > 0.0 { "detail" } else { "strength_chroma" };
+            let detail = format!("{name} acts in mode full alone: the strict result is decode(encode(x))");
+            return Err(Problem::invalid_at(format!("/{name}"), detail));
+        }
         problem.map_or(Ok(params), Err)
     }
 

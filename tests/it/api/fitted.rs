@@ -74,7 +74,13 @@ fn brightness_and_colour_have_strengths_of_their_own() {
 #[test]
 fn wishes_out_of_range_are_refused_by_name() {
     let service = Service::start();
-    for (query, pointer) in [("?detail=2", "/detail"), ("?strength_chroma=-1", "/strength_chroma")] {
+    let wrong = [
+        ("?detail=2", "/detail"),
+        ("?strength_chroma=-1", "/strength_chroma"),
+        ("?mode=strict&detail=0.5", "/detail"),
+        ("?mode=strict&strength_chroma=0.5", "/strength_chroma"),
+    ];
+    for (query, pointer) in wrong {
         let problem = refused(post(&service, query, &gray(8, 8)), "invalid_input");
         assert_eq!(pointers(&problem), [pointer]);
     }

@@ -30,6 +30,9 @@ pub struct Config {
     pub camera_gray_model: Name,
     /// The model for colour images that name none, likewise.
     pub camera_color_model: Name,
+    /// The model for pages that name none: scans and photographs of ink on paper. `gray_model` and `color_model` where it is not
+    /// installed.
+    pub page_model: Name,
     /// Open connections at a time; more are closed at once.
     pub max_connections: usize,
     /// Seconds for the head of a request, counted from its first byte or the end of the one before it.
@@ -58,6 +61,7 @@ impl Default for Config {
             color_model: "photo-color".parse().expect("the name is well formed"),
             camera_gray_model: "camera-gray".parse().expect("the name is well formed"),
             camera_color_model: "camera-color".parse().expect("the name is well formed"),
+            page_model: "document".parse().expect("the name is well formed"),
             max_connections: 1024,
             header_seconds: 10,
             first_request_seconds: 15,
@@ -78,6 +82,7 @@ impl Config {
             color: self.color_model.clone(),
             camera_gray: self.camera_gray_model.clone(),
             camera_color: self.camera_color_model.clone(),
+            page: self.page_model.clone(),
         }
     }
 

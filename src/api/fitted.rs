@@ -7,8 +7,10 @@ use super::error::{Code, Problem};
 use super::state::App;
 use super::writing::About;
 use crate::engine::{Done, Ticket};
-use crate::infer::fit::{Choice, Finish, Fit, Traits, Wishes};
-use crate::infer::{Options, Session};
+use crate::infer::fit::{
+    self, Choice, Finish, Fit, PageNote, Paged, Traits, Wishes, ask_of_page, bytes_of_page, takes_pages,
+};
+use crate::infer::{Mode, Options, Session};
 use crate::sample::{Depth, Kind, Sample};
 
 /// A request's wishes for each of its samples.
@@ -30,11 +32,21 @@ impl Fitted<'_> {
     pub(super) async fn denoise(&self, sample: Sample) -> Result<Done<(Sample, About)>, Problem> {
         let (shape, sample) = (sample.shape(), Arc::new(sample));
         let seen = Arc::clone(&sample);
-        let traits = self.ticket.convert(shape.numbers(), move || Traits::of(&seen)).await?;
+        let is_wanted = self.options.mode == Mode::Full
+            && self.named.is_none_or(|named| takes_pages(named, shape, self.options.mode));
+        let look = move || Traits::of(&seen).with_page(&seen, is_wanted);
+        let traits = self.ticket.convert(shape.numbers(), look).await?;
         let (session, reason) = self.model(&sample, &traits).await?;
         let fit = Fit::of(&session, shape, &traits, self.options.mode);
         let finish = Finish::of(&sample, &traits, &self.options, self.wishes);
+        let is_page = takes_pages(&session, shape, self.options.mode) && traits.page.is_some();
+        let mut page = None;
         let (clean, familiarity, queued, ran) = match (fit, finish) {
+            _ if is_page => {
+                let (done, note) = self.page(&session, Arc::clone(&sample), &traits).await?;
+                page = Some(note);
+                done
+            }
             (Fit::Whole, None) => {
                 let sample = Arc::unwrap_or_clone(sample);
                 let done = self.ticket.denoise(&session, sample, self.options, self.depth).await?;
@@ -50,6 +62,7 @@ impl Fitted<'_> {
             correlation: is_image.then_some(traits.grain.correlation),
             familiarity,
             reason,
+            page,
             ..About::of(&session)
         };
         Ok(Done { value: (clean, about), queued, ran })
@@ -66,6 +79,36 @@ impl Fitted<'_> {
         }
         let Choice { model, reason } = self.app.choose(sample.shape(), traits, self.options.mode)?;
         Ok((self.app.session(&model).await?, Some(reason)))
+    }
+
+    /// The result of a page, and what became of it.
+    async fn page(
+        &self,
+        session: &Arc<Session>,
+        sample: Arc<Sample>,
+        traits: &Traits,
+    ) -> Result<((Sample, Option<f32>, Duration, Duration), PageNote), Problem> {
+        let bytes = bytes_of_page(sample.shape(), self.depth);
+        let prepare = {
+            let (session, sample, traits) = (Arc::clone(session), Arc::clone(&sample), traits.clone());
+            let mode = self.options.mode;
+            move || fit::page(&session, &sample, &traits, mode)
+        };
+        let passage = match self.ticket.convert(bytes, prepare).await? {
+            Some(Paged::Passes(passage)) => passage,
+            Some(Paged::Stays(reason)) => {
+                let unchanged = (Arc::unwrap_or_clone(sample), None, Duration::ZERO, Duration::ZERO);
+                return Ok((unchanged, reason.into()));
+            }
+            None => return Err(Problem::new(Code::ShapeMismatch, "the model takes no such page")),
+        };
+        let options = ask_of_page(&self.options);
+        let done = self.ticket.denoise(session, passage.input(), options, Depth::F32).await?;
+        let (queued, ran, denoised) = (done.queued, done.ran, done.value);
+        let (strength, depth) = (self.options.strength, self.depth);
+        let restore = move || passage.restore(&sample, &denoised.sample, strength, depth);
+        let (clean, report) = self.ticket.convert(bytes, restore).await?;
+        Ok(((clean, denoised.familiarity, queued, ran), report.into()))
     }
 
     /// The result where something is done before or after the model.

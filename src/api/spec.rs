@@ -363,6 +363,13 @@ const REPLY_HEADERS: &[(&str, &str, Type)] = &[
     ),
     ("X-Noise-Sigmas", "The same for each channel, with spaces between them.", Type::String),
     ("X-Familiarity", "How like the training data, 0..1; absent for models that do not know.", Type::String),
+    ("X-Ink-Kept", "Share of a page's ink that is ink in the result, 0..1; pages.", Type::String),
+    (
+        "X-Ink-Put-Back",
+        "Share of it that the model had taken away and that was put back; pages.",
+        Type::String,
+    ),
+    ("X-Page-Note", "What else was done with a page, or the reason for leaving it as it was.", Type::String),
     ("Server-Timing", "Milliseconds: queue, read, infer, write.", Type::String),
 ];
 

@@ -103,15 +103,23 @@ impl Task<'_> {
     fn denoise(&self, sample: &Sample) -> Result<(Sample, String), String> {
         let Args { mode, strength, ratio, ensemble, strength_chroma, detail, .. } = *self.args;
         let options = Options { mode, strength, ratio, ensemble };
-        let traits = Traits::of(sample);
+        let is_wanted = mode == Mode::Full && self.zoo.may_take_pages()?;
+        let traits = Traits::of(sample).with_page(sample, is_wanted);
         let (session, reason) = self.zoo.for_sample(sample.shape(), &traits, mode)?;
         let wishes = Wishes { strength_chroma, detail };
-        let done = fit::denoise(&session, sample, &traits, &options, wishes).map_err(|e| e.to_string())?;
+        let (done, page) =
+            fit::denoise(&session, sample, &traits, &options, wishes).map_err(|e| e.to_string())?;
         let sigmas = traits.sigmas(sample.shape().kind());
         let sigma = sigmas.iter().sum::<f32>() / sigmas.len().max(1) as f32;
         let familiarity = done.familiarity.map_or_else(|| "unknown".to_owned(), |f| format!("{f:.2}"));
         let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-        Ok((done.sample, format!("{}{reason}, sigma {sigma:.3}, familiarity {familiarity}", session.id())))
+        let page = page.map_or_else(String::new, |page| {
+            format!(", ink kept {:.3}, put back {:.3}, {}", page.ink_kept, page.put_back, page.note)
+        });
+        Ok((
+            done.sample,
+            format!("{}{reason}{page}, sigma {sigma:.3}, familiarity {familiarity}", session.id()),
+        ))
     }
 
     fn run(&self, bytes: &[u8], cores: &Cores) -> Result<Made, String> {

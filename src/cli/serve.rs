@@ -151,8 +151,13 @@ fn trainer(config: &Config) -> Result<Program, Error> {
 /// The models that serve when none is named, as far as they are there.
 fn defaults(config: &Config, registry: &Registry) -> Vec<ModelRef> {
     let server = &config.server;
-    let names =
-        [&server.gray_model, &server.color_model, &server.camera_gray_model, &server.camera_color_model];
+    let names = [
+        &server.gray_model,
+        &server.color_model,
+        &server.camera_gray_model,
+        &server.camera_color_model,
+        &server.page_model,
+    ];
     let there = names.into_iter().filter(|name| registry.get(name).is_ok());
     there.map(|name| ModelRef { name: name.clone(), version: None }).collect()
 }

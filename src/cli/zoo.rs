@@ -52,6 +52,14 @@ impl Zoo {
         self.get(&ModelRef { name: name.clone(), version: None })
     }
 
+    /// Whether a sample may go as a page: no model is asked for, or one of pages.
+    ///
+    /// # Errors
+    /// As [`Zoo::stated`].
+    pub fn may_take_pages(&self) -> Result<bool, String> {
+        Ok(self.stated()?.is_none_or(|session| session.manifest().strokes().is_some()))
+    }
+
     /// The model to denoise a sample with: the one asked for, else the usual one with the reason for it.
     ///
     /// # Errors

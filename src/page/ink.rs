@@ -35,14 +35,19 @@ pub(super) struct Runs {
 impl Tones {
     /// Of a page with this paper; none where nothing on it is darker than 0.8 of the paper.
     pub(super) fn of(luma: Luma<'_>, paper: &Paper) -> Option<Self> {
-        let (height, width) = luma.extents();
+        let (_, width) = luma.extents();
         let mut counts = [0u64; STEPS];
         let mut row = vec![0.0; width];
-        for y in 0..height {
+        for y in luma.some_rows() {
             luma.flat(paper, y, &mut row);
             row.iter().for_each(|v| counts[step(*v)] += 1);
         }
         Self::of_counts(&counts)
+    }
+
+    /// Whether they may be those of a page in a bad state.
+    pub(super) fn may_be_page(&self) -> bool {
+        self.share <= 0.45 && self.paper >= 0.35 && self.ink <= 0.75
     }
 
     /// Means of ink and paper on both sides of a threshold half way between them, found from the dark side, so that stains

@@ -6,6 +6,9 @@ use crate::sample::Sample;
 /// Weights of red, green and blue (ITU-R BT.601).
 const WEIGHTS: [f32; 3] = [0.299, 0.587, 0.114];
 
+/// About so many pixels are looked at where not all are needed.
+const ENOUGH: usize = 2 << 20;
+
 /// A page read as brightness.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Luma<'a> {
@@ -21,6 +24,12 @@ impl Luma<'_> {
     pub fn extents(&self) -> (usize, usize) {
         let (_, height, width) = self.sample.shape().extents();
         (height, width)
+    }
+
+    /// Rows enough to tell tones by: all of a small page, some millions of pixels of a large one.
+    pub fn some_rows(&self) -> impl Iterator<Item = usize> + use<> {
+        let (height, width) = self.extents();
+        (0..height).step_by((height * width / ENOUGH).clamp(1, 16))
     }
 
     pub fn channels(&self) -> usize {

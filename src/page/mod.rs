@@ -67,7 +67,7 @@ impl Look {
         let tones = Tones::of(luma, &paper);
         let mut look =
             Self { is_inverted, paper, channels, tones, black: 1.0, stroke: 0.0, runs: 0.0, long: 0.0, flat };
-        if let Some(tones) = tones {
+        if let Some(tones) = tones.filter(Tones::may_be_page) {
             let runs = Runs::of(luma, &look.paper, tones.middle);
             let (height, width) = luma.extents();
             let ink = tones.share * (height * width) as f32;
@@ -118,7 +118,7 @@ impl Look {
     /// Whether it may be a page in a bad state: what a model of pages is given is not cleaned unless it is.
     pub fn may_be_page(&self) -> bool {
         let Some(tones) = self.tones else { return false };
-        tones.share <= 0.45 && tones.paper >= 0.35 && self.long <= 0.16 && tones.ink <= 0.75
+        tones.may_be_page() && self.long <= 0.16
     }
 }
 

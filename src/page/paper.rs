@@ -30,7 +30,7 @@ impl Cells {
         let mut counts = vec![[0; LEVELS]; rows * columns];
         let mut row = vec![0.0; width];
         let column: Vec<usize> = (0..width).map(|x| x * columns / width).collect();
-        for y in 0..height {
+        for y in luma.some_rows() {
             luma.row(y, &mut row);
             let cells = &mut counts[y * rows / height * columns..][..columns];
             row.iter().zip(&column).for_each(|(v, &at)| cells[at][level(*v)] += 1);

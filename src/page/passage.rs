@@ -1,7 +1,5 @@
 //! Passage: a page on its way through a model that knows strokes of one thickness, and back with all of its own strokes.
 
-use std::ops::RangeInclusive;
-
 use super::Look;
 use super::luma::Luma;
 use super::map::Map;
@@ -13,8 +11,9 @@ use crate::sample::{Depth, Number, Sample, Shape};
 /// divided out before the model; what is left is what models are trained on.
 const EVEN: f32 = 0.88;
 const BRIGHT: f32 = 0.7;
-/// A stroke is lost where the result is lighter than it by this share of what lies between ink and paper.
-const LIGHTER: f32 = 0.15;
+/// Shares of what lies between ink and paper: a stroke that comes back lighter by the first is put back in part, by the
+/// second whole.
+const LIGHTER: [f32; 2] = [0.03, 0.12];
 /// A tile in which a larger share of the strokes is lost is given back as it was.
 const GIVEN_UP: f32 = 0.5;
 /// A page with a larger share of such tiles, of those with ink, is given back as a whole.
@@ -59,11 +58,11 @@ pub struct Passage {
 }
 
 impl Passage {
-    /// Prepares a page for a model that knows strokes as thick as `strokes`, in pixels.
+    /// Prepares a page for a model that knows strokes of up to `most` pixels; thicker ones are brought to `usual`.
     ///
     /// # Errors
     /// There is nothing to clean.
-    pub fn of(sample: &Sample, look: Look, strokes: &RangeInclusive<f32>) -> Result<Self, Unchanged> {
+    pub fn of(sample: &Sample, look: Look, [usual, most]: [f32; 2]) -> Result<Self, Unchanged> {
         let luma = Luma { sample, is_inverted: look.is_inverted, channel: None };
         if look.tones.is_none() {
             return Err(Unchanged::Empty);
@@ -78,8 +77,7 @@ impl Passage {
         let (darkest, brightest) = look.paper.range();
         let is_even = darkest > EVEN * brightest && brightest > BRIGHT && luma.channels() == 1;
         let light = if is_even { Paper::white(height, width) } else { look.paper.clone() };
-        let middle = (strokes.start() * strokes.end()).sqrt();
-        let scale = if look.stroke > *strokes.end() { look.stroke / middle } else { 1.0 };
+        let scale = if look.stroke > most { look.stroke / usual } else { 1.0 };
         let reduced = |n: usize| ((n as f32 / scale).round() as usize).clamp(1, n);
         let size = (reduced(height), reduced(width));
         let mut shrink = Shrink::new((height, width), size);
@@ -110,18 +108,21 @@ impl Passage {
     fn restore_to<T: Number>(self, sample: &Sample, clean: &Sample, strength: f32) -> (Sample, Report) {
         let luma = Luma { sample, is_inverted: self.look.is_inverted, channel: None };
         let cleaning = Cleaning::new(&self, luma, clean);
-        let report = cleaning.tiles.report(self.scale);
+        let mut report = cleaning.tiles.report(self.scale);
         let paint = Paint { cleaning: &cleaning, strength };
         let (channels, height, width) = sample.shape().extents();
         let mut numbers = vec![T::from_f32(0.0); sample.shape().numbers()];
         let mut rows = vec![vec![0.0; width]; channels];
+        let (mut ink, mut kept) = (0u64, 0u64);
         for y in 0..height {
-            paint.row(y, &mut rows);
+            let (of_row, kept_of_row) = paint.row(y, &mut rows);
+            (ink, kept) = (ink + of_row, kept + kept_of_row);
             for (channel, row) in rows.iter().enumerate() {
                 let to = &mut numbers[(channel * height + y) * width..][..width];
                 to.iter_mut().zip(row).for_each(|(to, v)| *to = T::from_f32(*v));
             }
         }
+        report.kept = if ink > 0 { (kept as f64 / ink as f64) as f32 } else { 1.0 };
         (T::sample(sample.shape(), numbers).unwrap_or_else(|_| sample.clone()), report)
     }
 }
@@ -134,7 +135,7 @@ struct Cleaning<'a> {
     clean: Vec<f32>,
     /// How much of a detail of the page the result has; nothing where both are of one size.
     slopes: Vec<f32>,
-    /// 1 where a stroke was lost and around it.
+    /// How far a stroke was lost there or next to it, 0 to 1.
     lost: Vec<f32>,
     /// Brightness around each pixel, over that of paper.
     around: Vec<f32>,
@@ -154,12 +155,10 @@ impl<'a> Cleaning<'a> {
         let mut tiles = Tiles::new(height, width);
         let mut lost = vec![0.0; height * width];
         for at in (0..height * width).filter(|at| ink[*at]) {
-            let stroke = passage.small[at] / around[at].max(0.05);
-            let is_lost = small[at] > stroke + LIGHTER * (1.0 - black);
-            tiles.count(at / width, at % width, is_lost);
-            if is_lost {
-                lost[at] = 1.0;
-            }
+            let stroke = leveled(passage.small[at], around[at]);
+            let lighter = (small[at] - stroke) / (1.0 - black).max(0.05);
+            tiles.count(at / width, at % width, lighter > LIGHTER[1]);
+            lost[at] = ((lighter - LIGHTER[0]) / (LIGHTER[1] - LIGHTER[0])).clamp(0.0, 1.0);
         }
         tiles.settle(&passage.look);
         let lost = widened(&lost, height, width);
@@ -167,8 +166,9 @@ impl<'a> Cleaning<'a> {
         Self { passage, luma, enlarge, clean: small, slopes, lost, around, tiles }
     }
 
-    /// Row `y` of the page over its paper, and of the result with what was lost.
-    fn row(&self, y: usize, before: &mut [f32], after: &mut [f32]) {
+    /// Row `y` of the page over its paper, and of the result with what was lost; and the pixels of ink in it, with those of
+    /// them that are ink in the result.
+    fn row(&self, y: usize, before: &mut [f32], after: &mut [f32]) -> (u64, u64) {
         let Self { passage, luma, enlarge, clean, slopes, .. } = self;
         let mut seen = vec![0.0; after.len()];
         let [mut coarse, mut slope] = [seen.clone(), seen.clone()];
@@ -185,14 +185,29 @@ impl<'a> Cleaning<'a> {
         let [lost, around] = [&mut slope, &mut coarse];
         enlarge.row(&self.lost, y, lost);
         enlarge.row(&self.around, y, around);
+        let middle = 0.5 * (1.0 + passage.look.black);
+        let (mut ink, mut kept) = (0, 0);
         for (x, after) in after.iter_mut().enumerate() {
-            let stroke = seen[x] / around[x].max(0.05);
+            let stroke = leveled(seen[x], around[x]);
             if lost[x] > 0.0 && stroke < *after {
                 *after += lost[x] * (stroke - *after);
             }
             *after = after.clamp(0.0, 1.0);
+            // Half way between ink and paper, with a tenth of that way to spare for edges.
+            if stroke < middle - 0.1 * (1.0 - passage.look.black) {
+                ink += 1;
+                kept += u64::from(*after < middle + 0.1 * (1.0 - passage.look.black));
+            }
         }
+        (ink, kept)
     }
+}
+
+/// A brightness as it is on paper of 1, from what it is on paper as bright as `around`: paper becomes white and what is black
+/// stays so, so that the edges of ink are not made lighter by as much as paper is.
+fn leveled(v: f32, around: f32) -> f32 {
+    let around = around.max(0.05);
+    v * (1.0 + (1.0 / around - 1.0) * (v / around).clamp(0.0, 1.0))
 }
 
 /// The brightest of each place and its eight neighbours.
@@ -286,11 +301,12 @@ struct Paint<'a> {
 }
 
 impl Paint<'_> {
-    fn row(&self, y: usize, rows: &mut [Vec<f32>]) {
+    /// Row `y` in all channels, with the pixels of ink in it and those of them that are ink still.
+    fn row(&self, y: usize, rows: &mut [Vec<f32>]) -> (u64, u64) {
         let Cleaning { passage, luma, .. } = self.cleaning;
         let width = rows[0].len();
         let [mut before, mut after, mut back] = [vec![0.0; width], vec![0.0; width], vec![0.0; width]];
-        self.cleaning.row(y, &mut before, &mut after);
+        let counts = self.cleaning.row(y, &mut before, &mut after);
         let is_any_back = self.cleaning.tiles.row(y, luma.extents().0, &mut back);
         if rows.len() == 1 {
             rows[0].copy_from_slice(&after);
@@ -306,6 +322,7 @@ impl Paint<'_> {
                 *v = if passage.look.is_inverted { 1.0 - out } else { out };
             }
         }
+        counts
     }
 
     /// Colours of ink on white paper: as much darker than paper in each channel as brightness says, and what has a colour

@@ -86,6 +86,14 @@ impl Manifest {
         Self { format: FORMAT, name, version: 0, model, weights, training, scores, familiarity: None }
     }
 
+    /// Thickness in pixels of the strokes that a model of pages knows: what pages are brought to, and up to which they are left
+    /// as they are. None for a model of anything else.
+    pub fn strokes(&self) -> Option<[f32; 2]> {
+        let strokes: [f32; 2] = serde_json::from_value(self.training.get("strokes")?.clone()).ok()?;
+        let [usual, most] = strokes;
+        (usual >= 1.0 && most >= usual && most <= 64.0).then_some(strokes)
+    }
+
     /// What the model takes in.
     pub fn input(&self) -> Input {
         let (kind, channels, fixed) = self.model.input();

@@ -49,6 +49,12 @@ impl Run<'_> {
         Ok(Session::new(id, Manifest::unpublished(self.config.name.clone(), model.clone()), network))
     }
 
+    /// The strokes that the base knows, where it is a model of pages.
+    fn strokes_of_base(&self) -> Option<[f32; 2]> {
+        let base: ModelRef = self.config.base.as_deref()?.parse().ok()?;
+        self.registry.card(&base).ok()?.0.strokes()
+    }
+
     /// Scores, compares, writes the card and publishes.
     ///
     /// # Errors
@@ -67,11 +73,14 @@ impl Run<'_> {
         let base = base.filter(|(name, _)| before.as_ref().is_none_or(|(other, _)| other != name));
         let compared = Compared { scores, before, base };
 
-        let training = json!({
+        let mut training = json!({
             "config": self.config, "data": self.data, "samples": setup.samples, "steps": result.steps,
             "best_step": result.best_step, "recipe": self.recipe, "notes": result.notes,
             "scheme": {"name": setup.scheme.0.name(), "reason": setup.scheme.1},
         });
+        if let Some(strokes) = self.strokes_of_base() {
+            training["strokes"] = json!(strokes);
+        }
         let weights = Weights::write(&result.weights)?;
         let bytes = weights.len();
         let card =

@@ -3,6 +3,8 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
+use crate::infer::fit::PageNote;
+
 /// What a reply says of one sample beside its numbers.
 #[derive(Debug, Clone, Default)]
 pub(in crate::api) struct About {
@@ -18,6 +20,8 @@ pub(in crate::api) struct About {
     pub(in crate::api) familiarity: Option<f32>,
     /// The reason for the model, where the service chose it.
     pub(in crate::api) reason: Option<String>,
+    /// What became of it, where it went as a page.
+    pub(in crate::api) page: Option<PageNote>,
 }
 
 /// Headers that say of all samples what [`About`] says of each, lists with commas.
@@ -48,6 +52,13 @@ pub(super) fn headers(about: &[About]) -> HeaderMap {
     if !reasons.is_empty() {
         put("x-model-reason", vec![reasons.join("; ")]);
     }
+    let pages: Vec<&PageNote> = about.iter().filter_map(|about| about.page.as_ref()).collect();
+    if !pages.is_empty() {
+        let each = |of: fn(&PageNote) -> f32| pages.iter().map(|page| round(of(page)).to_string()).collect();
+        put("x-ink-kept", each(|page| page.ink_kept));
+        put("x-ink-put-back", each(|page| page.put_back));
+        put("x-page-note", pages.iter().map(|page| page.note.clone()).collect());
+    }
     let familiarity = about.iter().filter_map(|about| about.familiarity).map(|v| round(v).to_string());
     let familiarity: Vec<String> = familiarity.collect();
     if !familiarity.is_empty() {
@@ -74,6 +85,15 @@ pub(super) fn members(about: &[About]) -> Map<String, Value> {
         members.insert("familiarity".into(), one_or_all(&|about| number(about.familiarity)));
         let reason = |about: &About| about.reason.clone().map_or(Value::Null, Value::from);
         members.insert("model_reason".into(), one_or_all(&reason));
+        if about.iter().any(|about| about.page.is_some()) {
+            let ink_kept = |about: &About| number(about.page.as_ref().map(|page| page.ink_kept));
+            let put_back = |about: &About| number(about.page.as_ref().map(|page| page.put_back));
+            let note =
+                |about: &About| about.page.as_ref().map_or(Value::Null, |page| page.note.clone().into());
+            members.insert("ink_kept".into(), one_or_all(&ink_kept));
+            members.insert("ink_put_back".into(), one_or_all(&put_back));
+            members.insert("page_note".into(), one_or_all(&note));
+        }
     }
     members
 }

@@ -18,6 +18,8 @@ pub struct Usual {
     pub camera_gray: Name,
     /// Colour images, likewise.
     pub camera_color: Name,
+    /// Pages: ink on paper, gray or colour.
+    pub page: Name,
 }
 
 /// A model and the reason for it.
@@ -64,6 +66,13 @@ pub fn choose(
         (Kind::Image, 3) => (&usual.color, &usual.camera_color),
         _ => return Err(Unsure::Kind(shape)),
     };
+    if let Some(look) = traits.page.as_ref().filter(|look| look.is_page())
+        && mode == Mode::Full
+        && is_installed(&usual.page)
+    {
+        let model = ModelRef { name: usual.page.clone(), version: None };
+        return Ok(Choice { model, reason: format!("page, strokes of {:.1} pixels", look.stroke) });
+    }
     let content = match (is_gray, shape.channels()) {
         (true, 3) => "gray picture in colour channels",
         (true, _) => "gray picture",

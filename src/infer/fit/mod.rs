@@ -5,17 +5,20 @@
 //! | what does the sample show? | [`Traits`] |
 //! | which model, where none is named? | [`choose`] |
 //! | which form does the model take? | [`Fit`] |
+//! | how does a page pass, with its strokes kept? | [`page`] |
 //! | how much of the result, and what did the file cut off? | [`Finish`] |
 //!
 //! All of it acts in [`Mode::Full`] alone: strict mode is `decode(encode(x))` and nothing else.
 
 mod choice;
 mod finish;
+mod pages;
 mod traits;
 mod unclip;
 
 pub use choice::{Choice, Unsure, Usual, choose};
 pub use finish::{Finish, Wishes};
+pub use pages::{PageNote, Paged, ask_of_page, bytes_of_page, page, takes_pages};
 pub use traits::Traits;
 
 use super::{Denoised, Mode, Options, Result, Session};
@@ -87,7 +90,7 @@ impl Fit {
     }
 }
 
-/// The clean sample, from a model and what is done around it: [`Session::denoise`] with fit and finish, on the calling thread.
+/// The clean sample, from a model and what is done around it, and what became of it where it went as a page: [`Session::denoise`] with fit and finish, on the calling thread.
 ///
 /// # Errors
 /// As [`Session::denoise`].
@@ -97,11 +100,24 @@ pub fn denoise(
     traits: &Traits,
     options: &Options,
     wishes: Wishes,
-) -> Result<Denoised> {
+) -> Result<(Denoised, Option<PageNote>)> {
+    if let Some(paged) = page(session, sample, traits, options.mode) {
+        return match paged {
+            Paged::Stays(reason) => {
+                Ok((Denoised { sample: sample.clone(), familiarity: None }, Some(reason.into())))
+            }
+            Paged::Passes(passage) => {
+                let Denoised { sample: clean, familiarity } =
+                    session.denoise(&passage.input(), &ask_of_page(options))?;
+                let (sample, report) = passage.restore(sample, &clean, options.strength, Depth::F32);
+                Ok((Denoised { sample, familiarity }, Some(report.into())))
+            }
+        };
+    }
     let fit = Fit::of(session, sample.shape(), traits, options.mode);
     let finish = Finish::of(sample, traits, options, wishes);
     if fit == Fit::Whole && finish.is_none() {
-        return session.denoise(sample, options);
+        return Ok((session.denoise(sample, options)?, None));
     }
     let (options, _) =
         if finish.is_some() { Finish::ask(options, Depth::F32) } else { (*options, Depth::F32) };
@@ -111,7 +127,7 @@ pub fn denoise(
     let familiarity = (!known.is_empty()).then(|| known.iter().sum::<f32>() / known.len() as f32);
     let clean = fit.join(sample, parts.into_iter().map(|part| part.sample).collect());
     let sample = finish.map_or(clean.clone(), |finish| finish.apply(sample, &clean, Depth::F32));
-    Ok(Denoised { sample, familiarity })
+    Ok((Denoised { sample, familiarity }, None))
 }
 
 /// Extents of one channel, and its count of numbers.

@@ -1,5 +1,6 @@
 //! Traits: what a sample shows of itself before any model sees it.
 
+use crate::page::Look;
 use crate::quality::Grain;
 use crate::sample::{Depth, Kind, Sample};
 
@@ -20,6 +21,8 @@ pub struct Traits {
     pub clipped: f32,
     /// Full scale for telling noise in steps of 255: 1 for images within about 0..1, the spread of the numbers otherwise.
     pub full_scale: f32,
+    /// How it looks as a page, where that was asked for and it is an image of brightness 0 to 1.
+    pub page: Option<Look>,
 }
 
 impl Traits {
@@ -33,7 +36,14 @@ impl Traits {
         let is_gray = channels == 3 && rows.count > 0 && rows.difference() < GRAY;
         let is_whole = sample.depth() != Depth::F32;
         let clipped = if is_whole { rows.clipped as f32 / rows.count.max(1) as f32 } else { 0.0 };
-        Self { grain: Grain::of(sample), is_gray, clipped, full_scale: rows.full_scale() }
+        Self { grain: Grain::of(sample), is_gray, clipped, full_scale: rows.full_scale(), page: None }
+    }
+
+    /// With how it looks as a page, where `is_wanted`.
+    #[must_use]
+    pub fn with_page(self, sample: &Sample, is_wanted: bool) -> Self {
+        let page = if is_wanted && self.full_scale == 1.0 { Look::of(sample) } else { None };
+        Self { page, ..self }
     }
 
     /// Noise of each channel: in steps of 255 to full scale for images, on the sample's own scale otherwise.

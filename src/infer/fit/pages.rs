@@ -1,0 +1,86 @@
+//! Pages: the way of a page through a model that knows strokes of some thickness.
+
+use super::Traits;
+use crate::infer::{Mode, Options, Session};
+use crate::page::{Passage, Report, Unchanged};
+use crate::sample::{Depth, Kind, Sample, Shape};
+
+/// A page before a model of pages.
+#[derive(Debug)]
+pub enum Paged {
+    /// It goes through.
+    Passes(Box<Passage>),
+    /// It comes back as it is.
+    Stays(Unchanged),
+}
+
+/// What became of a page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PageNote {
+    /// Share of the ink that is ink in the result, 0 to 1.
+    pub ink_kept: f32,
+    /// Share of the ink that the model had taken away and that was put back, 0 to 1.
+    pub put_back: f32,
+    /// What else was done, as a line of ASCII.
+    pub note: String,
+}
+
+/// Whether `session` takes a sample as a page: not in strict mode, where nothing is done around the model.
+pub fn takes_pages(session: &Session, shape: Shape, mode: Mode) -> bool {
+    let is_image = shape.kind() == Kind::Image && matches!(shape.channels(), 1 | 3);
+    is_image && mode == Mode::Full && session.manifest().strokes().is_some() && session.input().channels == 1
+}
+
+/// The way of `sample` through `session`; none where the model is not one of pages.
+pub fn page(session: &Session, sample: &Sample, traits: &Traits, mode: Mode) -> Option<Paged> {
+    let strokes = session.manifest().strokes()?;
+    if !takes_pages(session, sample.shape(), mode) || traits.full_scale != 1.0 {
+        return None;
+    }
+    let look = traits.page.clone().or_else(|| crate::page::Look::of(sample))?;
+    Some(match Passage::of(sample, look, strokes) {
+        Ok(passage) => Paged::Passes(Box::new(passage)),
+        Err(reason) => Paged::Stays(reason),
+    })
+}
+
+/// What the model is to be asked for: all of its result, since the whole is blended at the end.
+pub fn ask_of_page(options: &Options) -> Options {
+    Options { strength: 1.0, ..*options }
+}
+
+/// Bytes that a page takes beside itself and its result.
+pub fn bytes_of_page(shape: Shape, depth: Depth) -> usize {
+    let (_, height, width) = shape.extents();
+    // At worst the model sees it at its own size: what it sees, its result, what is around and what was lost, and the planes
+    // that these are made from.
+    height
+        .saturating_mul(width)
+        .saturating_mul(10 * size_of::<f32>())
+        .saturating_add(shape.numbers() * depth.bytes())
+}
+
+impl From<Unchanged> for PageNote {
+    fn from(reason: Unchanged) -> Self {
+        let note = match reason {
+            Unchanged::Empty => "unchanged: no ink is found",
+            Unchanged::Clean => "unchanged: the paper is even",
+            Unchanged::NoPage => "unchanged: it does not look like a page",
+        };
+        Self { ink_kept: 1.0, put_back: 0.0, note: note.into() }
+    }
+}
+
+impl From<Report> for PageNote {
+    fn from(report: Report) -> Self {
+        let (back, inked) = report.tiles;
+        let mut note = match report.scale {
+            1.0 => "cleaned at its own size".to_owned(),
+            scale => format!("cleaned at 1/{scale:.1} of its size"),
+        };
+        if back > 0 {
+            note += &format!("; {back} of {inked} tiles with ink as they were");
+        }
+        Self { ink_kept: report.kept, put_back: report.put_back, note }
+    }
+}

@@ -11,6 +11,8 @@ mod map;
 mod paper;
 mod passage;
 mod scale;
+#[cfg(test)]
+mod tests;
 
 pub use ink::Tones;
 pub use paper::Paper;
@@ -64,7 +66,8 @@ impl Look {
         let channels =
             (0..if is_colored { 3 } else { 0 }).map(|c| Cells::of(luma.of_channel(c)).paper()).collect();
         let flat = (cells.flat(&paper), cells.columns);
-        let tones = Tones::of(luma, &paper);
+        // On black paper there is nothing to see.
+        let tones = if paper.range().1 < 0.05 { None } else { Tones::of(luma, &paper) };
         let mut look =
             Self { is_inverted, paper, channels, tones, black: 1.0, stroke: 0.0, runs: 0.0, long: 0.0, flat };
         if let Some(tones) = tones.filter(Tones::may_be_page) {
@@ -103,22 +106,28 @@ impl Look {
     pub fn is_page(&self) -> bool {
         let Some(tones) = self.tones else { return false };
         let (darkest, brightest) = self.paper.range();
-        let [least, dark] = if self.is_inverted { [0.75, 0.45] } else { [0.0, 0.55] };
+        let [least, dark] = if self.is_inverted { [0.75, 0.4] } else { [0.3, 0.55] };
         let between = 1.0 - tones.paper - tones.share;
-        let is_clear = tones.ink < 0.4 && tones.paper > 0.7;
+        // Tables and forms have long strokes; what has them and is no page has tones between ink and paper as well.
+        let longest = match (tones.ink, tones.paper) {
+            (ink, _) if ink < 0.45 && between < 0.05 => 0.4,
+            (ink, paper) if ink < 0.4 && paper > 0.7 => 0.125,
+            _ => 0.1,
+        };
         tones.ink <= dark
             && (0.0005..=0.3).contains(&tones.share)
             && tones.paper >= 0.6
+            && brightest >= 0.6
             && darkest >= least * brightest
             && between <= 2.3 * self.runs * tones.share + 0.01
-            && self.long <= if is_clear { 0.125 } else { 0.1 }
+            && self.long <= longest
             && self.stroke <= (self.paper.side() as f32 / 40.0).max(12.0)
     }
 
     /// Whether it may be a page in a bad state: what a model of pages is given is not cleaned unless it is.
     pub fn may_be_page(&self) -> bool {
         let Some(tones) = self.tones else { return false };
-        tones.may_be_page() && self.long <= 0.16
+        tones.may_be_page() && self.long <= 0.16 || self.is_page()
     }
 }
 

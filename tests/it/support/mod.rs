@@ -40,6 +40,8 @@ pub struct Setup {
     pub is_preloaded: bool,
     /// The jobs.
     pub jobs: job::Config,
+    /// Whether it has the bundled models, and not the untrained ones.
+    pub is_bundled: bool,
 }
 
 impl Default for Setup {
@@ -61,6 +63,7 @@ impl Default for Setup {
             is_preloaded: true,
             // A process for each service would cost what few tests need.
             jobs: job::Config { workers: 0, ..job::Config::default() },
+            is_bundled: false,
         }
     }
 }
@@ -98,8 +101,11 @@ impl Service {
             Db::open(&db::Config::default(), &folder.path().join("limpid.db"), || false).expect("a database");
         let store = Arc::new(Store::open(folder.path()).expect("a store"));
         let models = folder.path().join("models");
-        let registry = Arc::new(Registry::open_with(None, models, db.clone()).expect("a registry"));
-        models::publish_all(&registry);
+        let bundled = setup.is_bundled.then(|| concat!(env!("CARGO_MANIFEST_DIR"), "/models").into());
+        let registry = Arc::new(Registry::open_with(bundled, models, db.clone()).expect("a registry"));
+        if !setup.is_bundled {
+            models::publish_all(&registry);
+        }
         let key_file = folder.path().join("keys");
         let mut made = Vec::new();
         for (name, scopes) in setup.keys {

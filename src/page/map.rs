@@ -6,15 +6,26 @@ const STROKES: [(usize, f32); 2] = [(7, 0.4), (15, 0.65)];
 /// How many times stronger than the noise a stroke is, at least.
 const NOISE: f32 = 5.0;
 /// What is dark beyond this share of the way from ink to paper is ink, however large.
-const SOLID: f32 = 0.2;
+const SOLID: f32 = 0.12;
 
 /// The strokes of a page.
 #[derive(Debug)]
 pub(super) struct Map {
     /// Brightness around each pixel: of what lies on both sides of it.
     pub around: Vec<f32>,
-    /// Whether it is of a stroke.
-    pub ink: Vec<bool>,
+    /// What it is.
+    pub ink: Vec<Ink>,
+}
+
+/// What a pixel of a page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ink {
+    /// Paper, or a stain on it.
+    None,
+    /// A part of a stroke.
+    Stroke,
+    /// As dark as ink, and larger than strokes are.
+    Solid,
 }
 
 impl Map {
@@ -29,8 +40,16 @@ impl Map {
         };
         let of = |at: usize| {
             let (v, soft) = (page[at], soft[at]);
-            let is_thick = is_below(v, soft, far[at], STROKES[1].1) || v < black + SOLID * contrast;
-            if is_thick { (far[at], true) } else { (near[at], is_below(v, soft, near[at], STROKES[0].1)) }
+            let is_solid = v < black + SOLID * contrast;
+            if is_below(v, soft, far[at], STROKES[1].1) {
+                (far[at], Ink::Stroke)
+            } else if is_below(v, soft, near[at], STROKES[0].1) {
+                (near[at], Ink::Stroke)
+            } else if is_solid {
+                (far[at], Ink::Solid)
+            } else {
+                (near[at], Ink::None)
+            }
         };
         let (around, ink) = (0..page.len()).map(of).unzip();
         Self { around, ink }

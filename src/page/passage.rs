@@ -2,7 +2,7 @@
 
 use super::Look;
 use super::luma::Luma;
-use super::map::Map;
+use super::map::{Ink, Map};
 use super::paper::{Paper, place};
 use super::scale::{Enlarge, Shrink, slopes};
 use crate::sample::{Depth, Number, Sample, Shape};
@@ -154,10 +154,12 @@ impl<'a> Cleaning<'a> {
         let Map { around, ink } = Map::of(&passage.small, height, width, black);
         let mut tiles = Tiles::new(height, width);
         let mut lost = vec![0.0; height * width];
-        for at in (0..height * width).filter(|at| ink[*at]) {
+        for at in (0..height * width).filter(|at| ink[*at] != Ink::None) {
             let stroke = leveled(passage.small[at], around[at]);
             let lighter = (small[at] - stroke) / (1.0 - black).max(0.05);
-            tiles.count(at / width, at % width, lighter > LIGHTER[1]);
+            if ink[at] == Ink::Stroke {
+                tiles.count(at / width, at % width, lighter > LIGHTER[1]);
+            }
             lost[at] = ((lighter - LIGHTER[0]) / (LIGHTER[1] - LIGHTER[0])).clamp(0.0, 1.0);
         }
         tiles.settle(&passage.look);

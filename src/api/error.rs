@@ -291,18 +291,18 @@ impl Problem {
         &self.detail
     }
 
-    /// Writes itself into `reply`, which it came with, once the id of the request is known.
-    pub(super) fn write(self, request_id: &str, reply: &mut Response) {
+    /// The JSON of it.
+    pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
         let (name, status, title) = self.code.row();
         let body = ProblemBody {
             kind: format!("urn:limpid:problem:{name}"),
             title,
             status,
-            detail: self.detail,
+            detail: self.detail.clone(),
             instance: format!("urn:limpid:request:{request_id}"),
             code: self.code,
             request_id: request_id.to_owned(),
-            errors: self.errors,
+            errors: self.errors.clone(),
             limit: self.limit,
             actual: self.actual,
             retry_after_ms: self.retry_after.map(|wait| wait.as_millis() as u64),
@@ -310,7 +310,12 @@ impl Problem {
         // What most take, so that a refusal allocates once.
         let mut text = Vec::with_capacity(512);
         serde_json::to_writer(&mut text, &body).expect("a problem holds only text and numbers");
-        *reply.body_mut() = text.into();
+        text
+    }
+
+    /// Writes itself into `reply`, which it came with, once the id of the request is known.
+    pub(super) fn write(self, request_id: &str, reply: &mut Response) {
+        *reply.body_mut() = self.body(request_id).into();
         let headers = reply.headers_mut();
         headers.remove(CONTENT_LENGTH);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -12,7 +12,7 @@ use crate::media;
 use super::body::{Received, form_problem};
 use super::error::{Code, Problem};
 use super::params::escape;
-use super::reading::from_base64;
+use super::reading::{explained, from_base64};
 use super::state::App;
 use super::tree;
 
@@ -116,7 +116,7 @@ impl Part {
         // As they come out of the decoder, and as a sample; a file may be longer than its pixels.
         let image = |bytes: &Bytes, format| {
             let decoded = codec::decoded_bytes(bytes, format, limits);
-            let decoded = decoded.map_err(|e| Problem::from(e).under(&self.pointer))?;
+            let decoded = decoded.map_err(|e| explained(e, bytes).under(&self.pointer))?;
             Ok(decoded.saturating_mul(2).max(bytes.len()))
         };
         match &self.source {

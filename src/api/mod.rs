@@ -34,6 +34,7 @@ mod state;
 mod trace;
 mod train;
 mod tree;
+mod unread;
 mod upload;
 mod writing;
 

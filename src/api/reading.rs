@@ -51,7 +51,9 @@ fn read_source(source: Source, spec: Option<&Spec>, limits: &Limits) -> Result<C
         Source::File(Format::Latent, _) => {
             Err(Problem::invalid("a latent file where a sample belongs; POST /decode takes latents"))
         }
-        Source::File(format, bytes) => Ok(media::read(&bytes, format, spec, limits)?),
+        Source::File(format, bytes) => {
+            media::read(&bytes, format, spec, limits).map_err(|error| explained(error, &bytes))
+        }
         Source::Image(bytes) => {
             let format = media::settle_format(&bytes, Some(Format::Png))?;
             Ok(media::read(&bytes, format, spec, limits)?)
@@ -61,6 +63,19 @@ fn read_source(source: Source, spec: Option<&Spec>, limits: &Limits) -> Result<C
             Ok(Content::of_array(array, Format::Raw, spec, limits)?)
         }
         Source::Value(value) => read_value(&value, spec, limits),
+    }
+}
+
+/// The problem of a file that cannot be read, with the likely cause where it lost its line ends on the way.
+pub(super) fn explained(error: impl Into<media::Error>, bytes: &[u8]) -> Problem {
+    match error.into() {
+        media::Error::Codec(codec::Error::Malformed { what, reason }) if codec::may_be_stripped(bytes) => {
+            Problem::invalid(format!(
+                "{what}: {reason}; the file has no line end (CR, LF) at all, as after `curl -d`: send files with curl \
+                 --data-binary @FILE"
+            ))
+        }
+        error => error.into(),
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
 use super::state::App;
+use super::unread::Spoken;
 
 /// A connection whose other side takes nothing of what is sent for so long is cut (RFC 5482).
 #[cfg(target_os = "linux")]
@@ -96,9 +97,9 @@ struct Capped {
 }
 
 impl<S> Accept<TcpStream, S> for Capped {
-    type Stream = TcpStream;
+    type Stream = Spoken<TcpStream>;
     type Service = Held<S>;
-    type Future = Ready<io::Result<(TcpStream, Held<S>)>>;
+    type Future = Ready<io::Result<(Spoken<TcpStream>, Held<S>)>>;
 
     fn accept(&self, stream: TcpStream, inner: S) -> Self::Future {
         let permit = Arc::clone(&self.free).try_acquire_owned();
@@ -108,7 +109,7 @@ impl<S> Accept<TcpStream, S> for Capped {
         #[cfg(target_os = "linux")]
         let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, STALL_MS);
         ready(match permit {
-            Ok(permit) => Ok((stream, Held { inner, _permit: Arc::new(permit) })),
+            Ok(permit) => Ok((Spoken::new(stream), Held { inner, _permit: Arc::new(permit) })),
             Err(_) => Err(io::Error::other("too many connections")),
         })
     }

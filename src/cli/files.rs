@@ -1,17 +1,16 @@
 //! Files: what a command reads, where each result goes, and what happens when one of many is bad.
 
-use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::ProgressBar;
 
+use super::source::{Source, tell_apart};
 use super::workers::{self, Cores};
 use super::{Error, progress};
-use crate::codec::Format;
 
 /// What stands for standard input and output.
 const STREAM: &str = "-";
@@ -33,21 +32,6 @@ pub struct Args {
     verbose: bool,
 }
 
-/// One file to work on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Source {
-    /// None is standard input.
-    path: Option<PathBuf>,
-    /// Where it lies below the folder that was named; its own name where it was named itself.
-    below: PathBuf,
-    /// What its result is called below an output folder, without an ending, where it is of another format.
-    stem: OsString,
-    /// What its result is called where it is of the same format: its own name, or one of a number.
-    own: PathBuf,
-    /// Why it cannot be read, where that is known already.
-    fault: Option<String>,
-}
-
 /// Where results go.
 #[derive(Debug, Clone, PartialEq)]
 enum Output {
@@ -65,53 +49,6 @@ pub struct Made {
     pub extension: &'static str,
     /// What `--verbose` tells of it.
     pub about: String,
-}
-
-impl Source {
-    fn new(path: Option<PathBuf>, below: PathBuf) -> Self {
-        let stem = below.with_extension("").into_os_string();
-        Self { path, own: below.clone(), below, stem, fault: None }
-    }
-
-    /// The name of its result, of the format that `extension` stands for.
-    fn result_name(&self, extension: &str) -> PathBuf {
-        let own = self.own.extension().and_then(|ending| ending.to_str()).and_then(Format::from_extension);
-        if own.is_some() && own == Format::from_extension(extension) {
-            return self.own.clone();
-        }
-        let mut name = self.stem.clone();
-        name.push(".");
-        name.push(extension);
-        name.into()
-    }
-
-    /// Its name in messages.
-    pub fn name(&self) -> String {
-        self.path.as_ref().map_or_else(|| "standard input".into(), |path| path.display().to_string())
-    }
-
-    /// The whole file, of at most `most` bytes.
-    fn read(&self, most: usize) -> Result<Vec<u8>, String> {
-        let over = |size: u64| format!("has {size} bytes, over the limit of {most}");
-        let mut bytes = Vec::new();
-        if let Some(fault) = &self.fault {
-            return Err(fault.clone());
-        }
-        match &self.path {
-            Some(path) => {
-                let size = fs::metadata(path).map_err(|e| e.to_string())?.len();
-                if size > most as u64 {
-                    return Err(over(size));
-                }
-                bytes = fs::read(path).map_err(|e| e.to_string())?;
-            }
-            None => {
-                let stdin = io::stdin().lock().take(most as u64 + 1);
-                { stdin }.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-            }
-        }
-        if bytes.len() > most { Err(over(bytes.len() as u64)) } else { Ok(bytes) }
-    }
 }
 
 impl Args {
@@ -258,32 +195,6 @@ impl Args {
     }
 }
 
-/// Where two inputs differ in their endings alone, both keep them within the names of results of another format; where two
-/// folders hold one name, the later ones are numbered, with numbers that no input has.
-fn tell_apart(sources: &mut [Source]) {
-    let mut stems: HashMap<OsString, usize> = HashMap::new();
-    for source in sources.iter() {
-        *stems.entry(source.stem.clone()).or_default() += 1;
-    }
-    let names: HashSet<PathBuf> = sources.iter().map(|source| source.below.clone()).collect();
-    let mut taken: HashSet<PathBuf> = HashSet::new();
-    for source in sources.iter_mut() {
-        let mut number = 1;
-        while !taken.insert(source.own.clone()) || number > 1 && names.contains(&source.own) {
-            number += 1;
-            let mut name = source.below.with_extension("").into_os_string();
-            name.push(format!("-{number}"));
-            source.own = match source.below.extension() {
-                Some(ending) => PathBuf::from(name).with_added_extension(ending),
-                None => name.into(),
-            };
-        }
-        if stems[&source.stem] > 1 {
-            source.stem = source.own.clone().into_os_string();
-        }
-    }
-}
-
 fn several(count: usize, output: &str) -> String {
     format!("{count} file(s) of a folder cannot all go to {output}; name a folder with -o")
 }
@@ -411,7 +322,7 @@ mod tests {
         let from = folder(&["a.png", "a.jpg"]);
         let to = tempfile::tempdir().unwrap();
         copy(&args(&[from.path()], Some(to.path()))).unwrap();
-        assert_eq!(found(to.path()), ["a.jpg.png", "a.png.png"]);
+        assert_eq!(found(to.path()), ["a.jpg.png", "a.png"]);
         assert_eq!(fs::read(to.path().join("a.jpg.png")).unwrap(), b"a.jpg");
     }
 
@@ -419,7 +330,28 @@ mod tests {
     fn files_of_one_name_from_two_folders_are_numbered() {
         let (one, two, to) = (folder(&["a.b.png"]), folder(&["a.b.png"]), tempfile::tempdir().unwrap());
         copy(&args(&[one.path(), two.path()], Some(to.path()))).unwrap();
-        assert_eq!(found(to.path()), ["a.b.png-2.png", "a.b.png.png"]);
+        assert_eq!(found(to.path()), ["a.b-2.png", "a.b.png"]);
+    }
+
+    #[test]
+    fn numbers_are_none_that_another_input_has() {
+        let (one, two) = (folder(&["a.png", "a-2.png"]), folder(&["a.png", "a-3.png"]));
+        let to = tempfile::tempdir().unwrap();
+        copy(&args(&[one.path(), two.path()], Some(to.path()))).unwrap();
+        assert_eq!(found(to.path()), ["a-2.png", "a-3.png", "a-4.png", "a.png"]);
+        assert_eq!(fs::read(to.path().join("a-2.png")).unwrap(), b"a-2.png");
+    }
+
+    #[test]
+    fn endings_and_times_are_kept() {
+        let from = folder(&["Scan.PNG"]);
+        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let file = fs::File::options().write(true).open(from.path().join("Scan.PNG")).unwrap();
+        file.set_modified(time).unwrap();
+        let to = tempfile::tempdir().unwrap();
+        copy(&args(&[from.path()], Some(to.path()))).unwrap();
+        assert_eq!(found(to.path()), ["Scan.PNG"]);
+        assert_eq!(fs::metadata(to.path().join("Scan.PNG")).unwrap().modified().unwrap(), time);
     }
 
     #[test]

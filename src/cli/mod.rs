@@ -24,6 +24,7 @@ mod recipe;
 mod samples;
 mod serve;
 mod size;
+mod source;
 #[cfg(feature = "otel")]
 mod traces;
 mod train;

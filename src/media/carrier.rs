@@ -82,11 +82,12 @@ impl Carrier {
     /// Checks that a file of `format` and, where it is asked for, of `depth` can hold results for `samples`.
     ///
     /// # Errors
-    /// As for [`Carrier::check_kind`]; [`Error::Range`] for floats beyond 0..1 that would have to become whole numbers.
+    /// As for [`Carrier::check_kind`]; [`Error::Opacity`]; [`Error::Range`] for floats beyond 0..1 that would have to become whole numbers.
     pub fn check(&self, samples: &[Sample], format: Format, depth: Option<Depth>) -> Result<()> {
         let Some(first) = samples.first() else { return Ok(()) };
         let kind = first.shape().kind();
         self.check_kind(kind, samples.len(), format, depth)?;
+        self.check_opacity(format)?;
         let written = match (format.is_image(), depth) {
             (true, _) => self.depth(format, depth),
             (false, Some(depth)) if kind == Kind::Image => depth,
@@ -98,7 +99,7 @@ impl Carrier {
     /// Checks that a file of `format` and, where it is asked for, of `depth` can hold `count` samples of a kind.
     ///
     /// # Errors
-    /// [`Error::Several`], [`Error::Kind`], [`Error::Depth`], [`Error::Opacity`].
+    /// [`Error::Several`], [`Error::Kind`], [`Error::Depth`].
     pub fn check_kind(&self, kind: Kind, count: usize, format: Format, depth: Option<Depth>) -> Result<()> {
         let is_joined = matches!(self, Carrier::Wave(_) | Carrier::Table(_));
         let several = |what, instead| Err(Error::Several { format, what, count, instead });
@@ -121,8 +122,7 @@ impl Carrier {
             Format::Png | Format::Jpeg | Format::Tiff | Format::WebP | Format::Pnm => {}
             Format::Wav | Format::Csv | Format::Npy | Format::Raw | Format::Json => {}
         }
-        self.check_depth(format, kind, depth)?;
-        self.check_opacity(format)
+        self.check_depth(format, kind, depth)
     }
 
     fn check_depth(&self, format: Format, kind: Kind, depth: Option<Depth>) -> Result<()> {

@@ -34,7 +34,7 @@ pub enum Error {
         instead: &'static str,
     },
     /// A depth that the format does not hold.
-    #[error("{format} cannot hold numbers of this depth; it holds {holds}")]
+    #[error("{format} cannot hold numbers of this depth; it holds {holds}: ask for tiff or npy")]
     Depth {
         /// The format asked for.
         format: Format,

@@ -104,7 +104,9 @@ fn exact(field: &str, dialect: &Dialect, line: u32, at: usize) -> Result<f32> {
         return Err(malformed(format!("{}: {shown:?} is not a number", place())));
     };
     let is_whole = field.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-' || byte == b'+');
-    if is_whole && value.is_finite() && f64::from(value as f32) != value {
+    // A float that is written without a point is one that float32 printed itself.
+    let is_printed = || (value as f32).to_string() == field;
+    if is_whole && value.is_finite() && f64::from(value as f32) != value && !is_printed() {
         return Err(Error::inexact(field));
     }
     Ok(value as f32)

@@ -29,14 +29,46 @@ fn an_empty_body() {
 }
 
 #[test]
-fn a_wrong_content_type() {
+fn a_wrong_content_type_is_no_obstacle_where_the_bytes_tell() {
     let service = Service::start();
-    for media_type in ["text/plain", "image/gif", "application/xml", "video/mp4", "nonsense"] {
-        post(&service, media_type, png(8, 8), "unsupported_media_type");
+    for media_type in ["text/plain", "image/gif", "image/*", "image/jpeg", "application/json", "nonsense"] {
+        let response = quick(|| service.post("/denoise", media_type, png(8, 8)));
+        assert_eq!(header(&response, "content-type"), "image/png", "{media_type}");
+        ok(response);
     }
-    post(&service, "image/jpeg", png(8, 8), "invalid_input");
-    post(&service, "application/x-npy", png(8, 8), "invalid_input");
-    post(&service, "application/json", png(8, 8), "invalid_input");
+    for media_type in ["text/plain", "image/gif", "application/xml", "video/mp4", "nonsense"] {
+        post(&service, media_type, b"hello".to_vec(), "unsupported_media_type");
+    }
+    let stripped: Vec<u8> = png(8, 8).into_iter().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    let problem = post(&service, "image/png", stripped, "invalid_input");
+    assert!(problem["detail"].as_str().unwrap().contains("--data-binary"), "{problem}");
+}
+
+#[test]
+fn a_table_without_a_model_is_a_question() {
+    let service = Service::start();
+    let table: Vec<u8> = (0..300).flat_map(|t| format!("{}\n", t % 7).into_bytes()).collect();
+    let problem = post(&service, "text/csv", table, "invalid_input");
+    assert_eq!(pointers(&problem), ["/model"], "{problem}");
+    // Its length is that of the one model for vectors.
+    let row = b"1,2,3,4,5,6,7,8,9,10,11,12\n".to_vec();
+    assert_eq!(header(&service.post("/denoise", "text/csv", row), "x-model"), "table@1");
+}
+
+#[test]
+fn an_option_that_the_format_cannot_hold_is_refused() {
+    let service = Service::start();
+    for (query, code, pointer) in [
+        ("format=jpg&depth=16", "invalid_input", Some("/depth")),
+        ("format=png&depth=float", "invalid_input", Some("/depth")),
+        ("format=csv", "not_acceptable", None),
+    ] {
+        let problem = refused(service.post(&format!("/denoise?{query}"), "image/png", png(8, 8)), code);
+        assert_eq!(pointers(&problem).first().copied(), pointer, "{problem}");
+    }
+    let wide = npy("<f4", &[2, 2], &floats([0.0, 17.0, 255.0, 3.0]));
+    let problem = refused(service.post("/denoise?format=png", "application/x-npy", wide), "invalid_input");
+    assert!(problem["detail"].as_str().unwrap().contains("from 0 to 255"), "{problem}");
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn mistakes_are_named_in_a_line() {
         ("denoise a.png -o b.png --model tiny --models nowhere", 1, "nowhere"),
         ("denoise a.png -o b.png --model tiny --models models --ratio 1e9", 1, "ratio"),
         ("denoise a.png -o b.png --model tiny --models models --strength 2", 2, "strength"),
-        ("denoise a.png -o b.png --model tiny --models models --depth float", 1, "--format tiff or npy"),
+        ("denoise a.png -o b.png --model tiny --models models --depth float", 1, "ask for tiff or npy"),
         ("denoise none.png -o b.png --model tiny --models models", 1, "none.png: "),
     ] {
         let said = desk.run(line);

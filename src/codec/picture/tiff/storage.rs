@@ -1,6 +1,6 @@
 //! Storage: how the pixels of a TIFF page are stored, or why they cannot be read.
 
-use super::super::super::{Error, Result};
+use super::super::super::{Error, Format, Result};
 use super::super::directory::Directory;
 
 /// Tags by name.
@@ -147,9 +147,17 @@ impl Storage {
         if is_fax && (bits, samples) != (1, 1) {
             return Err(refused("fax compression of more than 1 bit"));
         }
+        let (width, height) = (number(tag::WIDTH, 0), number(tag::HEIGHT, 0));
+        if width == 0 || height == 0 || bits == 0 {
+            return Err(Error::malformed(Format::Tiff.media_type(), "a page without pixels"));
+        }
+        let is_reversed = number(tag::FILL_ORDER, 1) == 2;
+        if is_reversed && (bits >= 8 || directory.has(tag::TILE_WIDTH)) {
+            return Err(refused("bytes whose lowest bit comes first (FillOrder 2)"));
+        }
         Ok(Self {
-            width: number(tag::WIDTH, 0),
-            height: number(tag::HEIGHT, 0),
+            width,
+            height,
             bits,
             samples,
             channels,
@@ -158,7 +166,7 @@ impl Storage {
             compression,
             is_planar,
             is_packed,
-            is_reversed: number(tag::FILL_ORDER, 1) == 2,
+            is_reversed,
         })
     }
 

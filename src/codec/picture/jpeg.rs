@@ -85,12 +85,17 @@ fn is_kept(marker: u8, body: &[u8]) -> bool {
     }
 }
 
-/// Whether a file that has no end marker has all its blocks. Two decodings tell: what the decoder fills in for blocks
-/// that are missing depends on what follows, and what is there does not.
+/// Whether a file that has no end marker has all its blocks. Two decodings tell, with opposite bits behind what is there:
+/// a decoder that needs any of them comes to two pictures.
 fn is_complete(bytes: &[u8]) -> bool {
-    let options = DecoderOptions::default().set_strict_mode(true);
-    let whole = [bytes, &[0xff, 0xd9]].concat();
-    JpegDecoder::new_with_options(ZCursor::new(whole.as_slice()), options).decode().is_ok()
+    // Half of a marker, or of a stuffed byte.
+    let bytes = bytes.strip_suffix(&[0xff]).unwrap_or(bytes);
+    let options = DecoderOptions::default().set_strict_mode(false);
+    let decoded = |fill: u8| {
+        let whole = [bytes, &[fill; 512], &[0xff, 0xd9]].concat();
+        JpegDecoder::new_with_options(ZCursor::new(whole.as_slice()), options).decode().ok()
+    };
+    decoded(0x55).is_some_and(|one| decoded(0xaa) == Some(one))
 }
 
 /// Puts segments behind the start of a file and its first segment.

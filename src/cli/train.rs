@@ -277,35 +277,22 @@ impl Args {
 
 /// Whether the new version serves, and why not.
 fn verdict(outcome: &Outcome, promote: Promote) -> String {
-    let Outcome { model, version, promoted, scores, .. } = outcome;
-    let db = |path: &str| scores.pointer(path).and_then(serde_json::Value::as_f64);
-    let full = db("/held_out/full_db").unwrap_or_default();
-    let beaten_by = |path: &str| db(path).is_some_and(|other| full <= other);
-    let before = scores.pointer("/before/model").and_then(|m| m.as_str());
-    let short = if beaten_by("/held_out/noisy_db") {
-        Some("the noisy input".to_owned())
-    } else if let (Some(before), true) = (before, beaten_by("/before/held_out/full_db")) {
-        Some(before.to_owned())
-    } else if beaten_by("/held_out/baseline_db") {
-        Some(format!("{}, without learning,", scores["baseline"].as_str().unwrap_or_default()))
-    } else {
-        None
-    };
-    if *promoted {
-        let but = short.map(|what| format!(", though it does not beat {what} on the held-out samples"));
-        return format!("promoted: {model} now means version {version}{}\n", but.unwrap_or_default());
-    }
-    let why = match (promote, short) {
-        (Promote::Never, _) => "as asked".to_owned(),
-        (_, Some(what)) => format!("it does not beat {what} on the held-out samples"),
-        (_, None) => {
-            let before = before.unwrap_or("the version that serves");
-            format!("it does not beat {before} with errors weighed as in training")
+    let Outcome { model, version, promoted, kept_back, .. } = outcome;
+    match (promoted, kept_back, promote) {
+        (true, _, Promote::Always) => format!("promoted, as asked: {model} now means version {version}\n"),
+        (true, _, Promote::Never) => {
+            format!("{model} means version {version}, the only one there is of this name\n")
         }
-    };
-    format!(
-        "not promoted: {why}; `limpid models default {model} {version}` makes it the default all the same\n"
-    )
+        (true, _, Promote::IfBetter) => {
+            format!("promoted, for it beats all of these: {model} now means version {version}\n")
+        }
+        (false, Some(reason), _) => format!(
+            "kept back because {reason}\n`limpid models default {model} {version}` makes it the default all the same\n"
+        ),
+        (false, None, _) => format!(
+            "not promoted, as asked; `limpid models default {model} {version}` makes it the default\n"
+        ),
+    }
 }
 
 /// What is wrong with a config before there are samples is wrong with the command line.
@@ -412,18 +399,16 @@ mod tests {
 
     #[test]
     fn why_a_version_does_not_serve_is_said() {
-        let said = |promote, full: f64| {
-            let held_out = |db: f64| serde_json::json!({ "full_db": db, "noisy_db": 10.0 });
-            let before = serde_json::json!({ "model": "a@1", "held_out": held_out(30.0) });
-            let scores = serde_json::json!({ "held_out": held_out(full), "before": before });
-            let (model, notes) = ("a".parse().unwrap(), vec![]);
-            verdict(&Outcome { model, version: 2, promoted: false, scores, notes }, promote)
+        let said = |promote, promoted, kept_back: Option<&str>| {
+            let (model, notes, scores) = ("a".parse().unwrap(), vec![], serde_json::Value::Null);
+            let kept_back = kept_back.map(str::to_owned);
+            verdict(&Outcome { model, version: 2, promoted, kept_back, scores, notes }, promote)
         };
-        assert!(said(Promote::Never, 31.0).contains("as asked"));
-        assert!(said(Promote::IfBetter, 29.0).contains("does not beat a@1 on the held-out samples"));
-        assert!(
-            said(Promote::IfBetter, 31.0).contains("does not beat a@1 with errors weighed as in training")
-        );
+        assert!(said(Promote::Never, false, None).contains("not promoted, as asked"));
+        assert!(said(Promote::IfBetter, true, None).contains("a now means version 2"));
+        let refused = said(Promote::IfBetter, false, Some("it does not beat a@1"));
+        assert!(refused.starts_with("kept back because it does not beat a@1\n"), "{refused}");
+        assert!(refused.contains("limpid models default a 2"), "{refused}");
     }
 
     #[test]

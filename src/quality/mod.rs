@@ -9,6 +9,7 @@
 //! | how strong is the noise? | [`estimate_sigma`] |
 //! | how strong is noise that is not white, and what kind is it? | [`Grain`] |
 //! | is the noise correlated? | [`noise_correlation`] |
+//! | what does the noise look like? | [`Patches`] |
 //! | is the noise even: in dark as in bright places, without outliers? | [`noise_evenness`] |
 //! | what would a denoiser without learning give? | [`denoise_dct`] |
 //! | what would JPEG give in as many bytes? | [`jpeg_at_bytes`] |
@@ -27,6 +28,7 @@ mod ink;
 mod jpeg;
 mod neighbors;
 mod noise;
+mod patches;
 mod pca;
 mod psnr;
 mod report;
@@ -42,6 +44,7 @@ pub use ink::ink_recall;
 pub use jpeg::{JpegPoint, jpeg_at_bytes};
 pub use neighbors::knn_agrees;
 pub use noise::{estimate_noise, estimate_sigma};
+pub use patches::{Patches, neighbor_correlation};
 pub use pca::Pca;
 pub use psnr::{mse, psnr, rmse, snr};
 pub use report::Summary;

@@ -28,6 +28,8 @@ fn draft(name: &str, seed: u64) -> Draft {
         training: serde_json::Value::Null,
         scores: serde_json::Value::Null,
         familiarity: None,
+        kept_back: None,
+        compared_with: None,
         card: "version {version}".into(),
     }
 }
@@ -54,7 +56,7 @@ fn name(text: &str) -> Name {
 
 fn state(registry: &Registry, text: &str) -> (u32, Vec<u32>) {
     let summary = registry.get(&name(text)).unwrap();
-    (summary.default, summary.versions)
+    (summary.default.unwrap(), summary.versions)
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
 use super::scheme::{self, Scheme};
+use super::{Checkpoint, Error};
 use crate::corruption::{Corruption, Gaussian, Span};
 use crate::dataset::{Dataset, Wanted};
 use crate::name::{ModelRef, Name};
@@ -82,10 +82,11 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Promote {
-    /// If it beats the version that serves now, and the noisy input, on the held-out samples.
+    /// If it beats the noisy input, the version that serves now, the base and the classical method on the
+    /// held-out samples. The first version of a name does not serve by default either unless it does.
     #[default]
     IfBetter,
-    /// Not unless it is the first of its name.
+    /// Not unless it is the only one of its name.
     Never,
     /// In any case.
     Always,
@@ -168,8 +169,7 @@ impl Config {
     pub fn wanted(&self, registry: &Registry) -> Result<Wanted, Error> {
         if let Some(base) = &self.base {
             let base: ModelRef = base.parse().map_err(|e| invalid("base", format!("{e}")))?;
-            let input = registry.card(&base)?.0.input();
-            return Ok(Wanted { kind: Some(input.kind), channels: Some(input.channels) });
+            return Ok(wanted_by(&registry.card(&base)?.0.model));
         }
         let (kind, channels) = match &self.family {
             None => return Ok(Wanted::default()),
@@ -184,6 +184,17 @@ impl Config {
             },
         };
         Ok(Wanted { kind: Some(kind), channels })
+    }
+
+    /// [`Config::wanted`] of a run that resumes from `checkpoint`, where it is there: its base may be gone by now.
+    ///
+    /// # Errors
+    /// As [`Config::wanted`]; the checkpoint cannot be read.
+    pub fn wanted_to_resume(&self, registry: &Registry, checkpoint: &Checkpoint) -> Result<Wanted, Error> {
+        match checkpoint.base()? {
+            Some(base) => Ok(wanted_by(&base.model)),
+            None => self.wanted(registry),
+        }
     }
 
     /// Checks what can be checked without samples.
@@ -322,6 +333,12 @@ impl Config {
         corruption.check(kind).map_err(|e| invalid("corruption", e.to_string()))?;
         Ok(corruption)
     }
+}
+
+/// What samples for this model are read as.
+fn wanted_by(model: &model::Config) -> Wanted {
+    let (kind, channels, _) = model.input();
+    Wanted { kind: Some(kind), channels: Some(channels) }
 }
 
 /// The statistics of all samples together.

@@ -15,6 +15,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod verdict;
 mod watch;
 mod window;
 
@@ -107,6 +108,8 @@ pub struct Outcome {
     pub version: u32,
     /// Whether it serves from now on when no version is named.
     pub promoted: bool,
+    /// The reason why it must not, with advice; none where it may.
+    pub kept_back: Option<String>,
     /// Scores on the held-out samples: `held_out` of the model, `before` of what it had to beat, `base` of what it
     /// started from.
     pub scores: serde_json::Value,
@@ -137,7 +140,7 @@ impl Run<'_> {
             _ => None,
         };
         let setup = Setup::new(self, parts.as_ref())?;
-        let weights = Weights::to_train(setup.initial.clone(), self.config.seed);
+        let weights = Weights::to_train(setup.initial(), self.config.seed);
         let model = Model::new(&setup.model, weights.builder(&setup.device))?;
         let mut going = Going::start(self, &setup, AdamW::new(weights.vars(), optim::Config::default())?)?;
 
@@ -189,7 +192,7 @@ impl<'a> Going<'a> {
         let (psnr_db, preview, checkpoint_seconds) = (None, None, None);
         let mut going = Self { run, setup, optimizer, state, clock, psnr_db, preview, checkpoint_seconds };
         // A base is what the result must beat, and what is left if it never does.
-        if is_new && !setup.initial.is_empty() {
+        if is_new && setup.base.is_some() {
             going.look()?;
             going.clock = Clock::start();
         }
@@ -277,7 +280,9 @@ impl<'a> Going<'a> {
             return Ok(());
         }
         let begun = Instant::now();
-        let saved = checkpoint.save(self.run.config, &self.setup.fingerprint, &self.state, &self.optimizer);
+        let Setup { fingerprint, base, .. } = self.setup;
+        let saved =
+            checkpoint.save(self.run.config, fingerprint, base.as_ref(), &self.state, &self.optimizer);
         if saved.is_ok() {
             self.checkpoint_seconds = Some(begun.elapsed().as_secs_f32());
         }

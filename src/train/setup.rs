@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
+use super::checkpoint::{Base, Checkpoint};
 use super::config::{self, Config, Length};
 use super::scheme::{Noise, Scheme};
 use super::validate::HeldOut;
@@ -13,7 +14,6 @@ use crate::name::ModelRef;
 use crate::nn::loss::Loss;
 use crate::nn::model;
 use crate::nn::{Device, Tensor, Weights};
-use crate::registry::Manifest;
 use crate::sample::{Kind, Sample, Shape};
 
 /// Share of the samples that is held out.
@@ -25,8 +25,8 @@ const STEPS_FOR_ONE: u64 = 300;
 /// See the file's opening.
 pub(super) struct Setup<'a> {
     pub(super) model: model::Config,
-    /// The base's weights; none where the run starts from nothing.
-    pub(super) initial: HashMap<String, Tensor>,
+    /// What the run starts from; none where it starts from nothing.
+    pub(super) base: Option<Base>,
     /// How many samples are trained on.
     pub(super) samples: usize,
     pub(super) held_out: HeldOut,
@@ -52,6 +52,11 @@ pub(super) struct Setup<'a> {
 }
 
 impl<'a> Setup<'a> {
+    /// The weights that the run starts from; empty where it starts from nothing.
+    pub(super) fn initial(&self) -> HashMap<String, Tensor> {
+        self.base.as_ref().map(|base| base.weights.clone()).unwrap_or_default()
+    }
+
     /// Looks at config, samples and base. `parts` are those of an only sample, see [`super::window::part`].
     ///
     /// # Errors
@@ -60,6 +65,7 @@ impl<'a> Setup<'a> {
         let (config, dataset) = (run.config, run.dataset);
         config.validate()?;
         let base = config.base.as_deref().map(|base| read_base(run, base)).transpose()?;
+
         if dataset.items.is_empty() {
             let first =
                 dataset.skipped.first().map(|s| format!("; {}: {}", s.name, s.reason)).unwrap_or_default();
@@ -67,9 +73,9 @@ impl<'a> Setup<'a> {
         }
         let (scheme, reason) = config.choose_scheme(dataset)?;
         let clean: Vec<&Sample> = dataset.items.iter().map(|item| &item.clean).collect();
-        let (model, initial) = match base {
-            Some((manifest, initial)) => (manifest.model, initial),
-            None => (config.choose_model(&clean)?, HashMap::new()),
+        let model = match &base {
+            Some(base) => base.model.clone(),
+            None => config.choose_model(&clean)?,
         };
         check_samples(&model, dataset)?;
         if config.keep_neighbors.is_some() && model.scales().is_some() {
@@ -113,7 +119,7 @@ impl<'a> Setup<'a> {
         }
         let alone = scheme == Scheme::Noisy && dataset.items.len() == 1;
         // Weights that are already good are moved less, and least where one sample is all there is.
-        let peak = if initial.is_empty() { 1e-3 } else { 3e-4 };
+        let peak = if base.is_none() { 1e-3 } else { 3e-4 };
         let rate = config.learning_rate.unwrap_or(if alone { peak / 3.0 } else { peak });
         let length = match config.length() {
             Some(length) => length,
@@ -140,7 +146,7 @@ impl<'a> Setup<'a> {
             ink_weight: config.ink_weight,
             seed: config.seed,
             model,
-            initial,
+            base,
             held_out,
             length,
             rate,
@@ -149,10 +155,15 @@ impl<'a> Setup<'a> {
     }
 }
 
-fn read_base(run: &Run<'_>, base: &str) -> Result<(Manifest, HashMap<String, Tensor>), Error> {
+/// The base, or the copy of it in the checkpoint that the run resumes from: its version may be gone by now.
+fn read_base(run: &Run<'_>, base: &str) -> Result<Base, Error> {
+    if let Some(kept) = run.checkpoint.as_ref().map(Checkpoint::base).transpose()?.flatten() {
+        return Ok(kept);
+    }
     let reference: ModelRef = base.parse().map_err(|e| config::invalid("base", format!("{e}")))?;
     let artifact = run.registry.read(&reference)?;
-    Ok((artifact.manifest, Weights::read(&artifact.weights, &Device::Cpu)?))
+    let weights = Weights::read(&artifact.weights, &Device::Cpu)?;
+    Ok(Base { id: artifact.id.to_string(), model: artifact.manifest.model, weights })
 }
 
 /// What is learnt from what under a scheme.

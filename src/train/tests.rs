@@ -1,6 +1,7 @@
 //! What a run must hold: it learns, it can be stopped, it is exact, it never makes things worse.
 
 mod faults;
+mod promotion;
 mod schemes;
 
 use super::*;
@@ -135,12 +136,12 @@ fn a_result_that_is_worse_is_kept_but_does_not_serve() {
     // One step from random weights is worse than sixty.
     let worse = train(&tiny(1), &data, &registry).unwrap();
     assert_eq!((worse.version, worse.promoted), (2, false));
-    assert_eq!(registry.get(&worse.model).unwrap().default, 1);
-    assert_eq!(place.registry().get(&worse.model).unwrap().default, 1, "after a restart, too");
+    assert_eq!(registry.get(&worse.model).unwrap().default, Some(1));
+    assert_eq!(place.registry().get(&worse.model).unwrap().default, Some(1), "after a restart, too");
 
     let forced = train(&Config { promote: Promote::Always, ..tiny(1) }, &data, &registry).unwrap();
     assert_eq!((forced.version, forced.promoted), (3, true));
-    assert_eq!(registry.get(&forced.model).unwrap().default, 3);
+    assert_eq!(registry.get(&forced.model).unwrap().default, Some(3));
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //!   L. Royer, "Noise2Self: blind denoising by self-supervision", ICML 2019, proposition 1).
 //! - A result is held against its own input, whose white noise it has seen. How much of it came through is told by
 //!   a second input, a little way off at random (Stein's unbiased risk estimate; S. Ramani, T. Blu and M. Unser,
-//!   "Monte-Carlo SURE", IEEE Transactions on Image Processing, 2008).
+//!   "Monte-Carlo SURE", IEEE Transactions on Image Processing, 2008). Correlated noise is met by a second input that
+//!   is off by noise of the same correlation, from the flattest blocks of the sample ([`quality::Patches`]).
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use super::Error;
 use super::window::{cut, middle, windows};
 use crate::dataset::{Item, Learn, hide};
 use crate::infer::{self, Mode, Options, Session, familiarity};
-use crate::quality::{self, Pca};
+use crate::quality::{self, Patches, Pca};
 use crate::registry::Familiarity;
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Kind, Sample, Shape};
@@ -28,6 +29,9 @@ const MOST: usize = 64;
 /// Where a few large images are all there is, several windows of each make up about this many pairs. It is also
 /// how many are scored while training goes on.
 const ENOUGH: usize = 24;
+
+/// Residuals whose likeness to the noise differs by less are equally like it.
+const ROUGHER: f32 = 0.15;
 
 /// No estimated error is below this share of the noise it was estimated through.
 const SUREST: f64 = 1e-3;
@@ -52,6 +56,8 @@ struct Pair {
     weights: Option<Vec<f32>>,
     /// The noisy sample, a little way off, where it is its own target.
     probe: Option<Sample>,
+    /// Correlation of the noise to the right and down, where the residual of a result is held against it.
+    correlation: Option<[f64; 2]>,
 }
 
 /// One held-out sample, or a small part of it, as the model in training leaves it.
@@ -82,6 +88,17 @@ pub struct Scores {
     /// What a method without learning gives: sliding DCT with the noise it estimates, PCA for vectors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_db: Option<f32>,
+    /// Difference between the correlation of neighbours in the residual (input less result) and in the noise, 0 to 2:
+    /// near 0 where nothing but noise was taken out. None where the clean samples are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residual: Option<f32>,
+}
+
+impl Scores {
+    /// The residual is clearly less like the noise than that of `other`.
+    pub(super) fn is_rougher_than(&self, other: &Scores) -> bool {
+        self.residual.zip(other.residual).is_some_and(|(own, other)| own > other + ROUGHER)
+    }
 }
 
 /// What a validation saw.
@@ -118,14 +135,23 @@ impl HeldOut {
                     (item.clean.clone(), item.clean.clone(), f64::from(noise).powi(2))
                 }
             };
+            let patches = match learn {
+                Learn::Hidden(down, right) if down + right > 0 => Patches::of(noisy.data(), noisy.shape()),
+                _ => None,
+            };
             for (w, area) in windows(item.clean.shape(), each).iter().enumerate() {
                 let (noisy, target) = (cut(&noisy, area), cut(&target, area));
                 pairs.extend(match learn {
                     Learn::Recorrupted | Learn::Neighbors => {
                         Some(Pair::probed(target, variance, &mut chance(w)))
                     }
-                    Learn::Hidden(down, right) => Some(Pair::hidden(target, (*down, *right), &mut chance(w))),
-                    _ => Some(Pair { noisy, target, variance, weights: None, probe: None }),
+                    Learn::Hidden(down, right) => Some(match &patches {
+                        Some(patches) => Pair::like(target, patches, &mut chance(w)),
+                        None => Pair::hidden(target, (*down, *right), &mut chance(w)),
+                    }),
+                    _ => {
+                        Some(Pair { noisy, target, variance, weights: None, probe: None, correlation: None })
+                    }
                 });
             }
         }
@@ -173,6 +199,7 @@ impl HeldOut {
     /// The samples do not fit the model.
     pub(super) fn score(&self, session: &Session, beside: bool) -> Result<Scores, Error> {
         let [mut noisy, mut strict, mut full, mut baseline] = [(); 4].map(|()| self.tally());
+        let mut apart = Vec::new();
         for pair in &self.pairs {
             let denoise = |sample: &Sample, mode| {
                 let options = Options { mode, ..Options::default() };
@@ -181,6 +208,9 @@ impl HeldOut {
             noisy.measure(pair, |sample| Ok(Some(sample.data().to_vec())))?;
             strict.measure(pair, |sample| denoise(sample, Mode::Strict))?;
             full.measure(pair, |sample| denoise(sample, Mode::Full))?;
+            if let Some(correlation) = pair.correlation {
+                apart.push(pair.residual(denoise(&pair.noisy, Mode::Full)?.unwrap_or_default(), correlation));
+            }
             if beside {
                 baseline.measure(pair, |sample| Ok(self.classical(sample)))?;
             }
@@ -192,6 +222,7 @@ impl HeldOut {
             full_db: full.decibels(),
             judged_db: full.judged(),
             baseline_db: (baseline.count > 0).then(|| baseline.decibels()),
+            residual: (!apart.is_empty()).then(|| apart.iter().sum::<f32>() / apart.len() as f32),
         })
     }
 
@@ -233,7 +264,25 @@ impl Pair {
         let step = 0.1 * variance.sqrt() as f32;
         let moved = noisy.data().iter().map(|v| v + if rng.below(2) == 0 { step } else { -step });
         let probe = Sample::new(noisy.shape(), moved.collect()).ok().filter(|_| variance > 0.0);
-        Self { target: noisy.clone(), noisy, variance, weights: None, probe }
+        let correlation = (variance > 0.0).then_some([0.0; 2]);
+        Self { target: noisy.clone(), noisy, variance, weights: None, probe, correlation }
+    }
+
+    /// The sample against itself, with a second one a tenth of noise like its own away.
+    fn like(noisy: Sample, patches: &Patches, rng: &mut Rng) -> Self {
+        let noise = patches.noise(noisy.shape(), rng);
+        let moved = noisy.data().iter().zip(noise).map(|(v, n)| v + 0.1 * n).collect();
+        let probe = Sample::new(noisy.shape(), moved).ok();
+        let (variance, correlation) = (patches.variance(), Some(patches.correlation()));
+        Self { target: noisy.clone(), noisy, variance, weights: None, probe, correlation }
+    }
+
+    /// Largest difference between the correlation of neighbours in the residual of `result` and in the noise.
+    fn residual(&self, mut result: Vec<f32>, [right, down]: [f64; 2]) -> f32 {
+        let (_, height, width) = self.noisy.shape().extents();
+        result.iter_mut().zip(self.noisy.data()).for_each(|(r, x)| *r = x - *r);
+        let seen = quality::neighbor_correlation(result.chunks_exact(height * width), width);
+        (seen[0] - right).abs().max((seen[1] - down).abs()) as f32
     }
 
     /// The sample with places hidden, to be held against what stood there.
@@ -243,7 +292,7 @@ impl Pair {
         let noisy = Sample::new(target.shape(), data).expect("finite numbers were moved");
         // Noise that is correlated hides from differences of neighbours, but not from its spectrum.
         let variance = f64::from(quality::noise_correlation(target.data(), target.shape()).power);
-        Self { noisy, target, variance, weights: Some(weights), probe: None }
+        Self { noisy, target, variance, weights: Some(weights), probe: None, correlation: None }
     }
 
     /// The mean squared difference from the target, where one that is lighter counts `lighter` times, and the power that

@@ -13,6 +13,7 @@ mod pace;
 mod passing;
 mod ports;
 mod run;
+mod scale;
 mod source;
 mod strip;
 mod target;
@@ -23,12 +24,15 @@ use candle_core::Device;
 
 pub use error::Error;
 pub use pace::{Pace, Steady};
+pub use scale::without_outliers;
+
+use scale::Scale;
 
 use crate::name::ModelId;
 use crate::nn::Weights;
 use crate::nn::model::{Model, Normalize};
 use crate::registry::{Artifact, Input, Manifest};
-use crate::sample::{Depth, Kind, Latent, Number, Sample, Shape, Stats};
+use crate::sample::{Bounds, Depth, Kind, Latent, Number, Sample, Shape, Stats};
 
 /// What calls of this module give.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -229,7 +233,8 @@ impl Session {
                 let (turned, _) = self.pass::<f32>(&dihedral::apply(sample, k), &once, keep, pace)?;
                 dihedral::add_back(&mut sum, &turned, sample.shape(), k);
             }
-            (blend(&sum, sample, options.strength, turns), familiarity)
+            let bounds = self.scale_for(sample).bounds.filter(|_| options.mode == Mode::Full);
+            (blend(&sum, sample, bounds, options.strength, turns), familiarity)
         };
         self.denoised(sample, data, familiarity)
     }
@@ -375,7 +380,7 @@ impl Session {
         self.check(latent.shape)?;
         let misfit = |reason: String| Err(Error::Latent { model: self.id.clone(), reason });
         let config = &self.manifest.model;
-        if latent.stats.is_some() != (config.normalize == Normalize::Sample) {
+        if latent.stats.len() != config.normalize.kept(latent.shape.channels()) {
             return misfit("statistics of the sample are missing or too many".into());
         }
         let seen: Vec<&Vec<usize>> = latent.planes.iter().map(|p| &p.dims).collect();
@@ -388,17 +393,25 @@ impl Session {
     }
 
     /// What is taken out of a sample before the network.
-    fn stats_for(&self, sample: &Sample) -> Stats {
-        match self.manifest.model.normalize {
-            Normalize::Sample => sample.stats(),
-            Normalize::Fixed(stats) => stats,
+    fn scale_for(&self, sample: &Sample) -> Scale {
+        match &self.manifest.model.normalize {
+            Normalize::Sample => {
+                let (stats, bounds) = sample.robust_stats();
+                Scale::all(stats).within(bounds)
+            }
+            Normalize::Channel => Scale::channels(sample.channel_stats()),
+            Normalize::Fixed(stats) => Scale::all(*stats),
+            Normalize::Columns(columns) => Scale::columns(columns.clone()),
         }
     }
 
-    fn stats_of(&self, latent: &Latent) -> Stats {
-        match self.manifest.model.normalize {
-            Normalize::Fixed(stats) => stats,
-            Normalize::Sample => latent.stats.unwrap_or(Stats { mean: 0.0, std: 1.0 }),
+    /// What is put back into the sample of a latent, whose statistics were checked.
+    fn scale_of(&self, latent: &Latent) -> Scale {
+        match (&self.manifest.model.normalize, latent.stats.as_slice()) {
+            (Normalize::Sample, [stats, ..]) | (Normalize::Fixed(stats), _) => Scale::all(*stats),
+            (Normalize::Sample, []) => Scale::all(Stats { mean: 0.0, std: 1.0 }),
+            (Normalize::Channel, stats) => Scale::channels(stats.to_vec()),
+            (Normalize::Columns(columns), _) => Scale::columns(columns.clone()),
         }
     }
 
@@ -413,14 +426,24 @@ impl Session {
 }
 
 /// The mean of `count` results, blended with the sample.
-fn blend<T: Number>(sum: &[f32], sample: &Sample, strength: f32, count: usize) -> Vec<T> {
+fn blend<T: Number>(
+    sum: &[f32],
+    sample: &Sample,
+    bounds: Option<Bounds>,
+    strength: f32,
+    count: usize,
+) -> Vec<T> {
     let (new, old) = (strength / count as f32, 1.0 - strength);
     let mut data = Vec::with_capacity(sum.len());
     let mut input = [0.0; 1024];
     for (part, start) in sum.chunks(input.len()).zip((0..).step_by(input.len())) {
         let input = &mut input[..part.len()];
         sample.read(start, input);
-        data.extend(part.iter().zip(input).map(|(s, x)| T::from_f32(s * new + *x * old)));
+        let one = |(s, x): (&f32, &mut f32)| match bounds {
+            Some(bounds) if bounds.exclude(*x) => T::from_f32(*x),
+            _ => T::from_f32(s * new + *x * old),
+        };
+        data.extend(part.iter().zip(input).map(one));
     }
     data
 }

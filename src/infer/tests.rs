@@ -334,6 +334,87 @@ fn windows_of_a_signal_give_what_the_whole_gives() {
     assert_close(in_strips.data(), &in_one_piece(&session, &sample));
 }
 
+/// Frames of a camera with hot pixels, stars and a strip without data, in one piece and row by row.
+#[test]
+fn outliers_pass_in_full_mode_and_touch_nothing_else() {
+    for (session, channels) in [(pyramid(1), 1), (pyramid(3), 3)] {
+        for (height, width) in [(40, 56), (600, 500)] {
+            let plain = image(channels, height, width);
+            let place = |i: usize| i % 997 == 13 || i < 3 * width;
+            let data = plain.data().iter().enumerate();
+            let data =
+                data.map(|(i, v)| if i < 3 * width { -9999.0 } else { v + f32::from(place(i)) * 4000.0 });
+            let sample = Sample::new(plain.shape(), data.collect()).unwrap();
+            let bounds = sample.robust_stats().1.unwrap();
+            let full = session.denoise(&sample, &Options::default()).unwrap().sample;
+            let cleared = without_outliers(&sample).unwrap();
+            let expected = session.denoise(&cleared, &Options::default()).unwrap().sample;
+            for (i, (x, r)) in sample.data().iter().zip(full.data()).enumerate() {
+                if bounds.exclude(*x) {
+                    assert_eq!(x, r, "{i}");
+                } else {
+                    // The values filled in are part of the statistics of the one and not of the other.
+                    assert!((r - expected.data()[i]).abs() < 0.02, "{i}: {r} {}", expected.data()[i]);
+                }
+            }
+            let keep = session.keep(sample.shape(), None).unwrap();
+            let whole = session.pass_whole::<f32>(&[&sample], &Options::default(), keep).unwrap().remove(0);
+            assert!(whole.0 == full.data(), "in one piece");
+            let latent = session.encode(&sample, None).unwrap();
+            let strict = session.denoise(&sample, &STRICT).unwrap();
+            assert_eq!(session.decode(&latent).unwrap(), strict.sample);
+            assert!(strict.sample.data().iter().all(|v| v.abs() < 100.0), "a latent holds no outliers");
+            let eight =
+                session.denoise(&sample, &Options { ensemble: 8, ..Options::default() }).unwrap().sample;
+            let excluded = sample.data().iter().zip(eight.data()).filter(|(x, _)| bounds.exclude(**x));
+            assert!(excluded.clone().count() > 3 * width && excluded.clone().all(|(x, r)| x == r));
+        }
+    }
+}
+
+/// Scale and offset of an image with outliers do not matter either, up to rounding.
+#[test]
+fn an_image_with_outliers_follows_scale_and_offset() {
+    let session = pyramid(1);
+    let mut data = image(1, 24, 24).into_data();
+    data[100] = 2000.0;
+    let at = |scale: f32, offset: f32| {
+        let data = data.iter().map(|v| v * scale + offset).collect();
+        let sample = Sample::new(Shape::image(1, 24, 24), data).unwrap();
+        assert!(sample.robust_stats().1.is_some());
+        session.denoise(&sample, &Options::default()).unwrap().sample
+    };
+    for (a, b) in at(1.0, 0.0).data().iter().zip(at(1000.0, 50.0).data()) {
+        assert!((a * 1000.0 + 50.0 - b).abs() < 0.05, "{a} {b}");
+    }
+}
+
+/// Each channel of a signal has a scale of its own, in one piece and window by window.
+#[test]
+fn channels_of_a_signal_do_not_share_a_scale() {
+    let shared = signals(2);
+    let mut manifest = shared.manifest.clone();
+    manifest.model.normalize = Normalize::Channel;
+    let session = Session { manifest, ..shared };
+    for length in [1000, 132_080] {
+        let sample = signal(2, length);
+        let stretch = |(i, v): (usize, &f32)| if i < length { *v } else { 1013.0 + 250.0 * v };
+        let data = sample.data().iter().enumerate().map(stretch).collect();
+        let stretched = Sample::new(sample.shape(), data).unwrap();
+        let run = |sample| session.denoise(sample, &Options::default()).unwrap().sample;
+        let (a, b) = (run(&sample), run(&stretched));
+        for (i, (a, b)) in a.data().iter().zip(b.data()).enumerate() {
+            assert!((stretch((i, a)) - b).abs() < if i < length { 1e-4 } else { 0.05 }, "{i}: {a} {b}");
+        }
+        let latent = session.encode(&stretched, None).unwrap();
+        assert_eq!(latent.numbers(), session.manifest.model.latent_numbers(sample.shape(), 8));
+        assert_eq!(session.decode(&latent).unwrap(), session.denoise(&stretched, &STRICT).unwrap().sample);
+        let mut few = latent.clone();
+        few.stats.pop();
+        assert!(session.decode(&few).unwrap_err().to_string().contains("statistics"));
+    }
+}
+
 /// Scale and offset of the input do not matter, up to rounding.
 #[test]
 fn the_result_follows_scale_and_offset() {
@@ -399,7 +480,7 @@ fn a_latent_of_another_shape_is_refused() {
         change(&mut latent);
         session.decode(&latent).unwrap_err().to_string()
     };
-    assert!(wrong(|l| l.stats = None).contains("statistics"));
+    assert!(wrong(|l| l.stats.clear()).contains("statistics"));
     assert!(wrong(|l| l.shape = Shape::image(1, 32, 16)).contains("expected maps"));
     assert!(wrong(|l| l.planes[0].dims[0] = 9).contains("expected maps"));
     assert!(wrong(|l| l.shape = Shape::image(3, 16, 16)).contains("takes"));

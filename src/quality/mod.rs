@@ -9,6 +9,7 @@
 //! | how strong is the noise? | [`estimate_sigma`] |
 //! | how strong is noise that is not white, and what kind is it? | [`Grain`] |
 //! | is the noise correlated? | [`noise_correlation`] |
+//! | how strong is it in the dark, and how strong in the light? | [`NoiseCurve`] |
 //! | what does the noise look like? | [`Patches`] |
 //! | is the noise even: in dark as in bright places, without outliers? | [`noise_evenness`] |
 //! | what would a denoiser without learning give? | [`denoise_dct`] |
@@ -20,6 +21,7 @@
 
 mod clipping;
 mod correlation;
+mod curve;
 mod dct;
 mod evenness;
 mod flat;
@@ -37,6 +39,7 @@ mod stroke;
 
 pub use clipping::clipped_mean;
 pub use correlation::{Correlation, noise_correlation};
+pub use curve::NoiseCurve;
 pub use dct::denoise_dct;
 pub use evenness::{Evenness, noise_evenness};
 pub use grain::{Grain, GrainKind};

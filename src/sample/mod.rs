@@ -4,6 +4,7 @@
 
 mod depth;
 mod latent;
+mod outliers;
 mod shape;
 mod spec;
 mod stats;
@@ -12,6 +13,7 @@ use std::sync::OnceLock;
 
 pub use depth::{Depth, Number};
 pub use latent::{Latent, Plane};
+pub use outliers::Bounds;
 pub use shape::{Kind, Shape};
 pub use spec::Spec;
 pub use stats::{Moments, Stats, sum};
@@ -154,6 +156,19 @@ impl Sample {
     /// Mean and standard deviation of all numbers; the result does not depend on threads, tiles or depth.
     pub fn stats(&self) -> Stats {
         Moments::of_parts(self.shape.numbers(), |start, out| self.read(start, out)).into()
+    }
+
+    /// Mean and standard deviation of each channel; the deviation of a constant channel is 0.
+    pub fn channel_stats(&self) -> Vec<Stats> {
+        self.channel_moments().into_iter().map(Moments::of_one).collect()
+    }
+
+    /// The moments of each channel.
+    pub fn channel_moments(&self) -> Vec<Moments> {
+        let channels = self.shape.channels();
+        let numbers = self.shape.numbers() / channels;
+        let of = |c: usize| Moments::of_parts(numbers, |start, out| self.read(c * numbers + start, out));
+        (0..channels).map(of).collect()
     }
 
     /// The numbers of an image of 8 bits, as they are kept.

@@ -22,6 +22,7 @@ mod window;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 pub use checkpoint::Checkpoint;
@@ -35,7 +36,7 @@ use validate::Glance;
 pub use validate::{Preview, Scores};
 use watch::{Verdict, Watch};
 
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Item};
 use crate::infer;
 use crate::name::Name;
 use crate::nn::Weights;
@@ -43,6 +44,7 @@ use crate::nn::model::Model;
 use crate::nn::optim::{self, AdamW};
 use crate::nn::schedule::warmup_cosine;
 use crate::registry::Registry;
+use crate::sample::Sample;
 
 /// A run goes back to its last good weights and halves its rate at most so many times.
 const SETBACKS: u32 = 3;
@@ -135,11 +137,13 @@ impl Run<'_> {
     /// # Errors
     /// See [`Error`]; nothing is published then.
     pub fn run(&self, listen: &mut dyn FnMut(&Progress) -> Control) -> Result<Outcome, Error> {
-        let parts = match self.dataset.items.as_slice() {
+        let cleared = cleared(self.dataset);
+        let dataset = cleared.as_ref().unwrap_or(self.dataset);
+        let parts = match dataset.items.as_slice() {
             [only] => window::part(only),
             _ => None,
         };
-        let setup = Setup::new(self, parts.as_ref())?;
+        let setup = Setup::new(self, dataset, parts.as_ref())?;
         let weights = Weights::to_train(setup.initial(), self.config.seed);
         let model = Model::new(&setup.model, weights.builder(&setup.device))?;
         let mut going = Going::start(self, &setup, AdamW::new(weights.vars(), optim::Config::default())?)?;
@@ -327,6 +331,23 @@ impl<'a> Going<'a> {
         }
         Ok(outcome)
     }
+}
+
+/// The samples without outliers, as the network is shown them; none where there are none.
+fn cleared(dataset: &Dataset) -> Option<Dataset> {
+    let clear = |sample: &Sample| infer::without_outliers(sample);
+    let twins = |item: &Item| (clear(&item.clean), item.noisy.as_ref().and_then(clear));
+    let found: Vec<_> = dataset.items.par_iter().map(twins).collect();
+    if found.iter().all(|twins| matches!(twins, (None, None))) {
+        return None;
+    }
+    let item = |(item, (clean, noisy)): (&Item, (Option<Sample>, Option<Sample>))| Item {
+        name: item.name.clone(),
+        clean: clean.unwrap_or_else(|| item.clean.clone()),
+        noisy: noisy.or_else(|| item.noisy.clone()),
+    };
+    let items = dataset.items.iter().zip(found).map(item).collect();
+    Some(Dataset { items, skipped: dataset.skipped.clone() })
 }
 
 fn warmup(total: u64) -> u64 {

@@ -43,8 +43,8 @@ impl Scheme {
 /// So many samples are looked at to estimate noise and its correlation.
 const LOOKED_AT: usize = 32;
 
-/// Images whose estimated noise, in the median, is above this (0..255) are taken for noisy. Of 35 photographs
-/// of BSDS, which are clean, the median estimate is 0.9 and the largest 5.5.
+/// Images whose estimated noise, in the median, is above this (of 255 of the range that their own numbers span) are taken
+/// for noisy. Of 35 photographs of BSDS, which are clean, the median estimate is 0.9 and the largest 5.5.
 const NOISY_IMAGES: f32 = 5.0;
 
 /// The same for signals, in deviations of the signal. Fine structure of a clean signal counts as noise in this
@@ -123,10 +123,8 @@ fn look(dataset: &Dataset) -> (Scheme, String) {
     }
     let taken = format!("{} samples without a noisy twin are taken as", items.len());
     let (sigma, mark, unit) = match dataset.kind() {
-        Some(Kind::Image) => (typical_noise(items, |_| 1.0 / 255.0), NOISY_IMAGES, "of 255"),
-        Some(Kind::Signal) => {
-            (typical_noise(items, |sample| sample.stats().std), NOISY_SIGNALS, "deviations of the signal")
-        }
+        Some(Kind::Image) => (typical_noise(items, image_noise), NOISY_IMAGES, "of 255 of their own range"),
+        Some(Kind::Signal) => (typical_noise(items, signal_noise), NOISY_SIGNALS, "deviations of the signal"),
         _ => return (Scheme::Clean, format!("{taken} clean")),
     };
     let numbers = format!("their noise is estimated at {sigma:.2} {unit} in the median");
@@ -195,9 +193,24 @@ fn some(items: &[Item]) -> impl Iterator<Item = &Sample> {
     items.iter().step_by(items.len().div_ceil(LOOKED_AT).max(1)).map(|item| &item.clean)
 }
 
-/// The median of the estimated noise, in the unit that `unit` gives for each sample.
-fn typical_noise(items: &[Item], unit: impl Fn(&Sample) -> f32) -> f32 {
-    let estimate = |sample: &Sample| quality::estimate_sigma(sample.data(), sample.shape()) / unit(sample);
+/// The noise of an image, of 255 of the range that its own numbers span: a camera of 12 bits fills a sixteenth of a file
+/// of 16.
+fn image_noise(image: &Sample) -> f32 {
+    let range = image.span();
+    if range > 0.0 { 255.0 * quality::estimate_sigma(image.data(), image.shape()) / range } else { 0.0 }
+}
+
+/// The noise of a signal in deviations of each of its channels, the mean of those that vary.
+fn signal_noise(signal: &Sample) -> f32 {
+    let units = signal.channel_stats();
+    let share = |(sigma, unit): (f32, &crate::sample::Stats)| (unit.std > 0.0).then(|| sigma / unit.std);
+    let shares: Vec<f32> =
+        quality::estimate_noise(signal).into_iter().zip(&units).filter_map(share).collect();
+    shares.iter().sum::<f32>() / shares.len().max(1) as f32
+}
+
+/// The median of the estimated noise.
+fn typical_noise(items: &[Item], estimate: impl Fn(&Sample) -> f32) -> f32 {
     let mut all: Vec<f32> = some(items).map(estimate).collect();
     all.sort_by(f32::total_cmp);
     all.get(all.len() / 2).copied().unwrap_or(0.0)

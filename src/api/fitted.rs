@@ -32,6 +32,7 @@ impl Fitted<'_> {
         let seen = Arc::clone(&sample);
         let traits = self.ticket.convert(shape.numbers(), move || Traits::of(&seen)).await?;
         let (session, reason) = self.model(&sample, &traits).await?;
+        let resampled = session.resampling(&sample).ok().flatten().map(|change| (change.from, change.to));
         let fit = Fit::of(&session, shape, &traits, self.options.mode);
         let finish = Finish::of(&sample, &traits, &self.options, self.wishes);
         let (clean, familiarity, queued, ran) = match (fit, finish) {
@@ -49,6 +50,7 @@ impl Fitted<'_> {
             sigmas,
             correlation: is_image.then_some(traits.grain.correlation),
             familiarity,
+            resampled,
             reason,
             ..About::of(&session)
         };

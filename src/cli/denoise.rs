@@ -111,7 +111,14 @@ impl Task<'_> {
         let sigma = sigmas.iter().sum::<f32>() / sigmas.len().max(1) as f32;
         let familiarity = done.familiarity.map_or_else(|| "unknown".to_owned(), |f| format!("{f:.2}"));
         let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
-        Ok((done.sample, format!("{}{reason}, sigma {sigma:.3}, familiarity {familiarity}", session.id())))
+        let resampled = session.resampling(sample).ok().flatten();
+        let resampled = resampled.map_or_else(String::new, |change| {
+            format!(", resampled from {} Hz to {} Hz and back", change.from, change.to)
+        });
+        Ok((
+            done.sample,
+            format!("{}{reason}{resampled}, sigma {sigma:.3}, familiarity {familiarity}", session.id()),
+        ))
     }
 
     fn run(&self, bytes: &[u8], cores: &Cores) -> Result<Made, String> {

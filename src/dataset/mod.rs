@@ -20,6 +20,7 @@ mod neighbor;
 mod notes;
 mod read;
 mod recorrupt;
+mod shift;
 mod split;
 mod twins;
 mod unify;
@@ -162,6 +163,16 @@ impl Dataset {
     /// Whether the samples are (noisy, clean) pairs.
     pub fn is_pairs(&self) -> bool {
         self.items.first().is_some_and(|item| item.noisy.is_some())
+    }
+
+    /// Two samples, the noisy and the clean one, whose folders say that they are halves of pairs, where no twins were
+    /// found: whoever trains on them must say what they are.
+    pub fn unmatched_halves(&self) -> Option<(&str, &str)> {
+        let of = |role| {
+            let is_half = |name: &&str| twins::folder_role(name) == Some(role);
+            self.items.iter().map(|item| item.name.as_str()).find(is_half)
+        };
+        of(twins::Role::Noisy).zip(of(twins::Role::Clean)).filter(|_| !self.is_pairs())
     }
 
     /// What a person should know about the data: constant samples, doubles, very few samples, files

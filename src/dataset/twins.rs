@@ -67,6 +67,11 @@ pub(super) fn hint(path: &str) -> Option<Hint> {
     Some(Hint { role, key: kept.join("/"), is_certain })
 }
 
+/// The role that the folders of a path suggest.
+pub(super) fn folder_role(path: &str) -> Option<Role> {
+    path.rsplit_once('/')?.0.rsplit('/').find_map(of_folder)
+}
+
 /// `clean` and `noisy` themselves.
 fn is_plain(folder: &str) -> bool {
     matches!(folder.to_ascii_lowercase().as_str(), "clean" | "noisy")

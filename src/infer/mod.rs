@@ -12,6 +12,7 @@ mod map;
 mod pace;
 mod passing;
 mod ports;
+mod rate;
 mod run;
 mod scale;
 mod source;
@@ -24,6 +25,7 @@ use candle_core::Device;
 
 pub use error::Error;
 pub use pace::{Pace, Steady};
+pub use rate::Resampling;
 pub use scale::without_outliers;
 
 use scale::Scale;
@@ -163,6 +165,7 @@ impl Session {
     /// Also [`Error::Abandoned`].
     pub fn encode_at(&self, sample: &Sample, ratio: Option<f32>, pace: &dyn Pace) -> Result<Latent> {
         let keep = self.keep(sample.shape(), ratio)?;
+        self.check_rate(sample)?;
         let latent = self.encode_bands(sample, keep, pace)?;
         let is_finite = latent.planes.iter().all(|plane| target::all_finite(&plane.data));
         if is_finite { Ok(latent) } else { Err(self.out_of_range()) }
@@ -222,6 +225,12 @@ impl Session {
     }
 
     fn denoise_to<T: Number>(&self, sample: &Sample, options: &Options, pace: &dyn Pace) -> Result<Denoised> {
+        self.check(sample.shape())?;
+        if options.mode == Mode::Strict {
+            self.check_rate(sample)?;
+        } else if let Some(change) = self.resampling(sample)? {
+            return self.denoise_resampled(change, sample, options, pace);
+        }
         let turns = self.turns(options)?;
         let keep = self.keep(sample.shape(), options.ratio)?;
         let (data, familiarity) = if turns == 1 {
@@ -239,6 +248,23 @@ impl Session {
         self.denoised(sample, data, familiarity)
     }
 
+    /// A signal at the model's rate and back. The blend with the input comes last, so that no strength gives the input back.
+    fn denoise_resampled(
+        &self,
+        change: Resampling,
+        sample: &Sample,
+        options: &Options,
+        pace: &dyn Pace,
+    ) -> Result<Denoised> {
+        let whole = Options { strength: 1.0, ..*options };
+        self.turns(options)?;
+        let done = self.denoise_to::<f32>(&change.forth(sample)?, &whole, pace)?;
+        let (_, _, length) = sample.shape().extents();
+        let back = change.back(&done.sample, length)?;
+        let data = blend::<f32>(back.data(), sample, None, options.strength, 1);
+        Ok(Denoised { sample: self.finish(sample.shape(), data)?.with_rate(sample.rate()), ..done })
+    }
+
     /// [`Session::denoise`] of several samples of one shape that go through in one piece each ([`Session::is_whole`]). Each result
     /// is what it would be alone.
     ///
@@ -246,7 +272,9 @@ impl Session {
     /// As [`Session::denoise`]; the samples differ in shape.
     pub fn denoise_batch(&self, samples: &[&Sample], options: &Options) -> Result<Vec<Denoised>> {
         let Some(shape) = samples.first().map(|sample| sample.shape()) else { return Ok(Vec::new()) };
-        if self.turns(options)? > 1 {
+        let at_another_rate =
+            samples.iter().any(|sample| self.manifest.model.rate.is_some() && sample.rate().is_some());
+        if self.turns(options)? > 1 || at_another_rate {
             return samples.iter().map(|sample| self.denoise(sample, options)).collect();
         }
         let keep = self.keep(shape, options.ratio)?;

@@ -27,7 +27,7 @@ fn pyramid(channels: usize) -> Session {
         decoder_blocks: [0, 1, 0],
         ..PyramidConfig::for_channels(channels)
     };
-    session(model::Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample })
+    session(model::Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample, rate: None })
 }
 
 fn signals(channels: usize) -> Session {
@@ -37,7 +37,7 @@ fn signals(channels: usize) -> Session {
         decoder_blocks: [0, 1, 0],
         ..SignalConfig::for_channels(channels)
     };
-    session(model::Config { family: Family::Signal(sizes), normalize: Normalize::Sample })
+    session(model::Config { family: Family::Signal(sizes), normalize: Normalize::Sample, rate: None })
 }
 
 fn signal(channels: usize, length: usize) -> Sample {
@@ -94,7 +94,8 @@ fn an_image_that_passes_by_is_the_whole_exactly() {
         refiner_blocks: 2,
         ..PyramidConfig::for_channels(3)
     };
-    let deep = session(model::Config { family: Family::Pyramid(deep), normalize: Normalize::Sample });
+    let deep =
+        session(model::Config { family: Family::Pyramid(deep), normalize: Normalize::Sample, rate: None });
     for (session, channels) in [(pyramid(1), 1), (deep, 3)] {
         for (height, width) in [(1301, 1250), (9001, 37), (1100, 253), (33, 9001), (9, 32_001)] {
             let sample = image(channels, height, width);
@@ -170,9 +171,9 @@ fn the_same_numbers_come_out_whatever_is_around() {
 #[test]
 fn threads_change_nothing_in_a_large_image_or_in_other_families() {
     let family = Family::Compact(CompactConfig { widths: [8, 8], ..CompactConfig::new(1, 28, 28, 6) });
-    let compact = session(model::Config { family, normalize: Normalize::Sample });
+    let compact = session(model::Config { family, normalize: Normalize::Sample, rate: None });
     let family = Family::Dense(model::DenseConfig::new(40, 5));
-    let dense = session(model::Config { family, normalize: Normalize::Sample });
+    let dense = session(model::Config { family, normalize: Normalize::Sample, rate: None });
     let vector = |i: usize| {
         let data = signal(1, 40 + i).into_data()[i..].to_vec();
         Sample::new(Shape::Vector { features: 40 }, data).unwrap()
@@ -279,13 +280,15 @@ fn bytes_are_counted_at_the_widest_scale_and_for_vectors() {
         decoder_blocks: [0; 3],
         ..PyramidConfig::default()
     };
-    let wide = session(model::Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample });
+    let wide =
+        session(model::Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample, rate: None });
     // From 1/8 to 1/4: the coarser map, the step before and after its unfold, and the detail at 1/2.
     let floats = 64 * 1024 + 2 * 256 * 1024 + 1024 * 8;
     assert!(wide.bytes_of_network(Shape::image(1, 64, 64)) >= 4 * floats);
 
     let sizes = model::DenseConfig { features: 1 << 16, latent: 4, hidden: vec![4] };
-    let long = session(model::Config { family: Family::Dense(sizes), normalize: Normalize::Sample });
+    let long =
+        session(model::Config { family: Family::Dense(sizes), normalize: Normalize::Sample, rate: None });
     assert!(long.bytes_of_network(Shape::Vector { features: 1 << 16 }) >= 4 * (8 << 16));
 }
 
@@ -415,6 +418,39 @@ fn channels_of_a_signal_do_not_share_a_scale() {
     }
 }
 
+/// A signal of another rate goes to the model's and back in full mode; a latent cannot hold that.
+#[test]
+fn a_signal_of_another_rate_is_resampled_or_refused() {
+    let plain = signals(1);
+    let mut manifest = plain.manifest.clone();
+    manifest.model.rate = Some(360.0);
+    let session = Session { manifest, ..plain };
+    let value = |i: usize| 5.0 + (0.03 * i as f32).sin();
+    let shape = Shape::Signal { channels: 1, length: 3000 };
+    let at = |rate: f32| Sample::new(shape, (0..3000).map(value).collect()).unwrap().with_rate(Some(rate));
+    let run = |sample: &Sample, options: &Options| session.denoise(sample, options).map(|done| done.sample);
+
+    let sample = at(1000.0);
+    let denoised = run(&sample, &Options::default()).unwrap();
+    assert_eq!((denoised.shape(), denoised.rate()), (shape, Some(1000.0)));
+    let change = session.resampling(&sample).unwrap().unwrap();
+    let there = session.denoise(&change.forth(&sample).unwrap(), &Options::default()).unwrap().sample;
+    assert_eq!(change.back(&there, 3000).unwrap(), denoised);
+    assert_eq!(run(&sample, &Options { strength: 0.0, ..Options::default() }).unwrap(), sample);
+    let batch = session.denoise_batch(&[&sample, &sample], &Options::default()).unwrap();
+    assert_eq!(batch[1].sample, denoised);
+
+    // The model's own rate, and none, are as they were.
+    let own = run(&at(360.0), &Options::default()).unwrap();
+    assert_eq!(own, run(&at(360.0).with_rate(None), &Options::default()).unwrap());
+    assert_ne!(own.data(), denoised.data());
+    for (rate, options) in [(44_100.0, Options::default()), (20.0, Options::default()), (1000.0, STRICT)] {
+        let error = run(&at(rate), &options).unwrap_err().to_string();
+        assert!(error.starts_with("rate: ") && error.contains("360 Hz"), "{error}");
+    }
+    assert!(session.encode(&sample, None).is_err() && session.encode(&at(360.0), None).is_ok());
+}
+
 /// Scale and offset of the input do not matter, up to rounding.
 #[test]
 fn the_result_follows_scale_and_offset() {
@@ -490,7 +526,7 @@ fn a_latent_of_another_shape_is_refused() {
 fn a_model_of_one_shape_takes_that_shape_only_and_its_latent_is_a_vector() {
     let family = Family::Compact(CompactConfig { widths: [8, 8], ..CompactConfig::new(1, 10, 14, 6) });
     let normalize = Normalize::Fixed(Stats { mean: 0.4, std: 0.3 });
-    let session = session(model::Config { family, normalize });
+    let session = session(model::Config { family, normalize, rate: None });
     let sample = image(1, 10, 14);
     let latent = session.encode(&sample, None).unwrap();
     assert_eq!((latent.numbers(), latent.planes[0].dims.clone()), (6, vec![6]));

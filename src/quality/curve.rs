@@ -31,7 +31,8 @@ impl NoiseCurve {
             return None;
         }
         cells.sort_unstable_by(|a, b| a.level.total_cmp(&b.level));
-        let knots = cells.chunks_mut(cells.len().div_ceil(LEVELS)).map(knot).collect();
+        let each = cells.len().div_ceil(LEVELS);
+        let knots = cells.chunks_mut(each).map(knot).collect();
         Some(Self { knots })
     }
 

@@ -16,6 +16,7 @@ fn draft(name: &str, seed: u64) -> Draft {
     let model = model::Config {
         family: Family::Dense(DenseConfig { features: 4, hidden: vec![], latent: 2 }),
         normalize: Normalize::Fixed(Stats { mean: 0.0, std: 1.0 }),
+        rate: None,
     };
     let weights = Weights::to_train(Default::default(), seed);
     Model::new(&model, weights.builder(&Device::Cpu)).unwrap();

@@ -77,7 +77,7 @@ impl Sample {
             return None;
         }
         let mut some = self.some();
-        if some.iter().all(|v| is_whole(255.0 * v)) {
+        if some.iter().all(|v| (0.0..=1.0).contains(v) && is_whole(255.0 * v)) {
             return None;
         }
         let (low, high) = self.extremes();

@@ -40,8 +40,12 @@ pub struct Checkpoint {
 pub(super) struct Standing {
     /// Steps done.
     pub(super) step: u64,
-    /// Steps planned; `u64::MAX` until the speed of a run with a time budget is known.
+    /// Steps planned; `u64::MAX` until the speed of a run with a time budget is known. Such a run plans anew as its speed
+    /// changes.
     pub(super) total: u64,
+    /// Seconds of the clock that the run has taken so far.
+    #[serde(default)]
+    pub(super) spent: f64,
     /// How many times the run went back and halved its rate.
     pub(super) setbacks: u32,
     /// The step of the last good weights.

@@ -304,7 +304,8 @@ impl Config {
                 }
             }
         };
-        let config = model::Config { family, normalize };
+        let rate = items.first().and_then(|sample| sample.rate());
+        let config = model::Config { family, normalize, rate };
         config.validate().map_err(|e| invalid("family", e))?;
         Ok(config)
     }

@@ -94,7 +94,16 @@ pub(super) fn choose(asked: Scheme, dataset: &Dataset) -> Result<(Scheme, String
         Scheme::Noisy => {
             check_noisy(dataset).map(|()| (Scheme::Noisy, format!("as asked; {}", spoken(items))))
         }
-        Scheme::Auto => Ok(look(dataset)),
+        Scheme::Auto => match dataset.unmatched_halves() {
+            None => Ok(look(dataset)),
+            Some((noisy, clean)) => Err(invalid(
+                "scheme",
+                format!(
+                    "{noisy} and {clean} look like halves of pairs by their folders, but no two names are alike: name twins \
+                     alike for pairs, or say scheme clean or noisy"
+                ),
+            )),
+        },
     }
 }
 
@@ -189,8 +198,13 @@ fn block_means(sample: &Sample) -> Vec<f64> {
 }
 
 /// Some items from all over.
+fn some_items(items: &[Item]) -> impl Iterator<Item = &Item> {
+    items.iter().step_by(items.len().div_ceil(LOOKED_AT).max(1))
+}
+
+/// The samples of some items from all over.
 fn some(items: &[Item]) -> impl Iterator<Item = &Sample> {
-    items.iter().step_by(items.len().div_ceil(LOOKED_AT).max(1)).map(|item| &item.clean)
+    some_items(items).map(|item| &item.clean)
 }
 
 /// The noise of an image, of 255 of the range that its own numbers span: a camera of 12 bits fills a sixteenth of a file
@@ -250,6 +264,54 @@ fn correlation(items: &[Item]) -> Correlation {
 fn evenness(items: &[Item]) -> Option<Evenness> {
     let of = |sample: &Sample| quality::noise_evenness(sample.data(), sample.shape());
     Evenness::median(&some(items).filter_map(of).collect::<Vec<_>>())
+}
+
+/// The noise of samples as they are, in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NoiseSeen {
+    /// Strength in the median sample, in `unit`.
+    pub level: f32,
+    /// `of 255 of their own range` or `deviations of the signal`.
+    pub unit: &'static str,
+    /// Standard deviation in each channel of the median of the samples, on the samples' own scale.
+    pub channels: Vec<f32>,
+    /// Correlation of neighbours down and to the right, -1 to 1.
+    pub correlation: [f32; 2],
+    /// Strength in bright places over that in dark ones; none where that cannot be told.
+    pub rise: Option<f32>,
+    /// Outliers, in those of normal noise; none where that cannot be told.
+    pub tails: Option<f32>,
+}
+
+/// The noise of some of the samples: of the noisy halves of pairs; none for vectors.
+pub(super) fn noise_seen(dataset: &Dataset) -> Option<NoiseSeen> {
+    let noisy: Vec<Item> = some_items(&dataset.items)
+        .map(|item| Item {
+            name: String::new(),
+            clean: item.noisy.clone().unwrap_or_else(|| item.clean.clone()),
+            noisy: None,
+        })
+        .collect();
+    let (level, unit) = match dataset.kind()? {
+        Kind::Image => (typical_noise(&noisy, image_noise), "of 255 of their own range"),
+        Kind::Signal => (typical_noise(&noisy, signal_noise), "deviations of the signal"),
+        Kind::Vector => return None,
+    };
+    let each: Vec<Vec<f32>> = noisy.iter().map(|item| quality::estimate_noise(&item.clean)).collect();
+    let channel = |c: usize| {
+        let mut all: Vec<f32> = each.iter().filter_map(|sigmas| sigmas.get(c).copied()).collect();
+        all.sort_by(f32::total_cmp);
+        all[all.len() / 2]
+    };
+    let (seen, evenness) = (correlation(&noisy), evenness(&noisy));
+    Some(NoiseSeen {
+        level,
+        unit,
+        channels: (0..dataset.channels()).map(channel).collect(),
+        correlation: [seen.down[0], seen.right[0]],
+        rise: evenness.map(|e| e.rise),
+        tails: evenness.map(|e| e.tails),
+    })
 }
 
 /// The noise in words, with what follows from it.
@@ -335,6 +397,9 @@ mod tests {
         let mut pair = picture("a", 0, 9.0, 0);
         pair.noisy = Some(pair.clean.clone());
         assert!(refused(Scheme::Noisy, vec![pair]).starts_with("scheme: "));
+        let halves = vec![picture("gt/7", 0, 0.5, 0), picture("input/frame-7", 1, 9.0, 1)];
+        let asks = refused(Scheme::Auto, halves);
+        assert!(asks.contains("input/frame-7 and gt/7 look like halves of pairs"), "{asks}");
         let vector = Sample::new(Shape::Vector { features: 2 }, vec![1.0, 2.0]).unwrap();
         let vector = Item { name: "v".into(), clean: vector, noisy: None };
         assert!(refused(Scheme::Noisy, vec![vector]).contains("no neighbours"));

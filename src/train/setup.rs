@@ -80,6 +80,15 @@ impl<'a> Setup<'a> {
                 dataset.skipped.first().map(|s| format!("; {}: {}", s.name, s.reason)).unwrap_or_default();
             return Err(config::invalid("samples", format!("there is none that can be used{first}")));
         }
+        let is_constant = |sample: &Sample| sample.data().iter().all(|v| *v == sample.data()[0]);
+        if dataset.items.iter().all(|item| is_constant(&item.clean)) {
+            let reason = format!(
+                "all {} are constant (the first is {} everywhere): there is nothing to learn from them",
+                dataset.items.len(),
+                dataset.items[0].clean.data()[0]
+            );
+            return Err(config::invalid("samples", reason));
+        }
         let (scheme, reason) = config.choose_scheme(dataset)?;
         let clean: Vec<&Sample> = dataset.items.iter().map(|item| &item.clean).collect();
         let model = match &base {

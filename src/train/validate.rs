@@ -207,6 +207,12 @@ impl HeldOut {
         self.pairs.len()
     }
 
+    /// About how many times as long as a glance the comparison at the end takes: all pairs, in both modes, for the model and
+    /// for what it must beat.
+    pub(super) fn rounds(&self) -> f64 {
+        4.0 * (self.pairs.len() as f64 / ENOUGH as f64).max(1.0)
+    }
+
     fn tally(&self) -> Tally {
         Tally { ink_weight: self.ink_weight, ..Tally::default() }
     }

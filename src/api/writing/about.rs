@@ -16,6 +16,8 @@ pub(in crate::api) struct About {
     pub(in crate::api) correlation: Option<f32>,
     /// How like the training data it is.
     pub(in crate::api) familiarity: Option<f32>,
+    /// Its own sampling rate and that of the model, Hz, where these differ and it was resampled.
+    pub(in crate::api) resampled: Option<(f32, f32)>,
     /// The reason for the model, where the service chose it.
     pub(in crate::api) reason: Option<String>,
 }
@@ -48,12 +50,21 @@ pub(super) fn headers(about: &[About]) -> HeaderMap {
     if !reasons.is_empty() {
         put("x-model-reason", vec![reasons.join("; ")]);
     }
+    let resampled: Vec<String> = about.iter().filter_map(|about| about.resampled).map(rates).collect();
+    if !resampled.is_empty() {
+        put("x-resampled", resampled);
+    }
     let familiarity = about.iter().filter_map(|about| about.familiarity).map(|v| round(v).to_string());
     let familiarity: Vec<String> = familiarity.collect();
     if !familiarity.is_empty() {
         put("x-familiarity", familiarity);
     }
     headers
+}
+
+/// From the signal's rate to the model's and back.
+fn rates((own, model): (f32, f32)) -> String {
+    format!("{own} Hz to {model} Hz and back")
 }
 
 /// The same as members of a JSON object: plain values for one sample, lists for several.
@@ -74,6 +85,10 @@ pub(super) fn members(about: &[About]) -> Map<String, Value> {
         members.insert("familiarity".into(), one_or_all(&|about| number(about.familiarity)));
         let reason = |about: &About| about.reason.clone().map_or(Value::Null, Value::from);
         members.insert("model_reason".into(), one_or_all(&reason));
+        if about.iter().any(|about| about.resampled.is_some()) {
+            let resampled = |about: &About| about.resampled.map_or(Value::Null, |pair| rates(pair).into());
+            members.insert("resampled".into(), one_or_all(&resampled));
+        }
     }
     members
 }

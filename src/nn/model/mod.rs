@@ -35,6 +35,10 @@ pub struct Config {
     /// What is taken out of a sample before the network.
     #[serde(default)]
     pub normalize: Normalize,
+    /// Sampling rate of the signals it was trained on, Hz; others are resampled, or refused. None where that is not known,
+    /// and for other kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f32>,
 }
 
 /// The families of autoencoders.
@@ -125,6 +129,9 @@ impl Config {
     /// # Errors
     /// A line that names the member, its range and the value seen.
     pub fn validate(&self) -> std::result::Result<(), String> {
+        if self.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
+            return Err(format!("rate must be above 0 Hz, got {:?}", self.rate));
+        }
         match (&self.normalize, &self.family) {
             (Normalize::Columns(columns), Family::Dense(c)) if columns.len() == c.features => {}
             (Normalize::Columns(columns), _) => {

@@ -145,6 +145,7 @@ mod tests {
             kept_back: Vec::new(),
             revision: 0,
             input,
+            is_bundled: false,
         };
         let words: Vec<String> = line(&model).split_whitespace().map(str::to_owned).collect();
         assert_eq!(words, ["scans", "1", "2*", "3", "images", "with", "1", "channel(s)"]);

@@ -54,6 +54,12 @@ const NOISY_SIGNALS: f32 = 0.3;
 /// Block means of two repeats of one scene are at least so alike.
 const ALIKE: f64 = 0.95;
 
+/// So many pairs of neighbours in a folder are compared.
+const COMPARED: usize = 4;
+
+/// Differences of repeats of a signal are so many times as strong in block means as white noise is, at most.
+const COURSE: f64 = 4.0;
+
 /// Samples of the most different sizes are compared on so many blocks each way.
 const BLOCKS: usize = 12;
 
@@ -124,7 +130,9 @@ fn check_noisy(dataset: &Dataset) -> Result<(), Error> {
 fn look(dataset: &Dataset) -> (Scheme, String) {
     let items = &dataset.items;
     let scenes = scenes(items);
-    let are_repeats = |repeats: &Vec<&Item>| repeats.len() >= 2 && alike(repeats[0], repeats[1]);
+    let are_repeats = |repeats: &Vec<&Item>| {
+        repeats.len() >= 2 && repeats.windows(2).take(COMPARED).all(|two| alike(two[0], two[1]))
+    };
     if scenes.values().all(are_repeats) {
         let reason =
             format!("the samples of each folder show one scene: {}; --scheme clean overrides", told(&scenes));
@@ -165,16 +173,42 @@ fn alike(a: &Item, b: &Item) -> bool {
     if a.data() == b.data() || a.shape().kind() == Kind::Vector {
         return false;
     }
-    let (a, b) = (block_means(a), block_means(b));
+    let kind = a.shape().kind();
+    let numbers = a.data().len() / a.shape().channels();
+    let (means_a, means_b) = (block_means(a), block_means(b));
+    let each = means_a.len() / a.shape().channels();
+    let channels = means_a.chunks(each).zip(means_b.chunks(each));
+    let planes = a.data().chunks(numbers).zip(b.data().chunks(numbers));
+    // Channel by channel: sensors of different units would be alike by their units alone.
+    channels.zip(planes).all(|(means, planes)| {
+        correlate(means.0, means.1) && (kind == Kind::Image || differ_by_noise(means, planes))
+    })
+}
+
+/// Whether block means of a channel go together; those of a constant one do.
+fn correlate(a: &[f64], b: &[f64]) -> bool {
     let n = a.len() as f64;
     let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
     let (mut product, mut power_a, mut power_b) = (0.0, 0.0, 0.0);
-    for (a, b) in a.iter().zip(&b) {
+    for (a, b) in a.iter().zip(b) {
         product += (a - mean_a) * (b - mean_b);
         power_a += (a - mean_a).powi(2);
         power_b += (b - mean_b).powi(2);
     }
-    product > ALIKE * (power_a * power_b).sqrt()
+    product >= ALIKE * (power_a * power_b).sqrt()
+}
+
+/// Whether two signals differ by noise, which is small in block means, and not by their course: days of one sensor go
+/// together and are no repeats.
+fn differ_by_noise((means_a, means_b): (&[f64], &[f64]), (a, b): (&[f32], &[f32])) -> bool {
+    let variance = |all: &[f64]| {
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / all.len() as f64
+    };
+    let of_means: Vec<f64> = means_a.iter().zip(means_b).map(|(a, b)| a - b).collect();
+    let of_steps: Vec<f64> = a.iter().zip(b).map(|(a, b)| f64::from(a - b)).collect();
+    let in_block = (a.len() / means_a.len()).max(1) as f64;
+    variance(&of_means) * in_block <= COURSE * variance(&of_steps)
 }
 
 /// Means over a grid of blocks, in which noise is small.
@@ -380,6 +414,25 @@ mod tests {
         let (scheme, reason) = chosen(repeats);
         assert_eq!(scheme, Scheme::Repeats, "{reason}");
         assert!(reason.contains("6 repeats of 2 scene(s)"), "{reason}");
+    }
+
+    #[test]
+    fn days_of_sensors_are_no_repeats_and_recordings_of_one_beat_are() {
+        let signal = |i: usize, phase: f32| {
+            let clean = |c: usize, t: f32| {
+                if c == 0 { 20.0 + (0.01 * t + phase).sin() } else { 1013.0 + 4.0 * (0.02 * t).cos() }
+            };
+            let data = (0..2880).map(|j| clean(j / 1440, (j % 1440) as f32)).collect();
+            let shape = Shape::Signal { channels: 2, length: 1440 };
+            let clean = Sample::new(shape, data).unwrap();
+            let units = clean.channel_stats();
+            let item = Item { name: format!("set/{i}"), clean, noisy: None };
+            Item { clean: item.corrupted_in(&Corruption::white(0.5), &units, 1, i as u64).0, ..item }
+        };
+        let (scheme, reason) = chosen((0..5).map(|i| signal(i, 0.3 * i as f32)).collect());
+        assert_eq!(scheme, Scheme::Noisy, "{reason}");
+        let (scheme, reason) = chosen((0..5).map(|i| signal(i, 0.0)).collect());
+        assert_eq!(scheme, Scheme::Repeats, "{reason}");
     }
 
     #[test]

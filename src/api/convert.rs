@@ -61,7 +61,9 @@ impl From<registry::Error> for Problem {
         let detail = error.to_string();
         match error {
             registry::Error::ModelNotFound(_) => Problem::new(Code::ModelNotFound, detail),
-            registry::Error::VersionNotFound { .. } => Problem::new(Code::VersionNotFound, detail),
+            registry::Error::VersionNotFound { .. } | registry::Error::NoDefault { .. } => {
+                Problem::new(Code::VersionNotFound, detail)
+            }
             registry::Error::ReadOnly | registry::Error::Bundled(_) => Problem::new(Code::Forbidden, detail),
             registry::Error::Invalid(_) => Problem::invalid(detail),
             registry::Error::Changed(_) => Problem::new(Code::PreconditionFailed, detail),

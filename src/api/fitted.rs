@@ -37,6 +37,7 @@ impl Fitted<'_> {
         let look = move || Traits::of(&seen).with_page(&seen, is_wanted);
         let traits = self.ticket.convert(shape.numbers(), look).await?;
         let (session, reason) = self.model(&sample, &traits).await?;
+        let resampled = session.resampling(&sample).ok().flatten().map(|change| (change.from, change.to));
         let fit = Fit::of(&session, shape, &traits, self.options.mode);
         let finish = Finish::of(&sample, &traits, &self.options, self.wishes);
         let is_page = takes_pages(&session, shape, self.options.mode) && traits.page.is_some();
@@ -61,6 +62,7 @@ impl Fitted<'_> {
             sigmas,
             correlation: is_image.then_some(traits.grain.correlation),
             familiarity,
+            resampled,
             reason,
             page,
             ..About::of(&session)

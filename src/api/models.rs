@@ -41,16 +41,18 @@ pub(super) struct Model {
     /// Its name.
     #[schema(example = "photo-gray")]
     name: String,
-    /// The version that serves when none is named.
+    /// The version that serves when none is named; none where all were kept back.
     #[schema(example = 2)]
-    default: u32,
+    default: Option<u32>,
     /// Every version that can be used, ascending.
     #[schema(example = json!([1, 2]))]
     versions: Vec<u32>,
-    /// What the default version takes in.
+    /// What the default version takes in, or the newest where there is none.
     input: InputShape,
     /// Versions that cannot be used, with the reason.
     quarantined: Vec<Quarantined>,
+    /// Versions that serve only where they are named or made the default, with the reason.
+    kept_back: Vec<KeptBack>,
 }
 
 /// A version that cannot be used.
@@ -59,6 +61,15 @@ pub(super) struct Quarantined {
     /// The version.
     version: u32,
     /// Why.
+    reason: String,
+}
+
+/// A version that did not beat what it was compared with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct KeptBack {
+    /// The version.
+    version: u32,
+    /// The comparison that it lost, and advice.
     reason: String,
 }
 
@@ -225,7 +236,7 @@ fn if_match(headers: &HeaderMap) -> Option<Vec<String>> {
 /// Changes whenever the default or the versions do.
 fn etag(model: &Summary) -> String {
     let versions: Vec<String> = model.versions.iter().map(u32::to_string).collect();
-    format!("\"{}-{}-{}\"", model.revision, model.default, versions.join("."))
+    format!("\"{}-{}-{}\"", model.revision, model.default.unwrap_or(0), versions.join("."))
 }
 
 pub(super) fn with_etag(model: Summary) -> Response {
@@ -243,6 +254,11 @@ impl From<Summary> for Model {
             versions: from.versions,
             input: from.input.into(),
             quarantined: quarantined.collect(),
+            kept_back: from
+                .kept_back
+                .into_iter()
+                .map(|(version, reason)| KeptBack { version, reason })
+                .collect(),
         }
     }
 }

@@ -355,6 +355,11 @@ const REPLY_HEADERS: &[(&str, &str, Type)] = &[
     ("X-Request-Id", "The caller's id, or a new one.", Type::String),
     ("X-Model", "The version that answered, as name@version.", Type::String),
     ("X-Model-Reason", "The reason for the model, where the request names none.", Type::String),
+    (
+        "X-Resampled",
+        "Sampling rate of the signal and of the model, where these differ and it was resampled.",
+        Type::String,
+    ),
     ("X-Noise-Sigma", "Estimated noise, 0..255 for images; a list for several samples.", Type::String),
     (
         "X-Noise-Correlation",

@@ -14,7 +14,7 @@ use crate::infer::Session;
 use crate::job::Jobs;
 use crate::limits::Limits;
 use crate::name::ModelRef;
-use crate::registry::{Input, Registry, Unsure};
+use crate::registry::{Input, Registry, Summary, Unsure};
 use crate::sample::{Kind, Shape};
 
 /// Uploads of training samples at a time.
@@ -107,7 +107,9 @@ impl App {
             (Kind::Image, _) => Some(&self.config().color_model),
             _ => None,
         };
-        if let Some(name) = configured.filter(|name| self.registry().get(name).is_ok()) {
+        if let Some(name) =
+            configured.filter(|name| self.registry().get(name).is_ok_and(|m| m.default.is_some()))
+        {
             return Ok(ModelRef { name: name.clone(), version: None });
         }
         if shape.kind() != Kind::Image {
@@ -117,7 +119,8 @@ impl App {
             });
         }
         let fits = |input: &Input| input.kind == shape.kind() && input.channels == shape.channels();
-        let models: Vec<_> = self.registry().list().into_iter().filter(|m| fits(&m.input)).collect();
+        let serves = |m: &Summary| m.default.is_some() && fits(&m.input);
+        let models: Vec<_> = self.registry().list().into_iter().filter(serves).collect();
         match models.as_slice() {
             [only] => Ok(ModelRef { name: only.name.clone(), version: None }),
             [] => {

@@ -68,19 +68,24 @@ struct PageParams {
 
 /// Trains a model on your samples.
 ///
-/// The job waits its turn; its result is published as a new version and served without a restart.
+/// The job waits its turn; its result is published as a new version and served without a restart. With `plan=1` nothing is
+/// trained: the reply is what would be done with the samples, with the evidence (kinds, noise, scheme, split) and advice.
 #[utoipa::path(post, path = "/train", operation_id = "train", tag = "training",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is the same job; with another body it is refused.")),
+    params(
+        ("plan" = Option<u8>, Query, minimum = 0, maximum = 1, description = "1 replies with the plan and trains nothing."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is the same job; with another body it is refused."),
+    ),
     request_body(description = "A config and samples.", content(
         (TrainForm = "multipart/form-data"),
         (TrainBody = "application/json", example = json!({"config": {"name": "my-scans", "steps": 500}, "samples": [{"image": "iVBORw0KGgo..."}]}))
     )),
     responses(
+        (status = 200, description = "The plan, where `plan=1` asks for it.", body = Object),
         (status = 202, description = "The job.", body = Job, headers(("Location" = String, description = "`/train/{id}`"))),
         Failures,
     ))]
 pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    no_query(&request)?;
+    let is_plan = is_plan(&request)?;
     let _upload = match app.upload() {
         Ok(upload) => upload,
         Err(problem) => {
@@ -93,9 +98,27 @@ pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<R
         let detail = format!("the body did not arrive within {} s", time.as_secs());
         Problem::new(Code::DeadlineExceeded, detail)
     })??;
+    if is_plan {
+        let plan = app.block(move |app| Ok(app.jobs().plan(&order, app.limits())?)).await?;
+        return Ok(Json(plan).into_response());
+    }
     let (job, _) = app.block(move |app| Ok(app.jobs().submit(&order)?)).await?;
     let location = format!("/train/{}", job.id);
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(job)).into_response())
+}
+
+/// Whether a plan is asked for.
+fn is_plan(request: &Request) -> Result<bool, Problem> {
+    let text = request.uri().query().unwrap_or_default();
+    if text.is_empty() {
+        return Ok(false);
+    }
+    match text {
+        "plan=1" | "plan=true" => Ok(true),
+        "plan=0" | "plan=false" => Ok(false),
+        text if text.starts_with("plan=") => Err(Problem::invalid_at("/plan", "expected 1 or 0")),
+        _ => no_query(request).map(|()| false),
+    }
 }
 
 /// The jobs, newest first.

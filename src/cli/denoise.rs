@@ -116,9 +116,13 @@ impl Task<'_> {
         let page = page.map_or_else(String::new, |page| {
             format!(", ink kept {:.3}, put back {:.3}, {}", page.ink_kept, page.put_back, page.note)
         });
+        let resampled = session.resampling(sample).ok().flatten();
+        let resampled = resampled.map_or_else(String::new, |change| {
+            format!(", resampled from {} Hz to {} Hz and back", change.from, change.to)
+        });
         Ok((
             done.sample,
-            format!("{}{reason}{page}, sigma {sigma:.3}, familiarity {familiarity}", session.id()),
+            format!("{}{reason}{page}{resampled}, sigma {sigma:.3}, familiarity {familiarity}", session.id()),
         ))
     }
 

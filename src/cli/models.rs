@@ -101,7 +101,7 @@ fn list(registry: &Registry, json: bool) -> Result<(), Error> {
 
 /// `photo-gray  1 2* 3  images with 1 channel(s)`
 fn line(model: &Summary) -> String {
-    let mark = |v: &u32| if *v == model.default { format!("{v}*") } else { v.to_string() };
+    let mark = |v: &u32| if Some(*v) == model.default { format!("{v}*") } else { v.to_string() };
     let versions: Vec<String> = model.versions.iter().map(mark).collect();
     let takes = match &model.input.fixed {
         Some(shape) => shape.to_string(),
@@ -139,9 +139,10 @@ mod tests {
         let name = "scans".parse().unwrap();
         let model = Summary {
             name,
-            default: 2,
+            default: Some(2),
             versions: vec![1, 2, 3],
             quarantined: Vec::new(),
+            kept_back: Vec::new(),
             revision: 0,
             input,
             is_bundled: false,

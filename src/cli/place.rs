@@ -38,12 +38,13 @@ impl Place {
         }
     }
 
-    /// The models, to write: the folder given with `--models`, else the data folder over the bundled models.
+    /// The models, to write: the folder given with `--models`, else the data folder over the bundled models. The
+    /// folder of the bundled models is never written to, by whatever name it is given.
     ///
     /// # Errors
     /// A folder cannot be read or made.
     pub fn open_to_write(&self, config: &Config) -> Result<Registry, Error> {
-        match &self.models {
+        match self.own_folder(config) {
             Some(stated) => Ok(Registry::open(None, Some(stated.clone()))?),
             None => Kept::open(config)?.map_or_else(|| open_registry(config), |kept| Ok(kept.registry)),
         }
@@ -51,8 +52,15 @@ impl Place {
 
     /// The folder of one published version.
     pub fn published(&self, config: &Config, name: &Name, version: u32) -> PathBuf {
-        let root = self.models.clone().or_else(|| config.trained()).unwrap_or_default();
+        let root = self.own_folder(config).cloned().or_else(|| config.trained()).unwrap_or_default();
         root.join(name.as_str()).join(version.to_string())
+    }
+
+    /// The folder given with `--models`, unless it holds the bundled models: those that serve where none is named.
+    fn own_folder(&self, config: &Config) -> Option<&PathBuf> {
+        let usual = [&config.server.gray_model, &config.server.color_model];
+        let is_bundled = |folder: &PathBuf| usual.iter().all(|name| folder.join(name.as_str()).is_dir());
+        self.models.as_ref().filter(|folder| !is_bundled(folder))
     }
 
     /// The file that training keeps its state in.

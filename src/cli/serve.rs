@@ -172,8 +172,12 @@ async fn preload(engine: Engine, models: Vec<ModelRef>) {
 
 fn announce(engine: &Engine) {
     let health = engine.health();
-    let models: Vec<_> =
-        engine.registry().list().into_iter().map(|m| format!("{}@{}", m.name, m.default)).collect();
+    let models: Vec<_> = engine
+        .registry()
+        .list()
+        .into_iter()
+        .filter_map(|m| Some(format!("{}@{}", m.name, m.default?)))
+        .collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         instruction_set = kernel::isa(),

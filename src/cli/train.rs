@@ -120,7 +120,11 @@ pub struct Args {
     /// Where the state of the run is kept [default: DATA_DIR/checkpoints/NAME.safetensors].
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// Print the outcome as JSON.
+    /// Print what would be done with the samples, with the evidence and what would make the result better, and train
+    /// nothing.
+    #[arg(long, visible_alias = "dry-run", conflicts_with = "resume")]
+    plan: bool,
+    /// Print the outcome, or the plan, as JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -134,28 +138,48 @@ pub struct Args {
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let training = args.config()?;
     training.validate().map_err(of_flags)?;
-    let registry = args.place.open_to_write(config)?;
+    // A plan writes nothing.
+    let registry = if args.plan { args.place.open(config)? } else { args.place.open_to_write(config)? };
+    if args.plan {
+        return train(&args, config, &training, &registry);
+    }
     // Not to be learnt at the end of a long run.
-    registry.prepare(&training.name)?;
-    let wanted = args.wanted(&training, &registry)?;
+    let home = registry.prepare(&training.name)?;
+    let trained = train(&args, config, &training, &registry);
+    if trained.as_ref().is_err_and(|error| !matches!(error, Error::Interrupted(_))) {
+        // What it left is the folder of the name, if that is empty.
+        let _ = fs::remove_dir(home);
+    }
+    trained
+}
+
+/// Trains and tells what came of it, or tells what would be done.
+fn train(args: &Args, config: &Config, training: &train::Config, registry: &Registry) -> Result<(), Error> {
+    let path = args.checkpoint.clone().unwrap_or_else(|| args.place.checkpoint(config, &training.name));
+    let wanted = args.wanted(training, registry, &Checkpoint::new(path.clone(), args.resume))?;
     let dataset = samples::gather(&args.samples, &config.limits, wanted)?;
     eprintln!("{}", summary(&dataset));
     samples::describe(&dataset, |line| eprintln!("{line}"));
 
-    let path = args.checkpoint.clone().unwrap_or_else(|| args.place.checkpoint(config, &training.name));
-    prepare(&path, args.resume)?;
+    if !args.plan {
+        prepare(&path, args.resume)?;
+    }
     let data = args.data.clone().unwrap_or_else(|| {
         let paths: Vec<String> = args.samples.iter().map(|p| p.display().to_string()).collect();
         format!("{} samples from {}", dataset.items.len(), paths.join(", "))
     });
     let run = Run {
-        config: &training,
+        config: training,
         dataset: &dataset,
-        registry: &registry,
+        registry,
         checkpoint: Some(Checkpoint::new(path.clone(), args.resume)),
         data,
         recipe: recipe(std::env::args_os().skip(1)),
     };
+    if args.plan {
+        let plan = Run { checkpoint: None, ..run }.plan(true)?;
+        return out(&if args.json { format!("{}\n", serde_json::json!(plan)) } else { planned(&plan) });
+    }
     if !dataset.items.is_empty() {
         let (scheme, reason) = training.choose_scheme(&dataset)?;
         eprintln!("scheme {}: {reason}", scheme.name());
@@ -168,7 +192,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     });
     progress.finish();
     match outcome {
-        Ok(outcome) => args.tell(&outcome, &training, config),
+        Ok(outcome) => args.tell(&outcome, training, config),
         Err(train::Error::Cancelled) => Err(Error::Interrupted(format!(
             "stopped; the run is kept in {}: give the same command with --resume to go on",
             path.display()
@@ -218,8 +242,13 @@ impl Args {
     }
 
     /// What the samples are read as: what the flags say, else what the model takes.
-    fn wanted(&self, config: &train::Config, registry: &Registry) -> Result<Wanted, Error> {
-        let mut wanted = config.wanted(registry).map_err(|error| match error {
+    fn wanted(
+        &self,
+        config: &train::Config,
+        registry: &Registry,
+        checkpoint: &Checkpoint,
+    ) -> Result<Wanted, Error> {
+        let mut wanted = config.wanted_to_resume(registry, checkpoint).map_err(|error| match error {
             train::Error::Registry(Missing::ModelNotFound(name)) => Error::Failed(missing(registry, &name)),
             other => of_flags(other),
         })?;
@@ -275,37 +304,65 @@ impl Args {
     }
 }
 
+/// A plan for people.
+fn planned(plan: &train::Plan) -> String {
+    let train::Plan { kind, channels, samples, first, trained_on, judged_by, scheme, reason, .. } = plan;
+    let mut text = format!(
+        "would train {}{}\nsamples: {samples} {kind}(s) of {channels} channel(s), the first a {first}; {trained_on} to train on, \
+         {judged_by} pairs or windows to judge by\nscheme: {scheme}: {reason}\n",
+        plan.model,
+        plan.base.as_ref().map(|base| format!(" from {base}")).unwrap_or_default(),
+    );
+    if let Some(noise) = &plan.noise {
+        let channels: Vec<String> = noise.channels.iter().map(|sigma| format!("{sigma:.4}")).collect();
+        let [down, right] = noise.correlation;
+        text += &format!(
+            "noise: {:.2} {}; by channel {}; correlation of neighbours {down:.2} down, {right:.2} to the right",
+            noise.level,
+            noise.unit,
+            channels.join(", "),
+        );
+        if let (Some(rise), Some(tails)) = (noise.rise, noise.tails) {
+            text += &format!(
+                "; {rise:.2} times as strong in bright places, outliers {tails:.2} times those of normal noise"
+            );
+        }
+        text.push('\n');
+    }
+    text += &format!("network: {}\n", plan.network);
+    let steps = plan.steps.map_or_else(|| "unknown".to_owned(), |steps| steps.to_string());
+    let of = match plan.crop {
+        Some([1, length]) => format!("{} windows of {length} steps in time", plan.batch),
+        Some([rows, columns]) => format!("{} crops of {columns}x{rows}", plan.batch),
+        None => format!("{} whole samples", plan.batch),
+    };
+    let minutes =
+        plan.minutes.map(|minutes| format!(", about {minutes:.1} minutes here")).unwrap_or_default();
+    text += &format!("length: {steps} steps of {of}{minutes}\n");
+    for (what, lines) in [("left out", &plan.skipped), ("note", &plan.notes), ("better", &plan.advice)] {
+        lines.iter().for_each(|line| text += &format!("{what}: {line}\n"));
+    }
+    text
+}
+
 /// Whether the new version serves, and why not.
 fn verdict(outcome: &Outcome, promote: Promote) -> String {
-    let Outcome { model, version, promoted, scores, .. } = outcome;
-    let db = |path: &str| scores.pointer(path).and_then(serde_json::Value::as_f64);
-    let full = db("/held_out/full_db").unwrap_or_default();
-    let beaten_by = |path: &str| db(path).is_some_and(|other| full <= other);
-    let before = scores.pointer("/before/model").and_then(|m| m.as_str());
-    let short = if beaten_by("/held_out/noisy_db") {
-        Some("the noisy input".to_owned())
-    } else if let (Some(before), true) = (before, beaten_by("/before/held_out/full_db")) {
-        Some(before.to_owned())
-    } else if beaten_by("/held_out/baseline_db") {
-        Some(format!("{}, without learning,", scores["baseline"].as_str().unwrap_or_default()))
-    } else {
-        None
-    };
-    if *promoted {
-        let but = short.map(|what| format!(", though it does not beat {what} on the held-out samples"));
-        return format!("promoted: {model} now means version {version}{}\n", but.unwrap_or_default());
-    }
-    let why = match (promote, short) {
-        (Promote::Never, _) => "as asked".to_owned(),
-        (_, Some(what)) => format!("it does not beat {what} on the held-out samples"),
-        (_, None) => {
-            let before = before.unwrap_or("the version that serves");
-            format!("it does not beat {before} with errors weighed as in training")
+    let Outcome { model, version, promoted, kept_back, .. } = outcome;
+    match (promoted, kept_back, promote) {
+        (true, _, Promote::Always) => format!("promoted, as asked: {model} now means version {version}\n"),
+        (true, _, Promote::Never) => {
+            format!("{model} means version {version}, the only one there is of this name\n")
         }
-    };
-    format!(
-        "not promoted: {why}; `limpid models default {model} {version}` makes it the default all the same\n"
-    )
+        (true, _, Promote::IfBetter) => {
+            format!("promoted, for it beats all of these: {model} now means version {version}\n")
+        }
+        (false, Some(reason), _) => format!(
+            "kept back because {reason}\n`limpid models default {model} {version}` makes it the default all the same\n"
+        ),
+        (false, None, _) => format!(
+            "not promoted, as asked; `limpid models default {model} {version}` makes it the default\n"
+        ),
+    }
 }
 
 /// What is wrong with a config before there are samples is wrong with the command line.
@@ -412,18 +469,16 @@ mod tests {
 
     #[test]
     fn why_a_version_does_not_serve_is_said() {
-        let said = |promote, full: f64| {
-            let held_out = |db: f64| serde_json::json!({ "full_db": db, "noisy_db": 10.0 });
-            let before = serde_json::json!({ "model": "a@1", "held_out": held_out(30.0) });
-            let scores = serde_json::json!({ "held_out": held_out(full), "before": before });
-            let (model, notes) = ("a".parse().unwrap(), vec![]);
-            verdict(&Outcome { model, version: 2, promoted: false, scores, notes }, promote)
+        let said = |promote, promoted, kept_back: Option<&str>| {
+            let (model, notes, scores) = ("a".parse().unwrap(), vec![], serde_json::Value::Null);
+            let kept_back = kept_back.map(str::to_owned);
+            verdict(&Outcome { model, version: 2, promoted, kept_back, scores, notes }, promote)
         };
-        assert!(said(Promote::Never, 31.0).contains("as asked"));
-        assert!(said(Promote::IfBetter, 29.0).contains("does not beat a@1 on the held-out samples"));
-        assert!(
-            said(Promote::IfBetter, 31.0).contains("does not beat a@1 with errors weighed as in training")
-        );
+        assert!(said(Promote::Never, false, None).contains("not promoted, as asked"));
+        assert!(said(Promote::IfBetter, true, None).contains("a now means version 2"));
+        let refused = said(Promote::IfBetter, false, Some("it does not beat a@1"));
+        assert!(refused.starts_with("kept back because it does not beat a@1\n"), "{refused}");
+        assert!(refused.contains("limpid models default a 2"), "{refused}");
     }
 
     #[test]

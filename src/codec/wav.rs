@@ -59,7 +59,7 @@ pub fn read_wav(bytes: &[u8], limits: &Limits) -> Result<(Sample, Wave)> {
     }
     let channel = |c: usize| interleaved.iter().skip(c).step_by(shape.channels()).copied();
     let data = (0..shape.channels()).flat_map(channel).collect();
-    Ok((Sample::new(shape, data)?, wave))
+    Ok((Sample::new(shape, data)?.with_rate(Some(wave.rate as f32)), wave))
 }
 
 /// The WAV file of a signal. Numbers beyond [-1, 1) are clipped where the file holds integers.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::read::{File, bytes_of};
+use super::twins::{Hint, Role, hint};
 use super::{Dataset, Error, Item, Skipped, Wanted, archive, unify};
 use crate::limits::Limits;
 use crate::sample::Sample;
@@ -86,34 +87,12 @@ fn stem(path: &str) -> &str {
     path[file..].rfind('.').filter(|&dot| dot > 0).map_or(path, |dot| &path[..file + dot])
 }
 
-/// Which half of a pair a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Alone,
-    Clean,
-    Noisy,
-}
-
-/// The role that the folders of a path give, and the path without those folders.
-fn role(path: &str) -> (Role, String) {
-    let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
-    let mut role = Role::Alone;
-    let mut kept: Vec<&str> = Vec::new();
-    for folder in folders.split('/').filter(|folder| !folder.is_empty()) {
-        match folder.to_ascii_lowercase().as_str() {
-            "clean" => role = Role::Clean,
-            "noisy" => role = Role::Noisy,
-            _ => kept.push(folder),
-        }
-    }
-    kept.push(file);
-    (role, kept.join("/"))
-}
-
 /// Samples met so far, by name.
 #[derive(Default)]
 struct Gathering {
     alone: BTreeMap<String, Sample>,
+    /// What the names of those in `alone` suggest.
+    hints: Vec<(String, Hint)>,
     clean: BTreeMap<String, Sample>,
     noisy: BTreeMap<String, Sample>,
     skipped: Vec<Skipped>,
@@ -176,31 +155,61 @@ impl Gathering {
             };
             let numbers = samples.iter().map(|sample| sample.shape().numbers()).sum();
             self.bytes += bytes_of(samples.len(), numbers);
-            let (role, file) = role(path);
             let single = samples.len() == 1;
             for (number, sample) in samples.into_iter().enumerate() {
                 let behind = if single { String::new() } else { format!("#{number:06}") };
-                self.insert(role, path, &file, &behind, sample);
+                self.insert(path, &behind, sample);
             }
         }
     }
 
     /// Files that differ in their endings alone keep them in their names.
-    fn insert(&mut self, role: Role, path: &str, file: &str, behind: &str, sample: Sample) {
-        let map = match role {
-            Role::Alone => &mut self.alone,
-            Role::Clean => &mut self.clean,
-            Role::Noisy => &mut self.noisy,
+    fn insert(&mut self, path: &str, behind: &str, sample: Sample) {
+        let short = format!("{}{behind}", stem(path));
+        let hint = hint(&short);
+        let map = match &hint {
+            Some(Hint { role: Role::Clean, is_certain: true, .. }) => &mut self.clean,
+            Some(Hint { role: Role::Noisy, is_certain: true, .. }) => &mut self.noisy,
+            _ => &mut self.alone,
         };
-        let short = format!("{}{behind}", stem(file));
-        let name = if map.contains_key(&short) { format!("{file}{behind}") } else { short };
+        let ending = &path[stem(path).len()..];
+        let short = hint.as_ref().filter(|hint| hint.is_certain).map_or(short, |hint| hint.key.clone());
+        let name = match map.contains_key(&short) {
+            true => format!("{}{ending}{behind}", short.strip_suffix(behind).unwrap_or(&short)),
+            false => short,
+        };
         if map.contains_key(&name) {
             return self.skip(path, format!("another file is named {name}"));
         }
+        self.hints.extend(hint.filter(|hint| !hint.is_certain).map(|hint| (name.clone(), hint)));
         map.insert(name, sample);
     }
 
+    /// Makes pairs of those that lie alone and whose names say that they are halves of pairs, where at least half of
+    /// them have twins: `raw`, `input` or `low` may be names like any other.
+    fn pair_by_names(&mut self) {
+        let mut twins: BTreeMap<&str, [Vec<&str>; 2]> = BTreeMap::new();
+        for (name, hint) in &self.hints {
+            twins.entry(&hint.key).or_default()[usize::from(hint.role == Role::Clean)].push(name);
+        }
+        let is_pair = |[noisy, clean]: &[Vec<&str>; 2]| noisy.len() == 1 && clean.len() == 1;
+        let pairs = twins.values().filter(|twins| is_pair(twins)).count();
+        if pairs == 0 || 4 * pairs < self.hints.len() {
+            return;
+        }
+        for (name, hint) in std::mem::take(&mut self.hints) {
+            let Some(sample) = self.alone.remove(&name) else { continue };
+            let map = if hint.role == Role::Clean { &mut self.clean } else { &mut self.noisy };
+            if map.contains_key(&hint.key) {
+                self.skip(name, format!("another file is named {} without the word for its half", hint.key));
+                continue;
+            }
+            map.insert(hint.key, sample);
+        }
+    }
+
     fn finish(mut self) -> Dataset {
+        self.pair_by_names();
         let mut items = BTreeMap::new();
         // Where nothing clean exists, what lies under `noisy` is all there is.
         let has_clean = !self.clean.is_empty();
@@ -272,6 +281,33 @@ mod tests {
         assert_eq!(dataset.items[0].noisy.as_ref().unwrap().data()[0], 0.1);
         assert_eq!(dataset.skipped.len(), 2);
         assert!(dataset.skipped.iter().any(|s| s.name == "noisy/set/c" && s.reason.contains("no twin")));
+    }
+
+    #[test]
+    fn halves_of_pairs_are_found_under_the_names_that_people_give_them() {
+        for (noisy, clean, name) in [
+            ("input/a.npy", "gt/a.npy", "a"),
+            ("set/low/a.npy", "set/GT/a.npy", "set/a"),
+            ("lq/x/a.npy", "hq/x/a.npy", "x/a"),
+            ("raw/a.npy", "avg/a.npy", "a"),
+            ("a_noisy.npy", "a_clean.npy", "a"),
+            ("noisy_imgs/a.npy", "gt_imgs/a.npy", "a"),
+            ("d/a_real.npy", "d/a_mean.npy", "d/a"),
+            ("noisy/a_noisy.npy", "clean/a_clean.npy", "a"),
+        ] {
+            let dataset = upload(&[(noisy, gray(0.1)), (clean, gray(0.2))]);
+            assert_eq!(names(&dataset), [name], "{noisy}: {:?}", dataset.skipped);
+            assert_eq!(dataset.items[0].clean.data()[0], 0.2, "{noisy}");
+            assert_eq!(dataset.items[0].noisy.as_ref().unwrap().data()[0], 0.1, "{noisy}");
+        }
+        // One half without a twin is named; words that name no halves are left as they are.
+        let dataset =
+            upload(&[("input/a.npy", gray(0.1)), ("gt/a.npy", gray(0.2)), ("input/b.npy", gray(0.3))]);
+        assert_eq!((names(&dataset), dataset.skipped[0].name.as_str()), (vec!["a"], "noisy/b"));
+        let dataset =
+            upload(&[("raw/a.npy", gray(0.1)), ("raw/b.npy", gray(0.2)), ("low/a_2.npy", gray(0.3))]);
+        assert_eq!(names(&dataset), ["low/a_2", "raw/a", "raw/b"]);
+        assert!(!dataset.is_pairs());
     }
 
     #[test]

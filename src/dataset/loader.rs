@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::recorrupt::{recorrupt, strengths};
+use super::units::corrupt;
 use super::{Error, Item, Neighbors, hide, turn};
 use crate::corruption::Corruption;
+use crate::nn::model::Normalize;
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Kind, Moments, Sample, Shape, Stats};
 
@@ -26,6 +28,8 @@ pub struct Plan {
     pub batch: usize,
     /// What is learnt from what.
     pub learn: Learn,
+    /// What the model takes out of each sample, which noise is told in.
+    pub normalize: Normalize,
     /// Whether images are flipped and turned.
     pub augment: bool,
     /// Where all chance comes from.
@@ -61,7 +65,8 @@ pub struct Batch {
     pub clean: Vec<f32>,
     /// Extents of both: `(B, C, H, W)`, `(B, C, L)` or `(B, D)`.
     pub dims: Vec<usize>,
-    /// What a model that scales each sample takes out of each crop: mostly the statistics of its whole sample.
+    /// What a model that scales each sample takes out of each crop: mostly the statistics of its whole sample. One
+    /// for each crop, or one for each of its channels, as [`Plan::normalize`] says.
     pub stats: Vec<Stats>,
     /// What some schemes need beside them.
     pub beside: Beside,
@@ -88,8 +93,8 @@ pub struct Loader<'a> {
     others: Vec<Vec<usize>>,
     /// The deviation of each item's noise by channel; empty but for recorrupting.
     noise: Vec<Vec<f32>>,
-    /// Of what each item gives to be denoised.
-    moments: Vec<Moments>,
+    /// Of what each item gives to be denoised; of each channel where these are scaled one by one.
+    moments: Vec<Vec<Moments>>,
     shape: Shape,
     plan: Plan,
 }
@@ -141,7 +146,8 @@ impl<'a> Loader<'a> {
             return fail("samples", format!("{} has no repeat of its shape in its folder", items[at].name));
         }
         let noise = if plan.learn == Learn::Recorrupted { strengths(&items) } else { Vec::new() };
-        let moments = items.par_iter().map(|item| Moments::of(input(&plan.learn, item).data())).collect();
+        let moments = |item: &&Item| moments(input(&plan.learn, item).data(), shape, &plan.normalize);
+        let moments = items.par_iter().map(moments).collect();
         let mut end = 0;
         let ends = items.iter().map(|item| {
             end += item.clean.data().len();
@@ -168,6 +174,7 @@ impl<'a> Loader<'a> {
         let crops = noisy.par_chunks_exact_mut(one).zip(clean.par_chunks_exact_mut(one)).enumerate();
         let stats =
             crops.map(|(i, (noisy, clean))| self.fill(first + i as u64, noisy, clean)).collect::<Vec<_>>();
+        let stats = stats.concat();
         let dims = [vec![count], self.shape.dims()].concat();
         match self.plan.learn {
             Learn::Neighbors => self.neighbors(clean, dims, stats, first),
@@ -206,7 +213,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Crop number `index` of the whole run; gives the statistics to take out of it.
-    fn fill(&self, index: u64, noisy: &mut [f32], clean: &mut [f32]) -> Stats {
+    fn fill(&self, index: u64, noisy: &mut [f32], clean: &mut [f32]) -> Vec<Stats> {
         let mut rng = Rng::new(self.plan.seed, Purpose::Crop, index);
         let drawn = rng.below(*self.ends.last().expect("a loader has items"));
         let at = self.ends.partition_point(|&end| end <= drawn);
@@ -224,18 +231,35 @@ impl<'a> Loader<'a> {
             turn(clean, height, width, which);
             turn(noisy, height, width, which);
         }
-        let before = Moments::of(noisy);
+        let normalize = &self.plan.normalize;
+        let before = moments(noisy, self.shape, normalize);
         let chance = |purpose| Rng::new(self.plan.seed, purpose, index);
         match &self.plan.learn {
             Learn::Clean(corruption) => {
-                corruption.corrupt(noisy, clean, self.shape, &mut chance(Purpose::Corrupt));
+                let units = match normalize {
+                    Normalize::Channel => self.moments[at].iter().map(|m| m.of_one()).collect(),
+                    other => other.units(&item.clean),
+                };
+                corrupt(corruption, noisy, clean, self.shape, &units, &mut chance(Purpose::Corrupt));
             }
             Learn::Recorrupted => recorrupt(noisy, clean, &self.noise[at], &mut chance(Purpose::Conceal)),
             _ => {}
         }
-        let after = Moments::of(noisy);
+        let after = moments(noisy, self.shape, normalize);
         let alone = rng.below(ALONE) == 0;
-        if alone { after.into() } else { self.moments[from].moved(before, after).into() }
+        let stats = |((whole, before), after): ((&Moments, &Moments), &Moments)| {
+            let moments = if alone { *after } else { whole.moved(*before, *after) };
+            if *normalize == Normalize::Channel { moments.of_one() } else { moments.into() }
+        };
+        self.moments[from].iter().zip(&before).zip(&after).map(stats).collect()
+    }
+}
+
+/// The moments of all numbers, or of each channel where these are scaled one by one.
+fn moments(data: &[f32], shape: Shape, normalize: &Normalize) -> Vec<Moments> {
+    match normalize {
+        Normalize::Channel => data.chunks(data.len() / shape.channels()).map(Moments::of).collect(),
+        _ => vec![Moments::of(data)],
     }
 }
 

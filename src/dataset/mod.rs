@@ -2,8 +2,9 @@
 //!
 //! # Layout
 //! A folder (or archive) is read through, subfolders included, in order of names. A file under a folder
-//! named `noisy` and the file of the same path under `clean` are a pair; any other file is a sample by
-//! itself; repeats of one scene share a folder. Images, npy arrays and stacks, CSV (a vector a row), WAV
+//! named `noisy` and the file of the same path under `clean` are a pair, as are those under `input` and `gt`,
+//! `low` and `high`, `lq` and `hq`, `raw` and `avg` and the like, or named `a_noisy` and `a_clean`, where most
+//! files have such twins; any other file is a sample by itself; repeats of one scene share a folder. Images, npy arrays and stacks, CSV (a vector a row), WAV
 //! and MNIST's idx files are read, each also gzipped where it lies in no archive; archives are zip and tar files. What
 //! cannot be used is listed with its reason and never ends the reading: whether enough is left is for the caller to
 //! say.
@@ -19,8 +20,11 @@ mod neighbor;
 mod notes;
 mod read;
 mod recorrupt;
+mod shift;
 mod split;
+mod twins;
 mod unify;
+mod units;
 
 pub use augment::turn;
 pub use hide::hide;
@@ -28,13 +32,14 @@ pub use labels::read_labels;
 pub use loader::{Batch, Beside, Learn, Loader, Plan};
 pub use neighbor::Neighbors;
 pub use split::Split;
+pub use units::pair;
 
 use std::path::Path;
 
 use crate::corruption::Corruption;
 use crate::limits::Limits;
 use crate::rng::{Purpose, Rng};
-use crate::sample::{Kind, Sample, Shape};
+use crate::sample::{Kind, Sample, Shape, Stats};
 
 /// One item of training data.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,6 +165,16 @@ impl Dataset {
         self.items.first().is_some_and(|item| item.noisy.is_some())
     }
 
+    /// Two samples, the noisy and the clean one, whose folders say that they are halves of pairs, where no twins were
+    /// found: whoever trains on them must say what they are.
+    pub fn unmatched_halves(&self) -> Option<(&str, &str)> {
+        let of = |role| {
+            let is_half = |name: &&str| twins::folder_role(name) == Some(role);
+            self.items.iter().map(|item| item.name.as_str()).find(is_half)
+        };
+        of(twins::Role::Noisy).zip(of(twins::Role::Clean)).filter(|_| !self.is_pairs())
+    }
+
     /// What a person should know about the data: constant samples, doubles, very few samples, files
     /// left out. One sentence each; empty where all is well.
     pub fn notes(&self) -> Vec<String> {
@@ -191,6 +206,17 @@ impl Item {
 
     /// The clean sample corrupted by draw `index` under `seed`, and the target that belongs to it, the same in every run.
     pub fn corrupted(&self, corruption: &Corruption, seed: u64, index: u64) -> (Sample, Sample) {
-        corruption.pair(&self.clean, &mut Rng::new(seed, Purpose::Evaluate, index))
+        self.corrupted_in(corruption, &[], seed, index)
+    }
+
+    /// [`Item::corrupted`] with strengths told in the deviations of `units`, see [`pair`].
+    pub fn corrupted_in(
+        &self,
+        corruption: &Corruption,
+        units: &[Stats],
+        seed: u64,
+        index: u64,
+    ) -> (Sample, Sample) {
+        pair(corruption, &self.clean, units, &mut Rng::new(seed, Purpose::Evaluate, index))
     }
 }

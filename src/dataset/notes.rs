@@ -4,14 +4,18 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::{Dataset, split};
+use super::{Dataset, shift, split};
+
+/// So many pairs are looked at for a shift.
+const PAIRS_LOOKED_AT: usize = 16;
 
 /// Below this a model learns its samples by heart.
 const FEW: usize = 6;
 
 /// One sentence for each matter; none where all is well.
 pub(super) fn about(dataset: &Dataset) -> Vec<String> {
-    [left_out(dataset), few(dataset), constant(dataset), doubles(dataset)].into_iter().flatten().collect()
+    let all = [left_out(dataset), few(dataset), constant(dataset), doubles(dataset), shifted(dataset)];
+    all.into_iter().flatten().collect()
 }
 
 fn left_out(dataset: &Dataset) -> Option<String> {
@@ -33,6 +37,22 @@ fn constant(dataset: &Dataset) -> Option<String> {
     let mut constant = dataset.items.iter().filter(|item| is_constant(item.clean.data()));
     let first = constant.next()?;
     Some(format!("{} sample(s) are constant and teach little, {} for one", 1 + constant.count(), first.name))
+}
+
+/// Pairs whose halves do not lie on each other: such a model learns to blur.
+fn shifted(dataset: &Dataset) -> Option<String> {
+    let pairs: Vec<_> = dataset.items.iter().filter(|item| item.noisy.is_some()).collect();
+    let some: Vec<_> = pairs.iter().step_by(pairs.len().div_ceil(PAIRS_LOOKED_AT).max(1)).collect();
+    let found =
+        |item: &&&super::Item| Some((item.name.clone(), shift::between(item.noisy.as_ref()?, &item.clean)?));
+    let found: Vec<_> = some.par_iter().filter_map(found).collect();
+    let (name, (down, right)) = found.first()?;
+    Some(format!(
+        "the halves of {} of {} pairs looked at lie apart: that of {name} by {down} down and {right} to the right; align \
+         them, or the model learns to blur",
+        found.len(),
+        some.len(),
+    ))
 }
 
 fn doubles(dataset: &Dataset) -> Option<String> {

@@ -14,6 +14,12 @@ use crate::sample::{Kind, Sample, Spec};
 /// Beyond this many a short axis of an array counts samples or time, not channels.
 const MOST_CHANNELS: usize = 64;
 
+/// An array of two axes is a signal, with channels along the axis that is narrower than this,
+const NARROW: usize = 16;
+
+/// if the other is at least so long: no image is of such a form.
+const LONG: usize = 256;
+
 /// What a sample takes beside its numbers: its shape, its name, its places in lists.
 const SAMPLE_BYTES: usize = 256;
 
@@ -168,7 +174,11 @@ fn array_extents(bytes: &[u8], limits: &Limits, wanted: Wanted) -> codec::Result
 
 /// The array with its axes in order, and what its samples are.
 fn settle(array: Array, wanted: Wanted) -> (Array, Spec) {
-    let kind = wanted.kind.unwrap_or(if array.dims.len() == 1 { Kind::Vector } else { Kind::Image });
+    let kind = wanted.kind.unwrap_or(match array.dims.as_slice() {
+        [_] => Kind::Vector,
+        [a, b] if *a.min(b) < NARROW && *a.max(b) >= LONG => Kind::Signal,
+        _ => Kind::Image,
+    });
     let array = if kind == Kind::Signal { time_last(array, wanted.channels) } else { array };
     let channels = match kind {
         Kind::Image => image_channels(&array.dims),
@@ -201,7 +211,10 @@ fn signal_channels(dims: &[usize], wanted: Option<usize>) -> usize {
 /// short enough to be channels, and as many of them as are wanted.
 fn time_last(array: Array, wanted: Option<usize>) -> Array {
     let [length, channels] = array.dims[..] else { return array };
-    if length <= channels || channels > MOST_CHANNELS || wanted.is_some_and(|wanted| wanted != channels) {
+    // Rows so short are no signals: they are steps in time of several channels, which are then taken one by one.
+    let is_one_by_one = wanted == Some(1) && channels < NARROW && length >= LONG;
+    let is_another = wanted.is_some_and(|wanted| wanted != channels);
+    if length <= channels || channels > MOST_CHANNELS || is_another && !is_one_by_one {
         return array;
     }
     let column = |c: usize| array.data.iter().skip(c).step_by(channels).copied();
@@ -254,6 +267,11 @@ mod tests {
         let one = Wanted { kind: Some(Kind::Signal), channels: Some(1) };
         for count in [2, 100] {
             assert_eq!(shapes("a.npy", &npy(&[count, 50]), one), Ok(vec![signal(1, 50); count]));
+        }
+        // Two leads, time first: each by itself.
+        assert_eq!(shapes("a.npy", &npy(&[1000, 2]), one), Ok(vec![signal(1, 1000); 2]));
+        for dims in [[1000, 2], [2, 1000]] {
+            assert_eq!(shapes("a.npy", &npy(&dims), Wanted::default()), Ok(vec![signal(2, 1000)]));
         }
         let two = Wanted { kind: Some(Kind::Signal), channels: Some(2) };
         assert_eq!(shapes("a.npy", &npy(&[50, 2]), two), Ok(vec![signal(2, 50)]));

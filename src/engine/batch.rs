@@ -245,7 +245,7 @@ mod tests {
 
     fn session(std: f32) -> Arc<Session> {
         let normalize = Normalize::Fixed(Stats { mean: 0.0, std });
-        let model = model::Config { family: Family::Dense(DenseConfig::new(6, 2)), normalize };
+        let model = model::Config { family: Family::Dense(DenseConfig::new(6, 2)), normalize, rate: None };
         let drawn = Weights::to_train(Map::new(), 7);
         let network = Model::new(&model, drawn.builder(&Device::Cpu)).unwrap();
         let name: crate::name::Name = "test".parse().unwrap();

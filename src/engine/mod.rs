@@ -185,7 +185,7 @@ impl Engine {
     /// Forgets loaded versions of `name` other than its default one, after a version came or went or the
     /// default moved. Requests under way finish with the version they began with.
     pub fn reload(&self, name: &Name) {
-        let default = self.0.registry.get(name).ok().map(|summary| summary.default);
+        let default = self.0.registry.get(name).ok().and_then(|summary| summary.default);
         self.0.models.forget(name, default);
     }
 

@@ -12,7 +12,9 @@ mod map;
 mod pace;
 mod passing;
 mod ports;
+mod rate;
 mod run;
+mod scale;
 mod source;
 mod strip;
 mod target;
@@ -23,12 +25,16 @@ use candle_core::Device;
 
 pub use error::Error;
 pub use pace::{Pace, Steady};
+pub use rate::Resampling;
+pub use scale::without_outliers;
+
+use scale::Scale;
 
 use crate::name::ModelId;
 use crate::nn::Weights;
 use crate::nn::model::{Model, Normalize};
 use crate::registry::{Artifact, Input, Manifest};
-use crate::sample::{Depth, Kind, Latent, Number, Sample, Shape, Stats};
+use crate::sample::{Bounds, Depth, Kind, Latent, Number, Sample, Shape, Stats};
 
 /// What calls of this module give.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -159,6 +165,7 @@ impl Session {
     /// Also [`Error::Abandoned`].
     pub fn encode_at(&self, sample: &Sample, ratio: Option<f32>, pace: &dyn Pace) -> Result<Latent> {
         let keep = self.keep(sample.shape(), ratio)?;
+        self.check_rate(sample)?;
         let latent = self.encode_bands(sample, keep, pace)?;
         let is_finite = latent.planes.iter().all(|plane| target::all_finite(&plane.data));
         if is_finite { Ok(latent) } else { Err(self.out_of_range()) }
@@ -218,6 +225,12 @@ impl Session {
     }
 
     fn denoise_to<T: Number>(&self, sample: &Sample, options: &Options, pace: &dyn Pace) -> Result<Denoised> {
+        self.check(sample.shape())?;
+        if options.mode == Mode::Strict {
+            self.check_rate(sample)?;
+        } else if let Some(change) = self.resampling(sample)? {
+            return self.denoise_resampled(change, sample, options, pace);
+        }
         let turns = self.turns(options)?;
         let keep = self.keep(sample.shape(), options.ratio)?;
         let (data, familiarity) = if turns == 1 {
@@ -229,9 +242,27 @@ impl Session {
                 let (turned, _) = self.pass::<f32>(&dihedral::apply(sample, k), &once, keep, pace)?;
                 dihedral::add_back(&mut sum, &turned, sample.shape(), k);
             }
-            (blend(&sum, sample, options.strength, turns), familiarity)
+            let bounds = self.scale_for(sample).bounds.filter(|_| options.mode == Mode::Full);
+            (blend(&sum, sample, bounds, options.strength, turns), familiarity)
         };
         self.denoised(sample, data, familiarity)
+    }
+
+    /// A signal at the model's rate and back. The blend with the input comes last, so that no strength gives the input back.
+    fn denoise_resampled(
+        &self,
+        change: Resampling,
+        sample: &Sample,
+        options: &Options,
+        pace: &dyn Pace,
+    ) -> Result<Denoised> {
+        let whole = Options { strength: 1.0, ..*options };
+        self.turns(options)?;
+        let done = self.denoise_to::<f32>(&change.forth(sample)?, &whole, pace)?;
+        let (_, _, length) = sample.shape().extents();
+        let back = change.back(&done.sample, length)?;
+        let data = blend::<f32>(back.data(), sample, None, options.strength, 1);
+        Ok(Denoised { sample: self.finish(sample.shape(), data)?.with_rate(sample.rate()), ..done })
     }
 
     /// [`Session::denoise`] of several samples of one shape that go through in one piece each ([`Session::is_whole`]). Each result
@@ -241,7 +272,9 @@ impl Session {
     /// As [`Session::denoise`]; the samples differ in shape.
     pub fn denoise_batch(&self, samples: &[&Sample], options: &Options) -> Result<Vec<Denoised>> {
         let Some(shape) = samples.first().map(|sample| sample.shape()) else { return Ok(Vec::new()) };
-        if self.turns(options)? > 1 {
+        let at_another_rate =
+            samples.iter().any(|sample| self.manifest.model.rate.is_some() && sample.rate().is_some());
+        if self.turns(options)? > 1 || at_another_rate {
             return samples.iter().map(|sample| self.denoise(sample, options)).collect();
         }
         let keep = self.keep(shape, options.ratio)?;
@@ -375,7 +408,7 @@ impl Session {
         self.check(latent.shape)?;
         let misfit = |reason: String| Err(Error::Latent { model: self.id.clone(), reason });
         let config = &self.manifest.model;
-        if latent.stats.is_some() != (config.normalize == Normalize::Sample) {
+        if latent.stats.len() != config.normalize.kept(latent.shape.channels()) {
             return misfit("statistics of the sample are missing or too many".into());
         }
         let seen: Vec<&Vec<usize>> = latent.planes.iter().map(|p| &p.dims).collect();
@@ -388,17 +421,25 @@ impl Session {
     }
 
     /// What is taken out of a sample before the network.
-    fn stats_for(&self, sample: &Sample) -> Stats {
-        match self.manifest.model.normalize {
-            Normalize::Sample => sample.stats(),
-            Normalize::Fixed(stats) => stats,
+    fn scale_for(&self, sample: &Sample) -> Scale {
+        match &self.manifest.model.normalize {
+            Normalize::Sample => {
+                let (stats, bounds) = sample.robust_stats();
+                Scale::all(stats).within(bounds)
+            }
+            Normalize::Channel => Scale::channels(sample.channel_stats()),
+            Normalize::Fixed(stats) => Scale::all(*stats),
+            Normalize::Columns(columns) => Scale::columns(columns.clone()),
         }
     }
 
-    fn stats_of(&self, latent: &Latent) -> Stats {
-        match self.manifest.model.normalize {
-            Normalize::Fixed(stats) => stats,
-            Normalize::Sample => latent.stats.unwrap_or(Stats { mean: 0.0, std: 1.0 }),
+    /// What is put back into the sample of a latent, whose statistics were checked.
+    fn scale_of(&self, latent: &Latent) -> Scale {
+        match (&self.manifest.model.normalize, latent.stats.as_slice()) {
+            (Normalize::Sample, [stats, ..]) | (Normalize::Fixed(stats), _) => Scale::all(*stats),
+            (Normalize::Sample, []) => Scale::all(Stats { mean: 0.0, std: 1.0 }),
+            (Normalize::Channel, stats) => Scale::channels(stats.to_vec()),
+            (Normalize::Columns(columns), _) => Scale::columns(columns.clone()),
         }
     }
 
@@ -413,14 +454,24 @@ impl Session {
 }
 
 /// The mean of `count` results, blended with the sample.
-fn blend<T: Number>(sum: &[f32], sample: &Sample, strength: f32, count: usize) -> Vec<T> {
+fn blend<T: Number>(
+    sum: &[f32],
+    sample: &Sample,
+    bounds: Option<Bounds>,
+    strength: f32,
+    count: usize,
+) -> Vec<T> {
     let (new, old) = (strength / count as f32, 1.0 - strength);
     let mut data = Vec::with_capacity(sum.len());
     let mut input = [0.0; 1024];
     for (part, start) in sum.chunks(input.len()).zip((0..).step_by(input.len())) {
         let input = &mut input[..part.len()];
         sample.read(start, input);
-        data.extend(part.iter().zip(input).map(|(s, x)| T::from_f32(s * new + *x * old)));
+        let one = |(s, x): (&f32, &mut f32)| match bounds {
+            Some(bounds) if bounds.exclude(*x) => T::from_f32(*x),
+            _ => T::from_f32(s * new + *x * old),
+        };
+        data.extend(part.iter().zip(input).map(one));
     }
     data
 }

@@ -61,7 +61,9 @@ impl Session {
         let outputs = self.split(&result, samples.len(), samples[0].shape())?;
         let finish = |((sample, latent), output): ((&&Sample, &Latent), Vec<f32>)| {
             let shape = sample.shape();
-            let mut target = Target::new(shape, self.stats_of(latent), Some(*sample), options.strength);
+            let scale = self.scale_for(sample);
+            let target = Target::new(shape, &scale, Some(*sample), options.strength);
+            let mut target = if self.refines(options) { target.passing() } else { target };
             self.put_whole(&mut target, &output);
             let (data, residual) = self.finished(target)?;
             Ok((data, self.judge(familiarity::energies(latent), residual, shape)))
@@ -75,7 +77,8 @@ impl Session {
         let (channels, (height, width)) = (shape.channels(), self.padded(shape));
         let mut data = vec![0.0; samples.len() * channels * height * width];
         for (sample, data) in samples.iter().zip(data.chunks_mut(channels * height * width)) {
-            let source = Source { sample, stats: self.stats_for(sample) };
+            let scale = self.scale_for(sample);
+            let source = Source { sample, scale: &scale };
             for (i, row) in data.chunks_mut(width).enumerate() {
                 source.read(i / height, i % height, 0, row);
             }
@@ -140,7 +143,8 @@ impl Session {
             return Ok(piece(pace, || self.encode_whole(&[sample], keep))?.0.remove(0));
         };
         let mut latent = self.empty_latent(sample, keep);
-        let source = Source { sample, stats: self.stats_for(sample) };
+        let scale = self.scale_for(sample);
+        let source = Source { sample, scale: &scale };
         for strip in passing.strips(Parts::Encoder) {
             let ports = Encode { source, strip: &strip, shrink: passing.shrink(), latent: &mut latent };
             passing.run(Parts::Encoder, &strip, ports, pace)?;
@@ -156,7 +160,9 @@ impl Session {
         strength: f32,
         pace: &dyn Pace,
     ) -> Result<(Vec<T>, f64)> {
-        let mut target = Target::new(latent.shape, self.stats_of(latent), input, strength);
+        let bounds = input.and_then(|input| self.scale_for(input).bounds);
+        let scale = self.scale_of(latent).within(bounds);
+        let mut target = Target::new(latent.shape, &scale, input, strength);
         match self.passing(latent.shape) {
             None => piece(pace, || {
                 let strict = self.decode_whole(&[latent])?.strict;
@@ -183,8 +189,9 @@ impl Session {
         keep: usize,
         pace: &dyn Pace,
     ) -> Result<Passed<T>> {
-        let source = Source { sample, stats: self.stats_for(sample) };
-        let mut target = Target::new(sample.shape(), source.stats, Some(sample), strength);
+        let scale = self.scale_for(sample);
+        let source = Source { sample, scale: &scale };
+        let mut target = Target::new(sample.shape(), &scale, Some(sample), strength).passing();
         let dims = self.manifest.model.latent_dims(sample.shape(), keep);
         let mut energies: Vec<Vec<f64>> = dims.iter().map(|dims| vec![0.0; dims[0]]).collect();
         for strip in passing.strips(Parts::All) {
@@ -226,7 +233,11 @@ impl Session {
     /// A latent of `keep` channels, all zero.
     fn empty_latent(&self, sample: &Sample, keep: usize) -> Latent {
         let shape = sample.shape();
-        let stats = (self.manifest.model.normalize == Normalize::Sample).then(|| self.stats_for(sample));
+        let stats = match self.manifest.model.normalize {
+            Normalize::Sample => vec![sample.robust_stats().0],
+            Normalize::Channel => sample.channel_stats(),
+            Normalize::Fixed(_) | Normalize::Columns(_) => vec![],
+        };
         let plane = |dims: Vec<usize>| Plane { data: vec![0.0; dims.iter().product()], dims };
         let planes = self.manifest.model.latent_dims(shape, keep).into_iter().map(plane).collect();
         Latent { shape, stats, planes }

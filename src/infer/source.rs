@@ -1,12 +1,13 @@
 //! Source: a sample as the network takes it, normalised and mirrored beyond its borders, row by row.
 
-use crate::sample::{Sample, Stats};
+use super::scale::{Scale, filled};
+use crate::sample::Sample;
 
 /// A sample with what is taken out of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
     pub sample: &'a Sample,
-    pub stats: Stats,
+    pub scale: &'a Scale,
 }
 
 impl Source<'_> {
@@ -20,7 +21,12 @@ impl Source<'_> {
         for (x, v) in (inside.end..).zip(beyond) {
             self.sample.read(start + fold(x, width), std::slice::from_mut(v));
         }
-        self.stats.normalize(row);
+        if let Some(bounds) = &self.scale.bounds {
+            for (x, v) in (first..).zip(row.iter_mut()).filter(|(_, v)| bounds.exclude(**v)) {
+                *v = filled(self.sample, self.scale, bounds, (channel, fold(y, height), fold(x, width)));
+            }
+        }
+        self.scale.normalize(channel, first, row);
     }
 }
 
@@ -35,7 +41,7 @@ fn fold(i: usize, n: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Shape;
+    use crate::sample::{Bounds, Shape, Stats};
 
     #[test]
     fn mirroring_does_not_repeat_the_border_and_works_for_one_pixel() {
@@ -46,11 +52,25 @@ mod tests {
     #[test]
     fn rows_are_read_normalised_and_mirrored() {
         let sample = Sample::from_bytes(Shape::image(1, 2, 3), vec![0, 51, 102, 153, 204, 255]).unwrap();
-        let source = Source { sample: &sample, stats: Stats { mean: 0.2, std: 0.2 } };
+        let scale = Scale::all(Stats { mean: 0.2, std: 0.2 });
+        let source = Source { sample: &sample, scale: &scale };
         for (y, expected) in [(1, [3.0, 4.0, 3.0, 2.0]), (2, [0.0, 1.0, 0.0, -1.0])] {
             let mut row = [9.0; 4];
             source.read(0, y, 1, &mut row);
             assert!(row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "{row:?}");
         }
+    }
+
+    #[test]
+    fn outliers_are_read_as_their_neighbours_or_as_the_mean() {
+        let shape = Shape::image(1, 2, 5);
+        let sample =
+            Sample::new(shape, vec![1.0, 900.0, 3.0, 900.0, 900.0, 5.0, 2.0, 4.0, 900.0, 900.0]).unwrap();
+        let bounds = Some(Bounds { low: 0.0, high: 10.0 });
+        let scale = Scale::all(Stats { mean: 2.5, std: 1.0 }).within(bounds);
+        let mut row = [0.0; 6];
+        Source { sample: &sample, scale: &scale }.read(0, 0, 0, &mut row);
+        // (1 + 3 + 5 + 2 + 4) / 5, (3 + 4) / 2, the mean, and mirrored.
+        assert_eq!(row, [-1.5, 0.5, 0.5, 1.0, 0.0, 1.0]);
     }
 }

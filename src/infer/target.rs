@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::scale::Scale;
 use crate::kernel::parallel;
-use crate::sample::{Number, Sample, Shape, Stats, sum};
+use crate::sample::{Number, Sample, Shape, sum};
 
 /// Numbers of a row that are at work at a time.
 const PIECE: usize = 512;
@@ -12,10 +13,12 @@ const PIECE: usize = 512;
 #[derive(Debug)]
 pub struct Target<'a, T> {
     shape: Shape,
-    stats: Stats,
+    scale: &'a Scale,
     /// The input, where it takes part: it is blended in with weight `1 - strength`.
     input: Option<&'a Sample>,
     strength: f32,
+    /// What the network was not shown comes back as it was: not where the latent alone is to be decoded.
+    passes: bool,
     data: Vec<T>,
     /// Sum of squares of input less result, on the normalised scale; none once a number was not finite.
     residual: Option<f64>,
@@ -23,9 +26,15 @@ pub struct Target<'a, T> {
 
 impl<'a, T: Number> Target<'a, T> {
     /// An empty result of `shape`.
-    pub fn new(shape: Shape, stats: Stats, input: Option<&'a Sample>, strength: f32) -> Self {
+    pub fn new(shape: Shape, scale: &'a Scale, input: Option<&'a Sample>, strength: f32) -> Self {
         let data = vec![T::from_f32(0.0); shape.numbers()];
-        Self { shape, stats, input, strength, data, residual: Some(0.0) }
+        Self { shape, scale, input, strength, passes: false, data, residual: Some(0.0) }
+    }
+
+    /// The same, with what the network is not shown (outliers, constant channels) as it is in the input.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self { passes: true, ..self }
     }
 
     /// That of the result.
@@ -44,11 +53,11 @@ impl<'a, T: Number> Target<'a, T> {
         let (_, height, width) = self.shape.extents();
         let rows = rows.start.min(height)..rows.end.min(height);
         let begin = channel * height + rows.start;
-        let Self { stats, input, strength, data, residual, .. } = self;
-        let work = Row { stats: *stats, input: *input, strength: *strength };
+        let Self { scale, input, strength, passes, data, residual, .. } = self;
+        let work = Row { scale, channel, input: *input, strength: *strength, passes: *passes };
         let done = parallel::map_rows(&mut data[begin * width..][..rows.len() * width], width, |i, to| {
             let to = &mut to[first.min(width)..];
-            work.put(row(rows.start + i), (begin + i) * width + first, to)
+            work.put(row(rows.start + i), (begin + i) * width + first, first, to)
         });
         let sum: Option<f64> = done.into_iter().sum();
         *residual = residual.zip(sum).map(|(before, sum)| before + sum);
@@ -64,22 +73,25 @@ impl<'a, T: Number> Target<'a, T> {
 /// What happens to each row.
 #[derive(Clone, Copy)]
 struct Row<'a> {
-    stats: Stats,
+    scale: &'a Scale,
+    channel: usize,
     input: Option<&'a Sample>,
     strength: f32,
+    passes: bool,
 }
 
 impl Row<'_> {
-    /// Restores `row`, blends it with the input's numbers from `at` on and stores it as far as `to` goes. Gives the sum of
-    /// squares of input less result, in units of the deviation; none if a number is not finite.
-    fn put<T: Number>(&self, row: &[f32], at: usize, to: &mut [T]) -> Option<f64> {
-        let Self { stats, input, strength } = self;
+    /// Restores `row`, blends it with the input's numbers from `at` on, which begin at column `first`, and stores it as far
+    /// as `to` goes. Gives the sum of squares of input less result, in units of the deviation; none if a number is not finite.
+    fn put<T: Number>(&self, row: &[f32], at: usize, first: usize, to: &mut [T]) -> Option<f64> {
+        let Self { scale, channel, input, strength, .. } = self;
         let [mut numbers, mut before, mut apart] = [[0.0; PIECE]; 3];
         let mut residual = 0.0;
-        for ((row, to), at) in row.chunks(PIECE).zip(to.chunks_mut(PIECE)).zip((at..).step_by(PIECE)) {
+        let pieces = row.chunks(PIECE).zip(to.chunks_mut(PIECE));
+        for ((row, to), (at, first)) in pieces.zip((at..).step_by(PIECE).zip((first..).step_by(PIECE))) {
             let numbers = &mut numbers[..to.len().min(row.len())];
             numbers.copy_from_slice(&row[..numbers.len()]);
-            stats.restore(numbers);
+            scale.restore(*channel, first, numbers);
             if !all_finite(numbers) {
                 return None;
             }
@@ -88,6 +100,10 @@ impl Row<'_> {
                 sample.read(at, before);
                 let apart = &mut apart[..numbers.len()];
                 apart.iter_mut().zip(&*before).zip(&*numbers).for_each(|((apart, x), r)| *apart = x - r);
+                self.pass_by(first, before, numbers, apart);
+                if scale.deviation().is_none() {
+                    scale.divide(*channel, first, apart);
+                }
                 residual += sum(apart, |v| v * v);
                 if *strength != 1.0 {
                     let (new, old) = (*strength, 1.0 - *strength);
@@ -96,7 +112,24 @@ impl Row<'_> {
             }
             to.iter_mut().zip(&*numbers).for_each(|(to, v)| *to = T::from_f32(*v));
         }
-        Some(residual / f64::from(stats.std).powi(2))
+        Some(residual / f64::from(scale.deviation().unwrap_or(1.0)).powi(2))
+    }
+
+    /// What the network was not shown is no part of the residual, and comes back as it was if that is wanted.
+    fn pass_by(&self, first: usize, before: &[f32], numbers: &mut [f32], apart: &mut [f32]) {
+        let Self { scale, channel, passes, .. } = self;
+        let mut skip = |i: usize| {
+            apart[i] = 0.0;
+            if *passes {
+                numbers[i] = before[i];
+            }
+        };
+        if let Some(bounds) = &scale.bounds {
+            (0..before.len()).filter(|i| bounds.exclude(before[*i])).for_each(&mut skip);
+        }
+        if !scale.varies() {
+            (0..before.len()).filter(|i| scale.is_constant(*channel, first + i)).for_each(&mut skip);
+        }
     }
 }
 
@@ -109,12 +142,13 @@ pub fn all_finite(numbers: &[f32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::{Bounds, Stats};
 
     fn put<T: Number>(strength: f32, values: &[f32]) -> Option<(Vec<T>, f64)> {
         let shape = Shape::image(1, 1, 2);
         let input = Sample::new(shape, vec![1.0, 0.0]).unwrap();
-        let stats = Stats { mean: 0.5, std: 0.25 };
-        let mut target = Target::<T>::new(shape, stats, Some(&input), strength);
+        let scale = Scale::all(Stats { mean: 0.5, std: 0.25 });
+        let mut target = Target::<T>::new(shape, &scale, Some(&input), strength);
         target.put(0, 0..1, 0, |_| &values[..2]);
         target.put(0, 1..2, 0, |_| &values[2..]);
         target.finish()
@@ -125,6 +159,30 @@ mod tests {
         assert_eq!(put::<f32>(1.0, &[0.0, 1.0, 9.0, 9.0]).unwrap(), (vec![0.5, 0.75], 13.0));
         assert_eq!(put::<f32>(0.5, &[0.0, 1.0, 9.0, 9.0]).unwrap(), (vec![0.75, 0.375], 13.0));
         assert_eq!(put::<u8>(1.0, &[2.0, 99.0, 0.0, 0.0]).unwrap().0, [255, 255]);
+    }
+
+    #[test]
+    fn outliers_and_constant_channels_pass_in_full_mode_alone() {
+        let shape = Shape::image(1, 1, 3);
+        let input = Sample::new(shape, vec![1.0, 900.0, 3.0]).unwrap();
+        let bounds = Some(Bounds { low: 0.0, high: 10.0 });
+        let scale = Scale::all(Stats { mean: 2.0, std: 1.0 }).within(bounds);
+        let run = |target: Target<'_, f32>| {
+            let mut target = target;
+            target.put(0, 0..1, 0, |_| &[0.0, 0.0, 0.0]);
+            target.finish().unwrap()
+        };
+        let new = || Target::new(shape, &scale, Some(&input), 1.0);
+        assert_eq!(run(new()), (vec![2.0; 3], 2.0));
+        assert_eq!(run(new().passing()), (vec![2.0, 900.0, 2.0], 2.0));
+
+        let shape = Shape::Signal { channels: 2, length: 2 };
+        let input = Sample::new(shape, vec![7.0, 7.0, 1.0, 3.0]).unwrap();
+        let scale = Scale::channels(input.channel_stats());
+        let mut target = Target::<f32>::new(shape, &scale, Some(&input), 1.0).passing();
+        target.put(0, 0..1, 0, |_| &[0.5, -0.5]);
+        target.put(1, 0..1, 0, |_| &[0.5, 1.0]);
+        assert_eq!(target.finish().unwrap(), (vec![7.0, 7.0, 2.5, 3.0], 2.25));
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn pyramid(channels: usize) -> Session {
         decoder_blocks: [0, 1, 0],
         ..PyramidConfig::for_channels(channels)
     };
-    session(model::Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample })
+    session(model::Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample, rate: None })
 }
 
 fn signals(channels: usize) -> Session {
@@ -37,7 +37,7 @@ fn signals(channels: usize) -> Session {
         decoder_blocks: [0, 1, 0],
         ..SignalConfig::for_channels(channels)
     };
-    session(model::Config { family: Family::Signal(sizes), normalize: Normalize::Sample })
+    session(model::Config { family: Family::Signal(sizes), normalize: Normalize::Sample, rate: None })
 }
 
 fn signal(channels: usize, length: usize) -> Sample {
@@ -94,7 +94,8 @@ fn an_image_that_passes_by_is_the_whole_exactly() {
         refiner_blocks: 2,
         ..PyramidConfig::for_channels(3)
     };
-    let deep = session(model::Config { family: Family::Pyramid(deep), normalize: Normalize::Sample });
+    let deep =
+        session(model::Config { family: Family::Pyramid(deep), normalize: Normalize::Sample, rate: None });
     for (session, channels) in [(pyramid(1), 1), (deep, 3)] {
         for (height, width) in [(1301, 1250), (9001, 37), (1100, 253), (33, 9001), (9, 32_001)] {
             let sample = image(channels, height, width);
@@ -170,9 +171,9 @@ fn the_same_numbers_come_out_whatever_is_around() {
 #[test]
 fn threads_change_nothing_in_a_large_image_or_in_other_families() {
     let family = Family::Compact(CompactConfig { widths: [8, 8], ..CompactConfig::new(1, 28, 28, 6) });
-    let compact = session(model::Config { family, normalize: Normalize::Sample });
+    let compact = session(model::Config { family, normalize: Normalize::Sample, rate: None });
     let family = Family::Dense(model::DenseConfig::new(40, 5));
-    let dense = session(model::Config { family, normalize: Normalize::Sample });
+    let dense = session(model::Config { family, normalize: Normalize::Sample, rate: None });
     let vector = |i: usize| {
         let data = signal(1, 40 + i).into_data()[i..].to_vec();
         Sample::new(Shape::Vector { features: 40 }, data).unwrap()
@@ -279,13 +280,15 @@ fn bytes_are_counted_at_the_widest_scale_and_for_vectors() {
         decoder_blocks: [0; 3],
         ..PyramidConfig::default()
     };
-    let wide = session(model::Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample });
+    let wide =
+        session(model::Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample, rate: None });
     // From 1/8 to 1/4: the coarser map, the step before and after its unfold, and the detail at 1/2.
     let floats = 64 * 1024 + 2 * 256 * 1024 + 1024 * 8;
     assert!(wide.bytes_of_network(Shape::image(1, 64, 64)) >= 4 * floats);
 
     let sizes = model::DenseConfig { features: 1 << 16, latent: 4, hidden: vec![4] };
-    let long = session(model::Config { family: Family::Dense(sizes), normalize: Normalize::Sample });
+    let long =
+        session(model::Config { family: Family::Dense(sizes), normalize: Normalize::Sample, rate: None });
     assert!(long.bytes_of_network(Shape::Vector { features: 1 << 16 }) >= 4 * (8 << 16));
 }
 
@@ -332,6 +335,120 @@ fn windows_of_a_signal_give_what_the_whole_gives() {
     assert!(!session.is_whole(sample.shape()));
     let in_strips = session.denoise(&sample, &Options::default()).unwrap().sample;
     assert_close(in_strips.data(), &in_one_piece(&session, &sample));
+}
+
+/// Frames of a camera with hot pixels, stars and a strip without data, in one piece and row by row.
+#[test]
+fn outliers_pass_in_full_mode_and_touch_nothing_else() {
+    for (session, channels) in [(pyramid(1), 1), (pyramid(3), 3)] {
+        for (height, width) in [(40, 56), (600, 500)] {
+            let plain = image(channels, height, width);
+            let place = |i: usize| i % 997 == 13 || i < 3 * width;
+            let data = plain.data().iter().enumerate();
+            let data =
+                data.map(|(i, v)| if i < 3 * width { -9999.0 } else { v + f32::from(place(i)) * 4000.0 });
+            let sample = Sample::new(plain.shape(), data.collect()).unwrap();
+            let bounds = sample.robust_stats().1.unwrap();
+            let full = session.denoise(&sample, &Options::default()).unwrap().sample;
+            let cleared = without_outliers(&sample).unwrap();
+            let expected = session.denoise(&cleared, &Options::default()).unwrap().sample;
+            for (i, (x, r)) in sample.data().iter().zip(full.data()).enumerate() {
+                if bounds.exclude(*x) {
+                    assert_eq!(x, r, "{i}");
+                } else {
+                    // The values filled in are part of the statistics of the one and not of the other.
+                    assert!((r - expected.data()[i]).abs() < 0.02, "{i}: {r} {}", expected.data()[i]);
+                }
+            }
+            let keep = session.keep(sample.shape(), None).unwrap();
+            let whole = session.pass_whole::<f32>(&[&sample], &Options::default(), keep).unwrap().remove(0);
+            assert!(whole.0 == full.data(), "in one piece");
+            let latent = session.encode(&sample, None).unwrap();
+            let strict = session.denoise(&sample, &STRICT).unwrap();
+            assert_eq!(session.decode(&latent).unwrap(), strict.sample);
+            assert!(strict.sample.data().iter().all(|v| v.abs() < 100.0), "a latent holds no outliers");
+            let eight =
+                session.denoise(&sample, &Options { ensemble: 8, ..Options::default() }).unwrap().sample;
+            let excluded = sample.data().iter().zip(eight.data()).filter(|(x, _)| bounds.exclude(**x));
+            assert!(excluded.clone().count() > 3 * width && excluded.clone().all(|(x, r)| x == r));
+        }
+    }
+}
+
+/// Scale and offset of an image with outliers do not matter either, up to rounding.
+#[test]
+fn an_image_with_outliers_follows_scale_and_offset() {
+    let session = pyramid(1);
+    let mut data = image(1, 24, 24).into_data();
+    data[100] = 2000.0;
+    let at = |scale: f32, offset: f32| {
+        let data = data.iter().map(|v| v * scale + offset).collect();
+        let sample = Sample::new(Shape::image(1, 24, 24), data).unwrap();
+        assert!(sample.robust_stats().1.is_some());
+        session.denoise(&sample, &Options::default()).unwrap().sample
+    };
+    for (a, b) in at(1.0, 0.0).data().iter().zip(at(1000.0, 50.0).data()) {
+        assert!((a * 1000.0 + 50.0 - b).abs() < 0.05, "{a} {b}");
+    }
+}
+
+/// Each channel of a signal has a scale of its own, in one piece and window by window.
+#[test]
+fn channels_of_a_signal_do_not_share_a_scale() {
+    let shared = signals(2);
+    let mut manifest = shared.manifest.clone();
+    manifest.model.normalize = Normalize::Channel;
+    let session = Session { manifest, ..shared };
+    for length in [1000, 132_080] {
+        let sample = signal(2, length);
+        let stretch = |(i, v): (usize, &f32)| if i < length { *v } else { 1013.0 + 250.0 * v };
+        let data = sample.data().iter().enumerate().map(stretch).collect();
+        let stretched = Sample::new(sample.shape(), data).unwrap();
+        let run = |sample| session.denoise(sample, &Options::default()).unwrap().sample;
+        let (a, b) = (run(&sample), run(&stretched));
+        for (i, (a, b)) in a.data().iter().zip(b.data()).enumerate() {
+            assert!((stretch((i, a)) - b).abs() < if i < length { 1e-4 } else { 0.05 }, "{i}: {a} {b}");
+        }
+        let latent = session.encode(&stretched, None).unwrap();
+        assert_eq!(latent.numbers(), session.manifest.model.latent_numbers(sample.shape(), 8));
+        assert_eq!(session.decode(&latent).unwrap(), session.denoise(&stretched, &STRICT).unwrap().sample);
+        let mut few = latent.clone();
+        few.stats.pop();
+        assert!(session.decode(&few).unwrap_err().to_string().contains("statistics"));
+    }
+}
+
+/// A signal of another rate goes to the model's and back in full mode; a latent cannot hold that.
+#[test]
+fn a_signal_of_another_rate_is_resampled_or_refused() {
+    let plain = signals(1);
+    let mut manifest = plain.manifest.clone();
+    manifest.model.rate = Some(360.0);
+    let session = Session { manifest, ..plain };
+    let value = |i: usize| 5.0 + (0.03 * i as f32).sin();
+    let shape = Shape::Signal { channels: 1, length: 3000 };
+    let at = |rate: f32| Sample::new(shape, (0..3000).map(value).collect()).unwrap().with_rate(Some(rate));
+    let run = |sample: &Sample, options: &Options| session.denoise(sample, options).map(|done| done.sample);
+
+    let sample = at(1000.0);
+    let denoised = run(&sample, &Options::default()).unwrap();
+    assert_eq!((denoised.shape(), denoised.rate()), (shape, Some(1000.0)));
+    let change = session.resampling(&sample).unwrap().unwrap();
+    let there = session.denoise(&change.forth(&sample).unwrap(), &Options::default()).unwrap().sample;
+    assert_eq!(change.back(&there, 3000).unwrap(), denoised);
+    assert_eq!(run(&sample, &Options { strength: 0.0, ..Options::default() }).unwrap(), sample);
+    let batch = session.denoise_batch(&[&sample, &sample], &Options::default()).unwrap();
+    assert_eq!(batch[1].sample, denoised);
+
+    // The model's own rate, and none, are as they were.
+    let own = run(&at(360.0), &Options::default()).unwrap();
+    assert_eq!(own, run(&at(360.0).with_rate(None), &Options::default()).unwrap());
+    assert_ne!(own.data(), denoised.data());
+    for (rate, options) in [(44_100.0, Options::default()), (20.0, Options::default()), (1000.0, STRICT)] {
+        let error = run(&at(rate), &options).unwrap_err().to_string();
+        assert!(error.starts_with("rate: ") && error.contains("360 Hz"), "{error}");
+    }
+    assert!(session.encode(&sample, None).is_err() && session.encode(&at(360.0), None).is_ok());
 }
 
 /// Scale and offset of the input do not matter, up to rounding.
@@ -399,7 +516,7 @@ fn a_latent_of_another_shape_is_refused() {
         change(&mut latent);
         session.decode(&latent).unwrap_err().to_string()
     };
-    assert!(wrong(|l| l.stats = None).contains("statistics"));
+    assert!(wrong(|l| l.stats.clear()).contains("statistics"));
     assert!(wrong(|l| l.shape = Shape::image(1, 32, 16)).contains("expected maps"));
     assert!(wrong(|l| l.planes[0].dims[0] = 9).contains("expected maps"));
     assert!(wrong(|l| l.shape = Shape::image(3, 16, 16)).contains("takes"));
@@ -409,7 +526,7 @@ fn a_latent_of_another_shape_is_refused() {
 fn a_model_of_one_shape_takes_that_shape_only_and_its_latent_is_a_vector() {
     let family = Family::Compact(CompactConfig { widths: [8, 8], ..CompactConfig::new(1, 10, 14, 6) });
     let normalize = Normalize::Fixed(Stats { mean: 0.4, std: 0.3 });
-    let session = session(model::Config { family, normalize });
+    let session = session(model::Config { family, normalize, rate: None });
     let sample = image(1, 10, 14);
     let latent = session.encode(&sample, None).unwrap();
     assert_eq!((latent.numbers(), latent.planes[0].dims.clone()), (6, vec![6]));

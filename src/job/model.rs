@@ -109,8 +109,11 @@ pub struct Outcome {
     pub model: Name,
     /// The version it was published as.
     pub version: u32,
-    /// Whether it serves from now on when no version is named.
+    /// Whether it serves when no version is named.
     pub promoted: bool,
+    /// The reason why it does not, with advice; none where it may.
+    #[serde(default)]
+    pub kept_back: Option<String>,
     /// Scores on the held-out samples, by name.
     #[schema(value_type = Object)]
     pub scores: serde_json::Value,

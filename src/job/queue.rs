@@ -342,6 +342,7 @@ impl Claim for Right {
                 model: published.id.name.clone(),
                 version: published.id.version,
                 promoted: published.promoted,
+                kept_back: published.kept_back.clone(),
                 scores: published.scores.clone(),
             };
             let progress = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -8,7 +8,9 @@ use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
 
 use super::{Error, Job, Jobs, rows, webhook};
+use crate::dataset::Dataset;
 use crate::db::Conn;
+use crate::limits::Limits;
 use crate::name::ModelRef;
 use crate::{registry, train};
 
@@ -65,6 +67,24 @@ impl Jobs {
             registry.resolve(&base).map_err(train::Error::from)?;
         }
         Ok(())
+    }
+
+    /// What a job would do with its samples, with the evidence; nothing is written down, and no step is taken.
+    ///
+    /// # Errors
+    /// Those of [`Jobs::check`], and those of the training that show before its first step.
+    pub fn plan(&self, order: &Order, limits: &Limits) -> Result<train::Plan, Error> {
+        self.check(&order.config, order.webhook.as_deref())?;
+        let place = self.0.place()?;
+        let registry = self.0.engine.registry();
+        let wanted = order.config.wanted(registry)?;
+        let read = |file: &File| Ok((file.name.clone(), std::fs::read(place.store.path(&file.sha256))?));
+        let files = order.files.iter().map(read).collect::<Result<Vec<_>, std::io::Error>>()?;
+        let dataset = Dataset::from_uploads_as(files, limits, wanted);
+        let (data, recipe) = (String::new(), String::new());
+        let run =
+            train::Run { config: &order.config, dataset: &dataset, registry, checkpoint: None, data, recipe };
+        Ok(run.plan(false)?)
     }
 
     /// Takes a job on; it starts when those before it are done. The job, and whether it is a new one.

@@ -199,7 +199,8 @@ impl<'a> Attempt<'a> {
     /// The samples of the job, of what the model to be trained takes.
     fn read(&self) -> Result<Dataset, Stopped> {
         let Self { worker, taken, .. } = self;
-        let wanted = taken.config.wanted(&worker.registry)?;
+        let checkpoint = Checkpoint::new(worker.store.checkpoint(&taken.id), true);
+        let wanted = taken.config.wanted_to_resume(&worker.registry, &checkpoint)?;
         let mut files = Vec::new();
         for file in &taken.files {
             let bytes = fs::read(worker.store.path(&file.sha256)).map_err(|error| {
@@ -314,7 +315,9 @@ fn describe(error: &train::Error) -> Failure {
     let code = match error {
         Invalid { .. } | Dataset(_) | Diverged { .. } => "invalid_input",
         Registry(registry::Error::ModelNotFound(_)) => "model_not_found",
-        Registry(registry::Error::VersionNotFound { .. }) => "version_not_found",
+        Registry(registry::Error::VersionNotFound { .. } | registry::Error::NoDefault { .. }) => {
+            "version_not_found"
+        }
         _ => "internal",
     };
     Failure { code: code.to_owned(), detail: error.to_string() }

@@ -48,14 +48,7 @@ impl Evenness {
 /// # Panics
 /// The count of numbers differs from the shape.
 pub fn noise_evenness(data: &[f32], shape: Shape) -> Option<Evenness> {
-    assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
-    let mut cells: Vec<Cell> = match shape {
-        Shape::Image { height, width, .. } => {
-            data.chunks_exact(height * width).flat_map(|plane| squares(plane, width)).collect()
-        }
-        Shape::Signal { length, .. } => data.chunks_exact(length).flat_map(steps).collect(),
-        Shape::Vector { .. } => return None,
-    };
+    let mut cells = cells(data, shape)?;
     if cells.len() < ENOUGH {
         return None;
     }
@@ -72,13 +65,28 @@ pub fn noise_evenness(data: &[f32], shape: Shape) -> Option<Evenness> {
 
 /// Some adjacent numbers.
 #[derive(Clone, Copy)]
-struct Cell {
+pub(super) struct Cell {
     /// Their mean.
-    level: f32,
+    pub(super) level: f32,
     /// How much they rise.
-    slope: f32,
+    pub(super) slope: f32,
     /// What is neither; its deviation is that of the noise.
-    detail: f32,
+    pub(super) detail: f32,
+}
+
+/// The cells of a sample, all channels together; none of a vector.
+///
+/// # Panics
+/// The count of numbers differs from the shape.
+pub(super) fn cells(data: &[f32], shape: Shape) -> Option<Vec<Cell>> {
+    assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
+    match shape {
+        Shape::Image { height, width, .. } => {
+            Some(data.chunks_exact(height * width).flat_map(|plane| squares(plane, width)).collect())
+        }
+        Shape::Signal { length, .. } => Some(data.chunks_exact(length).flat_map(steps).collect()),
+        Shape::Vector { .. } => None,
+    }
 }
 
 fn squares(plane: &[f32], width: usize) -> impl Iterator<Item = Cell> {

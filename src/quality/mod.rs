@@ -9,6 +9,8 @@
 //! | how strong is the noise? | [`estimate_sigma`] |
 //! | how strong is noise that is not white, and what kind is it? | [`Grain`] |
 //! | is the noise correlated? | [`noise_correlation`] |
+//! | how strong is it in the dark, and how strong in the light? | [`NoiseCurve`] |
+//! | what does the noise look like? | [`Patches`] |
 //! | is the noise even: in dark as in bright places, without outliers? | [`noise_evenness`] |
 //! | what would a denoiser without learning give? | [`denoise_dct`] |
 //! | what would JPEG give in as many bytes? | [`jpeg_at_bytes`] |
@@ -19,6 +21,7 @@
 
 mod clipping;
 mod correlation;
+mod curve;
 mod dct;
 mod evenness;
 mod flat;
@@ -27,6 +30,7 @@ mod ink;
 mod jpeg;
 mod neighbors;
 mod noise;
+mod patches;
 mod pca;
 mod psnr;
 mod report;
@@ -35,6 +39,7 @@ mod stroke;
 
 pub use clipping::clipped_mean;
 pub use correlation::{Correlation, noise_correlation};
+pub use curve::NoiseCurve;
 pub use dct::denoise_dct;
 pub use evenness::{Evenness, noise_evenness};
 pub use grain::{Grain, GrainKind};
@@ -42,6 +47,7 @@ pub use ink::ink_recall;
 pub use jpeg::{JpegPoint, jpeg_at_bytes};
 pub use neighbors::knn_agrees;
 pub use noise::{estimate_noise, estimate_sigma};
+pub use patches::{Patches, neighbor_correlation};
 pub use pca::Pca;
 pub use psnr::{mse, psnr, rmse, snr};
 pub use report::Summary;

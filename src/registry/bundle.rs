@@ -68,6 +68,8 @@ pub fn read(bytes: &[u8], name: Option<Name>) -> Result<Draft> {
         training: manifest.training,
         scores: manifest.scores,
         familiarity: manifest.familiarity,
+        kept_back: manifest.kept_back,
+        compared_with: None,
         card: String::from_utf8_lossy(&card.unwrap_or_default()).into_owned(),
     })
 }

@@ -28,7 +28,8 @@ impl Registry {
     /// Several could be meant, or none takes it as it is.
     pub fn usual(&self, shape: Shape) -> std::result::Result<ModelRef, Unsure> {
         let models = self.list();
-        let fitting: Vec<&Summary> = models.iter().filter(|model| takes(&model.input, shape)).collect();
+        let fitting: Vec<&Summary> =
+            models.iter().filter(|model| model.default.is_some() && takes(&model.input, shape)).collect();
         let bundled: Vec<&Summary> = fitting.iter().copied().filter(|model| model.is_bundled).collect();
         match (bundled.as_slice(), fitting.as_slice()) {
             ([only], _) | ([], [only]) => Ok(ModelRef { name: only.name.clone(), version: None }),

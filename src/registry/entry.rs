@@ -15,7 +15,7 @@ pub(super) type Models = BTreeMap<Name, Entry>;
 pub(super) struct Entry {
     pub versions: BTreeMap<u32, Version>,
     pub quarantined: BTreeMap<u32, String>,
-    /// The stated default; the newest version serves without it.
+    /// The stated default; without it the newest version serves that was not kept back.
     pub default: Option<u32>,
     /// Grows with every change of the rows.
     pub revision: i64,
@@ -28,26 +28,40 @@ pub(super) struct Version {
     pub input: Input,
     pub sha256: String,
     pub is_bundled: bool,
+    /// The reason why it serves only by its number, or where it was made the default.
+    pub kept_back: Option<String>,
 }
 
 impl Entry {
     /// The version that serves when none is named: the stated one, or, where that cannot be used, the
-    /// newest before it, or the newest of all.
+    /// newest before it, or the newest of all. One that was kept back serves only where it is the stated one.
     pub fn serving(&self) -> Option<u32> {
-        let newest = || self.versions.keys().next_back().copied();
+        let may_serve = |(number, version): (&u32, &Version)| version.kept_back.is_none().then_some(*number);
+        let newest = || self.versions.iter().rev().find_map(may_serve);
         let Some(stated) = self.default else { return newest() };
-        self.versions.range(..=stated).next_back().map(|(version, _)| *version).or_else(newest)
+        if self.versions.contains_key(&stated) {
+            return Some(stated);
+        }
+        self.versions.range(..=stated).rev().find_map(may_serve).or_else(newest)
+    }
+
+    /// The newest version that can be used, and the reason why it was kept back.
+    pub fn newest(&self) -> Option<(u32, &Version)> {
+        self.versions.iter().next_back().map(|(number, version)| (*number, version))
     }
 
     pub fn summary(&self, name: &Name) -> Option<Summary> {
-        let default = self.serving()?;
+        let default = self.serving();
+        let shown = default.and_then(|default| self.versions.get(&default));
+        let kept_back = |(number, version): (&u32, &Version)| Some((*number, version.kept_back.clone()?));
         Some(Summary {
             name: name.clone(),
             default,
             versions: self.versions.keys().copied().collect(),
             quarantined: self.quarantined.iter().map(|(v, r)| (*v, r.clone())).collect(),
             revision: self.revision,
-            input: self.versions.get(&default)?.input.clone(),
+            kept_back: self.versions.iter().filter_map(kept_back).collect(),
+            input: shown.or_else(|| self.newest().map(|(_, version)| version))?.input.clone(),
             is_bundled: self.versions.values().any(|version| version.is_bundled),
         })
     }
@@ -62,7 +76,8 @@ impl Entry {
         match Artifact::manifest(&folder, name, number) {
             Ok(manifest) => {
                 let input = manifest.input();
-                let version = Version { folder, input, sha256: manifest.weights.sha256, is_bundled };
+                let (sha256, kept_back) = (manifest.weights.sha256, manifest.kept_back);
+                let version = Version { folder, input, sha256, is_bundled, kept_back };
                 self.quarantined.remove(&number);
                 self.versions.insert(number, version);
             }
@@ -147,7 +162,8 @@ mod tests {
 
     fn entry(versions: &[u32], default: Option<u32>) -> Entry {
         let input = Input { kind: Kind::Image, channels: 1, fixed: None };
-        let version = Version { folder: PathBuf::new(), input, sha256: String::new(), is_bundled: false };
+        let (folder, sha256) = (PathBuf::new(), String::new());
+        let version = Version { folder, input, sha256, is_bundled: false, kept_back: None };
         let versions = versions.iter().map(|v| (*v, version.clone())).collect();
         Entry { versions, default, ..Entry::default() }
     }
@@ -159,5 +175,20 @@ mod tests {
         assert_eq!(entry(&[3], Some(2)).serving(), Some(3));
         assert_eq!(entry(&[1, 3], None).serving(), Some(3));
         assert_eq!(entry(&[], Some(2)).serving(), None);
+    }
+
+    #[test]
+    fn a_version_that_was_kept_back_serves_only_where_it_was_made_the_default() {
+        let mut entry = entry(&[1, 2], None);
+        entry.versions.get_mut(&2).unwrap().kept_back = Some("it is worse".into());
+        assert_eq!(entry.serving(), Some(1));
+        entry.default = Some(2);
+        assert_eq!(entry.serving(), Some(2));
+        // Version 1 was removed, then the default, too.
+        entry.versions.remove(&1);
+        entry.default = Some(1);
+        let summary = entry.summary(&"a".parse().unwrap()).unwrap();
+        assert_eq!((summary.default, summary.versions), (None, vec![2]));
+        assert_eq!(summary.kept_back, [(2, "it is worse".to_owned())]);
     }
 }

@@ -21,6 +21,19 @@ pub enum Error {
         /// The versions there are.
         known: Vec<u32>,
     },
+    /// The model has versions, and none of them serves by default.
+    #[error(
+        "no version of model {name} serves by default: version {version} was kept back because {reason}; ask for \
+         {name}@{version}, or make it the default (PUT /models/{name}/default, limpid models default {name} {version})"
+    )]
+    NoDefault {
+        /// The model.
+        name: Name,
+        /// Its newest version.
+        version: u32,
+        /// The reason why that was kept back.
+        reason: String,
+    },
     /// The artifact is there and cannot be used.
     #[error("model {id} cannot be loaded: {reason}")]
     Damaged {

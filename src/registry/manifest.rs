@@ -32,6 +32,9 @@ pub struct Manifest {
     /// What is typical of the training data, for the familiarity of a sample.
     #[serde(default)]
     pub familiarity: Option<Familiarity>,
+    /// The reason why this version does not serve unless it is named or made the default; none where it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_back: Option<String>,
 }
 
 /// Size and digest of `model.safetensors`.
@@ -83,7 +86,8 @@ impl Manifest {
     pub fn unpublished(name: Name, model: model::Config) -> Self {
         let weights = Weights { bytes: 0, sha256: String::new() };
         let (training, scores) = Default::default();
-        Self { format: FORMAT, name, version: 0, model, weights, training, scores, familiarity: None }
+        let (familiarity, kept_back) = (None, None);
+        Self { format: FORMAT, name, version: 0, model, weights, training, scores, familiarity, kept_back }
     }
 
     /// Thickness in pixels of the strokes that a model of pages knows: what pages are brought to, and up to which they are left

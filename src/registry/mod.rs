@@ -42,15 +42,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Summary {
     /// The model's name.
     pub name: Name,
-    /// The version that serves when none is named.
-    pub default: u32,
+    /// The version that serves when none is named; none where all were kept back.
+    pub default: Option<u32>,
     /// Every usable version, ascending.
     pub versions: Vec<u32>,
     /// Versions that cannot be loaded, with the reason.
     pub quarantined: Vec<(u32, String)>,
+    /// Versions that serve only where they are named or made the default, with the reason.
+    pub kept_back: Vec<(u32, String)>,
     /// Grows with every change of the model; 0 where none was ever made.
     pub revision: i64,
-    /// What the default version takes in.
+    /// What the default version takes in, or the newest where there is none.
     pub input: Input,
     /// Whether a version of it came with this program.
     #[serde(skip)]
@@ -72,6 +74,10 @@ pub struct Draft {
     pub scores: serde_json::Value,
     /// What is typical of the training data.
     pub familiarity: Option<Familiarity>,
+    /// The reason why it must not serve unless it is named; none where it may.
+    pub kept_back: Option<String>,
+    /// The default version that it was compared with; none where there was none.
+    pub compared_with: Option<u32>,
     /// The model card, Markdown; `{version}` in it becomes the version.
     pub card: String,
 }
@@ -226,7 +232,14 @@ impl Registry {
         let entry = view.models.get(&reference.name).ok_or_else(missing)?;
         let number = match reference.version {
             Some(version) => version,
-            None => entry.serving().ok_or_else(missing)?,
+            None => entry.serving().ok_or_else(|| match entry.newest() {
+                Some((version, newest)) => Error::NoDefault {
+                    name: reference.name.clone(),
+                    version,
+                    reason: newest.kept_back.clone().unwrap_or_default(),
+                },
+                None => missing(),
+            })?,
         };
         if let Some(reason) = entry.quarantined.get(&number) {
             let id = format!("{}@{number}", reference.name);

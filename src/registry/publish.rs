@@ -38,6 +38,8 @@ pub struct Published {
     pub id: ModelId,
     /// Whether it serves when no version is named.
     pub promoted: bool,
+    /// The reason why it does not; none where it may.
+    pub kept_back: Option<String>,
     /// Scores on held-out samples.
     pub scores: serde_json::Value,
 }
@@ -60,18 +62,23 @@ impl Registry {
         Ok(home)
     }
 
-    /// Keeps a trained model as the next version of its name. It serves at once if `promote` says so
-    /// or if it is the first of its name; otherwise the version that served before goes on.
+    /// Keeps a trained model as the next version of its name. It serves at once if `promote` says so,
+    /// or if none served before and it is not to be kept back; otherwise the default stays as it is.
     ///
     /// # Errors
     /// The registry is read-only, the weights do not fit the config, the claim is lost, or the disk or
-    /// the database said no; nothing half-written is left in its place.
+    /// the database said no; nothing half-written is left in its place. [`Error::Changed`] where it is to serve
+    /// and the default is not the version that it was compared with any more.
     pub fn publish(&self, draft: Draft, promote: bool) -> Result<ModelId> {
         let home = self.prepare(&draft.name)?;
         artifact::verify(&draft.model, &draft.weights).map_err(Error::Invalid)?;
         // One after another within this program; between programs the rows decide.
         let _turn = self.shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh()?;
+        let serving = self.view().models.get(&draft.name).and_then(|entry| entry.serving());
+        if promote && draft.compared_with.is_some() && serving != draft.compared_with {
+            return Err(Error::Changed(draft.name));
+        }
         let mut number = self.next_number(&draft.name)?;
         loop {
             match self.publish_as(&home, &draft, number, promote)? {
@@ -101,6 +108,7 @@ impl Registry {
             training: draft.training.clone(),
             scores: draft.scores.clone(),
             familiarity: draft.familiarity.clone(),
+            kept_back: draft.kept_back.clone(),
         };
         let card = draft.card.replace("{version}", &number.to_string());
         // A name that is never used again: another attempt at the same job writes the same weights.
@@ -108,10 +116,14 @@ impl Registry {
         let beside = home.join(&staged);
         Artifact::write(&beside, &manifest, &draft.weights, &card)?;
 
-        let served = self.view().models.get(&draft.name).and_then(|entry| entry.serving());
+        let (served, stated) = match self.view().models.get(&draft.name) {
+            Some(entry) => (entry.serving(), entry.default),
+            None => (None, None),
+        };
         let committed = match &self.shared.rows {
             Some(db) => {
-                self.commit(db, draft, (number, &sha256, &staged), promote.then_some(number).or(served))
+                let default = promote.then_some(number).or(served);
+                self.commit(db, draft, (number, &sha256, &staged), default, stated)
             }
             None => Ok(true),
         };
@@ -122,14 +134,13 @@ impl Registry {
         let is_placed = finish(home, number, &staged)?;
         match &self.shared.rows {
             Some(_) => self.refresh_all()?,
-            None if is_placed => self.add_unrowed(home, &draft.name, number, promote)?,
+            None if is_placed => self.add_unrowed(home, draft, number, promote)?,
             None => {
                 let _ = fs::remove_dir_all(&beside);
                 return Ok(None);
             }
         }
-        let default = self.get(&draft.name)?.default;
-        write_default(home, default)?;
+        state_default(home, self.get(&draft.name)?.default)?;
         self.read(&ModelRef { name: draft.name.clone(), version: Some(number) }).map(|a| Some(a.id))
     }
 
@@ -140,6 +151,7 @@ impl Registry {
         draft: &Draft,
         (number, sha256, staged): (u32, &str, &str),
         default: Option<u32>,
+        seen: Option<u32>,
     ) -> Result<bool> {
         let digest = Sha256::digest(&draft.weights).into();
         let id = ModelId { name: draft.name.clone(), version: number, digest };
@@ -150,15 +162,21 @@ impl Registry {
             }
             // What another program stated in the meantime stands, unless this version is to serve.
             let stated = rows::default(conn, &draft.name).await?;
+            if default == Some(number) && draft.compared_with.is_some() && stated != 0 && Some(stated) != seen
+            {
+                return Err(Error::Changed(draft.name.clone()));
+            }
             let default = match default {
                 Some(default) if default == number || stated == 0 => default,
                 Some(_) => stated,
+                None if draft.kept_back.is_some() => stated,
                 None => number,
             };
             rows::set_default(conn, &draft.name, default, None).await?;
             if let Some(claim) = &self.claim {
                 let scores = draft.scores.clone();
-                let published = Published { id: id.clone(), promoted: default == number, scores };
+                let (promoted, kept_back) = (default == number, draft.kept_back.clone());
+                let published = Published { id: id.clone(), promoted, kept_back, scores };
                 claim.settle(conn, &published).await?;
             }
             Ok(true)
@@ -166,12 +184,12 @@ impl Registry {
     }
 
     /// Without a database: the folder is all there is.
-    fn add_unrowed(&self, home: &Path, name: &Name, number: u32, promote: bool) -> Result<()> {
+    fn add_unrowed(&self, home: &Path, draft: &Draft, number: u32, promote: bool) -> Result<()> {
         let mut view = self.view_mut();
-        let entry = view.models.entry(name.clone()).or_default();
-        let served = entry.serving().filter(|_| !promote).unwrap_or(number);
-        entry.take(name, number, home.join(number.to_string()), false);
-        entry.default = Some(served);
+        let entry = view.models.entry(draft.name.clone()).or_default();
+        let served = if promote { Some(number) } else { entry.serving() };
+        entry.take(&draft.name, number, home.join(number.to_string()), false);
+        entry.default = served.or(draft.kept_back.is_none().then_some(number));
         entry.revision += 1;
         Ok(())
     }

@@ -16,6 +16,7 @@ fn draft(name: &str, seed: u64) -> Draft {
     let model = model::Config {
         family: Family::Dense(DenseConfig { features: 4, hidden: vec![], latent: 2 }),
         normalize: Normalize::Fixed(Stats { mean: 0.0, std: 1.0 }),
+        rate: None,
     };
     let weights = Weights::to_train(Default::default(), seed);
     Model::new(&model, weights.builder(&Device::Cpu)).unwrap();
@@ -28,6 +29,8 @@ fn draft(name: &str, seed: u64) -> Draft {
         training: serde_json::Value::Null,
         scores: serde_json::Value::Null,
         familiarity: None,
+        kept_back: None,
+        compared_with: None,
         card: "version {version}".into(),
     }
 }
@@ -54,7 +57,7 @@ fn name(text: &str) -> Name {
 
 fn state(registry: &Registry, text: &str) -> (u32, Vec<u32>) {
     let summary = registry.get(&name(text)).unwrap();
-    (summary.default, summary.versions)
+    (summary.default.unwrap(), summary.versions)
 }
 
 #[test]

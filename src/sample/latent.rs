@@ -16,8 +16,8 @@ pub struct Plane {
 pub struct Latent {
     /// The shape of the sample it decodes to.
     pub shape: Shape,
-    /// The sample's statistics, where the model takes them per sample.
-    pub stats: Option<Stats>,
+    /// The sample's statistics, where the model takes them per sample: one, or one for each channel.
+    pub stats: Vec<Stats>,
     /// The maps, coarsest first: dropping maps or channels from the end leaves a smaller, valid
     /// latent (nested latents).
     pub planes: Vec<Plane>,
@@ -27,6 +27,6 @@ impl Latent {
     /// How many numbers the latent holds, statistics included.
     pub fn numbers(&self) -> usize {
         let planes: usize = self.planes.iter().map(|p| p.data.len()).sum();
-        planes + if self.stats.is_some() { 2 } else { 0 }
+        planes + 2 * self.stats.len()
     }
 }

@@ -4,6 +4,7 @@
 
 mod depth;
 mod latent;
+mod outliers;
 mod shape;
 mod spec;
 mod stats;
@@ -12,6 +13,7 @@ use std::sync::OnceLock;
 
 pub use depth::{Depth, Number};
 pub use latent::{Latent, Plane};
+pub use outliers::Bounds;
 pub use shape::{Kind, Shape};
 pub use spec::Spec;
 pub use stats::{Moments, Stats, sum};
@@ -28,6 +30,8 @@ pub use stats::{Moments, Stats, sum};
 pub struct Sample {
     shape: Shape,
     numbers: Numbers,
+    /// Sampling rate of a signal, Hz, where it is stated.
+    rate: Option<f32>,
 }
 
 /// The numbers at their depth; those of whole numbers as `f32` beside them once they were asked for.
@@ -77,7 +81,7 @@ impl Sample {
         if let Some(index) = data.iter().position(|v| !v.is_finite()) {
             return Err(Error::NonFinite { index, value: data[index] });
         }
-        Ok(Self { shape, numbers: Numbers::F32(data) })
+        Ok(Self { shape, numbers: Numbers::F32(data), rate: None })
     }
 
     /// An image of 8 bits: 255 is 1.
@@ -86,7 +90,7 @@ impl Sample {
     /// The count does not fit the shape, or an axis is empty.
     pub fn from_bytes(shape: Shape, data: Vec<u8>) -> Result<Self, Error> {
         check(shape, data.len())?;
-        Ok(Self { shape, numbers: Numbers::U8(data, OnceLock::new()) })
+        Ok(Self { shape, numbers: Numbers::U8(data, OnceLock::new()), rate: None })
     }
 
     /// An image of 16 bits: 65535 is 1.
@@ -95,12 +99,23 @@ impl Sample {
     /// The count does not fit the shape, or an axis is empty.
     pub fn from_words(shape: Shape, data: Vec<u16>) -> Result<Self, Error> {
         check(shape, data.len())?;
-        Ok(Self { shape, numbers: Numbers::U16(data, OnceLock::new()) })
+        Ok(Self { shape, numbers: Numbers::U16(data, OnceLock::new()), rate: None })
     }
 
     /// Its shape.
     pub fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// Sampling rate of a signal, Hz, where it is stated.
+    pub fn rate(&self) -> Option<f32> {
+        self.rate
+    }
+
+    /// The same numbers at a stated sampling rate; a rate that is not a positive number is none.
+    #[must_use]
+    pub fn with_rate(self, rate: Option<f32>) -> Self {
+        Self { rate: rate.filter(|rate| rate.is_finite() && *rate > 0.0), ..self }
     }
 
     /// How fine its numbers are.
@@ -148,12 +163,25 @@ impl Sample {
 
     /// The same sample with its numbers kept as `f32`, for those who read all of them often.
     pub fn into_float(self) -> Self {
-        Self { shape: self.shape, numbers: Numbers::F32(self.into_data()) }
+        Self { shape: self.shape, rate: self.rate, numbers: Numbers::F32(self.into_data()) }
     }
 
     /// Mean and standard deviation of all numbers; the result does not depend on threads, tiles or depth.
     pub fn stats(&self) -> Stats {
         Moments::of_parts(self.shape.numbers(), |start, out| self.read(start, out)).into()
+    }
+
+    /// Mean and standard deviation of each channel; the deviation of a constant channel is 0.
+    pub fn channel_stats(&self) -> Vec<Stats> {
+        self.channel_moments().into_iter().map(Moments::of_one).collect()
+    }
+
+    /// The moments of each channel.
+    pub fn channel_moments(&self) -> Vec<Moments> {
+        let channels = self.shape.channels();
+        let numbers = self.shape.numbers() / channels;
+        let of = |c: usize| Moments::of_parts(numbers, |start, out| self.read(c * numbers + start, out));
+        (0..channels).map(of).collect()
     }
 
     /// The numbers of an image of 8 bits, as they are kept.

@@ -9,7 +9,8 @@
 pub struct Stats {
     /// Mean of all numbers.
     pub mean: f32,
-    /// Standard deviation of all numbers; 1 for a constant sample, so that dividing is safe.
+    /// Standard deviation of all numbers; 1 for a constant sample, so that dividing is safe. 0 for a constant
+    /// channel, or column, of several: all that the network sees of it is zeros, and the mean comes back.
     pub std: f32,
 }
 
@@ -30,7 +31,15 @@ impl Stats {
 
     /// Takes the statistics out of `data`.
     pub fn normalize(&self, data: &mut [f32]) {
+        if self.std == 0.0 {
+            return data.fill(0.0);
+        }
         data.iter_mut().for_each(|v| *v = (*v - self.mean) / self.std);
+    }
+
+    /// Takes the statistics out of one number.
+    pub fn normalized(&self, value: f32) -> f32 {
+        if self.std == 0.0 { 0.0 } else { (value - self.mean) / self.std }
     }
 
     /// Puts them back.
@@ -41,10 +50,8 @@ impl Stats {
 
 impl From<Moments> for Stats {
     fn from(Moments { mean, variance }: Moments) -> Self {
-        let std = variance.sqrt() as f32;
-        // Below this the differences are rounding of the mean, not content.
-        let floor = (mean.abs() as f32) * 1e-6 + f32::MIN_POSITIVE;
-        Self { mean: mean as f32, std: if std > floor { std } else { 1.0 } }
+        let Stats { mean, std } = Moments { mean, variance }.of_one();
+        Self { mean, std: if std > 0.0 { std } else { 1.0 } }
     }
 }
 
@@ -52,6 +59,14 @@ impl Moments {
     /// The moments of `data`.
     pub fn of(data: &[f32]) -> Self {
         Self::of_parts(data.len(), |start, out| out.copy_from_slice(&data[start..start + out.len()]))
+    }
+
+    /// The statistics of one channel, or column, of several: the deviation is 0 where it is constant.
+    pub fn of_one(self) -> Stats {
+        let std = self.variance.sqrt() as f32;
+        // Below this the differences are rounding of the mean, not content.
+        let floor = (self.mean.abs() as f32) * 1e-6 + f32::MIN_POSITIVE;
+        Stats { mean: self.mean as f32, std: if std > floor { std } else { 0.0 } }
     }
 
     /// The moments of `count` numbers, any part of which `read` writes out: so that all of them need not be in
@@ -62,17 +77,13 @@ impl Moments {
     /// variances" (1979), equations 2.1.
     pub(super) fn of_parts(count: usize, read: impl Fn(usize, &mut [f32])) -> Self {
         let mut part = [0.0; 4096];
-        let (mut mean, mut squares) = (0.0, 0.0);
+        let mut all = Running::default();
         for start in (0..count).step_by(part.len()) {
             let part = &mut part[..4096.min(count - start)];
             read(start, part);
-            let (before, n) = (start as f64, part.len() as f64);
-            let own = sum(part, |v| v) / n;
-            let apart = own - mean;
-            squares += sum(part, |v| (v - own) * (v - own)) + apart * apart * before * n / (before + n);
-            mean += apart * n / (before + n);
+            all.add(part);
         }
-        Self { mean, variance: squares / count.max(1) as f64 }
+        all.moments()
     }
 
     /// Those of a whole sample whose noise takes a part of it from the moments `before` to those `after`.
@@ -85,6 +96,34 @@ impl Moments {
             self.variance + after.variance - before.variance
         };
         Self { mean: self.mean + after.mean - before.mean, variance }
+    }
+}
+
+/// Moments as part after part is added.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    count: usize,
+    mean: f64,
+    squares: f64,
+}
+
+impl Running {
+    /// Adds some numbers.
+    pub(super) fn add(&mut self, part: &[f32]) {
+        if part.is_empty() {
+            return;
+        }
+        let (before, n) = (self.count as f64, part.len() as f64);
+        let own = sum(part, |v| v) / n;
+        let apart = own - self.mean;
+        self.squares += sum(part, |v| (v - own) * (v - own)) + apart * apart * before * n / (before + n);
+        self.mean += apart * n / (before + n);
+        self.count += part.len();
+    }
+
+    /// Those of all that was added.
+    pub(super) fn moments(&self) -> Moments {
+        Moments { mean: self.mean, variance: self.squares / self.count.max(1) as f64 }
     }
 }
 
@@ -117,6 +156,19 @@ mod tests {
         );
         assert_eq!(Moments::of(&[]), Moments { mean: 0.0, variance: 0.0 });
         assert_eq!(Moments::of(&[3.0; 9000]), Moments { mean: 3.0, variance: 0.0 });
+    }
+
+    #[test]
+    fn a_constant_channel_comes_back_as_its_mean() {
+        let stats = Moments::of(&[1013.25; 777]).of_one();
+        assert_eq!(stats, Stats { mean: 1013.25, std: 0.0 });
+        let mut data = [1013.25, 1013.25, 7.0];
+        stats.normalize(&mut data);
+        assert_eq!(data, [0.0; 3]);
+        let mut data = [0.3, -9.0];
+        stats.restore(&mut data);
+        assert_eq!(data, [1013.25; 2]);
+        assert_eq!(Stats::of(&[3.0; 5]).std, 1.0);
     }
 
     #[test]

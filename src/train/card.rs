@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::publish::{self, Compared};
+use super::publish;
 use super::setup::Setup;
+use super::verdict::Compared;
 use super::{Run, Scores};
 use crate::nn::model::Family;
 use crate::sample::Shape;
@@ -14,6 +15,8 @@ pub(super) struct Facts<'a> {
     pub(super) setup: &'a Setup<'a>,
     pub(super) result: &'a publish::Result<'a>,
     pub(super) compared: &'a Compared,
+    /// The reason why it does not serve by default.
+    pub(super) kept_back: Option<&'a str>,
     /// How long the file of weights is.
     pub(super) bytes: usize,
 }
@@ -59,6 +62,9 @@ pub(super) fn write(facts: &Facts<'_>) -> String {
     let _ = writeln!(card, "| seed | {} |", run.config.seed);
     let _ = writeln!(card, "| made by | `{}` |\n", run.recipe);
     card.push_str(&scores(facts));
+    if let Some(reason) = facts.kept_back {
+        let _ = writeln!(card, "\nThis version was kept back because {reason}.");
+    }
     if !result.notes.is_empty() {
         let _ = writeln!(card, "\n## Notes\n");
         result.notes.iter().for_each(|note| {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::config::Config;
 use super::watch::Watch;
+use crate::nn::model;
 use crate::nn::optim::AdamW;
 use crate::nn::{Device, Tensor};
 
@@ -39,8 +40,12 @@ pub struct Checkpoint {
 pub(super) struct Standing {
     /// Steps done.
     pub(super) step: u64,
-    /// Steps planned; `u64::MAX` until the speed of a run with a time budget is known.
+    /// Steps planned; `u64::MAX` until the speed of a run with a time budget is known. Such a run plans anew as its speed
+    /// changes.
     pub(super) total: u64,
+    /// Seconds of the clock that the run has taken so far.
+    #[serde(default)]
+    pub(super) spent: f64,
     /// How many times the run went back and halved its rate.
     pub(super) setbacks: u32,
     /// The step of the last good weights.
@@ -61,9 +66,21 @@ pub(super) struct State {
     pub(super) best: BTreeMap<String, Tensor>,
 }
 
+/// The model that a run began with, which it is compared with in the end.
+#[derive(Debug, Clone)]
+pub(super) struct Base {
+    /// Name and version.
+    pub(super) id: String,
+    /// What its network is built from.
+    pub(super) model: model::Config,
+    /// Its weights.
+    pub(super) weights: HashMap<String, Tensor>,
+}
+
 /// What keeps the parts of a checkpoint apart.
 const GOOD: &str = "good/";
 const BEST: &str = "best/";
+const BASE: &str = "base/";
 
 impl Checkpoint {
     /// A checkpoint at `path`, written once a minute.
@@ -85,7 +102,34 @@ impl Checkpoint {
         head.metadata().as_ref()?.get("step").filter(|_| is_whole)?.parse().ok()
     }
 
-    /// Writes the state of a run. `samples` tells those it learns from.
+    /// The model that the saved run began with; none where there is nothing to resume, or it began with none.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged.
+    pub(super) fn base(&self) -> Result<Option<Base>, Error> {
+        let Some(bytes) = self.read()? else { return Ok(None) };
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| self.fault(&e.to_string()))?;
+        let texts = header.metadata().clone().unwrap_or_default();
+        let Some(about) = texts.get("base") else { return Ok(None) };
+        let (id, model) = serde_json::from_str(about).map_err(|e| self.fault(&format!("base: {e}")))?;
+        let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
+            .map_err(|e| self.fault(&e.to_string()))?;
+        let own = tensors.into_iter().filter_map(|(name, t)| Some((name.strip_prefix(BASE)?.to_owned(), t)));
+        Ok(Some(Base { id, model, weights: own.collect() }))
+    }
+
+    /// The whole file; none where there is none, or it is not to be resumed.
+    fn read(&self) -> Result<Option<Vec<u8>>, Error> {
+        if !self.resume {
+            return Ok(None);
+        }
+        match fs::read(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            result => result.map(Some).map_err(|source| self.io(source)),
+        }
+    }
+
+    /// Writes the state of a run. `samples` tells those it learns from; `base` is the model it began with.
     ///
     /// # Errors
     /// The disk said no; the checkpoint before is as it was.
@@ -93,10 +137,11 @@ impl Checkpoint {
         &self,
         config: &Config,
         samples: &str,
+        base: Option<&Base>,
         state: &State,
         optimizer: &AdamW,
     ) -> Result<(), Error> {
-        let metadata = HashMap::from([
+        let mut metadata = HashMap::from([
             ("config".to_owned(), text(config)),
             ("samples".to_owned(), samples.to_owned()),
             ("standing".to_owned(), text(&state.at)),
@@ -104,6 +149,10 @@ impl Checkpoint {
             ("step".to_owned(), state.at.step.to_string()),
         ]);
         let mut tensors = optimizer.save()?;
+        if let Some(Base { id, model, weights }) = base {
+            metadata.insert("base".to_owned(), text(&(id, model)));
+            tensors.extend(weights.iter().map(|(name, tensor)| (format!("{BASE}{name}"), tensor.clone())));
+        }
         for (part, kept) in [(GOOD, &state.good), (BEST, &state.best)] {
             tensors.extend(kept.iter().map(|(name, tensor)| (format!("{part}{name}"), tensor.clone())));
         }
@@ -137,13 +186,7 @@ impl Checkpoint {
         samples: &str,
         optimizer: &mut AdamW,
     ) -> Result<Option<State>, Error> {
-        if !self.resume {
-            return Ok(None);
-        }
-        let bytes = match fs::read(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            result => result.map_err(|source| self.io(source))?,
-        };
+        let Some(bytes) = self.read()? else { return Ok(None) };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| self.fault(&e.to_string()))?;
         let texts = header.metadata().clone().unwrap_or_default();
         let stored = |key: &str| texts.get(key).map(String::as_str).unwrap_or_default();

@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 /// Loss and speed are told as means over so many steps.
 const RECENT: usize = 100;
 
-/// Steps that a run with a time budget takes before it knows its speed.
+/// Steps that a run with a time budget takes before it knows its speed,
 const TIMED_STEPS: u64 = 20;
+
+/// unless they took this share of the time that is left.
+const TIMED_SHARE: f64 = 0.1;
 
 /// See the file's opening. Nothing of it flows into the weights but the number of steps a time budget holds.
 #[derive(Debug)]
@@ -33,23 +36,15 @@ impl Clock {
         self.taken += 1;
     }
 
-    /// Whether enough steps were taken to know the speed.
-    pub(super) fn knows_the_speed(&self) -> bool {
-        self.taken >= TIMED_STEPS
+    /// Seconds since the start.
+    pub(super) fn seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
     }
 
-    /// How many steps fit into `seconds`, those taken so far included, where a validation takes so many seconds
-    /// and comes as often as `every` says of the total.
-    pub(super) fn steps_within(&self, seconds: f64, validation: f64, every: impl Fn(u64) -> u64) -> u64 {
-        let one = (self.start.elapsed().as_secs_f64() - validation).max(1e-3) / self.taken.max(1) as f64;
-        let cost = |steps: u64| steps as f64 * one + (steps / every(steps).max(1) + 1) as f64 * validation;
-        // The cost grows with the steps, so halving the range finds the largest count that fits.
-        let (mut fits, mut over) = (self.taken, (seconds / one) as u64 + 1);
-        while over > fits + 1 {
-            let middle = fits.midpoint(over);
-            if cost(middle) <= seconds { fits = middle } else { over = middle }
-        }
-        fits.max(TIMED_STEPS)
+    /// Steps left in `seconds` at the speed of the last ones, validations among them; none until the speed is known.
+    pub(super) fn steps_within(&self, seconds: f64) -> Option<u64> {
+        let is_known = self.taken >= TIMED_STEPS || self.taken > 0 && self.seconds() >= TIMED_SHARE * seconds;
+        is_known.then(|| (seconds.max(0.0) * f64::from(self.speed())) as u64)
     }
 
     /// Whether a checkpoint is due; if so, the next one is due after `every`.
@@ -82,15 +77,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_budget_pays_for_its_validations_too() {
-        // 20 steps in 2 s, of which one validation took 1 s.
-        let start = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
-        let clock = Clock { start, taken: 20, saved: start, recent: VecDeque::new() };
-        let free = clock.steps_within(100.0, 0.0, |_| 100);
-        let paid = clock.steps_within(100.0, 1.0, |_| 100);
-        assert!((995..=1000).contains(&free), "{free}");
-        // A step takes 0.05 s, a hundred of them and a validation 6 s.
-        assert!((1500..=1700).contains(&paid), "{paid}");
-        assert_eq!(clock.steps_within(0.1, 1.0, |_| 100), 20);
+    fn what_is_left_holds_as_many_steps_as_the_last_ones_say() {
+        let at = |seconds: u64| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        // One step a second for eight seconds, then one in four.
+        let recent = [20, 19, 18, 17, 16, 12, 8, 4, 0].map(|then| (at(then), 0.0)).into_iter().collect();
+        let clock = Clock { start: at(21), taken: 9, saved: at(21), recent };
+        assert_eq!(clock.steps_within(600.0), None, "too few steps, and hardly any time gone");
+        // Eight steps took 20 seconds.
+        assert!((39..=40).contains(&clock.steps_within(100.0).unwrap()));
+        assert_eq!(clock.steps_within(-3.0), Some(0));
     }
 }

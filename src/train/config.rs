@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
 use super::scheme::{self, Scheme};
+use super::{Checkpoint, Error};
 use crate::corruption::{Corruption, Gaussian, Span};
 use crate::dataset::{Dataset, Wanted};
 use crate::name::{ModelRef, Name};
@@ -12,7 +12,7 @@ use crate::nn::DeviceName;
 use crate::nn::loss::Loss;
 use crate::nn::model::{self, CompactConfig, DenseConfig, Family, Normalize, PyramidConfig, SignalConfig};
 use crate::registry::Registry;
-use crate::sample::{Kind, Sample, Shape, Stats};
+use crate::sample::{Kind, Moments, Sample, Shape, Stats};
 
 /// Steps where neither `steps` nor `minutes` is given.
 pub(super) const DEFAULT_STEPS: u64 = 2_000;
@@ -82,10 +82,11 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Promote {
-    /// If it beats the version that serves now, and the noisy input, on the held-out samples.
+    /// If it beats the noisy input, the version that serves now and the base on the held-out samples. The first
+    /// version of a name does not serve by default either unless it does.
     #[default]
     IfBetter,
-    /// Not unless it is the first of its name.
+    /// Not unless it is the only one of its name.
     Never,
     /// In any case.
     Always,
@@ -168,8 +169,7 @@ impl Config {
     pub fn wanted(&self, registry: &Registry) -> Result<Wanted, Error> {
         if let Some(base) = &self.base {
             let base: ModelRef = base.parse().map_err(|e| invalid("base", format!("{e}")))?;
-            let input = registry.card(&base)?.0.input();
-            return Ok(Wanted { kind: Some(input.kind), channels: Some(input.channels) });
+            return Ok(wanted_by(&registry.card(&base)?.0.model));
         }
         let (kind, channels) = match &self.family {
             None => return Ok(Wanted::default()),
@@ -184,6 +184,17 @@ impl Config {
             },
         };
         Ok(Wanted { kind: Some(kind), channels })
+    }
+
+    /// [`Config::wanted`] of a run that resumes from `checkpoint`, where it is there: its base may be gone by now.
+    ///
+    /// # Errors
+    /// As [`Config::wanted`]; the checkpoint cannot be read.
+    pub fn wanted_to_resume(&self, registry: &Registry, checkpoint: &Checkpoint) -> Result<Wanted, Error> {
+        match checkpoint.base()? {
+            Some(base) => Ok(wanted_by(&base.model)),
+            None => self.wanted(registry),
+        }
     }
 
     /// Checks what can be checked without samples.
@@ -280,11 +291,21 @@ impl Config {
 
     fn finish(&self, family: Family, items: &[&Sample]) -> Result<model::Config, Error> {
         let normalize = match &family {
+            Family::Signal(sizes) if sizes.channels > 1 => Normalize::Channel,
             Family::Pyramid(_) | Family::Signal(_) => Normalize::Sample,
             // Small samples of one kind share one scale; the latent then holds the network's numbers alone.
-            Family::Compact(_) | Family::Dense(_) => Normalize::Fixed(pooled(items)),
+            Family::Compact(_) => Normalize::Fixed(pooled(items)),
+            Family::Dense(_) => {
+                let columns = columns(items);
+                if have_units(&columns) {
+                    Normalize::Columns(columns)
+                } else {
+                    Normalize::Fixed(pooled(items))
+                }
+            }
         };
-        let config = model::Config { family, normalize };
+        let rate = items.first().and_then(|sample| sample.rate());
+        let config = model::Config { family, normalize, rate };
         config.validate().map_err(|e| invalid("family", e))?;
         Ok(config)
     }
@@ -324,10 +345,37 @@ impl Config {
     }
 }
 
+/// What samples for this model are read as.
+fn wanted_by(model: &model::Config) -> Wanted {
+    let (kind, channels, _) = model.input();
+    Wanted { kind: Some(kind), channels: Some(channels) }
+}
+
 /// The statistics of all samples together.
 fn pooled(items: &[&Sample]) -> Stats {
     let all: Vec<f32> = items.iter().flat_map(|s| s.data().iter().copied()).collect();
     Stats::of(&all)
+}
+
+/// The statistics of each column of vectors of one length.
+fn columns(items: &[&Sample]) -> Vec<Stats> {
+    let column = |d: usize| items.iter().filter_map(|s| s.data().get(d).copied()).collect::<Vec<f32>>();
+    (0..items[0].shape().numbers()).map(|d| Moments::of(&column(d)).of_one()).collect()
+}
+
+/// Whether columns have units of their own: their means lie several deviations apart, or one varies ten times as much as
+/// another. The numbers of a spectrum or of a small image have one unit together.
+fn have_units(columns: &[Stats]) -> bool {
+    let mut deviations: Vec<f32> = columns.iter().map(|stats| stats.std).filter(|std| *std > 0.0).collect();
+    deviations.sort_by(f32::total_cmp);
+    let (Some(least), Some(most)) =
+        (deviations.get(deviations.len() / 10), deviations.iter().nth_back(deviations.len() / 10))
+    else {
+        return false;
+    };
+    let means: Vec<f32> = columns.iter().map(|stats| stats.mean).collect();
+    let within = (deviations.iter().map(|std| std * std).sum::<f32>() / deviations.len() as f32).sqrt();
+    Stats::of(&means).std > 3.0 * within || *most > 10.0 * least
 }
 
 pub(super) fn invalid(field: &str, reason: String) -> Error {

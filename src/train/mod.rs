@@ -8,6 +8,8 @@ mod checkpoint;
 mod clock;
 mod config;
 mod error;
+mod plan;
+mod prepare;
 mod publish;
 mod scheme;
 mod setup;
@@ -15,6 +17,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod verdict;
 mod watch;
 mod window;
 
@@ -28,7 +31,8 @@ use checkpoint::{Standing, State};
 use clock::Clock;
 pub use config::{Config, FamilyChoice, FamilyName, LatentChoice, Length, Promote};
 pub use error::Error;
-pub use scheme::Scheme;
+pub use plan::Plan;
+pub use scheme::{NoiseSeen, Scheme};
 use setup::Setup;
 use validate::Glance;
 pub use validate::{Preview, Scores};
@@ -45,6 +49,12 @@ use crate::registry::Registry;
 
 /// A run goes back to its last good weights and halves its rate at most so many times.
 const SETBACKS: u32 = 3;
+
+/// A run with a time budget plans its steps anew after so many.
+const PLAN_EVERY: u64 = 10;
+
+/// At most this share of a time budget is kept for the comparison at the end.
+const LAST_SHARE: f64 = 0.25;
 
 /// One training run.
 #[derive(Debug)]
@@ -107,6 +117,8 @@ pub struct Outcome {
     pub version: u32,
     /// Whether it serves from now on when no version is named.
     pub promoted: bool,
+    /// The reason why it must not, with advice; none where it may.
+    pub kept_back: Option<String>,
     /// Scores on the held-out samples: `held_out` of the model, `before` of what it had to beat, `base` of what it
     /// started from.
     pub scores: serde_json::Value,
@@ -121,6 +133,10 @@ struct Going<'a> {
     optimizer: AdamW,
     state: State,
     clock: Clock,
+    /// Seconds that the run had taken when it was resumed.
+    resumed_at: f64,
+    /// Seconds that the last validation took.
+    validation: f64,
     psnr_db: Option<f32>,
     preview: Option<Arc<Preview>>,
     checkpoint_seconds: Option<f32>,
@@ -132,12 +148,14 @@ impl Run<'_> {
     /// # Errors
     /// See [`Error`]; nothing is published then.
     pub fn run(&self, listen: &mut dyn FnMut(&Progress) -> Control) -> Result<Outcome, Error> {
-        let parts = match self.dataset.items.as_slice() {
+        let prepared = self.prepared()?;
+        let dataset = prepared.as_ref().unwrap_or(self.dataset);
+        let parts = match dataset.items.as_slice() {
             [only] => window::part(only),
             _ => None,
         };
-        let setup = Setup::new(self, parts.as_ref())?;
-        let weights = Weights::to_train(setup.initial.clone(), self.config.seed);
+        let setup = Setup::new(self, dataset, parts.as_ref())?;
+        let weights = Weights::to_train(setup.initial(), self.config.seed);
         let model = Model::new(&setup.model, weights.builder(&setup.device))?;
         let mut going = Going::start(self, &setup, AdamW::new(weights.vars(), optim::Config::default())?)?;
 
@@ -181,34 +199,54 @@ impl<'a> Going<'a> {
                 };
                 let notes = setup.notes.clone();
                 let (watch, good_step) = (Watch::default(), 0);
-                let at = Standing { step: 0, total, setbacks: 0, good_step, watch, notes };
+                let at = Standing { step: 0, total, spent: 0.0, setbacks: 0, good_step, watch, notes };
                 State { at, good: optimizer.save()?, best: optimizer.averaged()? }
             }
         };
-        let clock = Clock::start();
         let (psnr_db, preview, checkpoint_seconds) = (None, None, None);
-        let mut going = Self { run, setup, optimizer, state, clock, psnr_db, preview, checkpoint_seconds };
+        let (clock, resumed_at, validation) = (Clock::start(), state.at.spent, 0.0);
+        let mut going = Self {
+            run,
+            setup,
+            optimizer,
+            state,
+            clock,
+            resumed_at,
+            validation,
+            psnr_db,
+            preview,
+            checkpoint_seconds,
+        };
         // A base is what the result must beat, and what is left if it never does.
-        if is_new && !setup.initial.is_empty() {
+        if is_new && setup.base.is_some() {
             going.look()?;
-            going.clock = Clock::start();
         }
         Ok(going)
     }
 
-    /// Turns a time budget into steps, once the speed is known.
+    /// Seconds of the clock that the run has taken, before it was resumed too.
+    fn spent(&self) -> f64 {
+        self.resumed_at + self.clock.seconds()
+    }
+
+    /// Turns what is left of a time budget into steps, every few steps again: the speed changes with what else the
+    /// machine does. Some time is kept for the comparison at the end.
     fn budget(&mut self) -> Result<(), Error> {
-        let (Length::Seconds(budget), u64::MAX) = (self.setup.length, self.state.at.total) else {
+        let Length::Seconds(budget) = self.setup.length else { return Ok(()) };
+        let step = self.state.at.step;
+        let is_due = self.state.at.total == u64::MAX || step.is_multiple_of(PLAN_EVERY);
+        if !is_due || self.clock.steps_within(budget).is_none() {
             return Ok(());
-        };
-        if self.clock.knows_the_speed() {
+        }
+        if self.validation == 0.0 {
             let begun = Instant::now();
             let session = self.run.session(&self.setup.model, self.optimizer.averaged()?)?;
             self.psnr_db = Some(self.setup.held_out.glance(&session)?.shown);
-            let validation = begun.elapsed().as_secs_f64();
-            let most = self.clock.steps_within(budget, validation, validate_every);
-            self.state.at.total = most.max(self.state.at.step);
+            self.validation = begun.elapsed().as_secs_f64();
         }
+        let comparison = (self.setup.held_out.rounds() * self.validation).min(LAST_SHARE * budget);
+        let left = budget - self.spent() - comparison;
+        self.state.at.total = step + self.clock.steps_within(left).unwrap_or(0);
         Ok(())
     }
 
@@ -231,12 +269,14 @@ impl<'a> Going<'a> {
 
     /// Scores the averaged weights, and keeps them as the last good ones and, if so, the best ones.
     fn look(&mut self) -> Result<Verdict, Error> {
+        let begun = Instant::now();
         let averaged = self.optimizer.averaged()?;
         let session = self.run.session(&self.setup.model, averaged.clone())?;
         let score = match self.setup.held_out.glance(&session) {
             Err(Error::Infer(infer::Error::Range { .. })) => Glance { shown: f32::NAN, judged: f32::NAN },
             other => other?,
         };
+        self.validation = begun.elapsed().as_secs_f64();
         let Standing { step, total, .. } = self.state.at;
         let planned = (total / validate_every(total)) as usize;
         let verdict = self.state.at.watch.see(step, total, planned, score.judged);
@@ -277,7 +317,10 @@ impl<'a> Going<'a> {
             return Ok(());
         }
         let begun = Instant::now();
-        let saved = checkpoint.save(self.run.config, &self.setup.fingerprint, &self.state, &self.optimizer);
+        self.state.at.spent = self.spent();
+        let Setup { fingerprint, base, .. } = self.setup;
+        let saved =
+            checkpoint.save(self.run.config, fingerprint, base.as_ref(), &self.state, &self.optimizer);
         if saved.is_ok() {
             self.checkpoint_seconds = Some(begun.elapsed().as_secs_f32());
         }

@@ -4,24 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::checkpoint::Base;
 use super::setup::Setup;
-use super::{Error, Outcome, Promote, Run, Scores, card};
-use crate::infer::Session;
+use super::verdict::Compared;
+use super::{Error, Outcome, Run, Scores, card};
+use crate::infer::{self, Session};
 use crate::name::{ModelId, ModelRef};
 use crate::nn::model::{self, Model};
 use crate::nn::{Device, Tensor, Weights};
-use crate::registry::{Draft, Manifest};
+use crate::registry::{self, Draft, Manifest};
 use crate::sample::Kind;
 
-/// What a model was held against, on the same held-out samples.
-pub(super) struct Compared {
-    /// The model itself.
-    pub(super) scores: Scores,
-    /// The version that served before, by name.
-    pub(super) before: Option<(String, Scores)>,
-    /// The base, where it is another.
-    pub(super) base: Option<(String, Scores)>,
-}
+/// Comparisons before giving up, where other runs of the same name publish between comparison and publication.
+const COMPARISONS: usize = 5;
 
 /// What a run gives to be published.
 pub(super) struct Result<'a> {
@@ -67,11 +62,34 @@ impl Run<'_> {
         let session = self.session(&setup.model, result.weights.clone())?;
         let scores = setup.held_out.score(&session, true)?;
         let familiarity = setup.held_out.calibrate(&session)?;
-        let before =
-            self.score_of(setup, Some(ModelRef { name: self.config.name.clone(), version: None }))?;
-        let base = self.score_of(setup, self.config.base.as_deref().and_then(|base| base.parse().ok()))?;
-        let base = base.filter(|(name, _)| before.as_ref().is_none_or(|(other, _)| other != name));
-        let compared = Compared { scores, before, base };
+        let base = setup.base.as_ref().map(|base| self.score_of_base(setup, base)).transpose()?;
+        let weights = Weights::write(&result.weights)?;
+        for _ in 1..COMPARISONS {
+            match self.compare_and_publish(setup, &result, (&scores, &base), &weights, &familiarity) {
+                // Another run of this name published in the meantime: its version is the one to beat now.
+                Err(Error::Registry(registry::Error::Changed(_))) => {}
+                other => return other,
+            }
+        }
+        self.compare_and_publish(setup, &result, (&scores, &base), &weights, &familiarity)
+    }
+
+    /// One comparison with the version that serves now, and the publication that follows from it.
+    fn compare_and_publish(
+        &self,
+        setup: &Setup<'_>,
+        result: &Result<'_>,
+        (scores, base): (&Scores, &Option<(String, Scores)>),
+        weights: &[u8],
+        familiarity: &Option<registry::Familiarity>,
+    ) -> std::result::Result<Outcome, Error> {
+        self.registry.refresh()?;
+        let serving = self.registry.get(&self.config.name).ok().and_then(|model| model.default);
+        let before = serving.map(|version| self.score_of(setup, version)).transpose()?.flatten();
+        let base = base.clone().filter(|(name, _)| before.as_ref().is_none_or(|(other, _)| other != name));
+        let is_estimated = setup.held_out.is_estimate();
+        let compared = Compared { scores: *scores, before, base, classical: classical(setup), is_estimated };
+        let verdict = compared.verdict(self.config.promote);
 
         let mut training = json!({
             "config": self.config, "data": self.data, "samples": setup.samples, "steps": result.steps,
@@ -81,83 +99,66 @@ impl Run<'_> {
         if let Some(strokes) = self.strokes_of_base() {
             training["strokes"] = json!(strokes);
         }
-        let weights = Weights::write(&result.weights)?;
-        let bytes = weights.len();
-        let card =
-            card::write(&card::Facts { run: self, setup, result: &result, compared: &compared, bytes });
-        let told = compared.json(setup);
+        let facts = card::Facts {
+            run: self,
+            setup,
+            result,
+            compared: &compared,
+            kept_back: verdict.kept_back.as_deref(),
+            bytes: weights.len(),
+        };
+        let told = compared.json();
         let draft = Draft {
             name: self.config.name.clone(),
             model: setup.model.clone(),
-            weights,
+            weights: weights.to_vec(),
             training,
             scores: told.clone(),
-            familiarity,
-            card,
+            familiarity: familiarity.clone(),
+            kept_back: verdict.kept_back.clone(),
+            compared_with: serving,
+            card: card::write(&facts),
         };
-        let id = self.registry.publish(draft, compared.may_serve(self.config.promote))?;
+        let id = self.registry.publish(draft, verdict.promotes)?;
         let serving = self.registry.get(&id.name)?.default;
         Ok(Outcome {
             model: id.name,
             version: id.version,
-            promoted: serving == id.version,
+            promoted: serving == Some(id.version),
+            kept_back: verdict.kept_back,
             scores: told,
             notes: result.notes.to_vec(),
         })
     }
 
-    /// The scores of a model on these held-out samples; none where there is no such model, or one of another
-    /// family or shape, which cannot be compared and is not in the way.
+    /// The scores of a version of this name; none where it is gone or damaged by now, or of another family or
+    /// shape, which cannot be compared and is not in the way.
     fn score_of(
         &self,
         setup: &Setup<'_>,
-        reference: Option<ModelRef>,
+        version: u32,
     ) -> std::result::Result<Option<(String, Scores)>, Error> {
-        let Some(reference) = reference.filter(|r| self.registry.get(&r.name).is_ok()) else {
-            return Ok(None);
+        use registry::Error::{Damaged, ModelNotFound, VersionNotFound};
+        let reference = ModelRef { name: self.config.name.clone(), version: Some(version) };
+        let artifact = match self.registry.read(&reference) {
+            Err(Damaged { .. } | ModelNotFound(_) | VersionNotFound { .. }) => return Ok(None),
+            other => other?,
         };
-        let session = Session::load(self.registry.read(&reference)?)?;
+        let session = match Session::load(artifact) {
+            Err(infer::Error::Load { .. }) => return Ok(None),
+            other => other?,
+        };
         match setup.held_out.score(&session, false) {
             Ok(scores) => Ok(Some((session.id().to_string(), scores))),
             Err(Error::Infer(_)) => Ok(None),
             Err(other) => Err(other),
         }
     }
-}
 
-impl Compared {
-    /// Whether the model serves from now on: it must beat the noisy input, the version that served before (else
-    /// the base), and the classical method, unless what served did not beat that either.
-    fn may_serve(&self, promote: Promote) -> bool {
-        let before = self.before.as_ref().or(self.base.as_ref()).map(|(_, scores)| scores);
-        let full = self.scores.full_db;
-        let beats_classical = self.scores.baseline_db.is_none_or(|classical| {
-            full > classical || before.is_some_and(|before| before.full_db <= classical)
-        });
-        match promote {
-            Promote::Always => true,
-            Promote::Never => false,
-            Promote::IfBetter => {
-                before.is_none_or(|before| self.scores.judged_db > before.judged_db)
-                    && full > self.scores.noisy_db
-                    && beats_classical
-            }
-        }
-    }
-
-    fn json(&self, setup: &Setup<'_>) -> serde_json::Value {
-        let mut json = json!({ "held_out": self.scores, "estimated": setup.held_out.is_estimate() });
-        if self.scores.baseline_db.is_some() {
-            json["baseline"] = classical(setup).into();
-        }
-        // `before` is what had to be beaten, so the base takes its place where nothing served.
-        let before = self.before.as_ref().or(self.base.as_ref());
-        for (key, scored) in [("before", before), ("base", self.base.as_ref())] {
-            if let Some((name, scores)) = scored {
-                json[key] = json!({ "model": name, "held_out": scores });
-            }
-        }
-        json
+    /// The scores of the base, from the weights that the run began with: its version may be gone by now.
+    fn score_of_base(&self, setup: &Setup<'_>, base: &Base) -> std::result::Result<(String, Scores), Error> {
+        let session = self.session(&base.model, base.weights.clone().into_iter().collect())?;
+        Ok((base.id.clone(), setup.held_out.score(&session, false)?))
     }
 }
 

@@ -43,8 +43,8 @@ impl Scheme {
 /// So many samples are looked at to estimate noise and its correlation.
 const LOOKED_AT: usize = 32;
 
-/// Images whose estimated noise, in the median, is above this (0..255) are taken for noisy. Of 35 photographs
-/// of BSDS, which are clean, the median estimate is 0.9 and the largest 5.5.
+/// Images whose estimated noise, in the median, is above this (of 255 of the range that their own numbers span) are taken
+/// for noisy. Of 35 photographs of BSDS, which are clean, the median estimate is 0.9 and the largest 5.5.
 const NOISY_IMAGES: f32 = 5.0;
 
 /// The same for signals, in deviations of the signal. Fine structure of a clean signal counts as noise in this
@@ -53,6 +53,12 @@ const NOISY_SIGNALS: f32 = 0.3;
 
 /// Block means of two repeats of one scene are at least so alike.
 const ALIKE: f64 = 0.95;
+
+/// So many pairs of neighbours in a folder are compared.
+const COMPARED: usize = 4;
+
+/// Differences of repeats of a signal are so many times as strong in block means as white noise is, at most.
+const COURSE: f64 = 4.0;
 
 /// Samples of the most different sizes are compared on so many blocks each way.
 const BLOCKS: usize = 12;
@@ -94,7 +100,16 @@ pub(super) fn choose(asked: Scheme, dataset: &Dataset) -> Result<(Scheme, String
         Scheme::Noisy => {
             check_noisy(dataset).map(|()| (Scheme::Noisy, format!("as asked; {}", spoken(items))))
         }
-        Scheme::Auto => Ok(look(dataset)),
+        Scheme::Auto => match dataset.unmatched_halves() {
+            None => Ok(look(dataset)),
+            Some((noisy, clean)) => Err(invalid(
+                "scheme",
+                format!(
+                    "{noisy} and {clean} look like halves of pairs by their folders, but no two names are alike: name twins \
+                     alike for pairs, or say scheme clean or noisy"
+                ),
+            )),
+        },
     }
 }
 
@@ -115,7 +130,9 @@ fn check_noisy(dataset: &Dataset) -> Result<(), Error> {
 fn look(dataset: &Dataset) -> (Scheme, String) {
     let items = &dataset.items;
     let scenes = scenes(items);
-    let are_repeats = |repeats: &Vec<&Item>| repeats.len() >= 2 && alike(repeats[0], repeats[1]);
+    let are_repeats = |repeats: &Vec<&Item>| {
+        repeats.len() >= 2 && repeats.windows(2).take(COMPARED).all(|two| alike(two[0], two[1]))
+    };
     if scenes.values().all(are_repeats) {
         let reason =
             format!("the samples of each folder show one scene: {}; --scheme clean overrides", told(&scenes));
@@ -123,10 +140,8 @@ fn look(dataset: &Dataset) -> (Scheme, String) {
     }
     let taken = format!("{} samples without a noisy twin are taken as", items.len());
     let (sigma, mark, unit) = match dataset.kind() {
-        Some(Kind::Image) => (typical_noise(items, |_| 1.0 / 255.0), NOISY_IMAGES, "of 255"),
-        Some(Kind::Signal) => {
-            (typical_noise(items, |sample| sample.stats().std), NOISY_SIGNALS, "deviations of the signal")
-        }
+        Some(Kind::Image) => (typical_noise(items, image_noise), NOISY_IMAGES, "of 255 of their own range"),
+        Some(Kind::Signal) => (typical_noise(items, signal_noise), NOISY_SIGNALS, "deviations of the signal"),
         _ => return (Scheme::Clean, format!("{taken} clean")),
     };
     let numbers = format!("their noise is estimated at {sigma:.2} {unit} in the median");
@@ -158,16 +173,42 @@ fn alike(a: &Item, b: &Item) -> bool {
     if a.data() == b.data() || a.shape().kind() == Kind::Vector {
         return false;
     }
-    let (a, b) = (block_means(a), block_means(b));
+    let kind = a.shape().kind();
+    let numbers = a.data().len() / a.shape().channels();
+    let (means_a, means_b) = (block_means(a), block_means(b));
+    let each = means_a.len() / a.shape().channels();
+    let channels = means_a.chunks(each).zip(means_b.chunks(each));
+    let planes = a.data().chunks(numbers).zip(b.data().chunks(numbers));
+    // Channel by channel: sensors of different units would be alike by their units alone.
+    channels.zip(planes).all(|(means, planes)| {
+        correlate(means.0, means.1) && (kind == Kind::Image || differ_by_noise(means, planes))
+    })
+}
+
+/// Whether block means of a channel go together; those of a constant one do.
+fn correlate(a: &[f64], b: &[f64]) -> bool {
     let n = a.len() as f64;
     let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
     let (mut product, mut power_a, mut power_b) = (0.0, 0.0, 0.0);
-    for (a, b) in a.iter().zip(&b) {
+    for (a, b) in a.iter().zip(b) {
         product += (a - mean_a) * (b - mean_b);
         power_a += (a - mean_a).powi(2);
         power_b += (b - mean_b).powi(2);
     }
-    product > ALIKE * (power_a * power_b).sqrt()
+    product >= ALIKE * (power_a * power_b).sqrt()
+}
+
+/// Whether two signals differ by noise, which is small in block means, and not by their course: days of one sensor go
+/// together and are no repeats.
+fn differ_by_noise((means_a, means_b): (&[f64], &[f64]), (a, b): (&[f32], &[f32])) -> bool {
+    let variance = |all: &[f64]| {
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / all.len() as f64
+    };
+    let of_means: Vec<f64> = means_a.iter().zip(means_b).map(|(a, b)| a - b).collect();
+    let of_steps: Vec<f64> = a.iter().zip(b).map(|(a, b)| f64::from(a - b)).collect();
+    let in_block = (a.len() / means_a.len()).max(1) as f64;
+    variance(&of_means) * in_block <= COURSE * variance(&of_steps)
 }
 
 /// Means over a grid of blocks, in which noise is small.
@@ -191,13 +232,33 @@ fn block_means(sample: &Sample) -> Vec<f64> {
 }
 
 /// Some items from all over.
-fn some(items: &[Item]) -> impl Iterator<Item = &Sample> {
-    items.iter().step_by(items.len().div_ceil(LOOKED_AT).max(1)).map(|item| &item.clean)
+fn some_items(items: &[Item]) -> impl Iterator<Item = &Item> {
+    items.iter().step_by(items.len().div_ceil(LOOKED_AT).max(1))
 }
 
-/// The median of the estimated noise, in the unit that `unit` gives for each sample.
-fn typical_noise(items: &[Item], unit: impl Fn(&Sample) -> f32) -> f32 {
-    let estimate = |sample: &Sample| quality::estimate_sigma(sample.data(), sample.shape()) / unit(sample);
+/// The samples of some items from all over.
+fn some(items: &[Item]) -> impl Iterator<Item = &Sample> {
+    some_items(items).map(|item| &item.clean)
+}
+
+/// The noise of an image, of 255 of the range that its own numbers span: a camera of 12 bits fills a sixteenth of a file
+/// of 16.
+fn image_noise(image: &Sample) -> f32 {
+    let range = image.span();
+    if range > 0.0 { 255.0 * quality::estimate_sigma(image.data(), image.shape()) / range } else { 0.0 }
+}
+
+/// The noise of a signal in deviations of each of its channels, the mean of those that vary.
+fn signal_noise(signal: &Sample) -> f32 {
+    let units = signal.channel_stats();
+    let share = |(sigma, unit): (f32, &crate::sample::Stats)| (unit.std > 0.0).then(|| sigma / unit.std);
+    let shares: Vec<f32> =
+        quality::estimate_noise(signal).into_iter().zip(&units).filter_map(share).collect();
+    shares.iter().sum::<f32>() / shares.len().max(1) as f32
+}
+
+/// The median of the estimated noise.
+fn typical_noise(items: &[Item], estimate: impl Fn(&Sample) -> f32) -> f32 {
     let mut all: Vec<f32> = some(items).map(estimate).collect();
     all.sort_by(f32::total_cmp);
     all.get(all.len() / 2).copied().unwrap_or(0.0)
@@ -237,6 +298,54 @@ fn correlation(items: &[Item]) -> Correlation {
 fn evenness(items: &[Item]) -> Option<Evenness> {
     let of = |sample: &Sample| quality::noise_evenness(sample.data(), sample.shape());
     Evenness::median(&some(items).filter_map(of).collect::<Vec<_>>())
+}
+
+/// The noise of samples as they are, in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NoiseSeen {
+    /// Strength in the median sample, in `unit`.
+    pub level: f32,
+    /// `of 255 of their own range` or `deviations of the signal`.
+    pub unit: &'static str,
+    /// Standard deviation in each channel of the median of the samples, on the samples' own scale.
+    pub channels: Vec<f32>,
+    /// Correlation of neighbours down and to the right, -1 to 1.
+    pub correlation: [f32; 2],
+    /// Strength in bright places over that in dark ones; none where that cannot be told.
+    pub rise: Option<f32>,
+    /// Outliers, in those of normal noise; none where that cannot be told.
+    pub tails: Option<f32>,
+}
+
+/// The noise of some of the samples: of the noisy halves of pairs; none for vectors.
+pub(super) fn noise_seen(dataset: &Dataset) -> Option<NoiseSeen> {
+    let noisy: Vec<Item> = some_items(&dataset.items)
+        .map(|item| Item {
+            name: String::new(),
+            clean: item.noisy.clone().unwrap_or_else(|| item.clean.clone()),
+            noisy: None,
+        })
+        .collect();
+    let (level, unit) = match dataset.kind()? {
+        Kind::Image => (typical_noise(&noisy, image_noise), "of 255 of their own range"),
+        Kind::Signal => (typical_noise(&noisy, signal_noise), "deviations of the signal"),
+        Kind::Vector => return None,
+    };
+    let each: Vec<Vec<f32>> = noisy.iter().map(|item| quality::estimate_noise(&item.clean)).collect();
+    let channel = |c: usize| {
+        let mut all: Vec<f32> = each.iter().filter_map(|sigmas| sigmas.get(c).copied()).collect();
+        all.sort_by(f32::total_cmp);
+        all[all.len() / 2]
+    };
+    let (seen, evenness) = (correlation(&noisy), evenness(&noisy));
+    Some(NoiseSeen {
+        level,
+        unit,
+        channels: (0..dataset.channels()).map(channel).collect(),
+        correlation: [seen.down[0], seen.right[0]],
+        rise: evenness.map(|e| e.rise),
+        tails: evenness.map(|e| e.tails),
+    })
 }
 
 /// The noise in words, with what follows from it.
@@ -308,6 +417,25 @@ mod tests {
     }
 
     #[test]
+    fn days_of_sensors_are_no_repeats_and_recordings_of_one_beat_are() {
+        let signal = |i: usize, phase: f32| {
+            let clean = |c: usize, t: f32| {
+                if c == 0 { 20.0 + (0.01 * t + phase).sin() } else { 1013.0 + 4.0 * (0.02 * t).cos() }
+            };
+            let data = (0..2880).map(|j| clean(j / 1440, (j % 1440) as f32)).collect();
+            let shape = Shape::Signal { channels: 2, length: 1440 };
+            let clean = Sample::new(shape, data).unwrap();
+            let units = clean.channel_stats();
+            let item = Item { name: format!("set/{i}"), clean, noisy: None };
+            Item { clean: item.corrupted_in(&Corruption::white(0.5), &units, 1, i as u64).0, ..item }
+        };
+        let (scheme, reason) = chosen((0..5).map(|i| signal(i, 0.3 * i as f32)).collect());
+        assert_eq!(scheme, Scheme::Noisy, "{reason}");
+        let (scheme, reason) = chosen((0..5).map(|i| signal(i, 0.0)).collect());
+        assert_eq!(scheme, Scheme::Repeats, "{reason}");
+    }
+
+    #[test]
     fn doubles_are_no_repeats() {
         let items = (0..4).map(|i| picture(&format!("a/{i}"), 1, 0.5, 0)).collect();
         assert_eq!(chosen(items).0, Scheme::Clean);
@@ -322,6 +450,9 @@ mod tests {
         let mut pair = picture("a", 0, 9.0, 0);
         pair.noisy = Some(pair.clean.clone());
         assert!(refused(Scheme::Noisy, vec![pair]).starts_with("scheme: "));
+        let halves = vec![picture("gt/7", 0, 0.5, 0), picture("input/frame-7", 1, 9.0, 1)];
+        let asks = refused(Scheme::Auto, halves);
+        assert!(asks.contains("input/frame-7 and gt/7 look like halves of pairs"), "{asks}");
         let vector = Sample::new(Shape::Vector { features: 2 }, vec![1.0, 2.0]).unwrap();
         let vector = Item { name: "v".into(), clean: vector, noisy: None };
         assert!(refused(Scheme::Noisy, vec![vector]).contains("no neighbours"));

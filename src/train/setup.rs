@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
+use super::checkpoint::{Base, Checkpoint};
 use super::config::{self, Config, Length};
 use super::scheme::{Noise, Scheme};
-use super::validate::HeldOut;
+use super::validate::{HeldOut, Scoring};
 use super::{Error, Run};
 use crate::dataset::{Dataset, Item, Learn, Loader, Plan, Split};
 use crate::name::ModelRef;
 use crate::nn::loss::Loss;
-use crate::nn::model;
+use crate::nn::model::{self, Normalize};
 use crate::nn::{Device, Tensor, Weights};
-use crate::registry::Manifest;
 use crate::sample::{Kind, Sample, Shape};
 
 /// Share of the samples that is held out.
@@ -25,8 +25,8 @@ const STEPS_FOR_ONE: u64 = 300;
 /// See the file's opening.
 pub(super) struct Setup<'a> {
     pub(super) model: model::Config,
-    /// The base's weights; none where the run starts from nothing.
-    pub(super) initial: HashMap<String, Tensor>,
+    /// What the run starts from; none where it starts from nothing.
+    pub(super) base: Option<Base>,
     /// How many samples are trained on.
     pub(super) samples: usize,
     pub(super) held_out: HeldOut,
@@ -41,8 +41,8 @@ pub(super) struct Setup<'a> {
     /// How many times an error counts that makes an image lighter; none where both sides count alike.
     pub(super) ink_weight: Option<f64>,
     /// What an error of 1 is, on the samples' scale: 1 for images, the deviation of the samples otherwise, so that
-    /// the unit of a signal does not matter.
-    pub(super) unit: f32,
+    /// the unit of a signal does not matter. One for all numbers, or for each channel or column; 0 where constant.
+    pub(super) units: Vec<f32>,
     pub(super) seed: u64,
     pub(super) device: Device,
     /// Tells these samples from others.
@@ -52,24 +52,48 @@ pub(super) struct Setup<'a> {
 }
 
 impl<'a> Setup<'a> {
-    /// Looks at config, samples and base. `parts` are those of an only sample, see [`super::window::part`].
+    /// What a loss of 1 is on the samples' scale; where channels have units of their own, the loss has none.
+    pub(super) fn loss_unit(&self) -> f32 {
+        if let [unit] = self.units.as_slice() { unit * unit } else { 1.0 }
+    }
+
+    /// The weights that the run starts from; empty where it starts from nothing.
+    pub(super) fn initial(&self) -> HashMap<String, Tensor> {
+        self.base.as_ref().map(|base| base.weights.clone()).unwrap_or_default()
+    }
+
+    /// Looks at config, samples and base. `dataset` are the run's without outliers. `parts` are those of an only sample, see [`super::window::part`].
     ///
     /// # Errors
     /// They do not go together; the error names the member or the sample.
-    pub(super) fn new(run: &'a Run<'_>, parts: Option<&'a [Item; 2]>) -> Result<Self, Error> {
-        let (config, dataset) = (run.config, run.dataset);
+    pub(super) fn new(
+        run: &'a Run<'_>,
+        dataset: &'a Dataset,
+        parts: Option<&'a [Item; 2]>,
+    ) -> Result<Self, Error> {
+        let config = run.config;
         config.validate()?;
         let base = config.base.as_deref().map(|base| read_base(run, base)).transpose()?;
+
         if dataset.items.is_empty() {
             let first =
                 dataset.skipped.first().map(|s| format!("; {}: {}", s.name, s.reason)).unwrap_or_default();
             return Err(config::invalid("samples", format!("there is none that can be used{first}")));
         }
+        let is_constant = |sample: &Sample| sample.data().iter().all(|v| *v == sample.data()[0]);
+        if dataset.items.iter().all(|item| is_constant(&item.clean)) {
+            let reason = format!(
+                "all {} are constant (the first is {} everywhere): there is nothing to learn from them",
+                dataset.items.len(),
+                dataset.items[0].clean.data()[0]
+            );
+            return Err(config::invalid("samples", reason));
+        }
         let (scheme, reason) = config.choose_scheme(dataset)?;
         let clean: Vec<&Sample> = dataset.items.iter().map(|item| &item.clean).collect();
-        let (model, initial) = match base {
-            Some((manifest, initial)) => (manifest.model, initial),
-            None => (config.choose_model(&clean)?, HashMap::new()),
+        let model = match &base {
+            Some(base) => base.model.clone(),
+            None => config.choose_model(&clean)?,
         };
         check_samples(&model, dataset)?;
         if config.keep_neighbors.is_some() && model.scales().is_some() {
@@ -102,7 +126,8 @@ impl<'a> Setup<'a> {
         };
         let mut notes = dataset.notes();
         notes.extend(split.note.clone());
-        let mut held_out = HeldOut::new(&split.held_out, &learn, config.ink_weight, config.seed);
+        let scores = Scoring { learn: &learn, normalize: &model.normalize, ink_weight: config.ink_weight };
+        let mut held_out = HeldOut::new(&split.held_out, &scores, config.seed);
         if held_out.len() == 0 {
             let reason =
                 "the held-out samples are too small, or are no repeats, and nothing can be judged by";
@@ -113,7 +138,7 @@ impl<'a> Setup<'a> {
         }
         let alone = scheme == Scheme::Noisy && dataset.items.len() == 1;
         // Weights that are already good are moved less, and least where one sample is all there is.
-        let peak = if initial.is_empty() { 1e-3 } else { 3e-4 };
+        let peak = if base.is_none() { 1e-3 } else { 3e-4 };
         let rate = config.learning_rate.unwrap_or(if alone { peak / 3.0 } else { peak });
         let length = match config.length() {
             Some(length) => length,
@@ -124,12 +149,13 @@ impl<'a> Setup<'a> {
             crop,
             batch: config.batch.unwrap_or(if crop.is_some() { 16 } else { 64 }),
             learn,
+            normalize: model.normalize.clone(),
             // Small images of one kind (digits, parts) have an upside.
             augment: crop.is_some(),
             seed: config.seed,
         };
         Ok(Self {
-            unit: unit(&clean),
+            units: units(&clean, &model.normalize),
             samples: split.train.len(),
             loader: Loader::new(split.train, plan)?,
             fingerprint: fingerprint(&dataset.items),
@@ -140,7 +166,7 @@ impl<'a> Setup<'a> {
             ink_weight: config.ink_weight,
             seed: config.seed,
             model,
-            initial,
+            base,
             held_out,
             length,
             rate,
@@ -149,10 +175,15 @@ impl<'a> Setup<'a> {
     }
 }
 
-fn read_base(run: &Run<'_>, base: &str) -> Result<(Manifest, HashMap<String, Tensor>), Error> {
+/// The base, or the copy of it in the checkpoint that the run resumes from: its version may be gone by now.
+fn read_base(run: &Run<'_>, base: &str) -> Result<Base, Error> {
+    if let Some(kept) = run.checkpoint.as_ref().map(Checkpoint::base).transpose()?.flatten() {
+        return Ok(kept);
+    }
     let reference: ModelRef = base.parse().map_err(|e| config::invalid("base", format!("{e}")))?;
     let artifact = run.registry.read(&reference)?;
-    Ok((artifact.manifest, Weights::read(&artifact.weights, &Device::Cpu)?))
+    let weights = Weights::read(&artifact.weights, &Device::Cpu)?;
+    Ok(Base { id: artifact.id.to_string(), model: artifact.manifest.model, weights })
 }
 
 /// What is learnt from what under a scheme.
@@ -190,14 +221,30 @@ fn check_samples(model: &model::Config, dataset: &Dataset) -> Result<(), Error> 
     }
 }
 
-/// The deviation of typical samples; 1 for images, whose scale is agreed on.
-fn unit(samples: &[&Sample]) -> f32 {
-    if samples[0].shape().kind() == Kind::Image {
-        return 1.0;
+/// The deviation of typical samples, of each channel or column where these have units of their own; 1 for images, whose
+/// scale is agreed on.
+fn units(samples: &[&Sample], normalize: &Normalize) -> Vec<f32> {
+    let kind = samples[0].shape().kind();
+    let deviations = |sample: &Sample| match normalize {
+        Normalize::Channel => sample.channel_stats(),
+        _ => vec![sample.stats()],
+    };
+    match normalize {
+        _ if kind == Kind::Image => return vec![1.0],
+        Normalize::Columns(columns) => return columns.iter().map(|stats| stats.std).collect(),
+        _ => {}
     }
-    let variance = samples.iter().map(|s| f64::from(s.stats().std).powi(2)).sum::<f64>();
-    let unit = (variance / samples.len() as f64).sqrt() as f32;
-    if unit.is_normal() { unit } else { 1.0 }
+    let mut variances = vec![0.0; deviations(samples[0]).len()];
+    for sample in samples {
+        let squares = deviations(sample).into_iter().map(|stats| f64::from(stats.std).powi(2));
+        variances.iter_mut().zip(squares).for_each(|(sum, square)| *sum += square);
+    }
+    let unit = |variance: &f64| (variance / samples.len() as f64).sqrt() as f32;
+    let units: Vec<f32> = variances.iter().map(unit).collect();
+    match units.as_slice() {
+        [only] if !only.is_normal() => vec![1.0],
+        _ => units,
+    }
 }
 
 /// A digest of names, shapes and some numbers of every sample.

@@ -80,7 +80,7 @@ pub(super) fn take(
     let value = mean.to_scalar::<f32>()?;
     let norm = optimizer.step(&loss.backward()?, rate)?;
     let is_good = norm.is_finite() && value <= APART * terms.batch.power;
-    Ok(is_good.then_some(value * setup.unit * setup.unit))
+    Ok(is_good.then_some(value * setup.loss_unit()))
 }
 
 impl Terms {
@@ -112,9 +112,10 @@ fn halves_differ(
     choices: &[Neighbors],
 ) -> Result<Differences, Error> {
     let numbers = dims[1..].iter().product::<usize>();
-    let stats = statistics(&halves.stats, setup.model.normalize);
     let mut scaled = whole.to_vec();
-    scaled.chunks_mut(numbers).zip(&stats).for_each(|(crop, stats)| stats.normalize(crop));
+    for (crop, stats) in scaled.chunks_mut(numbers).zip(statistics(halves, &setup.model.normalize)) {
+        normalize(crop, stats);
+    }
     let code = model.encode(&Tensor::from_vec(scaled, dims, &setup.device)?)?;
     let rebuilt = model.decode(&code.planes)?;
     let strict = rebuilt.strict.clone();
@@ -132,38 +133,49 @@ fn halves_differ(
     Ok([differences(&full)?, differences(&strict)?])
 }
 
-/// What to take out of each crop, given the statistics of each.
-fn statistics(each: &[Stats], normalize: Normalize) -> Vec<Stats> {
+/// What to take out of each crop: one for all of its numbers, or for each channel or column.
+fn statistics<'a>(batch: &'a Batch, normalize: &'a Normalize) -> Vec<&'a [Stats]> {
+    let crops = batch.dims[0];
     match normalize {
-        Normalize::Sample => each.to_vec(),
-        Normalize::Fixed(stats) => vec![stats; each.len()],
+        Normalize::Sample | Normalize::Channel => batch.stats.chunks(batch.stats.len() / crops).collect(),
+        Normalize::Fixed(stats) => vec![std::slice::from_ref(stats); crops],
+        Normalize::Columns(columns) => vec![columns; crops],
     }
+}
+
+fn normalize(crop: &mut [f32], stats: &[Stats]) {
+    let numbers = crop.len() / stats.len();
+    crop.chunks_mut(numbers).zip(stats).for_each(|(part, stats)| stats.normalize(part));
 }
 
 /// A batch as tensors on the network's scale.
 fn scaled(batch: Batch, setup: &Setup<'_>) -> Result<Scaled, Error> {
-    let Batch { mut noisy, mut clean, dims, stats, beside } = batch;
-    let numbers = dims[1..].iter().product::<usize>();
-    let mut weights = Vec::with_capacity(dims[0]);
+    let numbers = batch.dims[1..].iter().product::<usize>();
+    let (mut noisy, mut clean) = (batch.noisy.clone(), batch.clean.clone());
+    let mut weights = Vec::with_capacity(batch.dims[0]);
     let crops = noisy.chunks_mut(numbers).zip(clean.chunks_mut(numbers));
-    for ((noisy, clean), stats) in crops.zip(statistics(&stats, setup.model.normalize)) {
-        stats.normalize(noisy);
-        stats.normalize(clean);
-        weights.push(stats.std / setup.unit);
+    for ((noisy, clean), stats) in crops.zip(statistics(&batch, &setup.model.normalize)) {
+        normalize(noisy, stats);
+        normalize(clean, stats);
+        let weight = |(stats, unit): (&Stats, &f32)| if *unit > 0.0 { stats.std / unit } else { 0.0 };
+        weights.extend(stats.iter().zip(&setup.units).map(weight));
     }
+    let Batch { dims, beside, .. } = batch;
+    // Numbers that share a weight.
+    let each = dims.iter().product::<usize>() / weights.len();
     let power = weights.iter().map(|w| w * w).sum::<f32>() / weights.len().max(1) as f32;
     let tensor = |values: Vec<f32>, dims: &[usize], device: &Device| Tensor::from_vec(values, dims, device);
     let weight = match beside {
         Beside::Weights(places) => {
             // The loss squares the weighted error.
-            let each = places.chunks(numbers).zip(&weights);
+            let each = places.chunks(each).zip(&weights);
             let all =
                 each.flat_map(|(places, weight)| places.iter().map(move |p| p.sqrt() * weight)).collect();
             tensor(all, &dims, &setup.device)?
         }
         _ => {
             let mut weight_dims = vec![1; dims.len()];
-            weight_dims[0] = dims[0];
+            (weight_dims[0], weight_dims[1]) = (dims[0], weights.len() / dims[0]);
             tensor(weights, &weight_dims, &setup.device)?
         }
     };

@@ -7,8 +7,10 @@
 //!   L. Royer, "Noise2Self: blind denoising by self-supervision", ICML 2019, proposition 1).
 //! - A result is held against its own input, whose white noise it has seen. How much of it came through is told by
 //!   a second input, a little way off at random (Stein's unbiased risk estimate; S. Ramani, T. Blu and M. Unser,
-//!   "Monte-Carlo SURE", IEEE Transactions on Image Processing, 2008).
+//!   "Monte-Carlo SURE", IEEE Transactions on Image Processing, 2008). Correlated noise is met by a second input that
+//!   is off by noise of the same correlation, from the flattest blocks of the sample ([`quality::Patches`]).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -17,10 +19,11 @@ use super::Error;
 use super::window::{cut, middle, windows};
 use crate::dataset::{Item, Learn, hide};
 use crate::infer::{self, Mode, Options, Session, familiarity};
-use crate::quality::{self, Pca};
+use crate::nn::model::Normalize;
+use crate::quality::{self, NoiseCurve, Patches, Pca};
 use crate::registry::Familiarity;
 use crate::rng::{Purpose, Rng};
-use crate::sample::{Kind, Sample, Shape};
+use crate::sample::{Kind, Sample, Shape, Stats};
 
 /// At most so many held-out samples are scored.
 const MOST: usize = 64;
@@ -29,13 +32,29 @@ const MOST: usize = 64;
 /// how many are scored while training goes on.
 const ENOUGH: usize = 24;
 
+/// Residuals whose likeness to the noise differs by less are equally like it.
+const ROUGHER: f32 = 0.15;
+
 /// No estimated error is below this share of the noise it was estimated through.
 const SUREST: f64 = 1e-3;
+
+/// What pairs are made of, and how errors count.
+#[derive(Debug)]
+pub(super) struct Scoring<'a> {
+    /// What is learnt from what.
+    pub(super) learn: &'a Learn,
+    /// What the model takes out of a sample: channels and columns of their own units are scored in these.
+    pub(super) normalize: &'a Normalize,
+    /// How many times an error counts that makes a sample lighter, where that is not 1.
+    pub(super) ink_weight: Option<f64>,
+}
 
 /// Fixed pairs to score on.
 #[derive(Debug)]
 pub(super) struct HeldOut {
     pairs: Vec<Pair>,
+    /// The statistics of each column of a vector, where columns have units of their own.
+    columns: Vec<Stats>,
     /// How many times an error counts that makes a sample lighter, where that is not 1.
     ink_weight: Option<f64>,
     /// Fitted to the training vectors, if these are not too long; the classical method where there are no neighbours.
@@ -52,6 +71,10 @@ struct Pair {
     weights: Option<Vec<f32>>,
     /// The noisy sample, a little way off, where it is its own target.
     probe: Option<Sample>,
+    /// What errors of each channel, or column, are told in, where these have units of their own.
+    units: Vec<Stats>,
+    /// Correlation of the noise to the right and down, where the residual of a result is held against it.
+    correlation: Option<[f64; 2]>,
 }
 
 /// One held-out sample, or a small part of it, as the model in training leaves it.
@@ -82,6 +105,17 @@ pub struct Scores {
     /// What a method without learning gives: sliding DCT with the noise it estimates, PCA for vectors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_db: Option<f32>,
+    /// Difference between the correlation of neighbours in the residual (input less result) and in the noise, 0 to 2:
+    /// near 0 where nothing but noise was taken out. None where the clean samples are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residual: Option<f32>,
+}
+
+impl Scores {
+    /// The residual is clearly less like the noise than that of `other`.
+    pub(super) fn is_rougher_than(&self, other: &Scores) -> bool {
+        self.residual.zip(other.residual).is_some_and(|(own, other)| own > other + ROUGHER)
+    }
 }
 
 /// What a validation saw.
@@ -95,7 +129,8 @@ pub(super) struct Glance {
 
 impl HeldOut {
     /// Pairs of `items`, by what is learnt; chance is fixed by `seed`.
-    pub(super) fn new(items: &[&Item], learn: &Learn, ink_weight: Option<f64>, seed: u64) -> Self {
+    pub(super) fn new(items: &[&Item], scoring: &Scoring<'_>, seed: u64) -> Self {
+        let Scoring { learn, normalize, ink_weight } = *scoring;
         let each = (ENOUGH / items.len().max(1)).max(1);
         let items = &items[..items.len().min(MOST)];
         let scenes = Scenes::new(items);
@@ -103,40 +138,63 @@ impl HeldOut {
         for (i, item) in items.iter().enumerate() {
             let chance = |window: usize| Rng::new(seed, Purpose::Evaluate, (i * ENOUGH + window) as u64);
             let exact = |noisy: Sample| (noisy, item.clean.clone(), 0.0);
+            let units = normalize.units(&item.clean);
             let (noisy, target, variance) = match learn {
                 Learn::Clean(corruption) => {
-                    let (noisy, target) = item.corrupted(corruption, seed, i as u64);
+                    let (noisy, target) = item.corrupted_in(corruption, &units, seed, i as u64);
                     (noisy, target, 0.0)
                 }
                 Learn::Pairs => exact(item.noisy.clone().unwrap_or_else(|| item.clean.clone())),
-                Learn::Repeats => match scenes.rest(item) {
+                Learn::Repeats => match scenes.rest(item, &units) {
                     Some((mean, variance)) => (item.clean.clone(), mean, variance),
                     None => continue,
                 },
                 Learn::Recorrupted | Learn::Neighbors | Learn::Hidden(..) => {
-                    let noise = quality::estimate_sigma(item.clean.data(), item.clean.shape());
-                    (item.clean.clone(), item.clean.clone(), f64::from(noise).powi(2))
+                    (item.clean.clone(), item.clean.clone(), variance_of(&item.clean, &units))
                 }
             };
+            let patches = match learn {
+                Learn::Hidden(down, right) if down + right > 0 => {
+                    Patches::of(&in_units(noisy.data(), &units), noisy.shape())
+                }
+                _ => None,
+            };
+            // White noise that is not even: as strong as the brightness says.
+            let curve = match learn {
+                Learn::Neighbors => NoiseCurve::of(&in_units(noisy.data(), &units), noisy.shape()),
+                _ => None,
+            };
             for (w, area) in windows(item.clean.shape(), each).iter().enumerate() {
-                let (noisy, target) = (cut(&noisy, area), cut(&target, area));
+                let (noisy, target, units) = (cut(&noisy, area), cut(&target, area), units.clone());
                 pairs.extend(match learn {
-                    Learn::Recorrupted | Learn::Neighbors => {
-                        Some(Pair::probed(target, variance, &mut chance(w)))
+                    Learn::Neighbors if curve.is_some() => {
+                        curve.as_ref().map(|curve| Pair::uneven(target, curve, units, &mut chance(w)))
                     }
-                    Learn::Hidden(down, right) => Some(Pair::hidden(target, (*down, *right), &mut chance(w))),
-                    _ => Some(Pair { noisy, target, variance, weights: None, probe: None }),
+                    Learn::Recorrupted | Learn::Neighbors => {
+                        Some(Pair::probed(target, variance, units, &mut chance(w)))
+                    }
+                    Learn::Hidden(down, right) => Some(match &patches {
+                        Some(patches) => Pair::like(target, patches, units, &mut chance(w)),
+                        None => Pair::hidden(target, (*down, *right), units, &mut chance(w)),
+                    }),
+                    _ => {
+                        let (weights, probe, correlation) = (None, None, None);
+                        Some(Pair { noisy, target, variance, weights, probe, units, correlation })
+                    }
                 });
             }
         }
-        Self { pairs, ink_weight, pca: None }
+        let columns = if let Normalize::Columns(columns) = normalize { columns.clone() } else { Vec::new() };
+        Self { pairs, columns, ink_weight, pca: None }
     }
 
     /// Fits PCA with `k` components to the vectors trained on, to be the classical method.
     pub(super) fn fit_pca(&mut self, train: &[&Item], k: usize) {
         let Some(Shape::Vector { features }) = train.first().map(|item| item.clean.shape()) else { return };
-        let (points, k) = (train.iter().take(1 << 14).map(|item| item.clean.data()), k.min(features));
-        self.pca = Pca::fit(points, features, k).map(|pca| (pca, k));
+        let points: Vec<_> =
+            train.iter().take(1 << 14).map(|item| in_units(item.clean.data(), &self.columns)).collect();
+        let k = k.min(features);
+        self.pca = Pca::fit(points.iter().map(|point| &**point), features, k).map(|pca| (pca, k));
     }
 
     /// Whether the scores are estimates, for want of clean samples.
@@ -147,6 +205,12 @@ impl HeldOut {
     /// How many pairs there are.
     pub(super) fn len(&self) -> usize {
         self.pairs.len()
+    }
+
+    /// About how many times as long as a glance the comparison at the end takes: all pairs, in both modes, for the model and
+    /// for what it must beat.
+    pub(super) fn rounds(&self) -> f64 {
+        4.0 * (self.pairs.len() as f64 / ENOUGH as f64).max(1.0)
     }
 
     fn tally(&self) -> Tally {
@@ -173,6 +237,7 @@ impl HeldOut {
     /// The samples do not fit the model.
     pub(super) fn score(&self, session: &Session, beside: bool) -> Result<Scores, Error> {
         let [mut noisy, mut strict, mut full, mut baseline] = [(); 4].map(|()| self.tally());
+        let mut apart = Vec::new();
         for pair in &self.pairs {
             let denoise = |sample: &Sample, mode| {
                 let options = Options { mode, ..Options::default() };
@@ -181,6 +246,9 @@ impl HeldOut {
             noisy.measure(pair, |sample| Ok(Some(sample.data().to_vec())))?;
             strict.measure(pair, |sample| denoise(sample, Mode::Strict))?;
             full.measure(pair, |sample| denoise(sample, Mode::Full))?;
+            if let Some(correlation) = pair.correlation {
+                apart.push(pair.residual(denoise(&pair.noisy, Mode::Full)?.unwrap_or_default(), correlation));
+            }
             if beside {
                 baseline.measure(pair, |sample| Ok(self.classical(sample)))?;
             }
@@ -192,16 +260,27 @@ impl HeldOut {
             full_db: full.decibels(),
             judged_db: full.judged(),
             baseline_db: (baseline.count > 0).then(|| baseline.decibels()),
+            residual: (!apart.is_empty()).then(|| apart.iter().sum::<f32>() / apart.len() as f32),
         })
     }
 
     /// What the classical method makes of a sample.
     fn classical(&self, noisy: &Sample) -> Option<Vec<f32>> {
         if noisy.shape().kind() == Kind::Vector {
-            return self.pca.as_ref().map(|(pca, k)| pca.rebuild(&pca.project(noisy.data(), *k)));
+            let (pca, k) = self.pca.as_ref()?;
+            let mut rebuilt = pca.rebuild(&pca.project(&in_units(noisy.data(), &self.columns), *k));
+            from_units(&mut rebuilt, &self.columns);
+            return Some(rebuilt);
         }
-        let sigma = quality::estimate_sigma(noisy.data(), noisy.shape());
-        Some(quality::denoise_dct(noisy.data(), noisy.shape(), sigma))
+        // A signal's channels have units, and so strengths of noise, of their own.
+        let Shape::Signal { length, .. } = noisy.shape() else {
+            let sigma = quality::estimate_sigma(noisy.data(), noisy.shape());
+            return Some(quality::denoise_dct(noisy.data(), noisy.shape(), sigma));
+        };
+        let shape = Shape::Signal { channels: 1, length };
+        let alone =
+            |channel: &[f32]| quality::denoise_dct(channel, shape, quality::estimate_sigma(channel, shape));
+        Some(noisy.data().chunks_exact(length).flat_map(alone).collect())
     }
 
     /// The middle of the first held-out sample, before and after the model.
@@ -229,34 +308,94 @@ impl HeldOut {
 
 impl Pair {
     /// The sample against itself, with a second one a tenth of its noise away.
-    fn probed(noisy: Sample, variance: f64, rng: &mut Rng) -> Self {
-        let step = 0.1 * variance.sqrt() as f32;
-        let moved = noisy.data().iter().map(|v| v + if rng.below(2) == 0 { step } else { -step });
-        let probe = Sample::new(noisy.shape(), moved.collect()).ok().filter(|_| variance > 0.0);
-        Self { target: noisy.clone(), noisy, variance, weights: None, probe }
+    fn probed(noisy: Sample, variance: f64, units: Vec<Stats>, rng: &mut Rng) -> Self {
+        let steps = match units.is_empty() {
+            true => vec![0.1 * variance.sqrt() as f32],
+            false => quality::estimate_noise(&noisy).iter().map(|sigma| 0.1 * sigma).collect(),
+        };
+        let numbers = noisy.shape().numbers() / steps.len();
+        let mut moved = noisy.data().to_vec();
+        for (part, step) in moved.chunks_mut(numbers).zip(steps) {
+            part.iter_mut().for_each(|v| *v += if rng.below(2) == 0 { step } else { -step });
+        }
+        let probe = Sample::new(noisy.shape(), moved).ok().filter(|_| variance > 0.0);
+        let correlation = (variance > 0.0).then_some([0.0; 2]);
+        Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
+    }
+
+    /// [`Pair::probed`] for noise that is as strong as the brightness says. The curve is in `units`.
+    fn uneven(noisy: Sample, curve: &NoiseCurve, units: Vec<Stats>, rng: &mut Rng) -> Self {
+        let mut moved = in_units(noisy.data(), &units).into_owned();
+        let levels = levels(&moved, noisy.shape());
+        for (v, level) in moved.iter_mut().zip(levels) {
+            let step = 0.1 * curve.deviation(level);
+            *v += if rng.below(2) == 0 { step } else { -step };
+        }
+        from_units(&mut moved, &units);
+        let (probe, variance) = (Sample::new(noisy.shape(), moved).ok(), curve.variance());
+        let correlation = (variance > 0.0).then_some([0.0; 2]);
+        Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
+    }
+
+    /// The sample against itself, with a second one a tenth of noise like its own away. The patches are in `units`.
+    fn like(noisy: Sample, patches: &Patches, units: Vec<Stats>, rng: &mut Rng) -> Self {
+        let mut moved = in_units(noisy.data(), &units).into_owned();
+        let noise = patches.noise(noisy.shape(), rng);
+        moved.iter_mut().zip(noise).for_each(|(v, n)| *v += 0.1 * n);
+        from_units(&mut moved, &units);
+        let probe = Sample::new(noisy.shape(), moved).ok();
+        let (variance, correlation) = (patches.variance(), Some(patches.correlation()));
+        Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
+    }
+
+    /// The share of a small random change of the input that shows in the result: 1 for a method that does nothing.
+    fn response(&self, probe: &Sample, result: &[f32], moved: &[f32]) -> f64 {
+        let [input, probe, result, moved] =
+            [self.noisy.data(), probe.data(), result, moved].map(|data| in_units(data, &self.units));
+        let (mut product, mut power) = (0.0, 0.0);
+        for (((x, p), r), m) in input.iter().zip(&*probe).zip(&*result).zip(&*moved) {
+            let change = f64::from(p - x);
+            product += change * f64::from(m - r);
+            power += change * change;
+        }
+        if power > 0.0 { product / power } else { 0.0 }
+    }
+
+    /// Largest difference between the correlation of neighbours in the residual of `result` and in the noise.
+    fn residual(&self, mut result: Vec<f32>, [right, down]: [f64; 2]) -> f32 {
+        let (_, height, width) = self.noisy.shape().extents();
+        result.iter_mut().zip(self.noisy.data()).for_each(|(r, x)| *r = x - *r);
+        let result = in_units(&result, &self.units);
+        let seen = quality::neighbor_correlation(result.chunks_exact(height * width), width);
+        (seen[0] - right).abs().max((seen[1] - down).abs()) as f32
     }
 
     /// The sample with places hidden, to be held against what stood there.
-    fn hidden(target: Sample, reach: (usize, usize), rng: &mut Rng) -> Self {
+    fn hidden(target: Sample, reach: (usize, usize), units: Vec<Stats>, rng: &mut Rng) -> Self {
         let mut data = target.data().to_vec();
         let weights = hide(&mut data, target.shape(), reach, rng);
         let noisy = Sample::new(target.shape(), data).expect("finite numbers were moved");
         // Noise that is correlated hides from differences of neighbours, but not from its spectrum.
-        let variance = f64::from(quality::noise_correlation(target.data(), target.shape()).power);
-        Self { noisy, target, variance, weights: Some(weights), probe: None }
+        let seen = quality::noise_correlation(&in_units(target.data(), &units), target.shape());
+        let (variance, weights) = (f64::from(seen.power), Some(weights));
+        Self { noisy, target, variance, weights, probe: None, units, correlation: None }
     }
 
     /// The mean squared difference from the target, where one that is lighter counts `lighter` times, and the power that
     /// an error is held against: 1 for images (PSNR), the target's own for other kinds (SNR).
     fn errors(&self, result: &[f32], lighter: f64) -> (f64, f64) {
-        let target = self.target.data();
+        let (target, result) = (in_units(self.target.data(), &self.units), in_units(result, &self.units));
         let square = |(i, (t, r)): (usize, (&f32, &f32))| {
             let weight = self.weights.as_ref().map_or(1.0, |weights| f64::from(weights[i]));
             f64::from(t - r).powi(2) * if r > t { lighter * weight } else { weight }
         };
-        let seen = target.iter().zip(result).enumerate().map(square).sum::<f64>() / target.len() as f64;
+        let seen = target.iter().zip(&*result).enumerate().map(square).sum::<f64>() / target.len() as f64;
         let power = match self.target.shape().kind() {
             Kind::Image => 1.0,
+            _ if !self.units.is_empty() => {
+                let power = target.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / target.len() as f64;
+                (power - self.variance).max(SUREST * power)
+            }
             _ => {
                 let power = f64::from(self.target.stats().std).powi(2);
                 (power - self.variance).max(SUREST * power)
@@ -294,7 +433,7 @@ impl Tally {
         if let Some(probe) = &pair.probe
             && let Some(moved) = method(probe)?
         {
-            seen += 2.0 * pair.variance * response(&pair.noisy, probe, &result, &moved);
+            seen += 2.0 * pair.variance * pair.response(probe, &result, &moved);
         }
         self.count += 1;
         self.seen += seen;
@@ -327,15 +466,45 @@ impl Tally {
     }
 }
 
-/// The share of a small random change of the input that shows in the result: 1 for a method that does nothing.
-fn response(input: &Sample, probe: &Sample, result: &[f32], moved: &[f32]) -> f64 {
-    let (mut product, mut power) = (0.0, 0.0);
-    for (((x, p), r), m) in input.data().iter().zip(probe.data()).zip(result).zip(moved) {
-        let change = f64::from(p - x);
-        product += change * f64::from(m - r);
-        power += change * change;
+/// Numbers in units of their channels or columns.
+fn in_units<'a>(data: &'a [f32], units: &[Stats]) -> Cow<'a, [f32]> {
+    if units.is_empty() {
+        return Cow::Borrowed(data);
     }
-    if power > 0.0 { product / power } else { 0.0 }
+    let mut data = data.to_vec();
+    let numbers = data.len() / units.len();
+    data.chunks_mut(numbers).zip(units).for_each(|(part, unit)| unit.normalize(part));
+    Cow::Owned(data)
+}
+
+/// The brightness at each place: the mean of a few neighbours along the row, in which noise is weaker.
+fn levels(data: &[f32], shape: Shape) -> Vec<f32> {
+    let (_, _, width) = shape.extents();
+    let row = |row: &[f32]| -> Vec<f32> {
+        let mean = |x: usize| {
+            let near = &row[x.saturating_sub(3)..(x + 4).min(row.len())];
+            near.iter().sum::<f32>() / near.len() as f32
+        };
+        (0..row.len()).map(mean).collect()
+    };
+    data.chunks(width).flat_map(row).collect()
+}
+
+/// The way back.
+fn from_units(data: &mut [f32], units: &[Stats]) {
+    let numbers = data.len() / units.len().max(1);
+    data.chunks_mut(numbers).zip(units).for_each(|(part, unit)| unit.restore(part));
+}
+
+/// The estimated variance of the noise of a sample, in its units.
+fn variance_of(sample: &Sample, units: &[Stats]) -> f64 {
+    if units.is_empty() {
+        return f64::from(quality::estimate_sigma(sample.data(), sample.shape())).powi(2);
+    }
+    let share = |(sigma, unit): (f32, &Stats)| {
+        if unit.std > 0.0 { f64::from(sigma / unit.std).powi(2) } else { 0.0 }
+    };
+    quality::estimate_noise(sample).into_iter().zip(units).map(share).sum::<f64>() / units.len() as f64
 }
 
 /// Repeats by scene and shape.
@@ -352,7 +521,7 @@ impl<'a> Scenes<'a> {
 
     /// The mean of the other repeats of an item's scene, and the variance of the noise left in it, which the
     /// differences of repeats tell.
-    fn rest(&self, item: &Item) -> Option<(Sample, f64)> {
+    fn rest(&self, item: &Item, units: &[Stats]) -> Option<(Sample, f64)> {
         let all = self.0.get(&(item.scene(), item.clean.shape().dims()))?;
         let others: Vec<&[f32]> =
             all.iter().filter(|other| other.name != item.name).map(|other| other.clean.data()).collect();
@@ -364,7 +533,7 @@ impl<'a> Scenes<'a> {
             .map(|i| others.iter().map(|other| other[i]).sum::<f32>() / count as f32)
             .collect();
         // A repeat less the mean of n others has (1 + 1/n) times the variance of one.
-        let apart = quality::mse(item.clean.data(), &mean);
+        let apart = quality::mse(&in_units(item.clean.data(), units), &in_units(&mean, units));
         let variance = apart / (1.0 + 1.0 / count as f64);
         Some((Sample::new(item.clean.shape(), mean).ok()?, variance / count as f64))
     }
@@ -373,6 +542,10 @@ impl<'a> Scenes<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn scoring(learn: &Learn, ink_weight: Option<f64>) -> Scoring<'_> {
+        Scoring { learn, normalize: &Normalize::Sample, ink_weight }
+    }
 
     /// Items of one clean image under noise of 25 of 255.
     fn noisy(count: usize) -> (Sample, Vec<Item>) {
@@ -393,7 +566,7 @@ mod tests {
         let all: Vec<&Item> = items.iter().collect();
         let truth = -10.0 * (0.02f32 * 0.02).log10();
         for learn in [Learn::Repeats, Learn::Hidden(0, 0)] {
-            let held_out = HeldOut::new(&all, &learn, None, 1);
+            let held_out = HeldOut::new(&all, &scoring(&learn, None), 1);
             assert!(held_out.is_estimate());
             let mut tally = Tally::default();
             for pair in &held_out.pairs {
@@ -414,7 +587,7 @@ mod tests {
     fn what_came_through_of_the_noise_is_told_without_clean_samples() {
         let (clean, items) = noisy(4);
         let all: Vec<&Item> = items.iter().collect();
-        let held_out = HeldOut::new(&all, &Learn::Neighbors, None, 1);
+        let held_out = HeldOut::new(&all, &scoring(&Learn::Neighbors, None), 1);
         // A blend of the noisy input with a blurred one, for every share of it.
         for share in [0.0, 0.3, 1.0] {
             let method = |sample: &Sample| {
@@ -438,7 +611,7 @@ mod tests {
     fn clean_truth_is_exact() {
         let (clean, items) = noisy(1);
         let pair = Item { name: "a".into(), noisy: Some(items[0].clean.clone()), clean };
-        let held_out = HeldOut::new(&[&pair], &Learn::Pairs, Some(4.0), 1);
+        let held_out = HeldOut::new(&[&pair], &scoring(&Learn::Pairs, Some(4.0)), 1);
         assert!(!held_out.is_estimate());
         let mut tally = held_out.tally();
         tally.measure(&held_out.pairs[0], |sample| Ok(Some(sample.data().to_vec()))).unwrap();

@@ -66,7 +66,7 @@ pub(super) fn cut(sample: &Sample, (rows, columns): &Window) -> Sample {
         Shape::Signal { .. } => Shape::Signal { channels, length: columns.len() },
         Shape::Vector { .. } => Shape::Vector { features: columns.len() },
     };
-    Sample::new(shape, data.collect()).expect("a part of a sample is one")
+    Sample::new(shape, data.collect()).expect("a part of a sample is one").with_rate(sample.rate())
 }
 
 /// Channels, height and width; what is no image has one row.

@@ -18,6 +18,8 @@ pub(in crate::api) struct About {
     pub(in crate::api) correlation: Option<f32>,
     /// How like the training data it is.
     pub(in crate::api) familiarity: Option<f32>,
+    /// Its own sampling rate and that of the model, Hz, where these differ and it was resampled.
+    pub(in crate::api) resampled: Option<(f32, f32)>,
     /// The reason for the model, where the service chose it.
     pub(in crate::api) reason: Option<String>,
     /// What became of it, where it went as a page.
@@ -59,12 +61,21 @@ pub(super) fn headers(about: &[About]) -> HeaderMap {
         put("x-ink-put-back", each(|page| page.put_back));
         put("x-page-note", pages.iter().map(|page| page.note.clone()).collect());
     }
+    let resampled: Vec<String> = about.iter().filter_map(|about| about.resampled).map(rates).collect();
+    if !resampled.is_empty() {
+        put("x-resampled", resampled);
+    }
     let familiarity = about.iter().filter_map(|about| about.familiarity).map(|v| round(v).to_string());
     let familiarity: Vec<String> = familiarity.collect();
     if !familiarity.is_empty() {
         put("x-familiarity", familiarity);
     }
     headers
+}
+
+/// From the signal's rate to the model's and back.
+fn rates((own, model): (f32, f32)) -> String {
+    format!("{own} Hz to {model} Hz and back")
 }
 
 /// The same as members of a JSON object: plain values for one sample, lists for several.
@@ -93,6 +104,10 @@ pub(super) fn members(about: &[About]) -> Map<String, Value> {
             members.insert("ink_kept".into(), one_or_all(&ink_kept));
             members.insert("ink_put_back".into(), one_or_all(&put_back));
             members.insert("page_note".into(), one_or_all(&note));
+        }
+        if about.iter().any(|about| about.resampled.is_some()) {
+            let resampled = |about: &About| about.resampled.map_or(Value::Null, |pair| rates(pair).into());
+            members.insert("resampled".into(), one_or_all(&resampled));
         }
     }
     members

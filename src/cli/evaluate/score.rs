@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::corruption::{self, Corruption};
-use crate::dataset::Item;
+use crate::dataset::{self, Item};
 use crate::infer::{self, Mode, Options, Session};
 use crate::quality::{self, Strokes};
 use crate::rng::{Purpose, Rng};
@@ -98,7 +98,13 @@ impl Noise {
         };
         let mut bytes = crc32fast::Hasher::new();
         item.clean.data().iter().for_each(|v| bytes.update(&v.to_le_bytes()));
-        corruption.pair(&item.clean, &mut Rng::new(seed, Purpose::Evaluate, u64::from(bytes.finalize())))
+        let mut rng = Rng::new(seed, Purpose::Evaluate, u64::from(bytes.finalize()));
+        // The channels of a signal have units of their own.
+        let units = match item.clean.shape() {
+            Shape::Signal { channels: 2.., .. } => item.clean.channel_stats(),
+            _ => Vec::new(),
+        };
+        dataset::pair(corruption, &item.clean, &units, &mut rng)
     }
 
     /// Strength of the noise on the sample's own scale, as the baseline is told; estimated where it is not known.

@@ -8,7 +8,7 @@ use super::super::array::{DType, array_from_json, read_raw};
 use super::{Error, MAX_PLANES, Result, check, plane_numbers};
 use crate::limits::Limits;
 use crate::name::{ModelId, Name};
-use crate::sample::{Latent, Plane};
+use crate::sample::{Latent, Plane, Stats};
 
 /// `latent` as JSON. `digest` is hexadecimal; each plane's `data` is base64 of little-endian `f32`, so that
 /// decoding gives the same bits.
@@ -23,9 +23,19 @@ pub fn latent_to_json(id: &ModelId, latent: &Latent) -> Value {
         "version": id.version,
         "digest": digest,
         "shape": latent.shape,
-        "stats": latent.stats.map(|s| json!({"mean": f64::from(s.mean), "std": f64::from(s.std)})),
+        "stats": stats_to_json(&latent.stats),
         "planes": latent.planes.iter().map(plane).collect::<Vec<_>>(),
     })
+}
+
+/// Nothing, one object, or a list of one for each channel.
+fn stats_to_json(stats: &[Stats]) -> Value {
+    let one = |s: &Stats| json!({"mean": f64::from(s.mean), "std": f64::from(s.std)});
+    match stats {
+        [] => Value::Null,
+        [only] => one(only),
+        several => several.iter().map(one).collect(),
+    }
 }
 
 /// The latent in JSON, and the model that made it. A plane's `data` is base64 of little-endian `f32`, or
@@ -41,9 +51,13 @@ pub fn latent_from_json(value: &Value, limits: &Limits) -> Result<(ModelId, Late
     let shape = member(value, "shape")?;
     let shape = serde_json::from_value(shape.clone()).map_err(|e| wrong("/shape", &e.to_string()))?;
     let stats = match value.get("stats") {
-        None | Some(Value::Null) => None,
+        None | Some(Value::Null) => Vec::new(),
         Some(stats) => {
-            Some(serde_json::from_value(stats.clone()).map_err(|e| wrong("/stats", &e.to_string()))?)
+            let parsed = match stats.is_array() {
+                true => serde_json::from_value(stats.clone()),
+                false => serde_json::from_value(stats.clone()).map(|one| vec![one]),
+            };
+            parsed.map_err(|e| wrong("/stats", &e.to_string()))?
         }
     };
     let planes = member(value, "planes")?.as_array().ok_or_else(|| wrong("/planes", "not a list"))?;
@@ -129,7 +143,7 @@ mod tests {
         let text = value().to_string();
         assert_eq!(read(&serde_json::from_str(&text).unwrap()).unwrap(), example());
         let (id, latent) = example();
-        let latent = Latent { stats: None, ..latent };
+        let latent = Latent { stats: vec![], ..latent };
         assert_eq!(read(&latent_to_json(&id, &latent)).unwrap(), (id, latent));
     }
 

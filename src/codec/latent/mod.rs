@@ -11,7 +11,7 @@
 //! | 1 + n | model name: its length, then its text |
 //! | 4, 32 | model version, SHA-256 of its weights |
 //! | 1, then 4 each | kind (1 image, 2 signal, 3 vector), extents of the sample, channels first |
-//! | 1, then 4 + 4 | 1 and mean and standard deviation, or 0 |
+//! | 1, then 4 + 4 | 1 and mean and standard deviation; or 0; or 2, then 2 bytes of a count and so many of both, one for each channel |
 //! | 2 | count of planes |
 //! | 1, then 4 each | per plane: rank, extents |
 //! | 4 each | the numbers of all planes, `f32`, in order |
@@ -48,9 +48,14 @@ fn check(latent: Latent, limits: &Limits) -> Result<Latent> {
     if latent.planes.is_empty() || latent.planes.len() > MAX_PLANES {
         return Err(Error::shape(format!("1 to {MAX_PLANES} planes"), latent.planes.len()));
     }
-    if let Some(Stats { mean, std }) = latent.stats {
-        check_finite(&[mean, std], &[])?;
-        if std <= 0.0 {
+    if latent.stats.len() > 1 && latent.stats.len() != latent.shape.channels() {
+        let (seen, channels) = (latent.stats.len(), latent.shape.channels());
+        return Err(Error::malformed("latent stats", format!("{seen} for {channels} channels")));
+    }
+    for Stats { mean, std } in &latent.stats {
+        check_finite(&[*mean, *std], &[])?;
+        // A constant channel of several has none.
+        if *std < 0.0 || *std == 0.0 && latent.stats.len() == 1 {
             return Err(Error::malformed("latent stats", format!("std is {std}, must be above 0")));
         }
     }
@@ -90,7 +95,7 @@ pub(super) mod testing {
             Plane { dims: vec![2, 1, 2], data: vec![0.5, -1.25, 3.0, 1e-7] },
             Plane { dims: vec![1, 2, 3], data: vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6] },
         ];
-        let stats = Some(Stats { mean: 0.4, std: 0.2 });
+        let stats = vec![Stats { mean: 0.4, std: 0.2 }];
         (id, Latent { shape: Shape::image(1, 7, 9), stats, planes })
     }
 }

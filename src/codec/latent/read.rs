@@ -17,9 +17,10 @@ pub fn read_latent(bytes: &[u8], limits: &Limits) -> Result<(ModelId, Latent)> {
     let id = read_id(&mut body)?;
     let shape = read_shape(&mut body)?;
     let stats = match body.u8()? {
-        0 => None,
-        1 => Some(Stats { mean: body.f32()?, std: body.f32()? }),
-        other => return Err(malformed(format!("stats flag is {other}, must be 0 or 1"))),
+        0 => Vec::new(),
+        1 => vec![body.stats()?],
+        2 => (0..body.u16()?).map(|_| body.stats()).collect::<Result<_>>()?,
+        other => return Err(malformed(format!("stats flag is {other}, must be 0, 1 or 2"))),
     };
     let count = usize::from(body.u16()?);
     if count > MAX_PLANES {
@@ -140,6 +141,10 @@ impl<'a> Reader<'a> {
         Ok(f32::from_le_bytes(self.array()?))
     }
 
+    fn stats(&mut self) -> Result<Stats> {
+        Ok(Stats { mean: self.f32()?, std: self.f32()? })
+    }
+
     fn extent(&mut self) -> Result<usize> {
         usize::try_from(self.u32()?).map_err(malformed)
     }
@@ -179,9 +184,15 @@ mod tests {
         assert_eq!(read(&file()).unwrap(), example());
         let (id, latent) = example();
         for shape in [Shape::Signal { channels: 2, length: 99 }, Shape::Vector { features: 12 }] {
-            let latent = Latent { shape, stats: None, ..latent.clone() };
+            let latent = Latent { shape, stats: vec![], ..latent.clone() };
             assert_eq!(read(&write_latent(&id, &latent)).unwrap(), (id.clone(), latent));
         }
+        let stats = [(20.5, 0.0), (1013.0, 4.0)].map(|(mean, std)| Stats { mean, std }).to_vec();
+        let shape = Shape::Signal { channels: 2, length: 99 };
+        let latent = Latent { shape, stats, ..latent };
+        assert_eq!(read(&write_latent(&id, &latent)).unwrap(), (id.clone(), latent.clone()));
+        let odd = Latent { shape: Shape::Signal { channels: 3, length: 99 }, ..latent };
+        assert!(matches!(read(&write_latent(&id, &odd)), Err(Error::Malformed { .. })));
     }
 
     #[test]
@@ -215,7 +226,7 @@ mod tests {
                 if let Ok((_, latent)) = read(&forged(bytes)) {
                     let numbers =
                         latent.planes.iter().map(|p| p.dims.iter().product::<usize>()).sum::<usize>();
-                    assert_eq!(numbers, latent.numbers() - 2 * usize::from(latent.stats.is_some()));
+                    assert_eq!(numbers, latent.numbers() - 2 * latent.stats.len());
                 }
             }
         }
@@ -255,7 +266,7 @@ mod tests {
             assert!(
                 matches!(read(&write_latent(&id, &plane)), Err(Error::NonFinite { place, .. }) if place == "number 6")
             );
-            let stats = Latent { stats: Some(Stats { mean: 0.0, std: bad }), ..latent.clone() };
+            let stats = Latent { stats: vec![Stats { mean: 0.0, std: bad }], ..latent.clone() };
             assert!(matches!(read(&write_latent(&id, &stats)), Err(Error::NonFinite { .. })));
         }
     }

@@ -22,8 +22,12 @@ pub fn write_latent(id: &ModelId, latent: &Latent) -> Vec<u8> {
         Kind::Vector => 3,
     });
     put_dims(&mut file, &latent.shape.dims());
-    file.push(u8::from(latent.stats.is_some()));
-    if let Some(stats) = latent.stats {
+    // As many as channels, or one, as files had before there were several.
+    file.push(latent.stats.len().min(2) as u8);
+    if latent.stats.len() > 1 {
+        file.extend(u16::try_from(latent.stats.len()).expect("a signal has few channels").to_le_bytes());
+    }
+    for stats in &latent.stats {
         file.extend(stats.mean.to_le_bytes());
         file.extend(stats.std.to_le_bytes());
     }

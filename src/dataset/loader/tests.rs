@@ -9,7 +9,8 @@ fn image(channels: usize, height: usize, width: usize) -> Item {
 }
 
 fn plan(crop: Option<(usize, usize)>) -> Plan {
-    Plan { crop, batch: 4, learn: Learn::Clean(Corruption::white(25.0)), augment: true, seed: 1 }
+    let (learn, normalize) = (Learn::Clean(Corruption::white(25.0)), Normalize::Sample);
+    Plan { crop, batch: 4, learn, normalize, augment: true, seed: 1 }
 }
 
 const QUIET: Learn = Learn::Clean(Corruption::None {});

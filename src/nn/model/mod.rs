@@ -24,7 +24,7 @@ pub use pyramid::Config as PyramidConfig;
 pub use scales::{Axes, Parts, Ports, Reach, Scales, Sizes, Stream};
 pub use signal::Config as SignalConfig;
 
-use crate::sample::{Kind, Shape, Stats};
+use crate::sample::{Kind, Sample, Shape, Stats};
 
 /// What a model is built from; part of an artifact's `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,10 @@ pub struct Config {
     /// What is taken out of a sample before the network.
     #[serde(default)]
     pub normalize: Normalize,
+    /// Sampling rate of the signals it was trained on, Hz; others are resampled, or refused. None where that is not known,
+    /// and for other kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f32>,
 }
 
 /// The families of autoencoders.
@@ -52,7 +56,7 @@ pub enum Family {
 }
 
 /// What is taken out of a sample before the network and put back after it.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Normalize {
     /// Mean and deviation of the sample itself; they become part of the latent.
@@ -60,6 +64,32 @@ pub enum Normalize {
     Sample,
     /// Fixed numbers, those of the training data; the latent holds the network's numbers alone.
     Fixed(Stats),
+    /// Mean and deviation of each channel of the sample itself: each has a unit of its own. They become part of the
+    /// latent.
+    Channel,
+    /// Fixed numbers for each column of a vector, those of the training data.
+    Columns(Vec<Stats>),
+}
+
+impl Normalize {
+    /// How many statistics the latent of a sample with so many channels holds.
+    pub fn kept(&self, channels: usize) -> usize {
+        match self {
+            Normalize::Sample => 1,
+            Normalize::Channel => channels,
+            Normalize::Fixed(_) | Normalize::Columns(_) => 0,
+        }
+    }
+
+    /// The statistics in whose units the noise of each channel, or column, of a sample is told; none where all of it
+    /// has one unit.
+    pub fn units(&self, sample: &Sample) -> Vec<Stats> {
+        match self {
+            Normalize::Sample | Normalize::Fixed(_) => Vec::new(),
+            Normalize::Channel => sample.channel_stats(),
+            Normalize::Columns(columns) => columns.clone(),
+        }
+    }
 }
 
 /// What the encoder gives.
@@ -99,6 +129,22 @@ impl Config {
     /// # Errors
     /// A line that names the member, its range and the value seen.
     pub fn validate(&self) -> std::result::Result<(), String> {
+        if self.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
+            return Err(format!("rate must be above 0 Hz, got {:?}", self.rate));
+        }
+        match (&self.normalize, &self.family) {
+            (Normalize::Columns(columns), Family::Dense(c)) if columns.len() == c.features => {}
+            (Normalize::Columns(columns), _) => {
+                return Err(format!(
+                    "normalize: {} columns are for dense models of as many features",
+                    columns.len()
+                ));
+            }
+            (Normalize::Channel, family) if !matches!(family, Family::Signal(_)) => {
+                return Err("normalize: channel is for signals".to_owned());
+            }
+            _ => {}
+        }
         match &self.family {
             Family::Pyramid(c) => c.validate(),
             Family::Signal(c) => c.validate(),
@@ -187,7 +233,7 @@ impl Config {
 
     /// How many numbers a latent of `keep` channels holds for a sample of `shape`.
     pub fn latent_numbers(&self, shape: Shape, keep: usize) -> usize {
-        let stats = if self.normalize == Normalize::Sample { 2 } else { 0 };
+        let stats = 2 * self.normalize.kept(shape.channels());
         self.latent_dims(shape, keep).iter().map(|d| d.iter().product::<usize>()).sum::<usize>() + stats
     }
 

@@ -7,7 +7,7 @@ use crate::nn::Weights;
 use crate::rng::{Purpose, Rng};
 
 fn small(family: Family) -> Config {
-    Config { family, normalize: Normalize::Sample }
+    Config { family, normalize: Normalize::Sample, rate: None }
 }
 
 fn families() -> Vec<(Config, Vec<usize>)> {

@@ -33,7 +33,7 @@ pub fn table(rows: usize) -> String {
 }
 
 pub fn config(name: &str, steps: usize) -> Value {
-    json!({"name": name, "family": "dense", "steps": steps, "seed": 1})
+    json!({"name": name, "family": "dense", "steps": steps, "seed": 1, "promote": "always"})
 }
 
 pub fn submit(service: &Service, config: &Value) -> reqwest::blocking::Response {
@@ -41,6 +41,25 @@ pub fn submit(service: &Service, config: &Value) -> reqwest::blocking::Response 
         .part("config", Part::text(config.to_string()).mime_str("application/json").unwrap())
         .part("samples", Part::bytes(table(200).into_bytes()).file_name("rows.csv"));
     service.request("POST", "/train").multipart(form).send().unwrap()
+}
+
+#[test]
+fn a_plan_says_what_would_be_done_and_trains_nothing() {
+    let service = Service::that_trains();
+    let form = Form::new()
+        .part("config", Part::text(config("mine", 20).to_string()).mime_str("application/json").unwrap())
+        .part("samples", Part::bytes(table(200).into_bytes()).file_name("rows.csv"));
+    let plan = ok_json(service.request("POST", "/train?plan=1").multipart(form).send().unwrap());
+    assert_eq!(
+        (&plan["samples"], &plan["kind"], &plan["scheme"]),
+        (&json!(200), &json!("vector"), &json!("clean"))
+    );
+    assert_eq!((&plan["steps"], &plan["batch"]), (&json!(20), &json!(64)));
+    assert!(plan["trained_on"].as_u64().unwrap() > 150 && plan["reason"].is_string(), "{plan}");
+    assert_eq!(ok_json(service.get("/train"))["jobs"], json!([]));
+    let form = Form::new().text("config", config("mine", 20).to_string());
+    let refused = service.request("POST", "/train?plan=maybe").multipart(form).send().unwrap();
+    assert_eq!(refused.status().as_u16(), 400);
 }
 
 #[test]

@@ -59,6 +59,43 @@ fn without_a_folder_of_models_the_result_goes_to_the_data_folder() {
 }
 
 #[test]
+fn a_plan_says_what_would_be_done_and_writes_nothing() {
+    let desk = Desk::new();
+    desk.samples();
+    for flag in ["--plan", "--dry-run"] {
+        let said = desk.ok(&format!("train --name mine --samples clean --steps 40 {flag} --data-dir kept"));
+        for part in [
+            "would train mine",
+            "12 image(s) of 1 channel(s)",
+            "scheme: clean",
+            "40 steps of 16 crops",
+            "better: ",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(!desk.path("kept").exists() && !desk.path("models").exists());
+    }
+    let said = desk.ok("train --name mine --samples clean --minutes 3 --plan --json --data-dir kept");
+    let plan: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&plan["scheme"], &plan["minutes"]), (&"clean".into(), &3.0.into()));
+    assert!(plan["steps"].as_u64().is_some_and(|steps| steps > 10), "{plan}");
+    assert!(plan["noise"]["level"].as_f64().is_some_and(|level| level < 5.0), "{plan}");
+}
+
+#[test]
+fn the_folder_of_the_bundled_models_is_not_written_to() {
+    let desk = Desk::new();
+    desk.samples();
+    for name in ["photo-gray", "photo-color"] {
+        std::fs::create_dir_all(desk.path("shipped").join(name)).unwrap();
+    }
+    desk.write("tiny.json", tiny("tiny", 2));
+    let said = desk.ok("train --training-config tiny.json --samples clean --models shipped --data-dir kept");
+    assert!(said.contains("tiny@1 is in kept/models/tiny/1"), "{said}");
+    assert!(!desk.path("shipped/tiny").exists());
+}
+
+#[test]
 fn training_goes_on_from_a_base() {
     let desk = Desk::new();
     desk.model();

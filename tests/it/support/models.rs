@@ -12,7 +12,8 @@ pub fn publish_all(registry: &Registry) {
     publish(registry, "photo-gray", pyramid(1), 1);
     publish(registry, "photo-gray", pyramid(1), 2);
     publish(registry, "photo-color", pyramid(3), 3);
-    let table = Config { family: Family::Dense(DenseConfig::new(12, 3)), normalize: Normalize::Sample };
+    let table =
+        Config { family: Family::Dense(DenseConfig::new(12, 3)), normalize: Normalize::Sample, rate: None };
     publish(registry, "table", table, 4);
 }
 
@@ -23,7 +24,7 @@ fn pyramid(channels: usize) -> Config {
         decoder_blocks: [1, 0, 0],
         ..PyramidConfig::for_channels(channels)
     };
-    Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample }
+    Config { family: Family::Pyramid(sizes), normalize: Normalize::Sample, rate: None }
 }
 
 fn publish(registry: &Registry, name: &str, model: Config, seed: u64) {
@@ -38,6 +39,8 @@ fn publish(registry: &Registry, name: &str, model: Config, seed: u64) {
         training: serde_json::json!({"seed": seed}),
         scores: serde_json::json!({}),
         familiarity: None,
+        kept_back: None,
+        compared_with: None,
         card: format!("# {name} {{version}}\n\nUntrained, for tests."),
     };
     registry.publish(draft, false).expect("a version");

@@ -1,0 +1,134 @@
+//! Scale: what is taken out of a sample before the network and put back after it, place by place.
+
+use crate::sample::{Bounds, Sample, Stats};
+
+/// The statistics of a sample, and the bounds of its content.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scale {
+    each: Each,
+    /// Numbers beyond them are not shown to the network, and pass through as they are.
+    pub bounds: Option<Bounds>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Each {
+    /// The same for all numbers.
+    All(Stats),
+    /// One for each channel.
+    Channel(Vec<Stats>),
+    /// One for each column of a vector.
+    Column(Vec<Stats>),
+}
+
+impl Scale {
+    /// The same statistics for all numbers.
+    pub fn all(stats: Stats) -> Self {
+        Self { each: Each::All(stats), bounds: None }
+    }
+
+    /// Statistics for each channel.
+    pub fn channels(stats: Vec<Stats>) -> Self {
+        Self { each: Each::Channel(stats), bounds: None }
+    }
+
+    /// Statistics for each column of a vector.
+    pub fn columns(stats: Vec<Stats>) -> Self {
+        Self { each: Each::Column(stats), bounds: None }
+    }
+
+    /// The same for a sample whose content lies within `bounds`.
+    #[must_use]
+    pub fn within(self, bounds: Option<Bounds>) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// Takes the statistics out of a row of a channel, from column `first` on.
+    pub fn normalize(&self, channel: usize, first: usize, row: &mut [f32]) {
+        self.each(channel, first, row, Stats::normalize);
+    }
+
+    /// Puts them back.
+    pub fn restore(&self, channel: usize, first: usize, row: &mut [f32]) {
+        self.each(channel, first, row, Stats::restore);
+    }
+
+    /// Divides by the deviations; what is constant counts for nothing.
+    pub fn divide(&self, channel: usize, first: usize, row: &mut [f32]) {
+        self.each(channel, first, row, |stats, row| {
+            let share = if stats.std > 0.0 { 1.0 / stats.std } else { 0.0 };
+            row.iter_mut().for_each(|v| *v *= share);
+        });
+    }
+
+    /// The one deviation of all numbers; none where there are several.
+    pub fn deviation(&self) -> Option<f32> {
+        if let Each::All(stats) = &self.each { Some(stats.std) } else { None }
+    }
+
+    /// Whether a place has one value only, so that the network has nothing to say of it.
+    pub fn is_constant(&self, channel: usize, column: usize) -> bool {
+        match &self.each {
+            Each::All(_) => false,
+            Each::Channel(stats) => stats[channel].std == 0.0,
+            Each::Column(stats) => stats.get(column).is_some_and(|stats| stats.std == 0.0),
+        }
+    }
+
+    /// Whether no place has one value only.
+    pub fn varies(&self) -> bool {
+        match &self.each {
+            Each::All(_) => true,
+            Each::Channel(stats) | Each::Column(stats) => stats.iter().all(|stats| stats.std > 0.0),
+        }
+    }
+
+    fn each(&self, channel: usize, first: usize, row: &mut [f32], apply: impl Fn(&Stats, &mut [f32])) {
+        match &self.each {
+            Each::All(stats) => apply(stats, row),
+            Each::Channel(stats) => apply(&stats[channel], row),
+            // Beyond the last column there is only what the network needs to be whole.
+            Each::Column(stats) => row
+                .iter_mut()
+                .zip(stats[first.min(stats.len())..].iter())
+                .for_each(|(v, stats)| apply(stats, std::slice::from_mut(v))),
+        }
+    }
+}
+
+/// The sample as the network sees it, where it has outliers; none where it has none.
+pub fn without_outliers(sample: &Sample) -> Option<Sample> {
+    let (stats, bounds) = sample.robust_stats();
+    let bounds = bounds?;
+    let scale = Scale::all(stats);
+    let (_, height, width) = sample.shape().extents();
+    let fill = |(i, v): (usize, &f32)| match bounds.exclude(*v) {
+        true => filled(sample, &scale, &bounds, (i / (height * width), i / width % height, i % width)),
+        false => *v,
+    };
+    let data = sample.data().iter().enumerate().map(fill).collect();
+    Some(Sample::new(sample.shape(), data).expect("means of finite numbers are finite"))
+}
+
+/// What the network sees at a place of an image whose number is none of its content: the mean of its neighbours that
+/// are, or the mean of all.
+pub fn filled(sample: &Sample, scale: &Scale, bounds: &Bounds, at: (usize, usize, usize)) -> f32 {
+    let (_, height, width) = sample.shape().extents();
+    let (channel, y, x) = at;
+    let (top, bottom) = (y.saturating_sub(1), (y + 1).min(height - 1));
+    let (left, right) = (x.saturating_sub(1), (x + 1).min(width - 1));
+    let (mut sum, mut count, mut near) = (0.0, 0.0, [0.0; 3]);
+    for y in top..=bottom {
+        let near = &mut near[..=right - left];
+        sample.read((channel * height + y) * width + left, near);
+        for v in near.iter().filter(|v| !bounds.exclude(**v)) {
+            sum += v;
+            count += 1.0;
+        }
+    }
+    if count > 0.0 {
+        return sum / count;
+    }
+    let mut mean = [0.0];
+    scale.restore(channel, x, &mut mean);
+    mean[0]
+}

@@ -136,7 +136,9 @@ impl Args {
                     if error.depth() == 0 || !path.file_name().is_some_and(is_hidden) {
                         let below = path.strip_prefix(folder).unwrap_or(&path).to_owned();
                         let fault = error.io_error().map_or_else(|| error.to_string(), |e| e.to_string());
-                        sources.push(Source { fault: Some(fault), ..Source::new(Some(path), below) });
+                        let mut source = Source::new(Some(path), below);
+                        source.fault = Some(fault);
+                        sources.push(source);
                     }
                     continue;
                 }

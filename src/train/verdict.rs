@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Promote, Scores};
 
 /// Estimated scores that differ by less, dB, are equal: that is about what the estimates scatter by.
-const SCATTER: f32 = 0.05;
+const SCATTER: f32 = 0.02;
 
 /// Scores of a model beside those of everything it has to beat, on the same held-out samples.
 pub(super) struct Compared {
@@ -167,7 +167,7 @@ mod tests {
                 Compared { scores: scores(own), before: None, base, classical: "sliding DCT", is_estimated };
             compared.verdict(Promote::IfBetter).promotes
         };
-        assert_eq!([at(30.03, false), at(30.03, true), at(30.1, true)], [true, false, true]);
+        assert_eq!([at(30.01, false), at(30.01, true), at(30.1, true)], [true, false, true]);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::state::App;
 use super::writing::About;
 use crate::engine::{Done, Ticket};
 use crate::infer::fit::{
-    self, Choice, Finish, Fit, PageNote, Paged, Traits, Wishes, ask_of_page, bytes_of_page, takes_pages,
+    self, Choice, Finish, Fit, PageNote, Paged, Traits, Wishes, ask_of_page, bytes_of_page, refused_for_page,
+    takes_pages,
 };
 use crate::infer::{Mode, Options, Session};
 use crate::sample::{Depth, Kind, Sample};
@@ -44,6 +45,9 @@ impl Fitted<'_> {
         let mut page = None;
         let (clean, familiarity, queued, ran) = match (fit, finish) {
             _ if is_page => {
+                if let Some((name, reason)) = refused_for_page(self.wishes) {
+                    return Err(Problem::invalid_at(format!("/{name}"), format!("{name} {reason}")));
+                }
                 let (done, note) = self.page(&session, Arc::clone(&sample), &traits).await?;
                 page = Some(note);
                 done

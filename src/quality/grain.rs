@@ -98,13 +98,18 @@ impl Grain {
         Self { between_channels: 0.0, ..self.clone() }.kind()
     }
 
+    /// Whether it shows the blocks of a JPEG file, beside whatever else.
+    pub fn is_blocked(&self) -> bool {
+        self.blocking > BLOCKED
+    }
+
     /// Its kind, the most telling first.
     pub fn kind(&self) -> GrainKind {
         match self {
             _ if self.impulses > IMPULSES => GrainKind::Impulses,
             _ if self.sigma() > WEAK && self.between_channels > SHARED => GrainKind::Shared,
             _ if self.sigma() > WEAK && self.correlation > CORRELATED[1] => GrainKind::Correlated,
-            _ if self.blocking > BLOCKED => GrainKind::Blocked,
+            _ if self.is_blocked() => GrainKind::Blocked,
             _ => GrainKind::White,
         }
     }

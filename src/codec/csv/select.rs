@@ -112,12 +112,9 @@ impl Columns {
             true => csv::Terminator::CRLF,
             false => csv::Terminator::Any(b'\n'),
         };
-        // One column needs no quotes for the comma in its numbers.
-        let style = if self.kept.len() == 1 { csv::QuoteStyle::Never } else { csv::QuoteStyle::Necessary };
         let mut writer = csv::WriterBuilder::new()
             .delimiter(self.dialect.delimiter())
             .terminator(terminator)
-            .quote_style(style)
             .from_writer(&mut text);
         for row in 0..self.length {
             let mut columns = measured.iter();
@@ -133,8 +130,9 @@ impl Columns {
         Ok(text)
     }
 
+    /// A decimal comma alone on a line would read as two columns elsewhere, so that one column gets points.
     fn number(&self, value: f32) -> String {
         let text = value.to_string();
-        if self.dialect.has_decimal_comma { text.replacen('.', ",", 1) } else { text }
+        if self.dialect.has_decimal_comma && self.kept.len() > 1 { text.replacen('.', ",", 1) } else { text }
     }
 }

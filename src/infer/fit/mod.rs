@@ -18,10 +18,10 @@ mod unclip;
 
 pub use choice::{Choice, Unsure, Usual, choose};
 pub use finish::{Finish, Wishes};
-pub use pages::{PageNote, Paged, ask_of_page, bytes_of_page, page, takes_pages};
+pub use pages::{PageNote, Paged, ask_of_page, bytes_of_page, page, refused_for_page, takes_pages};
 pub use traits::Traits;
 
-use super::{Denoised, Mode, Options, Result, Session};
+use super::{Denoised, Error, Mode, Options, Result, Session};
 use crate::sample::{Depth, Kind, Number, Sample, Shape};
 
 /// Numbers that are at work at a time.
@@ -102,6 +102,9 @@ pub fn denoise(
     wishes: Wishes,
 ) -> Result<(Denoised, Option<PageNote>)> {
     if let Some(paged) = page(session, sample, traits, options.mode) {
+        if let Some((name, reason)) = refused_for_page(wishes) {
+            return Err(Error::Parameter { name, reason: reason.to_owned() });
+        }
         return match paged {
             Paged::Stays(reason) => {
                 Ok((Denoised { sample: sample.clone(), familiarity: None }, Some(reason.into())))

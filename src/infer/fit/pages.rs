@@ -1,6 +1,6 @@
 //! Pages: the way of a page through a model that knows strokes of some thickness.
 
-use super::Traits;
+use super::{Traits, Wishes};
 use crate::infer::{Mode, Options, Session};
 use crate::page::{Passage, Report, Unchanged};
 use crate::sample::{Depth, Kind, Sample, Shape};
@@ -47,6 +47,16 @@ pub fn page(session: &Session, sample: &Sample, traits: &Traits, mode: Mode) -> 
 /// What the model is to be asked for: all of its result, since the whole is blended at the end.
 pub fn ask_of_page(options: &Options) -> Options {
     Options { strength: 1.0, ..*options }
+}
+
+/// The wish that a page cannot have, and the reason: strokes of pages are kept by other means.
+pub fn refused_for_page(wishes: Wishes) -> Option<(&'static str, &'static str)> {
+    let name = match wishes {
+        Wishes { detail, .. } if detail > 0.0 => "detail",
+        Wishes { strength_chroma: Some(_), .. } => "strength_chroma",
+        _ => return None,
+    };
+    Some((name, "acts on pictures alone, and this goes as a page; leave it out, or name a photo model"))
 }
 
 /// Bytes that a page takes beside itself and its result.

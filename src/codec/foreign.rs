@@ -238,7 +238,7 @@ pub fn unknown(bytes: &[u8], stated: Option<Format>) -> Error {
         (Some(seen), _) => {
             Error::unsupported(format!("{seen} is not an image format; use {}", Format::images()))
         }
-        (None, Some(stated)) if stated.is_image() => {
+        (None, Some(stated)) if !matches!(stated, Format::Raw | Format::Json | Format::Csv) => {
             Error::malformed(stated.media_type(), format!("the bytes do not begin as a {stated} does"))
         }
         (None, _) => Error::unsupported(format!(

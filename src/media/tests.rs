@@ -1,3 +1,5 @@
+//! Tests of reading and writing files of samples.
+
 use super::*;
 use crate::codec::{self, Depth, Format, Wave};
 use crate::limits::Limits;

@@ -216,16 +216,21 @@ fn explain(figment: &Figment, error: figment::Error) -> Error {
 }
 
 impl Config {
-    /// The folder of bundled models: the first that is there of the configured one, that beside the program, those of the
-    /// user's and the system's data (XDG Base Directory Specification), and that of the source the program was built from.
+    /// The folder of bundled models: the configured one, or that beside the program. Where none is configured also, if they are
+    /// there, those of the user's and the system's data (XDG Base Directory Specification), and that of the source the program
+    /// was built from.
     pub fn bundled(&self) -> Option<PathBuf> {
         let program = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
         let home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
         let share = |root: PathBuf| root.join("limpid/models");
+        let places =
+            [Some(self.models.dir.clone()), program.as_ref().map(|program| program.join(&self.models.dir))];
+        let configured = places.into_iter().flatten().find(|dir| dir.is_dir());
+        if configured.is_some() || self.models.dir != Models::default().dir {
+            return configured;
+        }
         let places = [
-            Some(self.models.dir.clone()),
-            program.as_ref().map(|program| program.join(&self.models.dir)),
             program.as_ref().map(|program| share(program.join("../share"))),
             home.map(share),
             Some(share("/usr/local/share".into())),

@@ -85,8 +85,9 @@ fn is_kept(marker: u8, body: &[u8]) -> bool {
     }
 }
 
-/// Whether a file that has no end marker has all its blocks. Two decodings tell, with opposite bits behind what is there:
-/// a decoder that needs any of them comes to two pictures.
+/// Whether a file that has no end marker has all its blocks. Decodings with other bits behind what is there tell: a decoder
+/// that needs any of them comes to other pictures. Some bits are no code of the file and end the decoding at the same block,
+/// so that two decodings would not be enough.
 fn is_complete(bytes: &[u8]) -> bool {
     // Half of a marker, or of a stuffed byte.
     let bytes = bytes.strip_suffix(&[0xff]).unwrap_or(bytes);
@@ -95,7 +96,8 @@ fn is_complete(bytes: &[u8]) -> bool {
         let whole = [bytes, &[fill; 512], &[0xff, 0xd9]].concat();
         JpegDecoder::new_with_options(ZCursor::new(whole.as_slice()), options).decode().ok()
     };
-    decoded(0x55).is_some_and(|one| decoded(0xaa) == Some(one))
+    let fills = [0xaa, 0x00, 0x92, 0x24, 0xdb, 0x33, 0xfe];
+    decoded(0x55).is_some_and(|one| fills.iter().all(|fill| decoded(*fill).as_ref() == Some(&one)))
 }
 
 /// Puts segments behind the start of a file and its first segment.

@@ -38,7 +38,7 @@ pub enum Unsure {
     #[error("no model is the usual one for a {0}; name one")]
     Kind(Shape),
     /// The usual model is not installed.
-    #[error("the usual model for a {shape}, {name}, is not installed; name another")]
+    #[error("{name}, the usual model for a sample like this ({shape}), is not installed; name another")]
     Missing {
         /// The sample.
         shape: Shape,

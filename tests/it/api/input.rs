@@ -175,10 +175,10 @@ fn unknown_models_and_versions() {
 #[test]
 fn shapes_that_are_not_the_models() {
     let service = Service::start();
-    let color = file(&color(8, 8), ImageFormat::Png);
-    let problem = refused(service.post("/denoise?model=photo-gray", "image/png", color), "shape_mismatch");
+    let gray = service.post("/denoise?model=photo-color", "image/png", png(8, 8));
+    let problem = refused(gray, "shape_mismatch");
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("photo-gray@1") && detail.contains("leave `model` out"), "{detail}");
+    assert!(detail.contains("photo-color@1") && detail.contains("leave `model` out"), "{detail}");
     for (model, shape) in [("photo-gray", &[4_usize][..]), ("table", &[11]), ("table", &[2, 2, 12])] {
         let path = format!("/denoise?model={model}");
         refused(quick(|| service.post(&path, "application/x-npy", npy_floats(shape))), "shape_mismatch");

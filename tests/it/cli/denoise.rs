@@ -98,7 +98,7 @@ fn mistakes_are_named_in_a_line() {
             1,
             "there is no model other; there are tiny",
         ),
-        ("denoise a.png -o b.png --models models", 1, "there is no model photo-gray"),
+        ("denoise a.png -o b.png --models models", 1, "photo-gray, the usual model"),
         ("denoise a.png -o b.png --model tiny@7 --models models", 1, "no version 7"),
         ("denoise a.png -o b.png --model tiny --models nowhere", 1, "nowhere"),
         ("denoise a.png -o b.png --model tiny --models models --ratio 1e9", 1, "ratio"),

@@ -187,6 +187,8 @@ fn limpid(folder: &Path, settings: &[(&'static str, String)]) -> Command {
     let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
     let mut command = process::limpid(folder);
     let common = [
+        // The program would find the models of its source.
+        ("MODELS__DIR", "none".to_owned()),
         ("JOBS__QUEUE", "1000".to_owned()),
         ("JOBS__CHECKPOINT_SECONDS", CHECKPOINT.to_string()),
         ("JOBS__NICE", "0".to_owned()),

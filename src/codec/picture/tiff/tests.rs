@@ -1,3 +1,5 @@
+//! Tests of TIFF reading and writing.
+
 use std::io::Cursor;
 
 use tiff::encoder::{TiffEncoder, TiffValue, colortype};

@@ -71,12 +71,12 @@ mod tests {
         let mut rng = Rng::new(1, Purpose::Corrupt, 0);
         let (noisy, target) = pair(&Corruption::white(0.5), &clean, &units, &mut rng);
         assert_eq!(target, clean);
-        for c in 0..3 {
+        for (c, unit) in units.iter().enumerate() {
             let part = c * 4000..(c + 1) * 4000;
             let apart: Vec<f32> =
                 noisy.data()[part.clone()].iter().zip(&clean.data()[part]).map(|(n, c)| n - c).collect();
             // Two of the three channels vary: white noise of 0.5 of the deviation of all three, on the unit scale.
-            let expected = 0.5 * (2.0f32 / 3.0).sqrt() * units[c].std;
+            let expected = 0.5 * (2.0f32 / 3.0).sqrt() * unit.std;
             let seen = Stats::of(&apart).std;
             let holds = if c == 2 { noisy.data()[8000] == 7.0 } else { (seen / expected - 1.0).abs() < 0.05 };
             assert!(holds, "channel {c}: {seen} for {expected}");

@@ -174,7 +174,7 @@ fn bounds_of(some: &mut [f32], low: f32, high: f32, far: f32) -> Option<Bounds> 
     let (from, to) = (nth(tail), nth(last));
     let spread = to - from;
     let is_far = spread > 0.0 && (from - low > far * spread || high - to > far * spread);
-    is_far.then(|| Bounds { low: from - BEYOND * spread, high: to + BEYOND * spread })
+    is_far.then_some(Bounds { low: from - BEYOND * spread, high: to + BEYOND * spread })
 }
 
 #[cfg(test)]

@@ -123,9 +123,9 @@ impl Columns {
                 None => self.number(columns.next().map_or(0.0, |column| column[row])),
             };
             let fields: Vec<String> = self.kept.iter().map(field).collect();
-            writer.write_record(&fields).map_err(|e| malformed(e))?;
+            writer.write_record(&fields).map_err(malformed)?;
         }
-        writer.flush().map_err(|e| malformed(e))?;
+        writer.flush().map_err(malformed)?;
         drop(writer);
         Ok(text)
     }

@@ -133,7 +133,7 @@ impl Part {
     }
 }
 
-/// Whether bytes begin as a file of a format that is no text.
+/// Returns `true` for bytes that begin as a file of a binary format.
 fn is_binary(bytes: &[u8]) -> bool {
     Format::sniff(bytes).is_some_and(|format| format != Format::Json)
 }

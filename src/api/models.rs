@@ -47,7 +47,7 @@ pub(super) struct Model {
     /// Every version that can be used, ascending.
     #[schema(example = json!([1, 2]))]
     versions: Vec<u32>,
-    /// What the default version takes in, or the newest where there is none.
+    /// Input shape of the default version, or of the newest without a default.
     input: InputShape,
     /// Versions that cannot be used, with the reason.
     quarantined: Vec<Quarantined>,

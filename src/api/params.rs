@@ -15,7 +15,7 @@ pub(super) struct Params {
     pub(super) model: Option<ModelRef>,
     /// How to denoise.
     pub(super) options: Options,
-    /// What is done to the result.
+    /// Wishes for the finish of the result.
     pub(super) wishes: Wishes,
     /// How fine the values of the reply are; as fine as those of the request when absent.
     pub(super) depth: Option<Depth>,

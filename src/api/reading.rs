@@ -15,7 +15,7 @@ use crate::sample::{Latent, Sample, Spec};
 pub(super) struct Group {
     /// The name of the file, without folders.
     pub(super) name: Option<String>,
-    /// What they came in, and go back in unless another format is asked for.
+    /// File or array that they came in; results return in its format unless another is requested.
     pub(super) carrier: Carrier,
     /// The samples, at least one.
     pub(super) samples: Vec<Sample>,

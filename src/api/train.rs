@@ -107,7 +107,7 @@ pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<R
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(job)).into_response())
 }
 
-/// Whether a plan is asked for.
+/// Returns `true` if the request asks for a plan.
 fn is_plan(request: &Request) -> Result<bool, Problem> {
     let text = request.uri().query().unwrap_or_default();
     if text.is_empty() {

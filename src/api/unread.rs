@@ -13,7 +13,7 @@ use super::error::Problem;
 #[derive(Debug)]
 pub(super) struct Spoken<S> {
     inner: S,
-    /// What is still to be written in place of a bare reply.
+    /// Bytes of the replacement reply that are not written yet.
     instead: Vec<u8>,
 }
 

@@ -28,7 +28,7 @@ pub struct Plan {
     pub batch: usize,
     /// What is learnt from what.
     pub learn: Learn,
-    /// What the model takes out of each sample, which noise is told in.
+    /// Normalisation of the model; the strength of noise is in its units.
     pub normalize: Normalize,
     /// Whether images are flipped and turned.
     pub augment: bool,

@@ -6,7 +6,7 @@ use super::paper::Paper;
 /// Steps of brightness over the paper's, up to 1.25.
 const STEPS: usize = 320;
 const PER_UNIT: f32 = 256.0;
-/// Runs of ink up to this length are told apart.
+/// Longest run of ink, in pixels, with a bin of its own.
 pub(super) const LONGEST: usize = 256;
 /// Steps of their darkness, up to that of paper.
 const DARKNESS: usize = 64;

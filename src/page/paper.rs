@@ -2,7 +2,7 @@
 
 use super::luma::Luma;
 
-/// Levels of brightness that are told apart.
+/// Number of brightness bins.
 const LEVELS: usize = 256;
 /// Cells along the shorter side of a page, and the least side of a cell in pixels.
 const CELLS: usize = 20;

@@ -22,7 +22,7 @@ pub(in crate::api) struct About {
     pub(in crate::api) resampled: Option<(f32, f32)>,
     /// The reason for the model, where the service chose it.
     pub(in crate::api) reason: Option<String>,
-    /// What became of it, where it went as a page.
+    /// Report of the page cleaning; none for a sample that is no page.
     pub(in crate::api) page: Option<PageNote>,
 }
 

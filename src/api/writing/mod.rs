@@ -115,7 +115,7 @@ impl Style {
         Ok(Self { shape, format: None, depth: None })
     }
 
-    /// How fine results need to be whose samples came in `carrier`: no finer than the numbers of the file they go into.
+    /// Depth of results whose samples came in `carrier`: at most that of the file that they are written to.
     pub(super) fn depth_of(self, carrier: &Carrier) -> Depth {
         carrier.depth(self.format_of(carrier), self.depth)
     }

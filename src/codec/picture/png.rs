@@ -6,7 +6,7 @@ use super::resolution::{Resolution, Unit};
 /// The signature and the header chunk of a file.
 const HEAD: usize = 8 + 25;
 
-/// Chunks that say how colours are meant and what is told of the image, which another PNG can hold as they are.
+/// Chunks of colour space and text, which are copied to the result unchanged.
 const KEPT: [&[u8; 4]; 9] = [b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tEXt", b"zTXt", b"iTXt"];
 
 /// Most bytes of kept chunks; a file beyond that holds something else than notes.

@@ -13,7 +13,7 @@ use super::resolution::{Resolution, Unit};
 /// Tags that point to a directory of further tags: EXIF and GPS.
 const BELOW: [u16; 2] = [34665, 34853];
 
-/// Tags that describe how pixels are stored, which the writer states anew, and positions that hold in one file only.
+/// Tags of the pixel storage, which the writer sets itself, and tags with offsets, valid in one file only.
 const OF_STORAGE: [u16; 40] = [
     254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 274, 277, 278, 279, 280, 281, 284, 288, 289,
     290, 291, 292, 293, 317, 320, 322, 323, 324, 325, 330, 332, 338, 339, 340, 341, 347, 34675, 40965,

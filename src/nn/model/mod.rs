@@ -81,8 +81,7 @@ impl Normalize {
         }
     }
 
-    /// The statistics in whose units the noise of each channel, or column, of a sample is told; none where all of it
-    /// has one unit.
+    /// Statistics of each channel or column of a sample, the units of its noise; empty if all of it has one unit.
     pub fn units(&self, sample: &Sample) -> Vec<Stats> {
         match self {
             Normalize::Sample | Normalize::Fixed(_) => Vec::new(),

@@ -3,7 +3,7 @@
 //! A key is 256 random bits, so one SHA-256 is as good as a slow hash: there is nothing to guess. The
 //! file holds one JSON object a line, and people may edit it.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::file::{self, Flush};
+use crate::hex::hex;
 use crate::name::Name;
 
 /// How often the file is asked whether it has changed.
@@ -149,23 +151,21 @@ pub fn remove(path: &Path, name: &Name) -> Result<(), Error> {
 /// Writes beside the file and renames, so that a reader sees the old entries or the new ones.
 fn save(path: &Path, entries: &[Entry]) -> Result<(), Error> {
     let io = |source| Error::Io { path: path.to_owned(), source };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside).map_err(io)?;
-    for entry in entries {
-        let line = serde_json::to_string(entry).expect("an entry holds only text");
-        writeln!(file, "{line}").map_err(io)?;
-    }
-    file.sync_all().map_err(io)?;
-    fs::rename(&beside, path).map_err(io)
+    let fill = |file: &mut File| {
+        // Private while it is still empty.
+        #[cfg(unix)]
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        for entry in entries {
+            let line = serde_json::to_string(entry).expect("an entry holds only text");
+            writeln!(file, "{line}")?;
+        }
+        Ok(())
+    };
+    file::replace(path, Flush::Now, fill).map_err(io)
 }
 
 fn digest(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(key.as_bytes()))
 }
 
 /// The keys of a running service.

@@ -11,6 +11,7 @@ use super::workers::Cores;
 use super::zoo::Zoo;
 use super::{Config, Error};
 use crate::codec::{Format, latent_from_json, read_latent};
+use crate::hex::hex;
 use crate::infer::Session;
 use crate::limits::Limits;
 use crate::name::{ModelId, ModelRef};
@@ -128,5 +129,5 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<(ModelId, Latent)>, String>
 
 /// The beginning of a digest, as people compare them.
 fn short(digest: &[u8; 32]) -> String {
-    digest[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest[..6])
 }

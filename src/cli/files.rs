@@ -11,6 +11,7 @@ use indicatif::ProgressBar;
 use super::source::{Source, tell_apart};
 use super::workers::{self, Cores};
 use super::{Error, progress};
+use crate::file::{self, Flush};
 
 /// What stands for standard input and output.
 const STREAM: &str = "-";
@@ -269,12 +270,7 @@ fn put(target: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;
     }
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let beside = target.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, target));
-    written.inspect_err(|_| {
-        let _ = fs::remove_file(&beside);
-    })
+    file::replace(target, Flush::Later, |file| file.write_all(bytes))
 }
 
 #[cfg(test)]

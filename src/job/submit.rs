@@ -10,6 +10,7 @@ use sqlx::Row as _;
 use super::{Error, Job, Jobs, rows, webhook};
 use crate::dataset::Dataset;
 use crate::db::Conn;
+use crate::hex::hex;
 use crate::limits::Limits;
 use crate::name::ModelRef;
 use crate::{registry, train};
@@ -143,7 +144,7 @@ impl Order {
     /// SHA-256 of all that makes the job what it is.
     fn digest(&self) -> String {
         let text = rows::json(&(&self.config, &self.webhook, &self.files));
-        Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect()
+        hex(Sha256::digest(text))
     }
 }
 

@@ -9,6 +9,7 @@ use sha2::Sha256;
 use sqlx::Row as _;
 
 use super::{Config, Error, Place, rows};
+use crate::hex::hex;
 use crate::train;
 
 /// How often deliveries that are due are looked for.
@@ -149,7 +150,7 @@ fn deliver(place: &Place, agent: &ureq::Agent, due: &Due) {
 fn sign(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length will do");
     mac.update(body);
-    mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect()
+    hex(mac.finalize().into_bytes())
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::manifest::Manifest;
 use super::{Error, Result};
+use crate::file::sync_folder;
+use crate::hex::hex;
 use crate::name::{ModelId, Name};
 use crate::nn::model;
 use crate::nn::{Device, Weights};
@@ -51,7 +53,7 @@ impl Artifact {
         let manifest = Self::manifest(folder, name, version)?;
         let weights = read_bounded(&folder.join(WEIGHTS), manifest.weights.bytes)?;
         let digest: [u8; 32] = Sha256::digest(&weights).into();
-        let seen = hex(&digest);
+        let seen = hex(digest);
         if seen != manifest.weights.sha256 {
             return Err(format!(
                 "{WEIGHTS} has SHA-256 {seen}, config.json says {}",
@@ -105,16 +107,7 @@ pub(super) fn verify(model: &model::Config, weights: &[u8]) -> Result<(), String
 
 /// SHA-256 of weights, as [`Manifest`] keeps it.
 pub(super) fn digest(weights: &[u8]) -> String {
-    hex(&Sha256::digest(weights))
-}
-
-/// Makes the entries of a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    hex(Sha256::digest(weights))
 }
 
 fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, String> {

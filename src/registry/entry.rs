@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{Artifact, Error, Input, Result, Summary};
+use crate::file::{self, Flush};
 use crate::name::Name;
 
 /// Every name there is.
@@ -146,13 +148,8 @@ pub(super) fn read_default(home: &Path) -> Option<u32> {
 /// The disk says no.
 pub(super) fn write_default(home: &Path, version: u32) -> Result<()> {
     let path = home.join("default");
-    // A name of its own: other programs state defaults, too.
-    let beside = home.join(format!(".default-{}", uuid::Uuid::now_v7().simple()));
-    let written = fs::write(&beside, format!("{version}\n")).and_then(|()| fs::rename(&beside, &path));
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written.and_then(|()| super::artifact::sync_folder(home)).map_err(|source| Error::Io { path, source })
+    let written = file::replace(&path, Flush::Now, |file| writeln!(file, "{version}"));
+    written.map_err(|source| Error::Io { path, source })
 }
 
 #[cfg(test)]

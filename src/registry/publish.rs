@@ -16,6 +16,7 @@ use super::entry::{self, write_default};
 use super::rows::{self, State};
 use super::{Artifact, Draft, Error, FORMAT, Manifest, Registry, Result, artifact, manifest};
 use crate::db::{Conn, Db};
+use crate::file::sync_folder;
 use crate::name::{ModelId, ModelRef, Name};
 
 /// The right to publish, checked and used up in the transaction that publishes.
@@ -305,7 +306,7 @@ pub(super) fn finish(home: &Path, number: u32, staged: &str) -> Result<bool> {
     if renamed.is_err() && folder.exists() {
         return Ok(false);
     }
-    let synced = renamed.and_then(|()| artifact::sync_folder(home));
+    let synced = renamed.and_then(|()| sync_folder(home));
     synced.map(|()| true).map_err(|source| Error::Io { path: folder, source })
 }
 

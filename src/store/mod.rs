@@ -14,6 +14,9 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::file::{Flush, Part};
+use crate::hex::hex;
+
 pub use space::Reserve;
 
 /// What was sent in part, or what no job asked for yet, lies about for at most so long.
@@ -72,7 +75,7 @@ impl Store {
         &self,
         chunks: impl IntoIterator<Item = Result<B, E>>,
     ) -> Result<Blob, E> {
-        let part = Part::create(self.samples().join(format!(".{}", uuid::Uuid::now_v7())))?;
+        let part = Part::create(&self.samples())?;
         let (mut file, mut digest, mut bytes) = (&part.file, Sha256::new(), 0);
         for chunk in chunks {
             let chunk = chunk?;
@@ -80,7 +83,7 @@ impl Store {
             file.write_all(chunk.as_ref())?;
             bytes += chunk.as_ref().len() as u64;
         }
-        let sha256 = digest.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = hex(digest.finalize());
         let blob = Blob { sha256, bytes };
 
         let place = self.path(&blob.sha256);
@@ -91,9 +94,7 @@ impl Store {
             return Ok(blob);
         }
         drop(turn);
-        part.file.sync_all()?;
-        fs::rename(&part.path, &place)?;
-        File::open(self.samples())?.sync_all()?;
+        part.place(&place, Flush::Now)?;
         Ok(blob)
     }
 
@@ -167,23 +168,6 @@ impl Store {
 }
 
 /// A file under way; removed when it is dropped before it was renamed.
-struct Part {
-    path: PathBuf,
-    file: File,
-}
-
-impl Part {
-    fn create(path: PathBuf) -> io::Result<Self> {
-        Ok(Self { file: File::create_new(&path)?, path })
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
 fn is_whole(path: &Path, bytes: u64) -> bool {
     fs::metadata(path).is_ok_and(|about| about.len() == bytes)
 }

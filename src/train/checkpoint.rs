@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use super::config::Config;
 use super::watch::Watch;
+use crate::file::{self, Flush};
 use crate::nn::model;
 use crate::nn::optim::AdamW;
 use crate::nn::{Device, Tensor};
@@ -158,22 +159,13 @@ impl Checkpoint {
         }
         let bytes =
             safetensors::serialize(tensors, Some(metadata)).map_err(|e| self.fault(&e.to_string()))?;
-        // A name of its own: a worker that does not know yet that it lost the job may write here too.
-        let beside = self.path.with_extension(format!("{}.part", uuid::Uuid::now_v7().simple()));
         let write = || {
             if let Some(folder) = self.path.parent().filter(|f| !f.as_os_str().is_empty()) {
                 fs::create_dir_all(folder)?;
             }
-            let mut file = File::create(&beside)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            fs::rename(&beside, &self.path)
+            file::replace(&self.path, Flush::Now, |file| file.write_all(&bytes))
         };
-        write().map_err(|source| {
-            // What is half written takes room that the disk may lack.
-            let _ = fs::remove_file(&beside);
-            self.io(source)
-        })
+        write().map_err(|source| self.io(source))
     }
 
     /// Puts `optimizer` where the saved run stood. `None` where there is nothing to go on from.
@@ -193,7 +185,9 @@ impl Checkpoint {
         let other = |what: &str| {
             self.fault(&format!("it belongs to a run with {what}; remove it or train without --resume"))
         };
-        if stored("config") != text(config) {
+        // The meaning counts, not the text: a setting that a later program added has its default in an older file.
+        let of_file = serde_json::from_str::<Config>(stored("config"));
+        if !of_file.is_ok_and(|stored| stored == *config) {
             return Err(other("another config"));
         }
         if stored("samples") != samples {

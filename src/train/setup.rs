@@ -10,6 +10,7 @@ use super::scheme::{Noise, Scheme};
 use super::validate::{HeldOut, Scoring};
 use super::{Error, Run};
 use crate::dataset::{Dataset, Item, Learn, Loader, Plan, Split};
+use crate::hex::hex;
 use crate::name::ModelRef;
 use crate::nn::loss::Loss;
 use crate::nn::model::{self, Normalize};
@@ -257,5 +258,5 @@ fn fingerprint(items: &[Item]) -> String {
             data.iter().step_by((data.len() / 64).max(1)).for_each(|v| hasher.update(v.to_le_bytes()));
         }
     }
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(&hasher.finalize()[..16])
 }

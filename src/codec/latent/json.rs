@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::array::{DType, array_from_json, read_raw};
 use super::{Error, MAX_PLANES, Result, check, plane_numbers};
+use crate::hex::hex;
 use crate::limits::Limits;
 use crate::name::{ModelId, Name};
 use crate::sample::{Latent, Plane, Stats};
@@ -17,7 +18,7 @@ pub fn latent_to_json(id: &ModelId, latent: &Latent) -> Value {
         let bytes: Vec<u8> = plane.data.iter().flat_map(|v| v.to_le_bytes()).collect();
         json!({ "dims": plane.dims, "data": STANDARD.encode(bytes) })
     };
-    let digest: String = id.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(id.digest);
     json!({
         "model": id.name,
         "version": id.version,

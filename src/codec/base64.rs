@@ -1,20 +1,20 @@
-//! Base64 as callers send it: with or without line breaks and padding, in either alphabet, as a data URL.
+//! Base64 as clients send it: with or without line breaks and padding, in either alphabet, optionally as a data URL.
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Takes padding or its absence.
+/// Decoder that accepts padded and unpadded text.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The bytes of a base64 text (RFC 4648, section 4 or 5): blanks and line breaks are skipped (RFC 2045), a data URL
-/// (RFC 2397) may stand around it.
+/// Decodes base64 text (RFC 4648, section 4 or 5): blanks and line breaks are skipped (RFC 2045), a data URL (RFC 2397)
+/// is accepted.
 ///
 /// # Errors
-/// One line: the text is empty, or not base64.
+/// One line: the text is empty or not base64.
 pub fn decode_base64(text: &str) -> Result<Vec<u8>, String> {
     let text = text.trim_start();
     let data = match text.get(..5) {

@@ -1,11 +1,11 @@
-//! Foreign formats: files that are not read here, known by their first bytes, with the way to one that is.
+//! Foreign formats: unsupported formats, detected by their first bytes, with advice on how to convert them.
 
 use super::{Error, Format};
 
-/// A format that is not read.
+/// An unsupported format.
 struct Foreign {
     name: &'static str,
-    /// How to make a file of it that is read.
+    /// Advice on how to convert it to a supported format.
     advice: &'static str,
     is_it: fn(&[u8]) -> bool,
 }
@@ -16,7 +16,7 @@ const SOUND: &str = "convert it, for example: ffmpeg -i IN out.wav";
 const VIDEO: &str = "take its frames out, for example: ffmpeg -i IN frame%04d.png";
 const ARRAY: &str = "save the array as npy: numpy.save('out.npy', array)";
 
-/// Brands of the ISO base media format, behind `ftyp`.
+/// Returns `true` if the brand after `ftyp` of an ISO base media file is one of `brands`.
 fn is_brand(bytes: &[u8], brands: &[&[u8]]) -> bool {
     bytes.get(4..8) == Some(b"ftyp") && bytes.get(8..12).is_some_and(|brand| brands.contains(&brand))
 }
@@ -217,13 +217,13 @@ const FOREIGN: &[Foreign] = &[
     },
 ];
 
-/// Whether bytes begin as a format that is known and not read, or as one that was damaged in a known way.
+/// Returns `true` if bytes begin as a known unsupported format, or as a PNG without its line ends.
 pub fn is_foreign(bytes: &[u8]) -> bool {
     is_stripped(bytes) || FOREIGN.iter().any(|foreign| (foreign.is_it)(bytes))
 }
 
-/// Refusal of bytes that begin as no format that is read: by its name where it is known, with the way to convert it.
-/// `stated` is what the caller says that they are.
+/// Returns the error for bytes of no supported format: names the format if it is known, with advice on how to convert
+/// it. `stated` is the format that the client claimed.
 pub fn unknown(bytes: &[u8], stated: Option<Format>) -> Error {
     if let Some(found) = FOREIGN.iter().find(|foreign| (foreign.is_it)(bytes)) {
         return Error::unsupported(format!(
@@ -248,16 +248,17 @@ pub fn unknown(bytes: &[u8], stated: Option<Format>) -> Error {
     }
 }
 
-/// The way to send a file whose line ends were taken out.
+/// Advice for a file whose line ends were removed in transfer.
 const STRIPPED: &str = "the line ends within the file were taken out on the way, as `curl -d` does; send it with curl \
                         --data-binary @FILE";
 
-/// Whether a PNG lacks the line ends of its signature, which is there to show just this.
+/// Returns `true` if a PNG lacks the line ends of its signature, which are there to detect this damage.
 fn is_stripped(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x89PNG\x1a") || bytes.starts_with(b"\x89PNG\n\x1a")
 }
 
-/// Whether a file that cannot be read has lost its line ends on the way: of so many bytes none is one.
+/// Returns `true` if a file that cannot be decoded probably lost its line ends in transfer: it has at least 2048 bytes
+/// and no line end among them.
 pub fn may_be_stripped(bytes: &[u8]) -> bool {
     const ENOUGH: usize = 2048;
     is_stripped(bytes) || bytes.len() >= ENOUGH && !bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n'))

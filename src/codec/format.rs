@@ -1,15 +1,15 @@
-//! Formats: which there are, their media types and file endings, and how to tell them by their first bytes.
+//! Formats: their media types, file extensions and magic bytes.
 
 use super::Depth;
 
-/// A representation of samples or latents.
+/// Representation of samples or latents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     /// Portable Network Graphics.
     Png,
     /// JPEG.
     Jpeg,
-    /// TIFF, one page.
+    /// TIFF, one or more pages.
     Tiff,
     /// WebP, one frame.
     WebP,
@@ -17,35 +17,35 @@ pub enum Format {
     Pnm,
     /// NumPy array file.
     Npy,
-    /// PCM sound, and any other signal.
+    /// WAV sound, or any other signal.
     Wav,
-    /// Comma-separated values: a vector a row, or a step in time with a column for each channel.
+    /// Comma-separated values: one vector per row, or one time step per row with one channel per column.
     Csv,
-    /// Bare little-endian numbers; shape and dtype are told beside them.
+    /// Bare little-endian numbers; shape and dtype are passed separately.
     Raw,
     /// JSON.
     Json,
-    /// Limpid's latent file.
+    /// Limpid latent file.
     Latent,
 }
 
-/// All that tells one format from the others.
+/// Properties of one format.
 struct Row {
     format: Format,
     name: &'static str,
-    /// The first is the one that it is written with.
+    /// Media types; the first is used for writing.
     media_types: &'static [&'static str],
-    /// File endings without the dot; the first is the one that it is written with.
+    /// File extensions without the dot; the first is used for writing.
     extensions: &'static [&'static str],
-    /// Whether bytes begin as it does; never for formats without a mark.
+    /// Returns `true` if bytes begin with the magic bytes of the format; always `false` for formats without any.
     begins: fn(&[u8]) -> bool,
-    /// For images, the depths that it holds.
+    /// Supported depths, for images only.
     depths: &'static [Depth],
 }
 
 const WHOLE: &[Depth] = &[Depth::U8, Depth::U16];
 
-/// A row for each format, in the order of the variants.
+/// One row per format, in the order of the variants.
 const TABLE: [Row; 11] = [
     Row {
         format: Format::Png,
@@ -60,7 +60,7 @@ const TABLE: [Row; 11] = [
         name: "JPEG",
         media_types: &["image/jpeg", "image/jpg", "image/pjpeg"],
         extensions: &["jpg", "jpeg", "jpe", "jfif"],
-        // The one with 0xf7 is another coding, which is not read.
+        // Marker 0xf7 is JPEG-LS or lossless JPEG, which is not supported.
         begins: |b| matches!(b, [0xff, 0xd8, 0xff, marker, ..] if *marker != 0xf7) || b == [0xff, 0xd8, 0xff],
         depths: &[Depth::U8],
     },
@@ -165,44 +165,44 @@ impl Format {
         &TABLE[self as usize]
     }
 
-    /// The media type it is written with.
+    /// Returns the media type used for writing.
     pub fn media_type(self) -> &'static str {
         self.row().media_types[0]
     }
 
-    /// The file ending it is written with, without the dot. A PNM is PGM or PPM inside; `pnm` is true of both.
+    /// Returns the file extension used for writing, without the dot. A PNM file is PGM or PPM; `pnm` covers both.
     pub fn extension(self) -> &'static str {
         self.row().extensions[0]
     }
 
-    /// The format of a media type; parameters (`; charset=...`) and case do not matter, common aliases are known.
+    /// Returns the format of a media type, ignoring parameters (`; charset=...`) and case; common aliases are known.
     pub fn from_media_type(text: &str) -> Option<Self> {
         let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         TABLE.iter().find(|row| row.media_types.contains(&essence.as_str())).map(|row| row.format)
     }
 
-    /// The format of a file ending, with or without the dot, in any case.
+    /// Returns the format of a file extension, with or without the dot, in any case.
     pub fn from_extension(text: &str) -> Option<Self> {
         let ending = text.trim_start_matches('.').to_ascii_lowercase();
         TABLE.iter().find(|row| row.extensions.contains(&ending.as_str())).map(|row| row.format)
     }
 
-    /// The format by its first bytes. Raw numbers and tables have no mark and are never the answer.
+    /// Detects the format from the first bytes. Raw tensors and CSV have no magic bytes and are never detected.
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
         TABLE.iter().find(|row| (row.begins)(bytes)).map(|row| row.format)
     }
 
-    /// Whether it holds an image.
+    /// Returns `true` for image formats.
     pub fn is_image(self) -> bool {
         !self.row().depths.is_empty()
     }
 
-    /// The depths that an image of it holds, ascending; none for other formats.
+    /// Returns the depths that an image of this format supports, ascending; empty for other formats.
     pub fn depths(self) -> &'static [Depth] {
         self.row().depths
     }
 
-    /// The names of all formats of images, as a sentence has them.
+    /// Returns the names of all image formats, joined by commas.
     pub fn images() -> String {
         let names: Vec<_> = TABLE.iter().filter(|row| row.format.is_image()).map(|row| row.name).collect();
         names.join(", ")

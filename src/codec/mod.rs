@@ -1,7 +1,8 @@
-//! Codec: bytes to samples, arrays and latents, and back. Pure: no files, no HTTP, no tensors, no logs.
+//! Codec: decodes bytes to samples, arrays and latents, and encodes them again. Pure: no files, no HTTP, no tensors, no
+//! logs.
 //!
-//! Everything that comes in is an attacker's until proven otherwise: sizes stated by a header are checked
-//! against [`Limits`] and against the bytes that are really there before anything is allocated.
+//! All input is untrusted: sizes stated by a header are checked against [`Limits`] and against the number of bytes
+//! actually present before anything is allocated.
 
 use crate::limits::Limits;
 use crate::sample::{self, Shape};
@@ -33,72 +34,72 @@ pub use picture::{
 pub use wav::{Wave, read_wav, write_wav};
 pub use zip::{check_entry_name, check_zip, is_archive, read_zip, walk_zip, write_zip};
 
-/// What codec calls return.
+/// Result of codec calls.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why bytes cannot be read or written. The HTTP face maps each variant to one code of the contract.
+/// Error of decoding or encoding. The HTTP layer maps each variant to one code of the contract.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// A format, or a feature of one, that is not spoken here (`unsupported_media_type`).
+    /// A format, or a feature of one, that is not supported (`unsupported_media_type`).
     #[error("{what}")]
     Unsupported {
-        /// What it is, and what to send instead.
+        /// Name of the format or feature, and what to send instead.
         what: String,
     },
-    /// The bytes are not what they claim to be (`invalid_input`).
+    /// Bytes that do not match their stated format (`invalid_input`).
     #[error("{what}: {reason}")]
     Malformed {
         /// The format or the field.
         what: String,
-        /// What is wrong with it.
+        /// Description of the defect.
         reason: String,
     },
-    /// A place in a JSON body does not hold what it should (`invalid_input`, with the pointer).
+    /// A value in a JSON body has the wrong type or content (`invalid_input`, with the pointer).
     #[error("at {pointer:?}: {reason}")]
     Json {
-        /// RFC 6901 pointer, relative to the value that was read; empty for the value itself.
+        /// RFC 6901 pointer, relative to the value being decoded; empty for the value itself.
         pointer: String,
-        /// What is wrong there.
+        /// Description of the defect at the pointer.
         reason: String,
     },
-    /// A stated or real size is over a limit (`image_too_large` for images, else `payload_too_large`).
+    /// A stated or actual size exceeds a limit (`image_too_large` for images, else `payload_too_large`).
     #[error("{what}: {actual} is over the limit of {limit}; send less, or raise the limit (GET /limits)")]
     TooLarge {
-        /// What was measured, such as `image pixels`.
+        /// Name of the measured quantity, for example `image pixels`.
         what: &'static str,
-        /// The most there may be.
+        /// The limit.
         limit: u64,
-        /// What there is; saturates at the type's end.
+        /// The actual value; saturates at `u64::MAX`.
         actual: u64,
     },
-    /// The extents do not make the samples that are asked for (`shape_mismatch`).
+    /// The extents do not match the requested samples (`shape_mismatch`).
     #[error("shape mismatch: expected {expected}, got {got}")]
     Shape {
-        /// What would be accepted.
+        /// Description of the accepted shapes.
         expected: String,
-        /// What came.
+        /// The actual shape.
         got: String,
     },
-    /// Numbers are NaN or infinite, or beyond the range of `f32` (`non_finite_input`).
+    /// Numbers that are NaN, infinite or beyond the range of `f32` (`non_finite_input`).
     #[error(
         "{count} number(s) are not finite, the first, {value}, at {place} (counted from 0); fill these gaps before \
          sending, for example with the median around them: only finite numbers within the range of float32 are accepted"
     )]
     NonFinite {
-        /// Where the first of them is, in terms of the input.
+        /// Position of the first one, in terms of the input.
         place: String,
-        /// The first of them.
+        /// Value of the first one.
         value: f32,
-        /// How many there are.
+        /// Number of non-finite values.
         count: usize,
     },
-    /// A whole number that `f32` cannot hold (`invalid_input`).
+    /// An integer that `f32` cannot represent exactly (`invalid_input`).
     #[error(
         "the whole number {value} is not exact in float32, which is what is computed with (every one up to 16777216 \
          is); subtract an offset or divide before sending"
     )]
     Inexact {
-        /// The number.
+        /// The integer, in decimal.
         value: String,
     },
 }
@@ -135,14 +136,14 @@ impl From<sample::Error> for Error {
     }
 }
 
-/// Most channels of an image whose shape is stated from outside: gray or colour, with or without opacity.
+/// Maximum number of channels of an image whose shape is stated by the client: gray or colour, with or without opacity.
 const MAX_CHANNELS: usize = 4;
 
-/// Whether a sample of `shape` may be held: an image of at most 4 channels within `image_side` and `image_pixels`, anything else
-/// within `array_numbers`.
+/// Checks `shape` against the limits: an image may have at most 4 channels and must fit `image_side` and
+/// `image_pixels`; a signal or a vector must fit `array_numbers`.
 ///
 /// # Errors
-/// [`Error::TooLarge`] with the limit that is hit.
+/// [`Error::TooLarge`] with the exceeded limit.
 pub fn check_shape(shape: Shape, limits: &Limits) -> Result<()> {
     match shape {
         Shape::Image { channels, height, width } => {
@@ -154,7 +155,7 @@ pub fn check_shape(shape: Shape, limits: &Limits) -> Result<()> {
     }
 }
 
-/// Checks that so many samples may come in one request.
+/// Checks the number of samples in one request.
 ///
 /// # Errors
 /// [`Error::TooLarge`] over `samples`.
@@ -162,7 +163,7 @@ pub fn check_count(actual: usize, limits: &Limits) -> Result<()> {
     within("samples in one request", actual, limits.samples)
 }
 
-/// Checks that a table may have so many rows, each a sample of its own, as if each were a file.
+/// Checks the number of rows of a table in which each row is a sample, as if each row were a file.
 ///
 /// # Errors
 /// [`Error::TooLarge`] over `archive_entries`.
@@ -170,7 +171,7 @@ pub fn check_rows(actual: usize, limits: &Limits) -> Result<()> {
     within("csv rows", actual, limits.archive_entries)
 }
 
-/// `actual` against `limit`.
+/// Returns an error if `actual` exceeds `limit`.
 fn within(what: &'static str, actual: usize, limit: usize) -> Result<()> {
     if actual <= limit {
         return Ok(());

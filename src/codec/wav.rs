@@ -1,4 +1,4 @@
-//! WAV files: signals of one or more channels, with the rate and depth that a result keeps.
+//! WAV files: signals of one or more channels, with the sample rate and depth that the result keeps.
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -9,29 +9,29 @@ use super::{Error, Result, within};
 use crate::limits::Limits;
 use crate::sample::{Sample, Shape};
 
-/// What a WAV file says beside its numbers.
+/// Format of a WAV file: sample rate and number type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wave {
-    /// Steps in a second.
+    /// Sample rate in Hz.
     pub rate: u32,
-    /// Bits of a number: 8, 16, 24 or 32.
+    /// Bits per number: 8, 16, 24 or 32.
     pub bits: u16,
-    /// Whether the numbers are 32-bit floats.
+    /// `true` if the numbers are 32-bit floats.
     pub float: bool,
 }
 
 impl Wave {
-    /// 32-bit floats, for signals whose rate is all that is known.
+    /// 32-bit floats at `rate`, for signals of which only the rate is known.
     pub fn float(rate: u32) -> Self {
         Self { rate, bits: 32, float: true }
     }
 }
 
-/// The signal of a WAV file, `(C, L)`: integers on [-1, 1), floats as they are. A file of a pipe, whose length was not
-/// known when its head was written, is read to its end.
+/// Decodes a WAV file to a signal `(C, L)`: integers are scaled to [-1, 1), floats are unchanged. A file written
+/// through a pipe, which does not have its final length in the header, is read to its end.
 ///
 /// # Errors
-/// [`Error::Malformed`] where it is no PCM, cut or empty; [`Error::TooLarge`] over `array_numbers`;
+/// [`Error::Malformed`] if it is neither PCM nor float, truncated or empty; [`Error::TooLarge`] over `array_numbers`;
 /// [`Error::NonFinite`].
 pub fn read_wav(bytes: &[u8], limits: &Limits) -> Result<(Sample, Wave)> {
     let fault = |e: hound::Error| Error::malformed("wav", e);
@@ -45,7 +45,7 @@ pub fn read_wav(bytes: &[u8], limits: &Limits) -> Result<(Sample, Wave)> {
         bits: spec.bits_per_sample,
         float: spec.sample_format == SampleFormat::Float,
     };
-    // The header's word for the length is not enough to allocate by.
+    // No capacity is reserved, because the length in the header is untrusted.
     let mut interleaved: Vec<f32> = Vec::new();
     if wave.float {
         for value in reader.samples::<f32>() {
@@ -62,11 +62,11 @@ pub fn read_wav(bytes: &[u8], limits: &Limits) -> Result<(Sample, Wave)> {
     Ok((Sample::new(shape, data)?.with_rate(Some(wave.rate as f32)), wave))
 }
 
-/// The WAV file of a signal. Numbers beyond [-1, 1) are clipped where the file holds integers.
+/// Encodes a signal as a WAV file. Numbers outside [-1, 1) are clipped if the file holds integers.
 ///
 /// # Errors
-/// [`Error::Shape`] for what is no signal; [`Error::Unsupported`] for a depth or a count of channels that WAV
-/// has not.
+/// [`Error::Shape`] if the sample is not a signal; [`Error::Unsupported`] for a depth or a number of channels that WAV
+/// does not support.
 pub fn write_wav(sample: &Sample, wave: Wave) -> Result<Vec<u8>> {
     let Shape::Signal { channels, length } = sample.shape() else {
         return Err(Error::shape("a signal for a WAV file", sample.shape()));
@@ -94,8 +94,8 @@ pub fn write_wav(sample: &Sample, wave: Wave) -> Result<Vec<u8>> {
     Ok(bytes.into_inner())
 }
 
-/// The file with its real length in its head where it came through a pipe, and with floats of 32 bits where it has some
-/// of 64, which the reader does not know.
+/// Sets the actual length in the header if the file was written through a pipe, and converts 64-bit floats, which the
+/// reader does not support, to 32-bit floats.
 fn settle(bytes: &[u8]) -> Cow<'_, [u8]> {
     let (mut at, mut format) = (12usize, None);
     loop {
@@ -117,12 +117,12 @@ fn settle(bytes: &[u8]) -> Cow<'_, [u8]> {
                 _ => bytes.into(),
             };
         }
-        // Chunks begin at even places.
+        // Chunks are aligned to even offsets.
         at = at.saturating_add(8).saturating_add(length as usize).saturating_add(length as usize % 2);
     }
 }
 
-/// The file with as many whole steps as it has behind the chunk at `data`.
+/// Sets the length of the chunk at offset `data` to the number of whole frames after it.
 fn with_length(bytes: &[u8], data: usize, format: usize) -> Cow<'_, [u8]> {
     let step = bytes
         .get(format + 12..format + 14)
@@ -135,7 +135,7 @@ fn with_length(bytes: &[u8], data: usize, format: usize) -> Cow<'_, [u8]> {
     own.into()
 }
 
-/// The file with its 64-bit floats as 32-bit ones.
+/// Converts 64-bit floats to 32-bit floats.
 fn narrowed(bytes: &[u8], data: usize, format: usize, length: usize) -> Cow<'_, [u8]> {
     let Some(numbers) = bytes.get(data + 8..(data + 8).saturating_add(length)) else { return bytes.into() };
     let mut own = bytes[..data + 8].to_vec();
@@ -146,14 +146,14 @@ fn narrowed(bytes: &[u8], data: usize, format: usize, length: usize) -> Cow<'_, 
         own[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
     };
     half(&mut own, data + 4, 4);
-    // Bytes in a second, bytes of a step, bits of a number.
+    // Bytes per second, bytes per frame, bits per number.
     half(&mut own, format + 8, 4);
     half(&mut own, format + 12, 2);
     half(&mut own, format + 14, 2);
     own.into()
 }
 
-/// One more than the largest integer.
+/// Returns the largest integer of `bits` bits plus one.
 fn full_scale(bits: u16) -> f64 {
     (1u64 << (bits.clamp(1, 32) - 1)) as f64
 }
@@ -189,7 +189,7 @@ mod tests {
             let mut piped = whole.clone();
             piped[data + 4..data + 8].copy_from_slice(&open.to_le_bytes());
             piped[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
-            // Half a step at the end is none.
+            // An incomplete frame at the end is dropped.
             piped.push(7);
             assert_eq!(read_wav(&piped, &Limits::default()), Ok((sample.clone(), wave)), "{open}");
         }

@@ -9,18 +9,18 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 use super::{Error, Result, within};
 use crate::limits::Limits;
 
-/// The most an entry may grow by unpacking, once it is larger than [`RATIO_FREE_BYTES`].
+/// Maximum compression ratio of an entry larger than [`RATIO_FREE_BYTES`].
 const MAX_RATIO: u64 = 100;
-/// Entries up to this size may grow by any factor: a blank image does.
+/// Entries up to this size may have any compression ratio: a blank image has a high one.
 const RATIO_FREE_BYTES: u64 = 1 << 20;
-/// Longest name, in bytes.
+/// Maximum length of a name, in bytes.
 const MAX_NAME: usize = 1024;
 
-/// The files in an archive, in its order, with their names (`/` between folders). Folders are left out.
-/// All are held at once; [`walk_zip`] holds one at a time.
+/// Reads all files in an archive in order, with their names (`/` between folders). Folders are skipped. All files are
+/// in memory at once; [`walk_zip`] holds one at a time.
 ///
 /// # Errors
-/// Those of [`walk_zip`].
+/// As [`walk_zip`].
 pub fn read_zip(bytes: &[u8], limits: &Limits) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     walk_zip(bytes, limits, |name, content| {
@@ -30,13 +30,13 @@ pub fn read_zip(bytes: &[u8], limits: &Limits) -> Result<Vec<(String, Vec<u8>)>>
     Ok(files)
 }
 
-/// Calls `visit` with the name and the bytes of each file in an archive, in its order; its first error ends
-/// the walk.
+/// Calls `visit` with the name and the bytes of each file in an archive, in order; the first error of `visit` ends the
+/// walk.
 ///
 /// # Errors
-/// [`Error::TooLarge`] over `archive_entries` or `archive_bytes`; [`Error::Malformed`] for a damaged archive,
-/// an entry that grows more than 100-fold beyond 1 MiB, and, each with its name: absolute paths, `..`,
-/// backslashes, links, archives within the archive, encrypted entries, and names that come twice.
+/// [`Error::TooLarge`] over `archive_entries` or `archive_bytes`; [`Error::Malformed`] for a damaged archive, an entry
+/// larger than 1 MiB with a compression ratio over 100, and, each by name: absolute paths, `..`, backslashes, links,
+/// archives within the archive, encrypted entries, and duplicate names.
 pub fn walk_zip(
     bytes: &[u8],
     limits: &Limits,
@@ -65,10 +65,11 @@ pub fn walk_zip(
     Ok(())
 }
 
-/// Checks an archive as [`walk_zip`] does, entry by entry, and unpacks the first bytes of each alone.
+/// Checks an archive as [`walk_zip`] does, but decompresses only the first 512 bytes of each entry.
 ///
 /// # Errors
-/// As [`walk_zip`], but for entries that are not as they state: those are found when they are read.
+/// As [`walk_zip`], except for overlapping entries and entries that differ from their header: [`walk_zip`] detects
+/// those.
 pub fn check_zip(source: impl Read + Seek, limits: &Limits) -> Result<()> {
     let mut archive = ZipArchive::new(source).map_err(failed)?;
     within("archive entries", archive.len(), limits.archive_entries)?;
@@ -91,7 +92,7 @@ pub fn check_zip(source: impl Read + Seek, limits: &Limits) -> Result<()> {
     Ok(())
 }
 
-/// Name and stated size of an entry, judged by its header alone; none for a folder.
+/// Returns name and stated size of an entry, checked by its header alone; `None` for a folder.
 fn check_entry(
     archive: &mut ZipArchive<impl Read + Seek>,
     index: usize,
@@ -120,10 +121,11 @@ fn check_entry(
     Ok(Some((name, stated)))
 }
 
-/// The bytes of one entry, never more than it states.
+/// Decompresses one entry, at most to its stated size.
 fn unpack(archive: &mut ZipArchive<Cursor<&[u8]>>, index: usize, name: &str, stated: u64) -> Result<Vec<u8>> {
     let entry = archive.by_index(index).map_err(failed)?;
     let mut content = Vec::new();
+    // One byte more than stated, so that a larger entry is detected.
     let read = entry.take(stated.saturating_add(1)).read_to_end(&mut content);
     read.map_err(|e| refused(name, &format!("cannot be unpacked: {e}")))?;
     if content.len() as u64 != stated {
@@ -136,10 +138,10 @@ fn check_name(name: &str) -> Result<()> {
     check_entry_name(name).map_err(|reason| refused(name, reason))
 }
 
-/// Names that stay where they belong, on every system.
+/// Checks that a file name is relative and cannot escape its folder on any operating system.
 ///
 /// # Errors
-/// What is wrong, to go behind the name.
+/// Description of the defect, to be appended to the name.
 pub fn check_entry_name(name: &str) -> std::result::Result<(), &'static str> {
     let wrong = |reason| Err(reason);
     if name.is_empty() || name.len() > MAX_NAME {
@@ -157,7 +159,7 @@ pub fn check_entry_name(name: &str) -> std::result::Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether bytes begin as zip, gzip, 7z, xz, zstd, bzip2 or rar does, or are a tar.
+/// Returns `true` if bytes begin as zip, gzip, 7z, xz, zstd, bzip2 or rar, or are a tar archive.
 pub fn is_archive(bytes: &[u8]) -> bool {
     let marks: [&[u8]; 8] = [
         b"PK\x03\x04",
@@ -185,11 +187,11 @@ fn to_usize(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
-/// An archive of `files` in their order. The same files always give the same bytes: every entry is of
-/// 1980-01-01, stored with deflate.
+/// Builds an archive of `files` in order. Equal files always give identical bytes: every entry is dated 1980-01-01 and
+/// compressed with deflate.
 ///
 /// # Errors
-/// [`Error::Malformed`] for a name that [`read_zip`] would refuse.
+/// [`Error::Malformed`] for a name that [`read_zip`] would reject.
 pub fn write_zip(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
@@ -216,7 +218,7 @@ mod tests {
         vec![("noisy/a.png".into(), vec![1; 300]), ("clean/a.png".into(), Vec::new()), ("b".into(), vec![7])]
     }
 
-    /// An archive with one entry, as someone who does not keep to our rules writes it.
+    /// Builds an archive with one entry, without the checks of [`write_zip`].
     fn foreign(name: &str, content: &[u8]) -> Vec<u8> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         writer.start_file(name, SimpleFileOptions::default()).unwrap();
@@ -248,7 +250,7 @@ mod tests {
             assert!(check_name(name).is_err(), "{name}");
             assert!(write_zip(&[(name.into(), vec![])]).is_err(), "{name}");
         }
-        // The library cleans some names on writing, so the raw bytes are forged.
+        // The library sanitizes some names on writing, so the raw bytes are forged.
         let mut bytes = foreign("aa/x", b"hello");
         while let Some(at) = bytes.windows(4).position(|w| w == b"aa/x") {
             bytes[at..at + 2].copy_from_slice(b"..");

@@ -1,8 +1,8 @@
-//! Number types of arrays: their names, sizes and bytes.
+//! Number types of arrays: names, sizes, decoding and encoding.
 
 use super::super::{Error, Result};
 
-/// A number type of an array file. All become `f32` inside.
+/// Number type of an array file. All are converted to `f32` in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DType {
     /// IEEE half precision.
@@ -45,7 +45,7 @@ impl DType {
         DType::I64,
     ];
 
-    /// Its name as in numpy and in `X-Tensor-Dtype`: `float32`, `uint8`, ...
+    /// Returns the name as in numpy and `X-Tensor-Dtype`: `float32`, `uint8`, ...
     pub fn name(self) -> &'static str {
         match self {
             DType::F16 => "float16",
@@ -62,10 +62,10 @@ impl DType {
         }
     }
 
-    /// The type of a name: numpy's (`float32`), the Open Inference Protocol's (`FP32`) or the short one (`f32`).
+    /// Parses a type name: numpy (`float32`), Open Inference Protocol (`FP32`) or short (`f32`).
     ///
     /// # Errors
-    /// [`Error::Unsupported`] with the names there are.
+    /// [`Error::Unsupported`] with the list of known names.
     pub fn from_name(name: &str) -> Result<Self> {
         let lower = name.trim().to_ascii_lowercase();
         let (stem, bits) = lower.split_at(lower.find(|c: char| c.is_ascii_digit()).unwrap_or(lower.len()));
@@ -82,7 +82,7 @@ impl DType {
         })
     }
 
-    /// Bytes of one number.
+    /// Number of bytes of one value.
     pub fn bytes(self) -> usize {
         match self {
             DType::U8 | DType::I8 => 1,
@@ -92,7 +92,7 @@ impl DType {
         }
     }
 
-    /// What the value 1.0 of an image is in this type, for the types whose images are scaled: 255 and 65535.
+    /// Returns the value of this type that represents 1.0 of an image, for types with scaled images: 255 or 65535.
     pub fn image_scale(self) -> Option<f32> {
         match self {
             DType::U8 => Some(255.0),
@@ -101,7 +101,7 @@ impl DType {
         }
     }
 
-    /// The numbers in `bytes`, a multiple of [`DType::bytes`] long.
+    /// Decodes the numbers in `bytes`, with a length that is a multiple of [`DType::bytes`].
     pub(super) fn decode(self, bytes: &[u8], big_endian: bool) -> Vec<f32> {
         macro_rules! numbers {
             ($number:ty, $to_f32:expr) => {{
@@ -125,16 +125,17 @@ impl DType {
         }
     }
 
-    /// Checks that no whole number in `bytes` is rounded on its way to `f32`.
+    /// Checks that every integer in `bytes` is exactly representable as `f32`.
     ///
     /// # Errors
-    /// [`Error::Inexact`] with the first that is.
+    /// [`Error::Inexact`] with the first integer that is not.
     pub(super) fn check_exact(self, bytes: &[u8], big_endian: bool) -> Result<()> {
         macro_rules! check {
             ($number:ty) => {{
                 let (words, _) = bytes.as_chunks::<{ size_of::<$number>() }>();
                 let from = if big_endian { <$number>::from_be_bytes } else { <$number>::from_le_bytes };
-                // By way of a type that is wider than both: saturation must not hide the largest.
+                // Compares as `i128`, which is wider than both types: a saturating cast back would hide a rounded
+                // maximum.
                 let is_exact = |v: $number| (v as f32) as i128 == i128::from(v);
                 words.iter().map(|word| from(*word)).find(|v| !is_exact(*v)).map(|v| v.to_string())
             }};
@@ -149,8 +150,8 @@ impl DType {
         rounded.map_or(Ok(()), |value| Err(Error::inexact(value)))
     }
 
-    /// `data` as little-endian bytes. Integer types round half away from zero and saturate at their ends;
-    /// half precision saturates too, so that a finite number never becomes infinite.
+    /// Encodes `data` as little-endian bytes. Integer types round half away from zero and saturate; half precision
+    /// saturates too, so that a finite number never becomes infinite.
     pub(super) fn encode(self, data: &[f32]) -> Vec<u8> {
         macro_rules! bytes {
             ($from_f32:expr) => {
@@ -164,7 +165,7 @@ impl DType {
             }
             DType::F32 => bytes!(|v: f32| v),
             DType::F64 => bytes!(f64::from),
-            // `as` saturates, which is the clamp.
+            // `as` saturates, so no clamp is needed.
             DType::U8 => bytes!(|v: f32| v.round() as u8),
             DType::U16 => bytes!(|v: f32| v.round() as u16),
             DType::U32 => bytes!(|v: f32| v.round() as u32),

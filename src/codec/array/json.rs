@@ -1,4 +1,4 @@
-//! Arrays in JSON: nested numbers, and the tensor object `{"shape", "dtype", "base64"}`.
+//! Arrays in JSON: nested lists of numbers, and the tensor object `{"shape", "dtype", "base64"}`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,11 +8,11 @@ use super::super::{Error, Result, within};
 use super::{Array, DType, MAX_RANK, read_raw, write_raw};
 use crate::limits::Limits;
 
-/// The array of nested lists of numbers, or of one bare number.
+/// Decodes nested lists of numbers, or one bare number.
 ///
 /// # Errors
-/// [`Error::Json`] with the pointer of the first place that is ragged, empty, deeper than 8, or not a number;
-/// [`Error::TooLarge`] over `array_numbers`; [`Error::NonFinite`] beyond the range of `f32`.
+/// [`Error::Json`] with the pointer of the first value that is ragged, empty, nested deeper than 8, or not a number;
+/// [`Error::TooLarge`] over `array_numbers`; [`Error::NonFinite`] beyond the range of `f32`; [`Error::Inexact`].
 pub fn array_from_json(value: &Value, limits: &Limits) -> Result<Array> {
     let mut dims = Vec::new();
     let mut inner = value;
@@ -34,7 +34,8 @@ pub fn array_from_json(value: &Value, limits: &Limits) -> Result<Array> {
     Ok(Array { dims, data, dtype: DType::F32 })
 }
 
-/// Appends the numbers of `value`, whose extents must be `dims`; `path` leads to it.
+/// Appends the numbers of `value`, which must have the extents `dims`; `path` holds the indices of `value` in the outer
+/// lists.
 fn collect(
     value: &Value,
     dims: &[usize],
@@ -92,12 +93,12 @@ fn name(value: &Value) -> &'static str {
     }
 }
 
-/// `array` as nested lists of numbers. Integer dtypes come as whole numbers, rounded half away from zero and
+/// Encodes `array` as nested lists of numbers. Integer dtypes are written as integers, rounded half away from zero and
 /// saturated.
 pub fn array_to_json(array: &Array) -> Value {
     let number = |v: f32| match array.dtype {
         DType::F16 | DType::F32 | DType::F64 => shortest(v),
-        // The bytes already say how an integer type rounds and where it ends.
+        // Encoding to bytes already rounds and saturates as the integer type requires.
         dtype => json!(dtype.decode(&dtype.encode(&[v]), false)[0] as i64),
     };
     let mut level: Vec<Value> = array.data.iter().map(|&v| number(v)).collect();
@@ -112,16 +113,16 @@ pub fn array_to_json(array: &Array) -> Value {
     level.pop().unwrap_or(Value::Null)
 }
 
-/// The shortest decimal that reads back as the same `f32`: 0.1, not 0.10000000149011612.
+/// Returns the shortest decimal that parses to the same `f32`: 0.1, not 0.10000000149011612.
 fn shortest(v: f32) -> Value {
     v.to_string().parse::<f64>().map_or(Value::Null, |v| json!(v))
 }
 
-/// The array of a tensor object: `{"shape": [1, 28, 28], "dtype": "float32", "base64": "..."}`, numbers
-/// little-endian and row-major. `dtype` may be left out and is `float32` then.
+/// Decodes a tensor object: `{"shape": [1, 28, 28], "dtype": "float32", "base64": "..."}`, numbers little-endian and
+/// row-major. `dtype` is optional and defaults to `float32`.
 ///
 /// # Errors
-/// [`Error::Json`] for a missing or wrong member; else as [`read_raw`].
+/// [`Error::Json`] for a missing or wrong member; otherwise as [`read_raw`].
 pub fn tensor_from_json(value: &Value, limits: &Limits) -> Result<Array> {
     let wrong =
         |pointer: &str, reason: &str| Error::Json { pointer: pointer.to_owned(), reason: reason.to_owned() };
@@ -147,7 +148,7 @@ pub fn tensor_from_json(value: &Value, limits: &Limits) -> Result<Array> {
     read_raw(&bytes, &dims, dtype, limits)
 }
 
-/// `array` as a tensor object of `dtype`.
+/// Encodes `array` as a tensor object of `dtype`.
 pub fn tensor_to_json(array: &Array, dtype: DType) -> Value {
     json!({
         "shape": array.dims,

@@ -1,10 +1,10 @@
-//! Layouts: which axis of an array is which, so that a reply has the axes of its request.
+//! Layouts: order of the axes of an array, so that a reply has the same axes as its request.
 
 use super::super::{Error, Result};
 use super::{Array, DType, dims_text};
 use crate::sample::{Kind, Sample, Shape, Spec};
 
-/// The order of axes of one sample in an array.
+/// Order of the axes of one sample in an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Axes {
     /// `(H, W)`: an image of one channel.
@@ -21,17 +21,17 @@ pub enum Axes {
     D,
 }
 
-/// How samples stand in an array: with or without a leading batch axis, in which order of axes, as which dtype.
+/// Layout of samples in an array: optional leading batch axis, order of axes, dtype.
 ///
-/// Images of dtype `u8` or `u16` lie in 0..255 or 0..65535 in the array and in 0..1 in samples; all other
-/// numbers are the same in both.
+/// Images of dtype `u8` or `u16` have the range 0..255 or 0..65535 in the array and 0..1 in samples; all other numbers
+/// are the same in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Layout {
-    /// Whether the first axis counts samples.
+    /// `true` if the first axis is the batch axis.
     pub batched: bool,
-    /// The axes of one sample.
+    /// Order of the axes of one sample.
     pub axes: Axes,
-    /// The dtype of the array.
+    /// Number type of the array.
     pub dtype: DType,
 }
 
@@ -44,7 +44,7 @@ impl Axes {
         }
     }
 
-    /// The shape of a sample whose extents in this order are `dims`.
+    /// Returns the shape of a sample with extents `dims` in this order of axes.
     fn shape(self, dims: &[usize]) -> Option<Shape> {
         Some(match (self, dims) {
             (Axes::Hw, &[height, width]) => Shape::image(1, height, width),
@@ -57,7 +57,7 @@ impl Axes {
         })
     }
 
-    /// The extents in this order of a sample of `shape`.
+    /// Returns the extents of a sample of `shape` in this order of axes.
     fn dims(self, shape: Shape) -> Option<Vec<usize>> {
         Some(match (self, shape) {
             (Axes::Hw, Shape::Image { channels: 1, height, width }) => vec![height, width],
@@ -72,7 +72,8 @@ impl Axes {
 }
 
 impl Layout {
-    /// The layout of a reply to a request that had none: no batch axis, `(H,W)` or `(H,W,C)`, `(C,L)`, `(D)`, `f32`.
+    /// Returns the layout of a reply to a request without a layout: no batch axis, `(H,W)` or `(H,W,C)`, `(C,L)`,
+    /// `(D)`, `f32`.
     pub fn default_for(shape: Shape) -> Self {
         let axes = match shape {
             Shape::Image { channels: 1, .. } => Axes::Hw,
@@ -83,7 +84,7 @@ impl Layout {
         Self { batched: false, axes, dtype: DType::F32 }
     }
 
-    /// The factor between the numbers of a sample and those of the array.
+    /// Returns the factor from the numbers of a sample to those of the array.
     fn scale(&self) -> Option<f32> {
         match self.axes {
             Axes::Hw | Axes::Hwc | Axes::Chw => self.dtype.image_scale(),
@@ -93,7 +94,7 @@ impl Layout {
 }
 
 impl Spec {
-    /// Layouts to try, the first that fits wins.
+    /// Returns the layouts to try in order; the first match is used.
     fn candidates(&self) -> &'static [(bool, Axes)] {
         match (self.kind, self.channels) {
             (Kind::Image, 1) => &[
@@ -118,7 +119,7 @@ impl Spec {
             .map_or(self.kind == Kind::Vector || shape.channels() == self.channels, |fixed| fixed == shape)
     }
 
-    /// What is accepted, as an error states it.
+    /// Returns the accepted layouts as text for an error.
     fn expected(&self) -> String {
         let c = self.channels;
         let orders = match (self.kind, c) {
@@ -136,7 +137,7 @@ impl Spec {
         }
     }
 
-    /// The layout that `dims` have, with the shape of one sample.
+    /// Returns the layout of an array with extents `dims`, and the shape of one sample.
     fn layout(&self, dims: &[usize], dtype: DType) -> Result<(Layout, Shape)> {
         let fits = |&(batched, axes): &(bool, Axes)| {
             let own = if batched { dims.get(1..)? } else { dims };
@@ -149,28 +150,29 @@ impl Spec {
 }
 
 impl Array {
-    /// How many samples [`Array::into_samples`] would make, to be held against a limit before it does.
+    /// Returns the number of samples that [`Array::into_samples`] would produce, so that it can be checked against a
+    /// limit first.
     ///
     /// # Errors
-    /// [`Error::Shape`] with the accepted orders.
+    /// [`Error::Shape`] with the accepted layouts.
     pub fn sample_count(&self, input: &Spec) -> Result<usize> {
         let (layout, _) = input.layout(&self.dims, self.dtype)?;
         Ok(if layout.batched { self.dims[0] } else { 1 })
     }
 
-    /// The samples in an array, for a model that takes `input`.
+    /// Splits the array into samples for a model with input `input`.
     ///
     /// # Shapes
-    /// Images `(H,W)`, `(H,W,C)`, `(C,H,W)`; signals `(C,L)`, or `(L)` for one channel; vectors `(D)`; each
-    /// with an optional leading batch axis. Where axes could be read in two ways, a fixed shape of the model
-    /// decides; else a rank-3 array is `(H,W,C)` if its last axis is the channels, then `(B,H,W)` for models of
-    /// one channel, then `(C,H,W)`.
+    /// Images `(H,W)`, `(H,W,C)`, `(C,H,W)`; signals `(C,L)`, or `(L)` for one channel; vectors `(D)`; each with an
+    /// optional leading batch axis. If the axes are ambiguous, a fixed shape of the model decides; otherwise a rank-3
+    /// array is `(H,W,C)` if its last axis equals the number of channels, then `(B,H,W)` for models of one channel,
+    /// then `(C,H,W)`.
     ///
     /// # Range
-    /// `u8` and `u16` images become 0..1 (divided by 255 and 65535); all else is kept.
+    /// `u8` and `u16` images are scaled to 0..1 (divided by 255 or 65535); all other numbers are unchanged.
     ///
     /// # Errors
-    /// [`Error::Shape`] with the accepted orders; [`Error::NonFinite`] with the index in the array.
+    /// [`Error::Shape`] with the accepted layouts; [`Error::NonFinite`] with the index in the array.
     pub fn into_samples(mut self, input: &Spec) -> Result<(Vec<Sample>, Layout)> {
         let (layout, shape) = input.layout(&self.dims, self.dtype)?;
         super::super::check_finite(&self.data, &self.dims)?;
@@ -191,11 +193,11 @@ impl Array {
         Ok((samples, layout))
     }
 
-    /// The array of `samples` in `layout`, with numbers of image dtypes scaled back.
+    /// Joins `samples` into an array of `layout`, with numbers of scaled image dtypes scaled back.
     ///
     /// # Errors
-    /// [`Error::Shape`]: the samples differ in shape, there are none, several without a batch axis, or their
-    /// shape has no such order of axes.
+    /// [`Error::Shape`]: the samples differ in shape, there are none, there are several but no batch axis, or their
+    /// shape does not fit the order of axes.
     pub fn from_samples(samples: &[Sample], layout: &Layout) -> Result<Self> {
         let Some(first) = samples.first() else {
             return Err(Error::shape("1 or more samples for an array", "none"));
@@ -231,12 +233,12 @@ impl Array {
     }
 }
 
-/// `(H,W,C)` to `(C,H,W)`.
+/// Converts `(H,W,C)` to `(C,H,W)`.
 pub(in crate::codec) fn interleaved_to_planar(data: &[f32], channels: usize) -> Vec<f32> {
     (0..channels).flat_map(|c| data.iter().skip(c).step_by(channels).copied()).collect()
 }
 
-/// `(C,H,W)` to `(H,W,C)`.
+/// Converts `(C,H,W)` to `(H,W,C)`.
 pub(in crate::codec) fn planar_to_interleaved(data: &[f32], channels: usize) -> Vec<f32> {
     let pixels = data.len() / channels;
     (0..pixels).flat_map(|p| (0..channels).map(move |c| data[c * pixels + p])).collect()
@@ -305,7 +307,7 @@ mod tests {
     #[test]
     fn a_fixed_shape_decides_between_orders() {
         let fixed = |h, w| Spec { kind: Kind::Image, channels: 1, fixed: Some(Shape::image(1, h, w)) };
-        // Read without help, a last axis of 1 means one image of 28x28.
+        // Without a fixed shape, a last axis of 1 means one image of 28x28.
         assert_eq!(read(&[28, 28, 1], &spec(Kind::Image, 1)).unwrap().0, 1);
         assert_eq!(read(&[28, 28, 1], &fixed(28, 1)).unwrap().0, 28);
         assert_eq!(read(&[1, 28, 28], &fixed(28, 28)).unwrap().1, Shape::image(1, 28, 28));

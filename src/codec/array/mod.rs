@@ -1,4 +1,4 @@
-//! Arrays: numbers with extents and a dtype, as researchers send them, and how they become samples.
+//! Arrays: numbers with extents and a dtype, and their conversion to samples.
 
 mod dtype;
 mod json;
@@ -16,31 +16,31 @@ use super::{Error, Result, within};
 use crate::limits::Limits;
 use crate::sample::{Kind, Spec};
 
-/// Most axes an array may have.
+/// Maximum number of axes of an array.
 pub(super) const MAX_RANK: usize = 8;
 
 /// Numbers in row-major order with their extents.
 ///
 /// # Range
-/// The numbers as they stand in the input, whatever its dtype: scaling of `u8` and `u16` images is the work
-/// of [`Array::into_samples`]. `f64` and wide integers are rounded to the nearest `f32`.
+/// The unscaled numbers of the input for every dtype: [`Array::into_samples`] scales `u8` and `u16` images. `f64` and
+/// 32- and 64-bit integers are converted to `f32`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Array {
     /// Extents, slowest axis first; empty for a bare number.
     pub dims: Vec<usize>,
-    /// The numbers, last axis fastest; as many as the product of `dims`.
+    /// The numbers, last axis fastest; the length is the product of `dims`.
     pub data: Vec<f32>,
-    /// How they were, or are to be, written.
+    /// Number type that the array was decoded from or is to be encoded as.
     pub dtype: DType,
 }
 
 impl Array {
-    /// What the array is most likely, for when no model says so: rank 1 a vector, rank 2 a gray image, rank 3
-    /// with a last axis of 3 a colour image.
+    /// Guesses the kind of sample if no model is named: rank 1 is a vector, rank 2 a gray image, rank 3 with a last
+    /// axis of 3 a colour image.
     ///
     /// # Errors
-    /// [`Error::Shape`] for every other shape: `(C, L)` and `(H, W)` cannot be told apart by their numbers
-    /// alone beyond this rule, so the caller must name a model.
+    /// [`Error::Shape`] for every other shape: beyond this rule `(C, L)` and `(H, W)` cannot be distinguished by their
+    /// extents, so the caller must name a model.
     pub fn guess_kind(&self) -> Result<Spec> {
         let spec = |kind, channels| Ok(Spec { kind, channels, fixed: None });
         match self.dims[..] {
@@ -55,7 +55,7 @@ impl Array {
     }
 }
 
-/// The product of `dims`, or why there cannot be that many numbers.
+/// Returns the product of `dims`, checked against the limits.
 fn count(dims: &[usize], limits: &Limits) -> Result<usize> {
     if dims.len() > MAX_RANK {
         return Err(Error::shape(format!("at most {MAX_RANK} axes"), format!("{} axes", dims.len())));
@@ -68,7 +68,7 @@ fn count(dims: &[usize], limits: &Limits) -> Result<usize> {
     Ok(numbers)
 }
 
-/// Extents as numpy writes them: `(2, 3)`.
+/// Formats extents as numpy does: `(2, 3)`.
 fn dims_text(dims: &[usize]) -> String {
     let list: Vec<_> = dims.iter().map(usize::to_string).collect();
     format!("({})", list.join(", "))

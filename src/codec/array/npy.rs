@@ -1,5 +1,5 @@
-//! NumPy array files (`.npy`, versions 1 to 3): the header is read by `npyz`, the numbers here, so that
-//! nothing is allocated before the header has been held against the bytes that are there.
+//! NumPy array files (`.npy`, versions 1 to 3): `npyz` parses the header, this module decodes the numbers, so that
+//! nothing is allocated before the header is checked against the actual file length.
 //!
 //! # Source
 //! NEP 1 and `numpy.lib.format`.
@@ -10,17 +10,17 @@ use super::super::{Error, Result};
 use super::{Array, DType, count};
 use crate::limits::Limits;
 
-/// Longest header that is parsed, in bytes; numpy's own limit.
+/// Maximum length of a header, in bytes; numpy has the same limit.
 const MAX_HEADER: usize = 10_000;
-/// Deepest nesting of brackets in a header: a dict with a tuple in it, or the fields of a record.
+/// Maximum nesting of brackets in a header: a dict with a tuple in it, or the fields of a record.
 const MAX_NESTING: usize = 4;
 
-/// The array in an npy file, in row-major order whatever the file's order is.
+/// Decodes an npy file to an array in row-major order, for both orders of the file.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for complex, boolean, text, date, object and structured dtypes, each by name;
-/// [`Error::TooLarge`] over `array_numbers`; [`Error::Malformed`] where the header is broken or the payload is
-/// not exactly as long as the header says; [`Error::NonFinite`]; [`Error::Inexact`].
+/// [`Error::TooLarge`] over `array_numbers`; [`Error::Malformed`] if the header is broken or the payload does not have
+/// exactly the length that the header states; [`Error::NonFinite`]; [`Error::Inexact`].
 pub fn read_npy(bytes: &[u8], limits: &Limits) -> Result<Array> {
     let Header { dims, dtype, big_endian, order, payload } = read_header(bytes, limits)?;
     dtype.check_exact(payload, big_endian)?;
@@ -32,15 +32,15 @@ pub fn read_npy(bytes: &[u8], limits: &Limits) -> Result<Array> {
     Ok(Array { dims, data, dtype })
 }
 
-/// The extents of the array in an npy file, whose numbers are not read.
+/// Returns the extents of the array in an npy file without decoding its numbers.
 ///
 /// # Errors
-/// As for [`read_npy`], as far as the header tells.
+/// As for [`read_npy`], for errors that the header alone shows.
 pub fn npy_dims(bytes: &[u8], limits: &Limits) -> Result<Vec<usize>> {
     read_header(bytes, limits).map(|header| header.dims)
 }
 
-/// What a header says of the numbers behind it.
+/// Parsed header of an npy file, and the payload after it.
 struct Header<'a> {
     dims: Vec<usize>,
     dtype: DType,
@@ -65,11 +65,11 @@ fn read_header<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Header<'a>> {
     Ok(Header { dims, dtype, big_endian, order: header.order(), payload })
 }
 
-/// `array` as an npy file (version 1, C order, little-endian) of `dtype`. Integer types round half away from
+/// Encodes `array` as an npy file (version 1, C order, little-endian) of `dtype`. Integer types round half away from
 /// zero and saturate.
 ///
 /// # Errors
-/// [`Error::Malformed`] where the extents do not multiply to the count of numbers.
+/// [`Error::Malformed`] if the product of the extents is not the number of values.
 pub fn write_npy(array: &Array, dtype: DType) -> Result<Vec<u8>> {
     let shape: Vec<u64> = array.dims.iter().map(|&d| d as u64).collect();
     if array.dims.iter().product::<usize>() != array.data.len() {
@@ -87,8 +87,8 @@ pub fn write_npy(array: &Array, dtype: DType) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-/// Where the payload starts. Refuses headers that are cut, long or deeply nested: the parser behind is
-/// recursive and would allocate what the length field says.
+/// Returns the offset of the payload. Rejects headers that are truncated, too long or deeply nested, because the parser
+/// is recursive and would allocate as many bytes as the length field states.
 fn check_header(bytes: &[u8], limits: &Limits) -> Result<usize> {
     let malformed = |reason: &str| Error::malformed("npy header", reason);
     let (text_start, length) = match *bytes {
@@ -120,8 +120,8 @@ fn check_header(bytes: &[u8], limits: &Limits) -> Result<usize> {
     Ok(text_start + length)
 }
 
-/// Refuses extents that could overflow: the parser multiplies them without looking. Fewer than 20 decimal
-/// digits in the whole header cannot make a product beyond 64 bits.
+/// Rejects extents that could overflow, because the parser multiplies them unchecked. Fewer than 20 decimal digits in
+/// the whole header cannot give a product beyond 64 bits.
 fn check_digits(text: &[u8], limits: &Limits) -> Result<()> {
     let prefixed = |w: &[u8]| w[0] == b'0' && matches!(w[1], b'x' | b'X' | b'o' | b'O' | b'b' | b'B');
     if text.windows(2).any(prefixed) {
@@ -136,7 +136,7 @@ fn check_digits(text: &[u8], limits: &Limits) -> Result<()> {
     Err(Error::TooLarge { what: "array numbers", limit: limits.array_numbers as u64, actual: u64::MAX })
 }
 
-/// The number type of a dtype and whether it is big-endian, or its refusal by name.
+/// Returns the number type of a dtype and `true` if it is big-endian, or an error that names the unsupported dtype.
 fn number_type(dtype: &npyz::DType) -> Result<(DType, bool)> {
     let npyz::DType::Plain(plain) = dtype else {
         return Err(structured());
@@ -187,7 +187,7 @@ fn type_str(dtype: DType) -> &'static str {
     }
 }
 
-/// Numbers whose first axis is fastest, put in the order whose last axis is.
+/// Converts numbers from column-major to row-major order.
 fn column_to_row_major(data: &[f32], dims: &[usize]) -> Vec<f32> {
     let mut index = vec![0; dims.len()];
     let mut strides = vec![1; dims.len()];
@@ -219,7 +219,7 @@ mod tests {
         Array { dims: vec![2, 3], data: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0], dtype: DType::F32 }
     }
 
-    /// A file with a header of the test's own making.
+    /// Builds a file with the given header fields.
     fn file(descr: &str, order: &str, shape: &str, payload: &[u8]) -> Vec<u8> {
         let text = format!("{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}\n");
         let mut file = b"\x93NUMPY\x01\x00".to_vec();

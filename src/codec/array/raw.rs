@@ -1,14 +1,14 @@
-//! Raw tensors: little-endian numbers and nothing else; extents and dtype are told beside them.
+//! Raw tensors: little-endian numbers only; extents and dtype are passed separately.
 
 use super::super::{Error, Result};
 use super::{Array, DType, count, dims_text};
 use crate::limits::Limits;
 
-/// The array in `bytes`: `dims` numbers of `dtype`, little-endian, row-major.
+/// Decodes `bytes` to an array: `dims` numbers of `dtype`, little-endian, row-major.
 ///
 /// # Errors
-/// [`Error::TooLarge`] over `array_numbers`, [`Error::Shape`] where an axis is empty, [`Error::Malformed`]
-/// where the bytes are not exactly as many as the extents ask for, [`Error::NonFinite`], [`Error::Inexact`].
+/// [`Error::TooLarge`] over `array_numbers`, [`Error::Shape`] if an axis is empty or there are more than 8,
+/// [`Error::Malformed`] if the number of bytes does not match the extents, [`Error::NonFinite`], [`Error::Inexact`].
 pub fn read_raw(bytes: &[u8], dims: &[usize], dtype: DType, limits: &Limits) -> Result<Array> {
     let numbers = count(dims, limits)?;
     if numbers.checked_mul(dtype.bytes()) != Some(bytes.len()) {
@@ -26,7 +26,7 @@ pub fn read_raw(bytes: &[u8], dims: &[usize], dtype: DType, limits: &Limits) -> 
     Ok(Array { dims: dims.to_vec(), data, dtype })
 }
 
-/// The numbers of `array` as `dtype`, little-endian, row-major. Integer types round half away from zero and
+/// Encodes the numbers of `array` as `dtype`, little-endian, row-major. Integer types round half away from zero and
 /// saturate.
 pub fn write_raw(array: &Array, dtype: DType) -> Vec<u8> {
     dtype.encode(&array.data)

@@ -1,11 +1,11 @@
-//! Axis: a column that says when a row was measured, which is no measurement itself.
+//! Time axis: a column with the time of each row, which is not a measurement.
 
 use super::{Result, malformed};
 
-/// Rows from which on even steps are no chance.
+/// Minimum number of rows to take even steps for a counter or a clock and not for chance.
 const ENOUGH: usize = 8;
 
-/// Whether a column of this name holds times: `time`, `t [s]`, `Elapsed time`, `timestamp_ms`.
+/// Returns `true` if the name of a column means time: `time`, `t [s]`, `Elapsed time`, `timestamp_ms`.
 pub(super) fn is_name_of_time(name: &str) -> bool {
     let lower = name.to_lowercase();
     let words: Vec<&str> =
@@ -41,7 +41,7 @@ pub(super) fn is_name_of_time(name: &str) -> bool {
         || words.contains(&"timestamp")
 }
 
-/// Whether numbers rise or fall in even steps, as counters and clocks do.
+/// Returns `true` if numbers rise or fall in even steps, as counters and clocks do.
 pub(super) fn is_even(numbers: &[f32]) -> bool {
     let [first, second, ..] = numbers else { return false };
     let step = f64::from(*second) - f64::from(*first);
@@ -51,10 +51,10 @@ pub(super) fn is_even(numbers: &[f32]) -> bool {
         && numbers.iter().enumerate().all(|(i, v)| (f64::from(*v) - expected(i)).abs() <= 0.01 * step.abs())
 }
 
-/// Checks that the steps of a column of times are about even: a signal with a gap would be taken as one without.
+/// Checks that the steps of a time column are about even: a signal with a gap would be processed as continuous.
 ///
 /// # Errors
-/// The line behind the gap.
+/// Line after the gap.
 pub(super) fn check_steps(times: &[f32], lines: &[u32]) -> Result<()> {
     let step = |i: usize| f64::from(times[i]) - f64::from(times[i - 1]);
     let mut steps: Vec<f64> = (1..times.len()).map(step).collect();
@@ -63,7 +63,7 @@ pub(super) fn check_steps(times: &[f32], lines: &[u32]) -> Result<()> {
     }
     let middle = steps.len() / 2;
     let median = *steps.select_nth_unstable_by(middle, f64::total_cmp).1;
-    // As fine as float32 holds numbers of this size: times since 1970 have no fractions left.
+    // Tolerance at the resolution of `f32`: timestamps since 1970 have no fractions left.
     let largest = times.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     let slack = 0.5 * median.abs() + 2.0 * f64::from(largest) * f64::from(f32::EPSILON);
     match (1..times.len()).find(|&i| (step(i) - median).abs() > slack) {

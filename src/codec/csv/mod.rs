@@ -1,4 +1,4 @@
-//! CSV of numbers: one vector a line, or one step in time with a channel a column.
+//! CSV of numbers: one vector per row, or one time step per row with one channel per column.
 
 mod axis;
 mod select;
@@ -11,36 +11,36 @@ use text::{Dialect, Kept, number};
 
 pub use select::Columns;
 
-/// A table as it was read: its columns of numbers, and the text beside them.
+/// Parsed table: its columns of numbers, and the text to restore on writing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     dialect: Dialect,
-    /// The lines above the numbers, as they were: names, units, comments.
+    /// Unchanged lines above the numbers: names, units, comments.
     head: Vec<String>,
-    /// The names of the columns, where there are some.
+    /// Column names; empty if there are none.
     names: Vec<String>,
     columns: Vec<Column>,
-    /// The line of each row in the file, counted from 1.
+    /// Line number of each row in the file, counted from 1.
     lines: Vec<u32>,
 }
 
 /// One column.
 #[derive(Debug, Clone, PartialEq)]
 struct Column {
-    /// Its numbers; none where its first field is text.
+    /// Parsed numbers; `None` if the first field is text.
     numbers: Option<Vec<f32>>,
-    /// Its fields as they were, for columns that may be no measurement: text, time.
+    /// Unchanged fields, for columns that may not be measurements: text, time.
     kept: Option<Kept>,
 }
 
-/// Reads a table: numbers separated by commas, semicolons, tabs or blanks, one separator throughout, with a decimal point
-/// or, where fields show one, a decimal comma. Lines without any number above the first row are its head. The text may be
-/// UTF-8, UTF-16 with a byte order mark, or Windows-1252.
+/// Parses a table: numbers separated by commas, semicolons, tabs or blanks, one separator throughout, with a decimal
+/// point or, if fields show one, a decimal comma. Lines without numbers above the first row are the header. The text
+/// may be UTF-8, UTF-16 with a byte order mark, or Windows-1252.
 ///
 /// # Errors
-/// [`Error::Malformed`] with the line, where it is no text, a field is empty or no number, a line between rows is empty
-/// (both are gaps) or a row is of another length; [`Error::NonFinite`]; [`Error::Inexact`]; [`Error::TooLarge`] where one
-/// row is over `array_numbers`.
+/// [`Error::Malformed`] with the line, if the file is not text, a field is empty or not a number, a line between rows
+/// is empty (both are gaps) or a row has another length; [`Error::NonFinite`]; [`Error::Inexact`]; [`Error::TooLarge`]
+/// if one row is over `array_numbers`.
 pub fn read_csv(bytes: &[u8], limits: &Limits) -> Result<Table> {
     let text = text::decode(bytes)?;
     let (mut dialect, head, body, first) = text::split_head(&text)?;
@@ -49,7 +49,7 @@ pub fn read_csv(bytes: &[u8], limits: &Limits) -> Result<Table> {
         return Err(malformed(if head.is_empty() { "no rows" } else { "no rows below the header" }));
     };
     let rows = if dialect.settle_decimals(&rows, head.last().map(String::as_str))? {
-        // Each line was one number that its decimal comma cut in two.
+        // Each line was one number, split in two at its decimal comma.
         rows.iter().map(|(line, fields)| (*line, vec![fields.join(",")])).collect()
     } else {
         within("array numbers", first_row.len(), limits.array_numbers)?;
@@ -67,7 +67,7 @@ fn malformed(reason: impl ToString) -> Error {
     Error::malformed("csv", reason)
 }
 
-/// A line with its fields.
+/// Line number and fields of a row.
 type Row = (u32, Vec<String>);
 
 fn column(rows: &[Row], at: usize, names: &[String], dialect: &Dialect) -> Result<Column> {
@@ -93,7 +93,7 @@ fn column(rows: &[Row], at: usize, names: &[String], dialect: &Dialect) -> Resul
     Ok(Column { numbers: (!is_text).then_some(numbers), kept: is_kept.then_some(kept) })
 }
 
-/// The number of a field.
+/// Parses a field as a number that `f32` holds exactly or printed itself.
 fn exact(field: &str, dialect: &Dialect, line: u32, at: usize) -> Result<f32> {
     let place = || format!("line {line}, field {}", at + 1);
     if field.is_empty() {
@@ -104,7 +104,8 @@ fn exact(field: &str, dialect: &Dialect, line: u32, at: usize) -> Result<f32> {
         return Err(malformed(format!("{}: {shown:?} is not a number", place())));
     };
     let is_whole = field.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-' || byte == b'+');
-    // A float that is written without a point is one that float32 printed itself.
+    // `f32` prints large values as integers without a point: a field printed by `f32` is accepted although it is not
+    // exact.
     let is_printed = || (value as f32).to_string() == field;
     if is_whole && value.is_finite() && f64::from(value as f32) != value && !is_printed() {
         return Err(Error::inexact(field));
@@ -123,13 +124,13 @@ fn check_finite(columns: &[Column], rows: &[Row]) -> Result<()> {
     Err(Error::NonFinite { place, value, count: bad.len() })
 }
 
-/// The text of `rows`, the fields apart by commas, every number as short as it is.
+/// Writes `rows` as comma-separated text, each number with the fewest digits that parse back to it.
 pub fn write_csv<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Vec<u8> {
     use std::fmt::Write as _;
     let mut text = String::new();
     for row in rows {
         for (i, value) in row.iter().enumerate() {
-            // Writing to a string cannot fail.
+            // Writing to a `String` cannot fail.
             let _ = write!(text, "{}{value}", if i == 0 { "" } else { "," });
         }
         text.push('\n');
@@ -155,7 +156,7 @@ mod tests {
         Spec { kind: Kind::Signal, channels, fixed: None }
     }
 
-    /// The text of a table whose measured numbers come back doubled.
+    /// Reads a table and writes it with its measured numbers doubled.
     fn doubled(text: &str, spec: &Spec) -> Result<String> {
         let (columns, form) = read(text)?.select(Some(spec))?;
         let columns: Vec<Vec<f32>> =
@@ -224,7 +225,7 @@ mod tests {
         let counted: String = (0..12).map(|t| format!("{},{}\n", t * 5, t % 3)).collect();
         let (columns, _) = read(&counted).unwrap().select(Some(&signal(1))).unwrap();
         assert_eq!(columns.len(), 1);
-        // A model of two channels takes both.
+        // A model of two channels takes both columns.
         assert_eq!(read(&counted).unwrap().select(Some(&signal(2))).unwrap().0.len(), 2);
         let vectors = Spec { kind: Kind::Vector, channels: 1, fixed: None };
         assert_eq!(read(&counted).unwrap().select(Some(&vectors)).unwrap().0.len(), 2);

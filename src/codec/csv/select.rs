@@ -1,35 +1,35 @@
-//! Selection: which columns of a table are measured, and the table of results that takes their place.
+//! Selection: chooses the measured columns of a table, and writes the results in their place.
 
 use super::text::{Dialect, Kept, is_date};
 use super::{Result, Table, axis, malformed};
 use crate::codec::Error;
 use crate::sample::{Kind, Spec};
 
-/// How the columns of a table stand, without their numbers.
+/// Form of a table without its measured numbers: dialect, header and other columns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Columns {
     dialect: Dialect,
     head: Vec<String>,
-    /// For each column, its fields as they were; none for columns that are measured.
+    /// Unchanged fields of each column; `None` for measured columns.
     kept: Vec<Option<Kept>>,
     length: usize,
 }
 
 impl Table {
-    /// Rows.
+    /// Returns the number of rows.
     pub fn length(&self) -> usize {
         self.lines.len()
     }
 
-    /// The columns that are measured, for a model that takes `spec`, and the form of the whole table.
+    /// Splits the table into its measured columns, for a model with input `spec`, and the form of the table.
     ///
-    /// Columns of text or numbers that say when a row was measured are none: those named so, a first column of dates, and,
-    /// for signals, a first column in even steps unless the model takes as many channels as there are columns. A vector has
-    /// all columns if that makes its length.
+    /// Columns of text and of times are not measured: those named as time, a first column of dates, and, for signals, a
+    /// first column in even steps unless the model takes as many channels as there are columns. A vector takes all
+    /// columns if their number is its length.
     ///
     /// # Errors
-    /// [`Error::Malformed`] for a column of other text, by its name, for times with a gap, by their line, and where no
-    /// column is left.
+    /// [`Error::Malformed`] for a column of other text, by its name, for a time column with a gap, by its line, and if
+    /// no column is left.
     pub fn select(self, spec: Option<&Spec>) -> Result<(Vec<Vec<f32>>, Columns)> {
         let is_signal = spec.is_some_and(|spec| spec.kind == Kind::Signal);
         let all = self.columns.iter().filter(|column| column.numbers.is_some()).count();
@@ -68,7 +68,7 @@ impl Table {
         Ok((measured, Columns { dialect: self.dialect, head: self.head, kept, length }))
     }
 
-    /// The table without its columns of text: dates and labels are no measurements.
+    /// Removes text columns: dates and labels are not measurements.
     pub fn without_text(mut self) -> Self {
         let is_number: Vec<bool> = self.columns.iter().map(|column| column.numbers.is_some()).collect();
         let mut each = is_number.iter();
@@ -78,7 +78,7 @@ impl Table {
         self
     }
 
-    /// Refuses a column of text that is neither named as time nor a first column of dates.
+    /// Rejects a text column that is neither named as time nor a first column of dates.
     fn check_text(&self, at: usize, is_named: bool) -> Result<()> {
         let first = self.columns[at].kept.as_ref().map_or("", |kept| kept.get(0));
         if is_named || at == 0 && is_date(first) {
@@ -94,11 +94,11 @@ impl Table {
 }
 
 impl Columns {
-    /// The table with `measured` in place of the columns that were: head and times as they were, numbers as short as they
-    /// are, in the same dialect.
+    /// Writes the table in its dialect with `measured` in place of the measured columns: header and time columns
+    /// unchanged, each number with the fewest digits that parse back to it.
     ///
     /// # Errors
-    /// [`Error::Shape`] where there are other columns or rows than there were.
+    /// [`Error::Shape`] if the number of columns or rows has changed.
     pub fn write(&self, measured: &[Vec<f32>]) -> Result<Vec<u8>> {
         let places = self.kept.iter().filter(|kept| kept.is_none()).count();
         if measured.len() != places || measured.iter().any(|column| column.len() != self.length) {
@@ -130,7 +130,8 @@ impl Columns {
         Ok(text)
     }
 
-    /// A decimal comma alone on a line would read as two columns elsewhere, so that one column gets points.
+    /// Formats a number. A single column always gets a decimal point, because other programs would read a comma as a
+    /// separator.
     fn number(&self, value: f32) -> String {
         let text = value.to_string();
         if self.dialect.has_decimal_comma && self.kept.len() > 1 { text.replacen('.', ",", 1) } else { text }

@@ -1,25 +1,25 @@
-//! The text of a table: its encoding, its separators and decimals, its head and its rows.
+//! Text of a table: encoding, separators and decimals, header and rows.
 
 use encoding_rs::{Encoding, WINDOWS_1252};
 
 use super::{Result, Row, malformed};
 
-/// Most lines of a head.
+/// Maximum number of lines of a header.
 const MOST_HEAD: usize = 32;
-/// Rows that are looked at to tell decimals from separators.
+/// Number of rows examined to distinguish decimal commas from separators.
 const LOOKED_AT: usize = 4096;
 
-/// How a table is written.
+/// Notation of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Dialect {
-    /// What stands between fields; none for blanks.
+    /// Separator of fields; `None` for blanks.
     pub(super) separator: Option<u8>,
     pub(super) has_decimal_comma: bool,
-    /// Whether lines end in CR LF.
+    /// `true` if lines end in CR LF.
     pub(super) has_carriage_returns: bool,
 }
 
-/// Fields kept as they were, behind each other.
+/// Unchanged fields of one column, concatenated.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Kept {
     text: String,
@@ -38,10 +38,10 @@ impl Kept {
     }
 }
 
-/// The text of a file.
+/// Decodes the bytes of a file to text.
 ///
 /// # Errors
-/// It has bytes that no text has, or is larger than 4 GiB.
+/// The file has bytes that are not text, or is larger than 4 GiB.
 pub(super) fn decode(bytes: &[u8]) -> Result<String> {
     if u32::try_from(bytes.len()).is_err() {
         return Err(malformed("larger than 4 GiB"));
@@ -56,11 +56,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String> {
     if had_errors || !text.chars().all(is_text) {
         return Err(malformed(format!("is no text in {}", encoding.name())));
     }
-    // Old programs end a text with Ctrl-Z.
+    // Old programs end a text file with Ctrl-Z.
     Ok(text.trim_end_matches('\u{1a}').to_owned())
 }
 
-/// The dialect, the head, and the text below it with the count of lines above.
+/// Returns the dialect, the header lines, the text below them and the number of lines above it.
 pub(super) fn split_head(text: &str) -> Result<(Dialect, Vec<String>, &str, u32)> {
     let has_carriage_returns = text.contains("\r\n");
     let (mut head, mut rest, mut above) = (Vec::new(), text, 0u32);
@@ -91,29 +91,29 @@ pub(super) fn split_head(text: &str) -> Result<(Dialect, Vec<String>, &str, u32)
     Ok((dialect, head, "", above))
 }
 
-/// Whether a line without numbers is a row of dates or labels already: the next one looks just like it.
+/// Returns `true` if a line without numbers is already a row of dates: the next line has a date too.
 fn is_dates(line: &str, after: &str, dialect: &Dialect) -> bool {
     let is_dated = |line: &str| fields(line, dialect).iter().any(|field| is_date(field));
     is_dated(line) && is_dated(after.lines().next().unwrap_or_default())
 }
 
-/// Whether a field is a date or a time of day: digits with marks between them.
+/// Returns `true` if a field is a date or a time of day: digits with marks between them.
 pub(super) fn is_date(field: &str) -> bool {
     let marks = field.bytes().filter(|byte| b"-:/. TZ+,[]'".contains(byte)).count();
     let digits = field.bytes().filter(u8::is_ascii_digit).count();
     digits >= 3 && marks >= 2 && digits + marks == field.len()
 }
 
-/// What separates the fields of a line; none for blanks.
+/// Returns the separator of the fields of a line; `None` for blanks.
 fn separator_of(line: &str) -> Option<u8> {
     if line.contains(';') {
         return Some(b';');
     }
-    // A tab beside decimal commas separates; a comma beside blanks does.
+    // In a line with tabs and commas, tabs separate (the commas are decimal); with commas and blanks, commas do.
     [b'\t', b',', b'|'].into_iter().find(|&byte| line.bytes().any(|b| b == byte))
 }
 
-/// The fields of one line.
+/// Splits one line into fields.
 fn fields(line: &str, dialect: &Dialect) -> Vec<String> {
     match dialect.separator {
         None => line.split_whitespace().map(|field| bare(field).to_owned()).collect(),
@@ -133,17 +133,17 @@ fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
         .from_reader(text.as_bytes())
 }
 
-/// A field without blanks and quotes around it.
+/// Trims blanks and quotes around a field.
 fn bare(field: &str) -> &str {
     field.trim().trim_matches('"').trim()
 }
 
-/// The rows of the text below the head, which has `above` lines, each row with its line.
+/// Splits `body` into rows with their line numbers; `above` is the number of lines before it.
 ///
 /// # Errors
 /// A line between two rows is empty.
 pub(super) fn records(body: &str, dialect: &Dialect, above: u32) -> Result<Vec<Row>> {
-    // The reader passes over empty lines, and a signal would be shorter by them.
+    // The reader skips empty lines, which would shorten a signal unnoticed.
     let body = body.trim_end();
     let is_empty = |line: &str| line.trim_matches([' ', '\t', '\r', ';', ',']).is_empty();
     if let Some((line, _)) = (above + 1..).zip(body.lines()).find(|(_, line)| is_empty(line)) {
@@ -163,7 +163,7 @@ pub(super) fn records(body: &str, dialect: &Dialect, above: u32) -> Result<Vec<R
     Ok(rows)
 }
 
-/// The number of a field, as the dialect writes it.
+/// Parses a field as a number in the notation of the dialect.
 pub(super) fn number(field: &str, dialect: &Dialect) -> Option<f64> {
     if dialect.has_decimal_comma && field.contains(',') {
         return if field.contains('.') { None } else { field.replacen(',', ".", 1).parse().ok() };
@@ -171,27 +171,27 @@ pub(super) fn number(field: &str, dialect: &Dialect) -> Option<f64> {
     field.parse().ok()
 }
 
-/// Whether a field says that there is no number.
+/// Returns `true` if a field marks a missing number.
 pub(super) fn is_gap(field: &str) -> bool {
     ["", "na", "n/a", "#n/a", "null", "none", "-", "--", "?", "nan"]
         .contains(&field.to_ascii_lowercase().as_str())
 }
 
-/// The names of `width` columns, from the last line of the head that has as many fields.
+/// Returns the names of `width` columns, from the first header line with as many fields.
 pub(super) fn names(head: &[String], dialect: &Dialect, width: usize) -> Vec<String> {
     let of = |line: &String| fields(line.trim_start_matches(['#', '%', ' ']), dialect);
     let quoted = |name: String| name.trim_matches('\'').trim().to_owned();
-    // The first such line has the names, those below it units.
+    // Further header lines with as many fields hold units.
     let found = head.iter().map(of).find(|fields| fields.len() == width);
     found.unwrap_or_default().into_iter().map(quoted).collect()
 }
 
 impl Dialect {
-    /// Finds out whether decimals have commas. `true` where the commas that seemed to separate two columns are decimal
-    /// ones, so that each line is one number.
+    /// Detects decimal commas. Returns `true` if the commas that seemed to separate two columns are decimal commas, so
+    /// that each line is one number.
     ///
     /// # Errors
-    /// Decimal commas and points in one table, or commas for both decimals and columns.
+    /// The table mixes decimal commas and points, or uses commas both as decimal commas and as separators.
     pub(super) fn settle_decimals(&mut self, rows: &[Row], header: Option<&str>) -> Result<bool> {
         let looked_at = || rows.iter().take(LOOKED_AT);
         let has =
@@ -208,7 +208,7 @@ impl Dialect {
         if self.separator != Some(b',') || has('.') {
             return Ok(false);
         }
-        // No whole number is written with a leading zero, or as -0.
+        // An integer is never written with a leading zero or as -0.
         let is_fraction = |field: &str| field.len() > 1 && field.starts_with('0');
         let is_plain = |field: &str| !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_digit());
         let is_cut = |pair: &[String]| match pair {
@@ -227,7 +227,7 @@ impl Dialect {
         let one_name = header.is_some_and(|line| !line.contains(',')) && all_pairs(&may_be_cut);
         match width {
             2 if is_likely || one_name => {
-                // A comma in a field has to stand beside another separator.
+                // With another separator, a comma can be part of a field.
                 (self.separator, self.has_decimal_comma) = (Some(b';'), true);
                 Ok(true)
             }
@@ -239,13 +239,13 @@ impl Dialect {
         }
     }
 
-    /// What stands between fields on writing.
+    /// Returns the separator used for writing.
     pub(super) fn delimiter(&self) -> u8 {
         self.separator.unwrap_or(b' ')
     }
 }
 
-/// Whether a field is a number with a decimal `mark`.
+/// Returns `true` if a field is a number with `mark` as its decimal mark.
 fn is_decimal(field: &str, mark: char) -> bool {
     field.matches(mark).count() == 1
         && field.bytes().any(|byte| byte.is_ascii_digit())

@@ -11,8 +11,8 @@ use crate::limits::Limits;
 use crate::name::{ModelId, Name};
 use crate::sample::{Latent, Plane, Stats};
 
-/// `latent` as JSON. `digest` is hexadecimal; each plane's `data` is base64 of little-endian `f32`, so that
-/// decoding gives the same bits.
+/// Encodes `latent` as JSON. `digest` is hexadecimal; `data` of each plane is base64 of little-endian `f32`, so that
+/// decoding gives identical bits.
 pub fn latent_to_json(id: &ModelId, latent: &Latent) -> Value {
     let plane = |plane: &Plane| {
         let bytes: Vec<u8> = plane.data.iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -29,7 +29,7 @@ pub fn latent_to_json(id: &ModelId, latent: &Latent) -> Value {
     })
 }
 
-/// Nothing, one object, or a list of one for each channel.
+/// Encodes statistics as `null`, one object, or a list with one object per channel.
 fn stats_to_json(stats: &[Stats]) -> Value {
     let one = |s: &Stats| json!({"mean": f64::from(s.mean), "std": f64::from(s.std)});
     match stats {
@@ -39,11 +39,11 @@ fn stats_to_json(stats: &[Stats]) -> Value {
     }
 }
 
-/// The latent in JSON, and the model that made it. A plane's `data` is base64 of little-endian `f32`, or
-/// nested numbers whose extents are `dims` (flat numbers will do).
+/// Decodes a latent in JSON, and the id of the model that made it. `data` of a plane is base64 of little-endian `f32`,
+/// nested numbers with the extents `dims`, or a flat list of numbers.
 ///
 /// # Errors
-/// [`Error::Json`] with the pointer of a missing or wrong member; else as for the file.
+/// [`Error::Json`] with the pointer of a missing or wrong member; otherwise as for latent files.
 pub fn latent_from_json(value: &Value, limits: &Limits) -> Result<(ModelId, Latent)> {
     if !value.is_object() {
         return Err(wrong("", "not an object with model, version, digest, shape, stats and planes"));

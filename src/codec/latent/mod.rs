@@ -1,9 +1,10 @@
-//! Latent files (`application/vnd.limpid.latent`): a latent, the shape it decodes to, and the model it belongs to.
+//! Latent files (`application/vnd.limpid.latent`): a latent, the shape of the sample it decodes to, and the id of its
+//! model.
 //!
 //! # Layout
 //! All numbers little-endian.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | 8 | magic `\x89LIMPID\n` |
 //! | 2 | format version, 1 |
@@ -11,7 +12,7 @@
 //! | 1 + n | model name: its length, then its text |
 //! | 4, 32 | model version, SHA-256 of its weights |
 //! | 1, then 4 each | kind (1 image, 2 signal, 3 vector), extents of the sample, channels first |
-//! | 1, then 4 + 4 | 1 and mean and standard deviation; or 0; or 2, then 2 bytes of a count and so many of both, one for each channel |
+//! | 1, then 4 + 4 | 0; or 1, then mean and standard deviation; or 2, then a 2-byte count and a pair per channel |
 //! | 2 | count of planes |
 //! | 1, then 4 each | per plane: rank, extents |
 //! | 4 each | the numbers of all planes, `f32`, in order |
@@ -29,17 +30,17 @@ use super::{Error, Result, check_finite, check_shape, within};
 use crate::limits::Limits;
 use crate::sample::{Latent, Plane, Stats};
 
-/// The first bytes of a latent file. The first is no text, the last is a line end, so that a transfer in text
-/// mode is noticed.
+/// Magic bytes of a latent file. The first byte is not text and the last is a line end, so that a transfer in text mode
+/// is detected.
 pub(super) const MAGIC: [u8; 8] = *b"\x89LIMPID\n";
-/// The version that is written and the only one read.
+/// Format version that is written, and the only one that is read.
 const FORMAT_VERSION: u16 = 1;
-/// Most axes of a plane: `(Z,H,W)`.
+/// Maximum number of axes of a plane: `(Z,H,W)`.
 const MAX_PLANE_RANK: usize = 3;
-/// Most planes of a latent.
+/// Maximum number of planes of a latent.
 const MAX_PLANES: usize = 64;
 
-/// What must hold of a latent from outside, whatever form it came in.
+/// Validates a latent from a client, decoded from a file or from JSON.
 fn check(latent: Latent, limits: &Limits) -> Result<Latent> {
     check_shape(latent.shape, limits)?;
     if latent.shape.numbers() == 0 {
@@ -54,7 +55,7 @@ fn check(latent: Latent, limits: &Limits) -> Result<Latent> {
     }
     for Stats { mean, std } in &latent.stats {
         check_finite(&[*mean, *std], &[])?;
-        // A constant channel of several has none.
+        // With several channels, a constant channel has a standard deviation of 0.
         if *std < 0.0 || *std == 0.0 && latent.stats.len() == 1 {
             return Err(Error::malformed("latent stats", format!("std is {std}, must be above 0")));
         }
@@ -70,14 +71,14 @@ fn check(latent: Latent, limits: &Limits) -> Result<Latent> {
     Ok(latent)
 }
 
-/// How many numbers a plane of `dims` holds, checked against the limit.
+/// Returns the number of values of a plane with extents `dims`, checked against the limit.
 fn plane_numbers(dims: &[usize], limits: &Limits) -> Result<usize> {
     if dims.is_empty() || dims.len() > MAX_PLANE_RANK || dims.contains(&0) {
         let expected = format!("1 to {MAX_PLANE_RANK} axes of extent 1 or more for a plane of a latent");
         return Err(Error::shape(expected, format!("{dims:?}")));
     }
     let numbers = dims.iter().fold(1, |n: usize, &d| n.saturating_mul(d));
-    // A latent holds fewer numbers than its sample; both images and arrays bound it.
+    // A latent holds fewer numbers than its sample, so the limits of images and arrays both bound it.
     within("latent numbers", numbers, limits.array_numbers.max(limits.image_pixels.saturating_mul(3)))?;
     Ok(numbers)
 }
@@ -88,7 +89,7 @@ pub(super) mod testing {
     use crate::name::ModelId;
     use crate::sample::Shape;
 
-    /// A small latent with all parts, of a model that is not there.
+    /// Returns a small latent with all parts; its model does not exist.
     pub(in crate::codec) fn example() -> (ModelId, Latent) {
         let id = ModelId { name: "photo-gray".parse().unwrap(), version: 3, digest: [7; 32] };
         let planes = vec![

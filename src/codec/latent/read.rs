@@ -1,4 +1,4 @@
-//! Reading latent files.
+//! Decoding of latent files.
 
 use super::{Error, Result};
 use super::{FORMAT_VERSION, MAGIC, MAX_PLANE_RANK, MAX_PLANES, check, plane_numbers};
@@ -6,12 +6,12 @@ use crate::limits::Limits;
 use crate::name::{ModelId, Name};
 use crate::sample::{Latent, Plane, Shape, Stats};
 
-/// The latent in a file, and the model that made it.
+/// Decodes a latent file to the latent and the id of the model that made it.
 ///
 /// # Errors
-/// [`Error::Malformed`] for anything that is not exactly such a file: the checksum covers every byte, so a cut
-/// or a flipped byte is always noticed. [`Error::TooLarge`] where the sample it would decode to is over the
-/// limits; [`Error::NonFinite`]; [`Error::Unsupported`] for a newer format version.
+/// [`Error::Malformed`] for anything but an intact latent file: the checksum covers every byte, so truncation and
+/// flipped bytes are always detected. [`Error::TooLarge`] if the sample that it decodes to is over the limits;
+/// [`Error::NonFinite`]; [`Error::Unsupported`] for another format version.
 pub fn read_latent(bytes: &[u8], limits: &Limits) -> Result<(ModelId, Latent)> {
     let mut body = Reader { rest: check_frame(bytes)? };
     let id = read_id(&mut body)?;
@@ -47,7 +47,7 @@ pub fn read_latent(bytes: &[u8], limits: &Limits) -> Result<(ModelId, Latent)> {
     Ok((id, check(Latent { shape, stats, planes }, limits)?))
 }
 
-/// The bytes between the length field and the checksum, once magic, version, length and checksum are right.
+/// Checks magic, version, length and checksum, and returns the bytes between the length field and the checksum.
 fn check_frame(bytes: &[u8]) -> Result<&[u8]> {
     let Some(rest) = bytes.strip_prefix(&MAGIC) else {
         return Err(malformed("does not begin as a latent file; POST /encode makes them"));
@@ -103,7 +103,7 @@ fn malformed(reason: impl ToString) -> Error {
     Error::malformed("latent file", reason)
 }
 
-/// Takes fields off the front.
+/// Cursor that takes fields off the front.
 struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -169,7 +169,7 @@ mod tests {
         read_latent(bytes, &Limits::default())
     }
 
-    /// Puts length and checksum right, as someone who forges a file would.
+    /// Corrects length and checksum, as in a forged file.
     fn forged(mut bytes: Vec<u8>) -> Vec<u8> {
         let length = bytes.len() as u64;
         bytes[10..18].copy_from_slice(&length.to_le_bytes());

@@ -1,10 +1,10 @@
-//! Writing latent files.
+//! Encoding of latent files.
 
 use super::{FORMAT_VERSION, MAGIC};
 use crate::name::ModelId;
 use crate::sample::{Kind, Latent};
 
-/// The latent file of `latent`, made by the model `id`. The same latent always gives the same bytes.
+/// Encodes `latent`, made by the model `id`. Equal latents always give identical bytes.
 pub fn write_latent(id: &ModelId, latent: &Latent) -> Vec<u8> {
     let mut file = Vec::with_capacity(4 * latent.numbers() + 256);
     file.extend(MAGIC);
@@ -22,7 +22,7 @@ pub fn write_latent(id: &ModelId, latent: &Latent) -> Vec<u8> {
         Kind::Vector => 3,
     });
     put_dims(&mut file, &latent.shape.dims());
-    // As many as channels, or one, as files had before there were several.
+    // Flag 1 is kept for a single pair, so that these files are the same as before there were several channels.
     file.push(latent.stats.len().min(2) as u8);
     if latent.stats.len() > 1 {
         file.extend(u16::try_from(latent.stats.len()).expect("a signal has few channels").to_le_bytes());

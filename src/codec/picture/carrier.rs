@@ -1,52 +1,52 @@
-//! Carrier: what an image file holds beside its gray or colour values, to be put back on writing.
+//! Carrier: the contents of an image file other than its gray or colour values, to be restored on writing.
 
 use super::tag::Tag;
 use super::tiff::{Numbers, Packing};
 use super::{Depth, Format, Resolution, Sample};
 
-/// The rest of an image file.
+/// Contents of an image file other than its gray or colour values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Carrier {
-    /// The format it was read from.
+    /// Format of the file.
     pub format: Format,
-    /// How fine its values are.
+    /// Depth of the values.
     pub depth: Depth,
-    /// How its values are stored, where the depth does not say so.
+    /// Storage type of the values, if the depth does not determine it.
     pub numbers: Numbers,
-    /// Opacity, a gray image of the same size; none for opaque formats.
+    /// Opacity, a gray image of the same size; `None` for an opaque image.
     pub alpha: Option<Sample>,
-    /// Whether the colours are multiplied by the opacity.
+    /// `true` if the colours are premultiplied by the opacity.
     pub is_premultiplied: bool,
-    /// The ICC colour profile, as it stood in the file.
+    /// Unchanged ICC colour profile of the file.
     pub icc: Option<Vec<u8>>,
     /// Pixels per unit of length.
     pub resolution: Option<Resolution>,
-    /// The EXIF block of a PNG, JPEG or WebP, its orientation set to upright: date, camera, place.
+    /// EXIF block of a PNG, JPEG or WebP (date, camera, place), its orientation set to upright.
     pub exif: Option<Vec<u8>>,
-    /// What only a file of the same format can hold.
+    /// Contents that only a file of the same format can hold.
     pub origin: Origin,
 }
 
-/// What only a file of one format holds.
+/// Contents that are specific to one format.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Origin {
-    /// Nothing.
+    /// None.
     Plain,
     /// Chunks of a PNG: gamma, primaries, text.
     Png(Vec<([u8; 4], Vec<u8>)>),
-    /// Segments of a JPEG, by their marker: XMP, IPTC, comments.
+    /// Segments of a JPEG with their markers: XMP, IPTC, comments.
     Jpeg(Vec<(u8, Vec<u8>)>),
-    /// Tags of a page of a TIFF, and how it was packed.
+    /// Tags and compression of a TIFF page.
     Tiff {
-        /// Tags that say nothing of how pixels are stored.
+        /// Tags that do not describe the storage of pixels.
         tags: Vec<Tag>,
-        /// The compression.
+        /// Compression of the page.
         packing: Packing,
     },
 }
 
 impl Carrier {
-    /// The carrier of an image that came from no image file: opaque, without a profile.
+    /// Returns the carrier of an image that is not from an image file: opaque, without a profile.
     pub fn plain(format: Format, depth: Depth) -> Self {
         Self {
             format,
@@ -61,7 +61,7 @@ impl Carrier {
         }
     }
 
-    /// Whether its opacity lets anything through.
+    /// Returns `true` if there is no opacity or it is 1 or more everywhere.
     pub fn is_opaque(&self) -> bool {
         self.alpha.as_ref().is_none_or(|alpha| {
             let mut row = [0.0; 1024];

@@ -1,25 +1,25 @@
-//! Directory: the entries of a TIFF directory, read from the bytes of a TIFF file or an EXIF block.
+//! Directory: the entries of a TIFF directory, parsed from a TIFF file or an EXIF block.
 //!
-//! The `tiff` crate decodes pixels; this reads what must be known before (what a page is) and what is carried from file
-//! to file beside them (tags). Every position is held against the bytes that are there.
+//! The `tiff` crate decodes pixels; this module reads what is needed before decoding (the kind of each page) and the
+//! tags that are copied from file to file. Every offset is checked against the length of the file.
 
-/// Most entries of one directory that are looked at.
+/// Maximum number of entries of a directory.
 const MOST_ENTRIES: u64 = 4096;
 
-/// The entries of one directory.
+/// Entries of one directory.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Directory {
     order: Order,
     entries: Vec<Entry>,
-    /// Position of the next directory in the file; 0 for none.
+    /// Offset of the next directory in the file; 0 for none.
     pub(super) next: u64,
 }
 
-/// Byte order and width of a file.
+/// Byte order and offset width of a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Order {
     pub(super) is_big_endian: bool,
-    /// 64-bit positions (BigTIFF).
+    /// `true` for 64-bit offsets (BigTIFF).
     is_wide: bool,
 }
 
@@ -28,11 +28,11 @@ struct Entry {
     tag: u16,
     kind: u16,
     count: u64,
-    /// Position of the entry itself.
+    /// Offset of the entry itself.
     at: usize,
 }
 
-/// Bytes of one number of a TIFF field type, and of the words in it that a byte order applies to.
+/// Returns the size in bytes of one value of a TIFF field type, and of the words within it that have a byte order.
 fn widths(kind: u16) -> Option<(usize, usize)> {
     Some(match kind {
         1 | 2 | 6 | 7 => (1, 1),
@@ -45,7 +45,7 @@ fn widths(kind: u16) -> Option<(usize, usize)> {
 }
 
 impl Order {
-    /// The byte order of a file, and the position of its first directory.
+    /// Returns the byte order of a file, and the offset of its first directory.
     pub(super) fn of(bytes: &[u8]) -> Option<(Self, u64)> {
         let is_big_endian = match bytes.get(..2)? {
             b"II" => false,
@@ -68,7 +68,7 @@ impl Order {
 }
 
 impl Directory {
-    /// The directory at `position` of a file of `order`.
+    /// Reads the directory at offset `position` of a file of `order`.
     pub(super) fn read(bytes: &[u8], order: Order, position: u64) -> Option<Self> {
         let start = usize::try_from(position).ok()?;
         let (head, step, link) = if order.is_wide { (8, 20, 8) } else { (2, 12, 4) };
@@ -91,7 +91,7 @@ impl Directory {
         Some(Self { order, entries, next })
     }
 
-    /// Every directory of the main chain of a file, at most `most`.
+    /// Reads the directories of the main chain of a file, at most `most`.
     pub(super) fn chain(bytes: &[u8], most: usize) -> Option<Vec<Self>> {
         let (order, mut position) = Order::of(bytes)?;
         let (mut found, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
@@ -103,27 +103,27 @@ impl Directory {
         Some(found)
     }
 
-    /// The order of its file.
+    /// Returns the byte order of the file.
     pub(super) fn order(&self) -> Order {
         self.order
     }
 
-    /// Numbers of all tags, in their order.
+    /// Iterates over the ids of all tags in order.
     pub(super) fn tags(&self) -> impl Iterator<Item = u16> + '_ {
         self.entries.iter().map(|entry| entry.tag)
     }
 
-    /// Whether it has a tag.
+    /// Returns `true` if the directory has the tag.
     pub(super) fn has(&self, tag: u16) -> bool {
         self.entries.iter().any(|entry| entry.tag == tag)
     }
 
-    /// Count of values of a tag.
+    /// Returns the number of values of a tag.
     pub(super) fn count(&self, tag: u16) -> Option<u64> {
         self.entries.iter().find(|entry| entry.tag == tag).map(|entry| entry.count)
     }
 
-    /// Field type and bytes of a tag, in the order of the file.
+    /// Returns field type and bytes of a tag, in the byte order of the file.
     pub(super) fn value<'a>(&self, bytes: &'a [u8], tag: u16) -> Option<(u16, &'a [u8])> {
         let entry = self.entries.iter().find(|entry| entry.tag == tag)?;
         let (width, _) = widths(entry.kind)?;
@@ -135,7 +135,7 @@ impl Directory {
         Some((entry.kind, bytes.get(start..start.checked_add(length)?)?))
     }
 
-    /// Field type and bytes of a tag, in the order of this machine.
+    /// Returns field type and bytes of a tag, in native byte order.
     pub(super) fn native(&self, bytes: &[u8], tag: u16) -> Option<(u16, Vec<u8>)> {
         let (kind, value) = self.value(bytes, tag)?;
         let (_, word) = widths(kind)?;
@@ -146,7 +146,7 @@ impl Directory {
         Some((kind, value))
     }
 
-    /// The whole numbers of a tag.
+    /// Returns the integers of a tag.
     pub(super) fn numbers(&self, bytes: &[u8], tag: u16) -> Option<Vec<u64>> {
         let (kind, value) = self.value(bytes, tag)?;
         let width = match kind {
@@ -159,18 +159,18 @@ impl Directory {
         value.chunks_exact(width).map(|word| self.order.number(word, 0, width)).collect()
     }
 
-    /// The first whole number of a tag.
+    /// Returns the first integer of a tag.
     pub(super) fn number(&self, bytes: &[u8], tag: u16) -> Option<u64> {
         self.numbers(bytes, tag)?.first().copied()
     }
 
-    /// The first fraction of a tag.
+    /// Returns the first rational of a tag.
     pub(super) fn fraction(&self, bytes: &[u8], tag: u16) -> Option<f64> {
         let (5, value) = self.value(bytes, tag)? else { return None };
         Some(self.order.number(value, 0, 4)? as f64 / self.order.number(value, 4, 4)? as f64)
     }
 
-    /// A tag as text, up to its first NUL.
+    /// Returns a tag as text, up to its first NUL.
     pub(super) fn text<'a>(&self, bytes: &'a [u8], tag: u16) -> Option<&'a str> {
         let (2, value) = self.value(bytes, tag)? else { return None };
         let end = value.iter().position(|&byte| byte == 0).unwrap_or(value.len());
@@ -195,7 +195,7 @@ impl Directory {
         write(at, 4, value.into());
     }
 
-    /// Renames a tag to one that no reader looks at, in a copy of the file.
+    /// Changes the id of a tag to 0xffff, which readers ignore, in a copy of the file.
     pub(super) fn hide(&self, bytes: &mut [u8], tag: u16) {
         let Some(entry) = self.entries.iter().find(|entry| entry.tag == tag) else { return };
         if let Some(place) = bytes.get_mut(entry.at..entry.at + 2) {
@@ -203,7 +203,7 @@ impl Directory {
         }
     }
 
-    /// Position and room of the value that an entry holds itself.
+    /// Returns offset and size in bytes of the value field within an entry.
     fn inline(&self, entry: &Entry) -> (usize, usize) {
         if self.order.is_wide { (entry.at + 12, 8) } else { (entry.at + 8, 4) }
     }
@@ -213,7 +213,7 @@ impl Directory {
 mod tests {
     use super::*;
 
-    /// A block with two tags: a number and a text of 6 bytes.
+    /// Builds a block with two tags: a number and a text of 6 bytes.
     fn block(is_big_endian: bool) -> Vec<u8> {
         let u16s = |v: u16| if is_big_endian { v.to_be_bytes() } else { v.to_le_bytes() };
         let u32s = |v: u32| if is_big_endian { v.to_be_bytes() } else { v.to_le_bytes() };

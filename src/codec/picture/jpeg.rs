@@ -1,5 +1,5 @@
-//! JPEG: whether a file is whole, of which colour model it is, and its notes. The decoder fills what is missing with
-//! gray; a wrong picture is worse than an error.
+//! JPEG: completeness check, colour model and metadata segments of a file. The decoder fills missing data with gray; a
+//! wrong picture is worse than an error.
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -7,26 +7,27 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::super::{Error, Format, Result};
 
-/// Most bytes of notes that are kept.
+/// Maximum total size of copied segments, in bytes.
 const MOST_KEPT: usize = 16 << 20;
 
-/// What the markers of a whole file say.
+/// Properties of a complete file, read from its markers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Outline {
-    /// Four components: inks, not light.
+    /// `true` if there are four components: inks, not light.
     pub(super) is_cmyk: bool,
-    /// Segments that go from file to file, by their marker: XMP, IPTC, comments.
+    /// Segments copied from file to file, with their markers: XMP, IPTC, comments.
     pub(super) kept: Vec<(u8, Vec<u8>)>,
 }
 
-/// Walks the markers to the end of the image. A file without an end marker passes if its one scan is whole.
+/// Parses the markers up to the end of the image. A file without an end marker is accepted if it has only one scan and
+/// that is complete.
 ///
 /// # Errors
-/// [`Error::Malformed`] where the file ends before the image does.
+/// [`Error::Malformed`] if the file ends before the image does.
 ///
 /// # Source
-/// ITU-T T.81, annex B: segments carry their length; behind a scan header comes entropy-coded data in which
-/// `FF` is followed by 00 or a restart marker.
+/// ITU-T T.81, annex B: segments state their length; a scan header is followed by entropy-coded data in which `FF` is
+/// followed by 00 or a restart marker.
 pub(super) fn check(bytes: &[u8]) -> Result<Outline> {
     let cut = || Error::malformed(Format::Jpeg.media_type(), "the file ends before the image does");
     let mut outline = Outline::default();
@@ -42,12 +43,12 @@ pub(super) fn check(bytes: &[u8]) -> Result<Outline> {
         at = place;
         let body = match marker {
             0xd9 => return Ok(outline),
-            // A fill byte: the marker itself may begin at the next one.
+            // Fill byte: the marker itself may begin at the next byte.
             0xff => {
                 at += 1;
                 continue;
             }
-            // Stuffing, restarts and markers without a segment.
+            // Stuffed bytes, restart markers and markers without a segment.
             0x00 | 0x01 | 0xd0..=0xd8 => {
                 at += 2;
                 continue;
@@ -76,7 +77,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Outline> {
     }
 }
 
-/// Whether a segment is a note that another file can hold as it is.
+/// Returns `true` if a segment is metadata that can be copied to another file unchanged.
 fn is_kept(marker: u8, body: &[u8]) -> bool {
     match marker {
         0xe1 => body.starts_with(b"http://ns.adobe.com/"),
@@ -85,11 +86,11 @@ fn is_kept(marker: u8, body: &[u8]) -> bool {
     }
 }
 
-/// Whether a file that has no end marker has all its blocks. Decodings with other bits behind what is there tell: a decoder
-/// that needs any of them comes to other pictures. Some bits are no code of the file and end the decoding at the same block,
-/// so that two decodings would not be enough.
+/// Returns `true` if a file without an end marker has all its blocks. Decodes the file several times with different
+/// bits appended: if any of them are needed, the decoded pictures differ. Some bits form no code of the file and end
+/// the decoding at the same block, so two decodings are not enough.
 fn is_complete(bytes: &[u8]) -> bool {
-    // Half of a marker, or of a stuffed byte.
+    // Drops the first half of a marker or of a stuffed byte.
     let bytes = bytes.strip_suffix(&[0xff]).unwrap_or(bytes);
     let options = DecoderOptions::default().set_strict_mode(false);
     let decoded = |fill: u8| {
@@ -100,7 +101,7 @@ fn is_complete(bytes: &[u8]) -> bool {
     decoded(0x55).is_some_and(|one| fills.iter().all(|fill| decoded(*fill).as_ref() == Some(&one)))
 }
 
-/// Puts segments behind the start of a file and its first segment.
+/// Inserts segments after the start marker and the first segment of a file.
 pub(super) fn put(file: &mut Vec<u8>, segments: &[(u8, Vec<u8>)]) {
     let first = file.get(4..6).map_or(0, |length| usize::from(u16::from_be_bytes([length[0], length[1]])));
     let at = (4 + first).min(file.len());
@@ -127,7 +128,7 @@ mod tests {
     fn a_whole_file_is_whole_and_every_cut_is_noticed() {
         let whole = file();
         assert_eq!(check(&whole), Ok(Outline::default()));
-        // Without its end marker, all blocks are there.
+        // All blocks are present without the end marker.
         assert!(check(&whole[..whole.len() - 2]).is_ok());
         for end in 0..whole.len() - 3 {
             assert!(check(&whole[..end]).is_err(), "cut at {end} of {}", whole.len());

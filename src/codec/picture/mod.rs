@@ -1,4 +1,4 @@
-//! Pictures: image files as samples, with what must be put back on writing.
+//! Pictures: decoding of image files to samples, and encoding with their other contents restored.
 
 mod carrier;
 mod directory;
@@ -22,15 +22,15 @@ pub use write::{held_depth, write_image, write_images};
 use super::Format;
 use crate::sample::{Depth, Sample};
 
-/// An image file, read.
+/// A decoded image file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
-    /// The image `(C,H,W)`, 1 channel for gray and 3 for colour, upright (EXIF orientation is applied).
+    /// Image `(C,H,W)`, 1 channel for gray and 3 for colour, upright (EXIF orientation is applied).
     ///
     /// # Range
-    /// [0, 1] for 1 to 16 bits without sign; floats and all other whole numbers are kept as they are.
+    /// [0, 1] for unsigned integers of 1 to 16 bits; floats and all other integers are unchanged.
     pub sample: Sample,
-    /// What is not part of the sample.
+    /// Contents of the file that are not part of the sample.
     pub carrier: Carrier,
 }
 
@@ -39,14 +39,14 @@ mod testing {
     use super::*;
     use crate::sample::Shape;
 
-    /// An image of `channels`, with values that differ from pixel to pixel and lie on the 8-bit grid.
+    /// Builds an image of `channels`, with values on the 8-bit grid that differ between pixels.
     pub(super) fn example(channels: usize, height: usize, width: usize) -> Sample {
         let numbers = channels * height * width;
         let data = (0..numbers).map(|i| ((i * 37 + 11) % 256) as f32 / 255.0).collect();
         Sample::new(Shape::image(channels, height, width), data).unwrap()
     }
 
-    /// A profile that is none but for its colour space.
+    /// Builds a profile that is empty except for its colour space.
     pub(super) fn profile(space: &[u8; 4]) -> Vec<u8> {
         let mut profile = vec![0; 128];
         profile[16..20].copy_from_slice(space);

@@ -1,14 +1,14 @@
-//! Planes: interleaved pixels of any number type to planes and back, and turning them upright.
+//! Planes: conversion between interleaved pixels and planes of any number type, and EXIF orientation.
 
 use std::borrow::Cow;
 
 use super::super::{Error, Result};
 use crate::sample::{Depth, Number, Sample, Shape};
 
-/// Pixels that are joined at a time, so few that they stay in the cache until all their planes were there.
+/// Number of pixels interleaved at a time, small enough to stay in the cache until all planes are written.
 const BLOCK: usize = 1024;
 
-/// Colour planes and opacity as a file holds them, before they are a sample.
+/// Colour planes and opacity in the number type of the file, before conversion to a sample.
 pub(super) struct Planes<T> {
     pub(super) channels: usize,
     pub(super) height: usize,
@@ -20,7 +20,7 @@ pub(super) struct Planes<T> {
 }
 
 impl<T: Number> Planes<T> {
-    /// The planes of `pixels`, which hold `channels` values each and one more if `has_alpha`.
+    /// Splits `pixels` into planes; each pixel has `channels` values, and one more if `has_alpha`.
     pub(super) fn split(
         pixels: Vec<T>,
         (channels, has_alpha): (usize, bool),
@@ -41,7 +41,7 @@ impl<T: Number> Planes<T> {
     /// Checks that all colours are finite.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] with the row and the column in the file.
+    /// [`Error::NonFinite`] with row and column in the file.
     pub(super) fn check_finite(&self) -> Result<()> {
         if T::DEPTH != Depth::F32 {
             return Ok(());
@@ -56,7 +56,8 @@ impl<T: Number> Planes<T> {
         Err(Error::NonFinite { place, value: value.to_f32(), count: 1 + bad.count() })
     }
 
-    /// The planes seen upright, by the EXIF orientation of the file (1..=8; anything else is upright already).
+    /// Rotates or mirrors the planes upright by the EXIF orientation of the file (1..=8; any other value means
+    /// upright).
     pub(super) fn upright(mut self, orientation: u8) -> Self {
         let (w, h) = (self.width, self.height);
         if (2..=8).contains(&orientation) {
@@ -71,7 +72,7 @@ impl<T: Number> Planes<T> {
         self
     }
 
-    /// The sample, and the opacity beside it as a gray one.
+    /// Converts the planes to a sample, and the opacity to a gray sample.
     pub(super) fn into_samples(self) -> Result<(Sample, Option<Sample>)> {
         let sample = T::sample(Shape::image(self.channels, self.height, self.width), self.color)?;
         let opacity = self.alpha.map(|alpha| T::sample(Shape::image(1, self.height, self.width), alpha));
@@ -79,11 +80,11 @@ impl<T: Number> Planes<T> {
     }
 }
 
-/// One plane turned upright.
+/// Rotates or mirrors one plane upright.
 ///
 /// # Source
-/// EXIF 2.32, tag 0x0112: 2 mirrored, 3 turned by 180 degrees, 4 upside down, 5 transposed, 6 to be turned
-/// clockwise, 7 transposed across the other diagonal, 8 to be turned counter-clockwise.
+/// EXIF 2.32, tag 0x0112: 2 mirrored, 3 rotated by 180 degrees, 4 upside down, 5 transposed, 6 to be rotated clockwise,
+/// 7 transposed across the other diagonal, 8 to be rotated counter-clockwise.
 fn turned<T: Copy>(plane: &[T], w: usize, h: usize, orientation: u8) -> Vec<T> {
     let (width, height) = if orientation >= 5 { (h, w) } else { (w, h) };
     let from = |y: usize, x: usize| match orientation {
@@ -103,7 +104,7 @@ fn turned<T: Copy>(plane: &[T], w: usize, h: usize, orientation: u8) -> Vec<T> {
     (0..height).flat_map(|y| (0..width).map(move |x| (y, x))).map(|(y, x)| pixel(y, x)).collect()
 }
 
-/// Pixels with opacity behind the colours, as a file holds them.
+/// Interleaves colours and opacity, the opacity last in each pixel.
 pub(super) fn join<'a, T: Number>(sample: &'a Sample, alpha: Option<&Sample>) -> Cow<'a, [T]> {
     let channels = sample.shape().channels();
     let stride = channels + usize::from(alpha.is_some());
@@ -133,12 +134,12 @@ pub(super) fn join<'a, T: Number>(sample: &'a Sample, alpha: Option<&Sample>) ->
     Cow::Owned(joined)
 }
 
-/// Pixels with opacity behind the colours, each number made by `convert` of that of the sample.
+/// Interleaves colours and opacity, the opacity last in each pixel, with `convert` applied to each number.
 pub(super) fn join_as<T>(sample: &Sample, alpha: Option<&Sample>, convert: impl Fn(f32) -> T) -> Vec<T> {
     join::<f32>(sample, alpha).iter().map(|v| convert(*v)).collect()
 }
 
-/// Channels, height and width of an image sample of 1 or 3 channels.
+/// Returns channels, height and width of an image sample of 1 or 3 channels.
 pub(super) fn extents(sample: &Sample) -> Result<(usize, usize, usize)> {
     match sample.shape() {
         Shape::Image { channels: channels @ (1 | 3), height, width } => Ok((channels, height, width)),

@@ -1,18 +1,18 @@
-//! PNG: its chunks, read beside the decoder, and images of one bit, which the `image` crate does not write.
+//! PNG: its chunks, parsed separately from the decoder, and 1-bit images, which the `image` crate cannot write.
 
 use super::super::{Error, Result};
 use super::resolution::{Resolution, Unit};
 
-/// The signature and the header chunk of a file.
+/// Length of signature and header chunk, in bytes.
 const HEAD: usize = 8 + 25;
 
 /// Chunks of colour space and text, which are copied to the result unchanged.
 const KEPT: [&[u8; 4]; 9] = [b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"tEXt", b"zTXt", b"iTXt"];
 
-/// Most bytes of kept chunks; a file beyond that holds something else than notes.
+/// Maximum total size of copied chunks, in bytes; chunks beyond it are dropped.
 const MOST_KEPT: usize = 16 << 20;
 
-/// The chunks of a file, kind and body, as far as they are whole.
+/// Iterates over kind and body of the chunks of a file, up to the first truncated one.
 fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
     let mut rest = bytes.get(8..).unwrap_or_default();
     std::iter::from_fn(move || {
@@ -24,7 +24,7 @@ fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
     })
 }
 
-/// The chunks that go from file to file.
+/// Returns the chunks that are copied from file to file.
 pub(super) fn kept(bytes: &[u8]) -> Vec<([u8; 4], Vec<u8>)> {
     let mut room = MOST_KEPT;
     let fits = |body: &[u8]| {
@@ -37,7 +37,7 @@ pub(super) fn kept(bytes: &[u8]) -> Vec<([u8; 4], Vec<u8>)> {
     kept.filter(|(_, body)| fits(body)).map(|(kind, body)| (*kind, body.to_vec())).collect()
 }
 
-/// Puts a chunk behind the header of a file.
+/// Inserts a chunk after the header of a file.
 pub(super) fn put(file: &mut Vec<u8>, kind: &[u8; 4], body: &[u8]) {
     let checked = [&kind[..], body].concat();
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes();
@@ -45,10 +45,10 @@ pub(super) fn put(file: &mut Vec<u8>, kind: &[u8; 4], body: &[u8]) {
     file.splice(HEAD..HEAD, chunk);
 }
 
-/// The resolution of a file.
+/// Reads the resolution of a file.
 ///
 /// # Source
-/// PNG, third edition, 11.3.4.3: pHYs holds pixels per metre across and down, and whether the metre is meant.
+/// PNG, third edition, 11.3.4.3: pHYs holds pixels per unit, horizontal and vertical, and the unit: metre or unknown.
 pub(super) fn resolution(bytes: &[u8]) -> Option<Resolution> {
     let (_, body) =
         chunks(bytes).take_while(|(kind, _)| *kind != b"IDAT").find(|(kind, _)| *kind == b"pHYs")?;
@@ -58,7 +58,7 @@ pub(super) fn resolution(bytes: &[u8]) -> Option<Resolution> {
     Resolution::new(f64::from(number(x)) / by, f64::from(number(y)) / by, unit)
 }
 
-/// Puts a resolution behind the header of a file.
+/// Inserts a resolution after the header of a file.
 pub(super) fn put_resolution(file: &mut Vec<u8>, resolution: Resolution) {
     let (x, y) = resolution.per_centimetre();
     let (by, unit) = if resolution.unit == Unit::Ratio { (1.0, 0) } else { (100.0, 1) };
@@ -66,10 +66,10 @@ pub(super) fn put_resolution(file: &mut Vec<u8>, resolution: Resolution) {
     put(file, b"pHYs", &[&whole(x)[..], &whole(y), &[unit]].concat());
 }
 
-/// A file of one bit per pixel, `true` for white.
+/// Encodes a 1-bit image, `true` for white.
 ///
 /// # Errors
-/// [`Error::Unsupported`] where the encoder fails.
+/// [`Error::Unsupported`] if the encoder fails.
 pub(super) fn of_bits(pixels: &[bool], width: u32, height: u32) -> Result<Vec<u8>> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);
@@ -84,7 +84,7 @@ pub(super) fn of_bits(pixels: &[bool], width: u32, height: u32) -> Result<Vec<u8
     Ok(file)
 }
 
-/// Rows of pixels as bits, highest first, each row at a whole byte.
+/// Packs rows of pixels into bits, highest first; each row starts at a whole byte.
 pub(super) fn packed(pixels: &[bool], width: usize) -> Vec<u8> {
     let byte =
         |eight: &[bool]| eight.iter().enumerate().fold(0, |byte, (i, &on)| byte | u8::from(on) << (7 - i));

@@ -1,12 +1,12 @@
-//! Netpbm, written here: the `image` crate writes everything as PAM, which few programs read, and knows no
-//! gray with opacity. Its decoder stops behind the first image; whether another follows is looked at here.
+//! Netpbm writer: the `image` crate writes all images as PAM, which few programs read, and does not support gray with
+//! opacity. Its decoder stops after the first image; this module checks that no other image follows.
 
 use super::super::{Error, Result};
 use super::Depth;
 use super::plane::{extents, join};
 use crate::sample::Sample;
 
-/// `sample` as binary PGM or PPM, or as PAM if it has opacity, of 8 or 16 bits.
+/// Encodes `sample` as binary PGM or PPM, or as PAM if it has opacity, with 8 or 16 bits.
 ///
 /// # Source
 /// The netpbm manual, pages pgm(5), ppm(5) and pam(5): 16-bit values are big-endian.
@@ -31,17 +31,17 @@ pub(super) fn write(sample: &Sample, alpha: Option<&Sample>, depth: Depth) -> Re
     Ok(file)
 }
 
-/// `pixels` as binary PBM, `true` for white.
+/// Encodes `pixels` as binary PBM, `true` for white.
 pub(super) fn of_bits(pixels: &[bool], width: u32, height: u32) -> Vec<u8> {
-    // Ink is 1 here.
+    // PBM stores ink as 1.
     let ink: Vec<bool> = pixels.iter().map(|white| !white).collect();
     [format!("P4\n{width} {height}\n").into_bytes(), super::png::packed(&ink, width as usize)].concat()
 }
 
-/// Checks that a file holds one image.
+/// Checks that a file holds only one image.
 ///
 /// # Errors
-/// [`Error::Unsupported`] where another one follows the first.
+/// [`Error::Unsupported`] if another image follows the first.
 pub(super) fn check_alone(bytes: &[u8]) -> Result<()> {
     let Some(end) = end_of_first(bytes) else { return Ok(()) };
     let rest = bytes.get(end..).unwrap_or_default().trim_ascii_start();
@@ -53,7 +53,7 @@ pub(super) fn check_alone(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Where the first image of a binary file ends; none for text, whose numbers would have to be counted.
+/// Returns the offset after the first image; for text formats, the offset where another image seems to begin, if any.
 fn end_of_first(bytes: &[u8]) -> Option<usize> {
     let kind = *bytes.get(1)?;
     let mut at = 2;
@@ -72,7 +72,7 @@ fn end_of_first(bytes: &[u8]) -> Option<usize> {
     let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<usize>().ok();
     let (row, height) = match kind {
         b'1'..=b'3' => {
-            // Text holds no letters behind its head; the next image begins with one.
+            // Text formats have no letters after the header, so a letter `P` starts the next image.
             let _ = (word()?, word()?);
             return bytes[at..]
                 .windows(2)

@@ -1,4 +1,4 @@
-//! Reading image files.
+//! Decoding of image files.
 
 use std::io::Cursor;
 
@@ -13,18 +13,18 @@ use super::{Carrier, Numbers, Origin, Picture, jpeg, png, pnm, tiff};
 use crate::limits::Limits;
 use crate::sample::{Number, Shape};
 
-/// The images in a file: of the format that its first bytes say, whatever `stated` says. One, except for TIFF, which may
-/// have many pages; smaller copies of a page (thumbnails) are left out.
+/// Decodes the images in a file, in the format of its first bytes even if `stated` differs. A TIFF may hold several
+/// pages, every other file holds one image; smaller copies of a page (thumbnails) are skipped.
 ///
 /// Gray stays gray and 16 bits stay 16 bits; palettes and 1, 2 and 4 bits are expanded to 8, other depths to 16; WebP
-/// has no gray. Opacity, ICC profile, resolution, EXIF, text chunks and tags go to the carrier; EXIF orientation is
-/// applied. JPEG with inks but no profile becomes RGB by the plain rule, light = (1 - ink)(1 - black).
+/// has no gray. Opacity, ICC profile, resolution, EXIF, text chunks and tags are moved to the carrier; EXIF orientation
+/// is applied. CMYK JPEG without a profile is converted to RGB by light = (1 - ink)(1 - black).
 ///
 /// # Errors
-/// [`Error::TooLarge`] by the header alone, before anything is decoded, with all pages counted together;
-/// [`Error::Malformed`] where the file is empty, cut, damaged or of no known format although one is stated;
-/// [`Error::Unsupported`] for animations, further bands, camera raw and colour models other than these, by name;
-/// [`Error::NonFinite`] in float images; [`Error::Inexact`] for whole numbers beyond float32.
+/// [`Error::TooLarge`] by the header alone, before decoding, with all pages counted together; [`Error::Malformed`] if
+/// the file is empty, truncated, damaged or of no known format although one is stated; [`Error::Unsupported`] for
+/// animations, additional bands, camera raw and other colour models, by name; [`Error::NonFinite`] in float images;
+/// [`Error::Inexact`] for integers that `f32` cannot represent.
 pub fn read_images(bytes: &[u8], stated: Option<Format>, limits: &Limits) -> Result<Vec<Picture>> {
     match settle_format(bytes, stated)? {
         Format::Tiff => tiff::read(bytes, limits),
@@ -32,7 +32,7 @@ pub fn read_images(bytes: &[u8], stated: Option<Format>, limits: &Limits) -> Res
     }
 }
 
-/// The one image in a file, see [`read_images`].
+/// Decodes the only image in a file, see [`read_images`].
 ///
 /// # Errors
 /// Also [`Error::Unsupported`] for several pages.
@@ -46,10 +46,10 @@ pub fn read_image(bytes: &[u8], format: Option<Format>, limits: &Limits) -> Resu
     }
 }
 
-/// Bytes that the images in a file take once they are decoded, as its header tells: nothing is decoded.
+/// Returns the decoded size in bytes of the images in a file, computed from its header without decoding.
 ///
 /// # Errors
-/// As for [`read_images`], as far as the header tells.
+/// As for [`read_images`], for errors that the header alone shows.
 pub fn decoded_bytes(bytes: &[u8], format: Option<Format>, limits: &Limits) -> Result<usize> {
     let format = settle_format(bytes, format)?;
     let reader = Cursor::new(bytes);
@@ -72,7 +72,7 @@ fn stated_bytes(decoder: impl ImageDecoder, limits: &Limits) -> Result<usize> {
     Ok(usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX))
 }
 
-/// The format that the bytes are read as: the one they begin as.
+/// Returns the format detected from the first bytes, or an error if they are not an image.
 fn settle_format(bytes: &[u8], stated: Option<Format>) -> Result<Format> {
     match (Format::sniff(bytes), stated) {
         _ if bytes.is_empty() => Err(Error::malformed("image", "the body is empty")),
@@ -123,19 +123,19 @@ fn read_by_crate(bytes: &[u8], format: Format, limits: &Limits) -> Result<Pictur
     }
 }
 
-/// The picture with its numbers stored in another way.
+/// Sets the storage type of the numbers of a picture.
 fn with_numbers(mut picture: Picture, numbers: Numbers) -> Picture {
     picture.carrier.numbers = numbers;
     picture
 }
 
-/// Marks the picture of a gray PNG of one bit, as its header tells.
+/// Marks the picture of a 1-bit gray PNG as such, by its header.
 fn of_one_bit(picture: Picture, bytes: &[u8]) -> Picture {
     let is_bits = bytes.get(24..26) == Some(&[1, 0]) && picture.carrier.alpha.is_none();
     if is_bits { with_numbers(picture, Numbers::Bit) } else { picture }
 }
 
-/// The size that a PNG states. The decoder has a limit of its own on it, and tells it in other words.
+/// Checks the size that a PNG states. The decoder has its own limit and reports it as another error.
 fn check_png_size(bytes: &[u8], format: Format, limits: &Limits) -> Result<()> {
     let side =
         |at: usize| bytes.get(at..at + 4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize);
@@ -147,7 +147,7 @@ fn check_png_size(bytes: &[u8], format: Format, limits: &Limits) -> Result<()> {
     }
 }
 
-/// A RIFF file states its length, less 8, in its second word; a lossy decoder may not miss what was cut off.
+/// Checks the length that a RIFF file states (less 8, in its second word): a lossy decoder may not detect truncation.
 fn check_riff_length(bytes: &[u8]) -> Result<()> {
     let stated =
         bytes.get(4..8).map_or(u64::MAX, |b| u64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
@@ -197,7 +197,7 @@ fn decode(
     }
 }
 
-/// What is known of an image beside its pixels.
+/// Metadata of an image, collected before its pixels are decoded.
 pub(super) struct Page {
     pub(super) format: Format,
     pub(super) icc: Option<Vec<u8>>,
@@ -210,7 +210,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// The picture with these pixels.
+    /// Builds the picture from its pixels.
     pub(super) fn finish<T: Number>(self, planes: Planes<T>) -> Result<Picture> {
         let Self { format, icc, orientation, resolution, numbers, is_premultiplied, exif, origin } = self;
         let icc = icc.filter(|profile| profile_fits(profile, planes.channels));
@@ -224,7 +224,7 @@ impl Page {
     }
 }
 
-/// What a decoder may allocate: the largest image there may be, at 8 bytes a pixel, twice for its own use.
+/// Returns the allocation limit of a decoder: 8 bytes per pixel of the largest allowed image, doubled for its own use.
 fn memory_limit(limits: &Limits) -> image::Limits {
     let mut memory = image::Limits::no_limits();
     memory.max_alloc = Some((limits.image_pixels as u64).saturating_mul(16).saturating_add(16 << 20));
@@ -242,12 +242,12 @@ fn from_crate(format: Format, error: ImageError) -> Error {
     }
 }
 
-/// What a library says, fit for one line of a reply.
+/// Shortens a message of a library to one line of a reply.
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
 }
 
-/// Whether an ICC profile describes the channels there are: its data colour space, at byte 16, is the same kind.
+/// Returns `true` if an ICC profile matches the number of channels: its data colour space, at byte 16, is gray or RGB.
 ///
 /// # Source
 /// ICC.1:2022, table 17 and 19.
@@ -276,7 +276,7 @@ mod tests {
         write_image(&example(channels, 9, 11), &Carrier::plain(format, Depth::U8), format, None).unwrap()
     }
 
-    /// A PNG header that claims a size, with nothing behind it.
+    /// Builds a PNG header that states a size, without image data.
     fn png_header(width: u32, height: u32) -> Vec<u8> {
         let mut chunk = b"IHDR".to_vec();
         chunk.extend(width.to_be_bytes());
@@ -286,7 +286,7 @@ mod tests {
         let mut file = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
         file.extend(chunk);
         file.extend(checksum.to_be_bytes());
-        // The decoder looks for the first data chunk before it tells the size.
+        // The decoder reads up to the first data chunk before it reports the size.
         file.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
         file
     }

@@ -1,20 +1,20 @@
-//! Resolution: how many pixels an image has to the inch or centimetre, as files state it.
+//! Resolution: pixels per inch or centimetre, as image files state it.
 
-/// Pixels per unit, across and down.
+/// Pixels per unit, horizontal and vertical.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Resolution {
-    /// Across.
+    /// Horizontal.
     pub x: f64,
-    /// Down.
+    /// Vertical.
     pub y: f64,
     /// The unit of length.
     pub unit: Unit,
 }
 
-/// Units of length that files state a resolution in.
+/// Units in which files state a resolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// No unit: only the ratio of both numbers means something.
+    /// No unit: only the ratio of both numbers has a meaning.
     Ratio,
     /// Per inch.
     Inch,
@@ -22,40 +22,40 @@ pub enum Unit {
     Centimetre,
 }
 
-/// Centimetres of an inch.
+/// Centimetres per inch.
 const INCH: f64 = 2.54;
 
 impl Resolution {
-    /// The resolution, if both numbers can be one. Square pixels of no size are none: those who know nothing write
-    /// that.
+    /// Returns the resolution, if both numbers are valid. A ratio of 1 without a unit is discarded: programs write it
+    /// if they do not know the resolution.
     pub(super) fn new(x: f64, y: f64, unit: Unit) -> Option<Self> {
         let fits = |v: f64| v.is_finite() && v > 0.0 && v <= 1e7;
         (fits(x) && fits(y) && (unit != Unit::Ratio || x != y)).then_some(Self { x, y, unit })
     }
 
-    /// That of the image turned upright, by its EXIF orientation.
+    /// Returns the resolution after rotation by the EXIF orientation.
     pub(super) fn upright(self, orientation: u8) -> Self {
         if (5..=8).contains(&orientation) { Self { x: self.y, y: self.x, ..self } } else { self }
     }
 
-    /// Per centimetre, where the unit is one of length.
+    /// Converts to pixels per centimetre, unless the unit is [`Unit::Ratio`].
     pub(super) fn per_centimetre(self) -> (f64, f64) {
         let by = if self.unit == Unit::Inch { INCH } else { 1.0 };
         (self.x / by, self.y / by)
     }
 
-    /// Per inch, where the unit is one of length.
+    /// Converts to pixels per inch, unless the unit is [`Unit::Ratio`].
     fn per_inch(self) -> (f64, f64) {
         let by = if self.unit == Unit::Centimetre { INCH } else { 1.0 };
         (self.x * by, self.y * by)
     }
 }
 
-/// The density that the head of a JPEG states.
+/// Reads the density from the header of a JPEG.
 ///
 /// # Source
-/// JFIF 1.02: behind the start marker APP0 holds `JFIF\0`, the version, the unit (0 none, 1 inch, 2 centimetre)
-/// and the two densities.
+/// JFIF 1.02: after the start marker, APP0 holds `JFIF\0`, the version, the unit (0 none, 1 inch, 2 centimetre) and the
+/// two densities.
 pub(super) fn of_jfif(bytes: &[u8]) -> Option<Resolution> {
     let head = bytes.get(..18)?;
     if head[..4] != [0xff, 0xd8, 0xff, 0xe0] || &head[6..11] != b"JFIF\0" {
@@ -66,12 +66,12 @@ pub(super) fn of_jfif(bytes: &[u8]) -> Option<Resolution> {
     Resolution::new(number(14), number(16), *unit)
 }
 
-/// The density that a JPEG states.
+/// Converts a resolution to the density of a JPEG.
 pub(super) fn for_jpeg(resolution: Resolution) -> image::codecs::jpeg::PixelDensity {
     use image::codecs::jpeg::{PixelDensity, PixelDensityUnit};
     let (x, y, unit) = match resolution.unit {
         Unit::Ratio => (resolution.x, resolution.y, PixelDensityUnit::PixelAspectRatio),
-        // Whole numbers only: an inch holds more of them.
+        // JPEG stores integers: pixels per inch are larger numbers than per centimetre, so rounding loses less.
         _ => (resolution.per_inch().0, resolution.per_inch().1, PixelDensityUnit::Inches),
     };
     let whole = |v: f64| v.round().clamp(1.0, 65535.0) as u16;

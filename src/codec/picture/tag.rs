@@ -1,4 +1,4 @@
-//! Tags: what a TIFF file or an EXIF block says of an image beside its pixels, carried from file to file.
+//! Tags: metadata of a TIFF file or an EXIF block, copied from file to file.
 
 use std::io::{Seek, Write};
 
@@ -10,10 +10,10 @@ use tiff::{Directory as Written, TiffResult};
 use super::directory::{Directory, Order};
 use super::resolution::{Resolution, Unit};
 
-/// Tags that point to a directory of further tags: EXIF and GPS.
+/// Tags that point to a subdirectory: EXIF and GPS.
 const BELOW: [u16; 2] = [34665, 34853];
 
-/// Tags of the pixel storage, which the writer sets itself, and tags with offsets, valid in one file only.
+/// Tags of the pixel storage, which the writer sets itself, and tags with offsets, which are valid in one file only.
 const OF_STORAGE: [u16; 40] = [
     254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 274, 277, 278, 279, 280, 281, 284, 288, 289,
     290, 291, 292, 293, 317, 320, 322, 323, 324, 325, 330, 332, 338, 339, 340, 341, 347, 34675, 40965,
@@ -22,10 +22,10 @@ const OF_STORAGE: [u16; 40] = [
 /// Tags of JPEG and YCbCr storage.
 const OF_COLOR_STORAGE: std::ops::RangeInclusive<u16> = 512..=532;
 
-/// Tags that an EXIF block may have in its first directory, beside its own two (EXIF 3.0, 4.6.4).
+/// Tags that an EXIF block may have in its first directory, in addition to the EXIF and GPS pointers (EXIF 3.0, 4.6.4).
 const OF_EXIF: [u16; 8] = [270, 271, 272, 305, 306, 315, 33432, 700];
 
-/// One tag with its value.
+/// A tag and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tag {
     id: u16,
@@ -34,14 +34,14 @@ pub struct Tag {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Value {
-    /// Field type and bytes, in the order of this machine.
+    /// Field type and bytes, in native byte order.
     Field(u16, Vec<u8>),
-    /// The tags of a directory below.
+    /// Tags of a subdirectory.
     Below(Vec<Tag>),
 }
 
 impl Tag {
-    /// The tags of a directory that hold for the image in any file. Values that are damaged are left out.
+    /// Reads the tags of a directory that are valid in any file. Damaged values are skipped.
     pub(super) fn all(directory: &Directory, bytes: &[u8]) -> Vec<Self> {
         let is_kept = |id: &u16| !OF_STORAGE.contains(id) && !OF_COLOR_STORAGE.contains(id);
         let read = |id: u16| {
@@ -61,18 +61,18 @@ impl Tag {
         directory.tags().filter(is_kept).filter_map(read).collect()
     }
 
-    /// Whether it states a resolution, which changes when an image is turned.
+    /// Returns `true` for the tags of a resolution, which changes when an image is rotated.
     pub(super) fn is_resolution(&self) -> bool {
         matches!(self.id, 282 | 283 | 296)
     }
 
-    /// The tags of an EXIF block.
+    /// Reads the tags of an EXIF block.
     pub(super) fn of_exif(block: &[u8]) -> Vec<Self> {
         let first = Order::of(block).and_then(|(order, at)| Directory::read(block, order, at));
         first.map_or_else(Vec::new, |first| Self::all(&first, block))
     }
 
-    /// Writes `tags` into a directory that is being written; those below are at `below`, see [`Tag::write_below`].
+    /// Writes `tags` into an open directory; `below` holds the offsets of subdirectories, see [`Tag::write_below`].
     pub(super) fn write<W: Write + Seek, K: TiffKind>(
         tags: &[Self],
         below: &[(u16, u32)],
@@ -94,7 +94,7 @@ impl Tag {
         Ok(())
     }
 
-    /// Writes the directories below, and gives back their tags with their positions.
+    /// Writes the subdirectories, and returns their tags with their offsets.
     pub(super) fn write_below<W: Write + Seek>(
         tags: &[Self],
         encoder: &mut TiffEncoder<W>,
@@ -111,7 +111,7 @@ impl Tag {
         Ok(written)
     }
 
-    /// The EXIF block that says of these tags what such a block can say; none where that is nothing.
+    /// Builds an EXIF block of those tags that EXIF allows; `None` if there are none.
     pub(super) fn to_exif(tags: &[Self]) -> Option<Vec<u8>> {
         let kept: Vec<Self> =
             tags.iter().filter(|tag| OF_EXIF.contains(&tag.id) || BELOW.contains(&tag.id)).cloned().collect();
@@ -128,14 +128,14 @@ impl Tag {
     }
 }
 
-/// The EXIF block of an image that was turned upright.
+/// Sets the orientation of an EXIF block to upright, after the image was rotated.
 pub(super) fn upright(mut block: Vec<u8>) -> Vec<u8> {
-    // Writes "upright" where the orientation stands.
+    // Despite its name, this writes "upright" in place of the orientation.
     let _ = Orientation::remove_from_exif_chunk(&mut block);
     block
 }
 
-/// The resolution that an EXIF block or a TIFF directory states.
+/// Reads the resolution from an EXIF block or a TIFF directory.
 pub(super) fn resolution(directory: &Directory, bytes: &[u8]) -> Option<Resolution> {
     let unit = match directory.number(bytes, 296) {
         Some(1) => Unit::Ratio,
@@ -145,7 +145,7 @@ pub(super) fn resolution(directory: &Directory, bytes: &[u8]) -> Option<Resoluti
     Resolution::new(directory.fraction(bytes, 282)?, directory.fraction(bytes, 283)?, unit)
 }
 
-/// The resolution that an EXIF block states.
+/// Reads the resolution from an EXIF block.
 pub(super) fn exif_resolution(block: &[u8]) -> Option<Resolution> {
     let (order, at) = Order::of(block)?;
     resolution(&Directory::read(block, order, at)?, block)

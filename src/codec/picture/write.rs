@@ -1,4 +1,4 @@
-//! Writing image files.
+//! Encoding of image files.
 
 use std::io::Cursor;
 
@@ -12,26 +12,24 @@ use super::tag::Tag;
 use super::{Carrier, Numbers, Origin, jpeg, png, pnm, resolution, tiff};
 use crate::sample::{Depth, Sample};
 
-/// JPEG quality, of 1..=100: high enough that its blocks are not taken for the model's work.
+/// JPEG quality, of 1..=100: high enough that JPEG blocks are not mistaken for artifacts of the model.
 pub const JPEG_QUALITY: u8 = 90;
 
-/// `sample` as a file of `format`, with what `carrier` holds put back: opacity, profile, resolution and EXIF in every
-/// format that has a place for it, text chunks, segments and tags in a file of the format they came from.
+/// Encodes `sample` as a file of `format`, with the contents of `carrier` restored: opacity, profile, resolution and
+/// EXIF in every format that supports them; text chunks, segments and tags only in a file of the format they came from.
 ///
 /// # Depth
-/// `depth`, or the carrier's, as far as the format goes: PNG and PNM hold 8 and 16 bits (float becomes 16),
-/// TIFF all three, JPEG and lossless WebP 8. Integer depths clamp to [0, 1] and round half away from zero. Where no
-/// `depth` is stated, gray of one bit stays so in PNG, PNM and TIFF, and a TIFF keeps its signed, wide or double
-/// numbers.
+/// `depth`, or the depth of the carrier, as far as the format supports it: PNG and PNM support 8 and 16 bits (float
+/// becomes 16), TIFF all three, JPEG and lossless WebP 8. Integer depths clamp to [0, 1] and round half away from zero.
+/// If `depth` is `None`, 1-bit gray is kept in PNG, PNM and TIFF, and a TIFF keeps signed, wide or double numbers.
 ///
-/// # What is lost
-/// PNM has no profile; PNM and WebP have no resolution; WebP writes gray as colour. A profile of another colour model
-/// than the sample's is left out. With opacity, PNM is written as PAM.
+/// # Lost contents
+/// PNM has no profile; PNM and WebP have no resolution; WebP stores gray as colour. A profile of another colour model
+/// than the sample's is dropped. With opacity, PNM is written as PAM.
 ///
 /// # Errors
-/// [`Error::Shape`] for anything but images of 1 or 3 channels, or opacity of another size;
-/// [`Error::Unsupported`] where the format cannot hold such an image (WebP beyond 16383 pixels a side, opacity that
-/// lets something through in JPEG).
+/// [`Error::Shape`] for anything but images of 1 or 3 channels, or opacity of another size; [`Error::Unsupported`] if
+/// the format cannot hold the image (WebP beyond 16383 pixels a side, transparency in JPEG).
 pub fn write_image(
     sample: &Sample,
     carrier: &Carrier,
@@ -41,7 +39,7 @@ pub fn write_image(
     write_images(&[(sample, carrier)], format, depth)
 }
 
-/// Several images as the pages of a TIFF; one as a file of any format, see [`write_image`].
+/// Encodes several images as the pages of a TIFF, or one image as a file of any format, see [`write_image`].
 ///
 /// # Errors
 /// Also [`Error::Unsupported`] for several images in another format.
@@ -59,13 +57,13 @@ pub fn write_images(pages: &[(&Sample, &Carrier)], format: Format, depth: Option
     }
 }
 
-/// How fine the values of a file of `format` are that is asked to be as fine as `depth`: no finer than that, except
-/// that float falls to 16 bits.
+/// Returns the depth that a file of `format` uses if `depth` is requested: the highest supported one up to `depth`, so
+/// float becomes 16 bits in formats without float.
 pub fn held_depth(format: Format, depth: Depth) -> Depth {
     format.depths().iter().copied().rev().find(|held| *held <= depth).unwrap_or(Depth::U8)
 }
 
-/// One image as it is to be written.
+/// An image prepared for encoding.
 pub(super) struct Page<'a> {
     pub(super) sample: &'a Sample,
     pub(super) alpha: Option<&'a Sample>,
@@ -75,7 +73,7 @@ pub(super) struct Page<'a> {
     exif: Option<&'a [u8]>,
     pub(super) origin: &'a Origin,
     pub(super) depth: Depth,
-    /// Plain where another depth is asked for.
+    /// Storage type; plain if another depth is requested.
     pub(super) numbers: Numbers,
     pub(super) channels: usize,
     pub(super) width: u32,
@@ -121,12 +119,12 @@ impl<'a> Page<'a> {
         })
     }
 
-    /// Its pixels as bits, `true` for the lighter half.
+    /// Returns the pixels as bits, `true` for the lighter half.
     pub(super) fn bits(&self) -> Vec<bool> {
         join::<u8>(self.sample, None).iter().map(|v| *v >= 128).collect()
     }
 
-    /// Its EXIF block, or one of its tags.
+    /// Returns the EXIF block, or one built from the TIFF tags.
     fn exif(&self) -> Option<Vec<u8>> {
         match (self.exif, self.origin) {
             (Some(block), _) => Some(block.to_vec()),
@@ -135,7 +133,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Its tags, or those of its EXIF block.
+    /// Returns the TIFF tags, or those of the EXIF block.
     pub(super) fn tags(&self) -> Vec<Tag> {
         match (self.origin, self.exif) {
             (Origin::Tiff { tags, .. }, _) => tags.clone(),
@@ -144,7 +142,8 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Its colours; where they are multiplied by the opacity and the format knows no such thing, divided by it.
+    /// Returns the colours, divided by the opacity if they are premultiplied, for formats without premultiplied
+    /// opacity.
     fn straight(&self) -> Result<std::borrow::Cow<'a, Sample>> {
         match self.alpha {
             Some(alpha) if self.is_premultiplied => {
@@ -166,9 +165,9 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The file, by the `image` crate.
+    /// Encodes the file with the `image` crate.
     fn encode(&self, format: Format) -> Result<Vec<u8>> {
-        // Noise does not shrink: the file is hardly smaller than its pixels, and growing would copy it.
+        // Noise hardly compresses: the file is nearly as large as its pixels, and growing the buffer would copy it.
         let mut file = Vec::with_capacity(self.sample.shape().numbers() * self.depth.bytes() + 1024);
         let out = Cursor::new(&mut file);
         let straight = self.straight()?;
@@ -183,7 +182,7 @@ impl<'a> Page<'a> {
                 self.resolution.into_iter().for_each(|r| encoder.set_pixel_density(resolution::for_jpeg(r)));
                 self.encode_by(encoder, &straight, self.icc)
             }
-            // The file is colour, whatever the sample is.
+            // WebP always stores colour, so only an RGB profile fits.
             Format::WebP => {
                 let icc = self.icc.filter(|profile| profile_fits(profile, 3));
                 self.encode_by(WebPEncoder::new_lossless(out), &straight, icc)
@@ -210,12 +209,13 @@ impl<'a> Page<'a> {
         Ok(file)
     }
 
-    /// Puts what the encoder knows nothing of into a PNG.
+    /// Inserts into a PNG the chunks that the encoder does not support.
     fn finish_png(&self, file: &mut Vec<u8>) {
         self.resolution.into_iter().for_each(|resolution| png::put_resolution(file, resolution));
         if let Origin::Png(chunks) = self.origin {
-            // A profile says more than the name of a colour space, and both must not stand together.
+            // A profile is more precise than an sRGB chunk, and PNG does not allow both.
             let fits = |kind: &[u8; 4]| kind != b"sRGB" || self.icc.is_none();
+            // Each chunk is inserted directly after the header, so the reverse order keeps the original one.
             chunks
                 .iter()
                 .rev()
@@ -253,7 +253,7 @@ impl<'a> Page<'a> {
             (_, false) => Rgb16,
             (_, true) => Rgba16,
         };
-        // Encoders take the machine's byte order.
+        // Encoders take native byte order.
         let words = join::<u16>(sample, self.alpha);
         let bytes: Vec<u8> = words.iter().flat_map(|v| v.to_ne_bytes()).collect();
         encoder.write_image(&bytes, self.width, self.height, color)
@@ -275,7 +275,7 @@ mod tests {
         read_image(bytes, None, &Limits::default()).unwrap()
     }
 
-    /// The values of a sample as they come back from a file of `depth`.
+    /// Returns the values of a sample after rounding to `depth`.
     fn on_grid(sample: &Sample, depth: Depth) -> Vec<f32> {
         let round = |&v: &f32| match depth {
             Depth::U8 => u8::from_f32(v).to_f32(),

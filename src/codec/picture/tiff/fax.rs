@@ -1,4 +1,4 @@
-//! Fax: rows of bits by the run lengths of ITU-T T.4, which the `tiff` crate does not know, and by T.6 for writing.
+//! Fax: decodes 1-bit rows in run lengths of ITU-T T.4, which the `tiff` crate does not support, and encodes T.6.
 
 use std::convert::Infallible;
 
@@ -7,7 +7,7 @@ use fax::encoder::Encoder;
 use fax::maps::{black, white};
 use fax::{ByteReader, Color, VecWriter};
 
-/// Rows of packed bits, 1 for black, of a strip of run lengths in which each row begins at a whole byte.
+/// Decodes a strip of run lengths, in which each row begins at a whole byte, to packed rows, 1 for black.
 ///
 /// # Source
 /// TIFF 6.0, section 10 (compression 2).
@@ -21,9 +21,9 @@ pub(super) fn huffman(mut strip: &[u8], width: usize, height: usize) -> Option<V
     Some(rows)
 }
 
-/// One row, and the bytes it takes.
+/// Decodes one row, and returns the number of bytes it takes.
 fn huffman_row(strip: &[u8], width: usize) -> Option<(Vec<u8>, usize)> {
-    // The reader looks a few bits beyond the code that it reads.
+    // The reader looks ahead a few bits, so zeros are appended.
     let mut reader = ByteReader::new(strip.iter().copied().chain([0; 4]).map(Ok::<u8, Infallible>)).ok()?;
     let (mut changes, mut at, mut color, mut bits) = (Vec::new(), 0, Color::White, 0usize);
     while at < width {
@@ -50,7 +50,7 @@ fn huffman_row(strip: &[u8], width: usize) -> Option<(Vec<u8>, usize)> {
     (at == width).then(|| (row_of(&changes, width), bits.div_ceil(8)))
 }
 
-/// Rows of packed bits, 1 for black, of a strip of one-dimensional Group 3 rows.
+/// Decodes a strip of one-dimensional Group 3 rows to packed rows, 1 for black.
 ///
 /// # Source
 /// ITU-T T.4; TIFF 6.0, section 11 (compression 3).
@@ -59,7 +59,7 @@ pub(super) fn group3(strip: &[u8], width: usize, height: usize) -> Option<Vec<u8
     let mut rows = Vec::with_capacity(width.div_ceil(8) * height);
     for row in 0..height {
         let is_last = row + 1 == height;
-        // The last row may end with the strip instead of a mark.
+        // The last row may end with the strip, without an end-of-line code.
         if decoder.advance().is_err() && !is_last {
             return None;
         }
@@ -72,7 +72,7 @@ pub(super) fn group3(strip: &[u8], width: usize, height: usize) -> Option<Vec<u8
     Some(rows)
 }
 
-/// A row of packed bits from the places where its colour changes, white first.
+/// Packs a row from the positions at which its colour changes, white first.
 fn row_of(changes: &[usize], width: usize) -> Vec<u8> {
     let mut row = vec![0u8; width.div_ceil(8)];
     for black in changes.chunks(2) {
@@ -82,7 +82,7 @@ fn row_of(changes: &[usize], width: usize) -> Vec<u8> {
     row
 }
 
-/// Group 4 code of rows of pixels, `true` for black.
+/// Encodes rows of pixels in Group 4, `true` for black.
 ///
 /// # Source
 /// ITU-T T.6; TIFF 6.0, section 11 (compression 4).

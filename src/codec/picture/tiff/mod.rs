@@ -1,5 +1,5 @@
-//! TIFF, by the `tiff` crate itself: the `image` crate in front of it knows no gray float, which is what
-//! microscopes write, and no gray with opacity.
+//! TIFF, with the `tiff` crate directly: the `image` crate supports neither gray float, which microscopes write, nor
+//! gray with opacity.
 
 mod fax;
 mod read;
@@ -11,10 +11,10 @@ mod write;
 pub(super) use read::{decoded_bytes, read};
 pub(super) use write::write;
 
-/// How the numbers of a TIFF are stored, where its depth does not say so.
+/// Storage type of the numbers of a TIFF, if its depth does not determine it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbers {
-    /// As whole numbers without sign, or 32-bit floats, by depth.
+    /// Unsigned integers or 32-bit floats, by depth.
     Plain,
     /// One bit.
     Bit,
@@ -34,14 +34,14 @@ pub enum Numbers {
     F64,
 }
 
-/// How a TIFF is packed.
+/// Compression of a TIFF page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
-    /// Not at all.
+    /// Uncompressed.
     None,
     /// LZW.
     Lzw,
-    /// Deflate; also what takes the place of kinds that are read and not written.
+    /// Deflate; also replaces compressions that are read but not written.
     Deflate,
     /// Run lengths of bytes.
     PackBits,

@@ -1,4 +1,4 @@
-//! Reading TIFF: its pages, one by one, each as its storage needs it.
+//! Decoding of TIFF files, page by page according to their storage.
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -17,15 +17,15 @@ use super::{Numbers, Packing, fax};
 use crate::limits::Limits;
 use crate::sample::{Number, Shape};
 
-/// One page that is no smaller copy of another.
+/// A page that is not a smaller copy of another.
 struct Leaf {
-    /// Its place among all directories.
+    /// Index among all directories.
     index: usize,
     directory: Directory,
     storage: Storage,
 }
 
-/// The pages of a TIFF.
+/// Decodes the pages of a TIFF.
 pub(in crate::codec::picture) fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<Picture>> {
     let leaves = leaves(bytes, limits)?;
     if let [leaf] = leaves.as_slice()
@@ -52,7 +52,7 @@ pub(in crate::codec::picture) fn read(bytes: &[u8], limits: &Limits) -> Result<V
     Ok(pictures)
 }
 
-/// Bytes that all pages take once they are decoded.
+/// Returns the decoded size of all pages, in bytes.
 pub(in crate::codec::picture) fn decoded_bytes(bytes: &[u8], limits: &Limits) -> Result<usize> {
     let leaves = leaves(bytes, limits)?;
     let frames = match leaves.as_slice() {
@@ -63,7 +63,8 @@ pub(in crate::codec::picture) fn decoded_bytes(bytes: &[u8], limits: &Limits) ->
     Ok(each.fold(0, usize::saturating_add).saturating_mul(frames))
 }
 
-/// The pages that are no smaller copies of others, all together held against the limit of one image.
+/// Returns the pages that are not smaller copies of others, checked against the limits with all pixels counted
+/// together.
 fn leaves(bytes: &[u8], limits: &Limits) -> Result<Vec<Leaf>> {
     let broken = || Error::malformed(Format::Tiff.media_type(), "a directory is cut or damaged");
     let most = limits.samples.saturating_mul(4).saturating_add(64);
@@ -74,7 +75,7 @@ fn leaves(bytes: &[u8], limits: &Limits) -> Result<Vec<Leaf>> {
     let is_alone = directories.len() == 1;
     let (mut leaves, mut pixels) = (Vec::new(), 0usize);
     for (index, directory) in directories.into_iter().enumerate() {
-        // Where all are marked as smaller copies, the first is the image itself.
+        // If all are marked as smaller copies, the first is the image itself.
         if is_smaller(&directory) && (has_whole || index > 0) {
             continue;
         }
@@ -89,7 +90,7 @@ fn leaves(bytes: &[u8], limits: &Limits) -> Result<Vec<Leaf>> {
     Ok(leaves)
 }
 
-/// Refuses sensor data: files of cameras, whose first directory is often no more than a preview.
+/// Rejects camera raw files, whose first directory is often only a preview.
 fn check_no_raw(directories: &[Directory], bytes: &[u8]) -> Result<()> {
     let is_sensor = |d: &Directory| matches!(d.number(bytes, tag::PHOTOMETRIC), Some(32803 | 34892));
     let below = |d: &Directory| -> Vec<Directory> {
@@ -102,7 +103,7 @@ fn check_no_raw(directories: &[Directory], bytes: &[u8]) -> Result<()> {
         if is_raw || bytes.get(8..10) == Some(b"CR") {
             return Err(camera_raw());
         }
-        // Levels of a pyramid are marked as smaller copies; anything else below a page would be lost.
+        // Levels of a pyramid are marked as smaller copies; any other image in a subdirectory would be lost.
         let is_lost = |d: &Directory| {
             d.number(bytes, tag::SUBFILE).unwrap_or(0) & 1 == 0
                 && d.has(tag::WIDTH)
@@ -116,7 +117,7 @@ fn check_no_raw(directories: &[Directory], bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The count of images that a program says are in the file behind its one directory, where it says so.
+/// Returns the number of images in a file with one directory, if its metadata states it.
 ///
 /// # Source
 /// ImageJ's TIFF encoder (`images=` in the description), MetaMorph's STK (tag UIC2), `truncate` of tifffile.
@@ -139,10 +140,10 @@ fn hidden_count(directory: &Directory, storage: &Storage, bytes: &[u8]) -> Optio
     None
 }
 
-/// [`hidden_count`] where it is more than the one page there is.
+/// Returns [`hidden_count`] if it is more than the one page of the directory.
 ///
 /// # Errors
-/// The file does not hold so many images after each other.
+/// The file does not hold that number of consecutive images.
 fn hidden_frames(leaf: &Leaf, bytes: &[u8]) -> Result<Option<usize>> {
     let Some(count) = hidden_count(&leaf.directory, &leaf.storage, bytes).filter(|&count| count > 1) else {
         return Ok(None);
@@ -165,7 +166,7 @@ fn hidden_frames(leaf: &Leaf, bytes: &[u8]) -> Result<Option<usize>> {
     Err(refused(&format!("one page where its description tells of {count} images")))
 }
 
-/// Images that follow the first one in the file without directories of their own.
+/// Decodes images that follow the first one without directories of their own.
 fn frames(leaf: &Leaf, bytes: &[u8], count: usize) -> Result<Vec<Picture>> {
     let storage = &leaf.storage;
     let start = leaf.directory.number(bytes, tag::STRIP_OFFSETS).unwrap_or(0) as usize;
@@ -190,8 +191,8 @@ fn frames(leaf: &Leaf, bytes: &[u8], count: usize) -> Result<Vec<Picture>> {
     each.map(read).collect()
 }
 
-/// The file with pages that the decoder knows not changed to such that it does: rows of packed bits are gray rows of
-/// bytes, and places in a palette are gray.
+/// Modifies pages that the decoder does not support so that it can decode them: rows of packed bits become gray rows of
+/// bytes, and palette indices become gray.
 fn prepare<'a>(leaves: &[Leaf], bytes: &'a [u8]) -> Cow<'a, [u8]> {
     let mut prepared = Cow::Borrowed(bytes);
     for Leaf { directory, storage, .. } in leaves {
@@ -211,7 +212,8 @@ fn prepare<'a>(leaves: &[Leaf], bytes: &'a [u8]) -> Cow<'a, [u8]> {
         }
         let own = prepared.to_mut();
         directory.put(own, tag::PHOTOMETRIC, 1);
-        // Rows of few bits the decoder gives as they are; it knows no others that are no whole bytes.
+        // The decoder returns rows of few bits unchanged; it supports no other rows of numbers that are not whole
+        // bytes.
         if storage.bits == 16 || storage.bits <= 8 && storage.samples == 1 {
             continue;
         }
@@ -260,7 +262,7 @@ fn decoded_page(leaf: &Leaf, bytes: &[u8], decoder: &mut Decoder<Cursor<&[u8]>>)
     }
     let page = page(leaf, bytes);
     match buffer {
-        // The decoder has turned white to the highest number in these.
+        // For Group 4, the decoder has already made white the highest number.
         DecodingResult::U8(rows) if storage.compression == Compression::Fax4 => {
             finish_packed(page, &Storage { color: Color::Plain, ..storage.clone() }, leaf, bytes, &rows)
         }
@@ -273,7 +275,7 @@ fn decoded_page(leaf: &Leaf, bytes: &[u8], decoder: &mut Decoder<Cursor<&[u8]>>)
     }
 }
 
-/// A page whose compression the decoder does not know.
+/// Decodes a page with a fax compression that the decoder does not support.
 fn fax_page(leaf: &Leaf, bytes: &[u8]) -> Result<Picture> {
     let Leaf { directory, storage, .. } = leaf;
     let broken = || Error::malformed(Format::Tiff.media_type(), "a strip of run lengths is cut or damaged");
@@ -300,7 +302,7 @@ fn fax_page(leaf: &Leaf, bytes: &[u8]) -> Result<Picture> {
     finish_packed(page(leaf, bytes), storage, leaf, bytes, &rows)
 }
 
-/// A page from rows of packed numbers, highest bit first, each row at a whole byte.
+/// Builds a page from rows of packed numbers, highest bit first, each row at a whole byte.
 fn finish_packed(page: Page, storage: &Storage, leaf: &Leaf, bytes: &[u8], rows: &[u8]) -> Result<Picture> {
     let (bits, across) = (storage.bits, storage.width * storage.samples);
     let stride = (across * bits).div_ceil(8);
@@ -310,7 +312,7 @@ fn finish_packed(page: Page, storage: &Storage, leaf: &Leaf, bytes: &[u8], rows:
     let most = (1u32 << bits) - 1;
     let number = |row: &[u8], i: usize| {
         let first = i * bits;
-        // No number is longer than 16 bits: three bytes hold it wherever it begins.
+        // Numbers have at most 16 bits, so three bytes cover one at any bit offset.
         let word =
             (0..3).fold(0u32, |word, k| word << 8 | u32::from(row.get(first / 8 + k).copied().unwrap_or(0)));
         word >> (24 - first % 8 - bits) & most
@@ -333,7 +335,8 @@ fn finish_packed(page: Page, storage: &Storage, leaf: &Leaf, bytes: &[u8], rows:
     page.finish(Planes::split(numbers.into_iter().map(scaled).collect(), layout, size))
 }
 
-/// A page from places in its list of colours; 8 bits where all of these are, as old programs write them.
+/// Builds a page from palette indices; 8 bits if all colours of the palette fit, including palettes that old programs
+/// write with 8-bit values.
 fn from_palette(page: Page, storage: &Storage, leaf: &Leaf, bytes: &[u8], places: &[u32]) -> Result<Picture> {
     let map = leaf.directory.numbers(bytes, tag::COLOR_MAP).unwrap_or_default();
     let count = 1usize << storage.bits;
@@ -355,7 +358,7 @@ fn from_palette(page: Page, storage: &Storage, leaf: &Leaf, bytes: &[u8], places
     page.finish(Planes { channels: 3, height, width, color, alpha: None })
 }
 
-/// A page from numbers that stand pixel by pixel or plane by plane.
+/// Builds a page from numbers in pixel or plane order.
 fn finish(page: Page, storage: &Storage, pixels: DecodingResult) -> Result<Picture> {
     let whole = |page: Page, numbers| Page { numbers, ..page };
     match pixels {
@@ -384,7 +387,7 @@ fn finish(page: Page, storage: &Storage, pixels: DecodingResult) -> Result<Pictu
     }
 }
 
-/// Whole numbers as floats, none of them rounded.
+/// Converts integers to floats, with an error if one is not exact.
 fn exact<T: Into<i128>>(numbers: impl IntoIterator<Item = T>) -> Result<Vec<f32>> {
     let float = |v: T| {
         let v: i128 = v.into();
@@ -394,7 +397,7 @@ fn exact<T: Into<i128>>(numbers: impl IntoIterator<Item = T>) -> Result<Vec<f32>
     numbers.into_iter().map(float).collect()
 }
 
-/// Red, green and blue of luma and chroma, pixel by pixel.
+/// Converts interleaved luma and chroma to red, green and blue.
 ///
 /// # Source
 /// ITU-T T.871 (JFIF), section 7: full-range BT.601, the default of TIFF's YCbCrCoefficients.
@@ -408,7 +411,7 @@ fn rgb(mut pixels: Vec<u8>) -> Vec<u8> {
     pixels
 }
 
-/// Numbers pixel by pixel, or plane by plane, as planes.
+/// Splits numbers in pixel or plane order into planes.
 fn arrange<T: Number>(mut values: Vec<T>, storage: &Storage) -> Result<Planes<T>> {
     let (width, height) = (storage.width, storage.height);
     let (pixels, layout) = (width * height, (storage.channels, storage.opacity.is_some()));

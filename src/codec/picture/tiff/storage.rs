@@ -1,9 +1,9 @@
-//! Storage: how the pixels of a TIFF page are stored, or why they cannot be read.
+//! Storage: pixel layout of a TIFF page, or the error that names an unsupported one.
 
 use super::super::super::{Error, Format, Result};
 use super::super::directory::Directory;
 
-/// Tags by name.
+/// Tag ids by name.
 pub(super) mod tag {
     pub const SUBFILE: u16 = 254;
     pub const WIDTH: u16 = 256;
@@ -32,50 +32,50 @@ pub(super) mod tag {
     pub const DNG: u16 = 50706;
 }
 
-/// How the pixels of one page are stored.
+/// Pixel layout of one page.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Storage {
     pub width: usize,
     pub height: usize,
-    /// Bits of one number.
+    /// Bits per number.
     pub bits: usize,
-    /// Numbers of one pixel.
+    /// Numbers per pixel.
     pub samples: usize,
-    /// Channels of gray or colour among them; in a file with a palette, those of its colours.
+    /// Number of gray or colour channels; with a palette, the number of channels of its colours.
     pub channels: usize,
     pub opacity: Option<Opacity>,
     pub color: Color,
     pub compression: Compression,
     pub is_planar: bool,
-    /// Whether it is read as rows of packed bits, because the decoder knows no pixels like these.
+    /// `true` if it is decoded as rows of packed bits, because the decoder does not support its pixels.
     pub is_packed: bool,
-    /// Whether the lowest bit of a byte comes first.
+    /// `true` if the lowest bit of a byte comes first.
     pub is_reversed: bool,
 }
 
 /// Kinds of opacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opacity {
-    /// Colours are as they are.
+    /// Colours are not multiplied by the opacity.
     Straight,
-    /// Colours are multiplied by it.
+    /// Colours are multiplied by the opacity.
     Premultiplied,
 }
 
-/// How numbers stand for colours.
+/// Colour model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Color {
-    /// The least number is white.
+    /// Gray, 0 is white.
     WhiteIsZero,
     /// Gray or RGB.
     Plain,
-    /// Each number is the place of a colour in a list.
+    /// Each number is an index into a palette.
     Palette,
     /// Luma and chroma.
     YCbCr,
 }
 
-/// Kinds of compression, as far as reading and writing have to tell them apart.
+/// Kinds of compression, as far as reading and writing must distinguish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     None,
@@ -87,15 +87,15 @@ pub(super) enum Compression {
     Fax4,
     Lzw,
     PackBits,
-    /// All others that the decoder knows.
+    /// All others that the decoder supports.
     Other,
 }
 
 impl Storage {
-    /// Reads the storage of a page.
+    /// Reads the storage of a page from its directory.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] with what it holds, and how to convert it.
+    /// [`Error::Unsupported`] with the name of the unsupported feature, and how to convert it.
     pub(super) fn of(directory: &Directory, bytes: &[u8]) -> Result<Self> {
         let number = |tag: u16, usual: usize| {
             directory.number(bytes, tag).map_or(usual, |n| usize::try_from(n).unwrap_or(usize::MAX))
@@ -106,7 +106,7 @@ impl Storage {
         let extra = directory.numbers(bytes, tag::EXTRA);
         let opacity = match samples.checked_sub(own) {
             Some(0) => None,
-            // Old programs write colour with opacity without saying what it is.
+            // Old programs write RGB with opacity without stating ExtraSamples.
             Some(1) if own == 3 && extra.is_none() => Some(Opacity::Straight),
             Some(1) => match extra.as_deref() {
                 Some([1, ..]) => Some(Opacity::Premultiplied),
@@ -170,7 +170,7 @@ impl Storage {
         })
     }
 
-    /// Bytes that its pixels take once they are decoded; saturates.
+    /// Returns the decoded size of the pixels, in bytes; saturates.
     pub(super) fn decoded_bytes(&self) -> usize {
         let numbers = if self.color == Color::Palette { 3 } else { self.samples };
         let wide = numbers.saturating_mul(self.bits.div_ceil(8).next_power_of_two());
@@ -178,7 +178,7 @@ impl Storage {
     }
 }
 
-/// How numbers stand for colours, and how many channels they make.
+/// Returns the colour model and its number of channels.
 fn color(photometric: usize) -> Result<(Color, usize)> {
     Ok(match photometric {
         0 => (Color::WhiteIsZero, 1),
@@ -215,7 +215,7 @@ fn bands(samples: usize, own: usize) -> Error {
     ))
 }
 
-/// Refusal of the negative of a camera, which holds no picture yet.
+/// Returns the error for camera raw, which is not developed to a picture yet.
 pub(super) fn camera_raw() -> Error {
     Error::unsupported(
         "this is camera raw (DNG or another TIFF with sensor data and a preview), which has to be developed first; \
@@ -223,7 +223,7 @@ pub(super) fn camera_raw() -> Error {
     )
 }
 
-/// Refusal of a TIFF with `what`.
+/// Returns the error for a TIFF with the unsupported feature `what`.
 pub(super) fn refused(what: &str) -> Error {
     Error::unsupported(format!(
         "TIFF with {what} is not accepted; convert it to gray or RGB of 8 or 16 bits or float, for example: magick \

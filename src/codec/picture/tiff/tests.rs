@@ -28,7 +28,7 @@ where
     file.into_inner()
 }
 
-/// One page of bytes as they are, with tags of one number each.
+/// Builds a page with uncompressed bytes and tags of one number each.
 fn stored(strip: &[u8], tags: &[(u16, u32)], map: Option<&[u16]>, text: Option<&str>) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
     let mut encoder = TiffEncoder::new(&mut file).unwrap();

@@ -1,4 +1,4 @@
-//! Writing TIFF: pages of any depth, packed as they came, with their tags.
+//! Encoding of TIFF files: pages of any depth, with their original compression and tags.
 
 use std::io::Cursor;
 
@@ -20,8 +20,8 @@ use crate::sample::Depth;
 
 type File<'a> = &'a mut Cursor<Vec<u8>>;
 
-/// The pages as a TIFF. Float is written as it is, unclamped; whole numbers are rounded half away from zero and clamped
-/// to their range.
+/// Encodes the pages as a TIFF. Float is written unclamped; integers are rounded half away from zero and clamped to
+/// their range.
 pub(in crate::codec::picture) fn write(pages: &[write::Page]) -> Result<Vec<u8>> {
     let bytes = |page: &write::Page| page.sample.shape().numbers() * page.depth.bytes() + 4096;
     let mut file = Cursor::new(Vec::with_capacity(pages.iter().map(bytes).sum()));
@@ -53,7 +53,7 @@ fn write_one<'a>(encoder: TiffEncoder<File<'a>>, page: &write::Page) -> TiffResu
         Packing::PackBits => Compression::Packbits,
     });
     let is_float = page.depth == Depth::F32 && matches!(page.numbers, Numbers::Plain | Numbers::F64);
-    // Differences pack better where numbers are whole.
+    // Differences compress better for integers.
     let is_predicted = matches!(packing, Packing::Lzw | Packing::Deflate) && !is_float;
     encoder = encoder.with_predictor(if is_predicted { Predictor::Horizontal } else { Predictor::None });
     let of = |v: f32| f64::from(v).round();
@@ -100,7 +100,7 @@ where
     image.write_data(pixels)
 }
 
-/// Writes one page of bits: Group 4, as faxes and scanners do, where its rows are short enough for that.
+/// Writes one page of bits: Group 4, as faxes and scanners do, if its width fits 16 bits, else uncompressed.
 fn write_bits(encoder: &mut TiffEncoder<File>, page: &write::Page) -> TiffResult<()> {
     let tags = page.tags();
     let below = Tag::write_below(&tags, encoder)?;
@@ -119,7 +119,7 @@ fn write_bits(encoder: &mut TiffEncoder<File>, page: &write::Page) -> TiffResult
     directory.write_tag(Id::BitsPerSample, 1u16)?;
     directory.write_tag(Id::SamplesPerPixel, 1u16)?;
     directory.write_tag(Id::Compression, code)?;
-    // In Group 4 code, black is 1.
+    // In Group 4, black is 1.
     directory.write_tag(Id::PhotometricInterpretation, if code == 4 { 0u16 } else { 1 })?;
     directory.write_tag(Id::RowsPerStrip, page.height)?;
     directory.write_tag(Id::StripOffsets, u32::try_from(offset)?)?;
@@ -128,7 +128,7 @@ fn write_bits(encoder: &mut TiffEncoder<File>, page: &write::Page) -> TiffResult
     directory.finish()
 }
 
-/// Writes what is kept beside the pixels.
+/// Writes profile, resolution and tags.
 fn put_rest(
     directory: &mut DirectoryEncoder<File, TiffKindStandard>,
     page: &write::Page,
@@ -139,7 +139,7 @@ fn put_rest(
         directory.write_tag(Id::IccProfile, profile)?;
     }
     page.resolution.map_or(Ok(()), |resolution| put_resolution(directory, resolution))?;
-    // Last, because a resolution that stood in a tag stays as it was, to the digit.
+    // Tags are written last, so that a resolution from a tag replaces the rounded one and is kept exactly.
     Tag::write(tags, below, directory)
 }
 
@@ -147,7 +147,8 @@ fn put_resolution(
     directory: &mut DirectoryEncoder<File, TiffKindStandard>,
     resolution: Resolution,
 ) -> TiffResult<()> {
-    // Thousandths, which a scanner's whole numbers survive; microscopes state more than a million pixels per centimetre.
+    // Thousandths represent integer resolutions of scanners exactly; microscopes state more than a million pixels per
+    // centimetre.
     let rational = |v: f64| match v < 4e6 {
         true => Rational { n: (v * 1000.0).round() as u32, d: 1000 },
         false => Rational { n: v.round().min(f64::from(u32::MAX)) as u32, d: 1 },

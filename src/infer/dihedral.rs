@@ -1,12 +1,12 @@
-//! The eight flips and quarter turns of an image, for averaging over them.
+//! Dihedral transforms: the eight flips and quarter turns of an image, for averaging over them.
 
 use crate::sample::{Depth, Number, Sample, Shape};
 
-/// How many there are.
+/// Number of dihedral transforms.
 pub const COUNT: usize = 8;
 
-/// Turn `k` of an image: bit 0 flips left and right, bit 1 up and down, bit 2 then swaps the axes.
-/// Samples of other kinds come back as they are.
+/// Applies dihedral transform `k` to an image: bit 0 flips left and right, bit 1 up and down, bit 2 then swaps the
+/// axes. Samples of other kinds are returned unchanged.
 pub fn apply(sample: &Sample, k: usize) -> Sample {
     match sample.depth() {
         Depth::U8 => turn::<u8>(sample, k),
@@ -22,7 +22,7 @@ fn turn<T: Number>(sample: &Sample, k: usize) -> Sample {
     T::sample(shape, turned).expect("a turn moves finite numbers and drops none")
 }
 
-/// The shape of an image after a quarter turn.
+/// Returns the shape of an image after a quarter turn.
 pub fn quarter(shape: Shape) -> Shape {
     match shape {
         Shape::Image { channels, height, width } => Shape::image(channels, width, height),
@@ -30,13 +30,14 @@ pub fn quarter(shape: Shape) -> Shape {
     }
 }
 
-/// Adds the numbers of turn `k` of an image of `shape` to `sum`, where they were before it.
+/// Adds the numbers of transform `k` of an image of `shape` to `sum`, each at its position before the transform.
 pub fn add_back(sum: &mut [f32], turned: &[f32], shape: Shape, k: usize) {
     let mut turned = turned.iter();
     walk(shape, k, |from| sum[from] += turned.next().copied().unwrap_or_default());
 }
 
-/// Calls `each` with the place in an image of `shape` of every number of turn `k`, in its order; gives its shape.
+/// Calls `each` with the index in an image of `shape` of every number of transform `k`, in the order of the transformed
+/// image, and returns the transformed shape.
 fn walk(shape: Shape, k: usize, mut each: impl FnMut(usize)) -> Shape {
     let Shape::Image { channels, height, width } = shape else {
         (0..shape.numbers()).for_each(each);

@@ -1,19 +1,19 @@
-//! Why a model cannot do what was asked.
+//! Errors of inference.
 
 use crate::name::ModelId;
 use crate::sample::Shape;
 
-/// See the variants; a message names the model, what it takes and what it saw.
+/// Error of inference. Messages name the model, the expected input and the actual one.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The sample is not of the shape the model takes.
+    /// The sample does not have a shape that the model accepts.
     #[error("model {model} takes {expected}, got {got}")]
     Shape {
         /// `name@version`.
         model: ModelId,
-        /// What it takes, in words.
+        /// Description of the accepted shapes.
         expected: String,
-        /// The shape seen.
+        /// Shape of the sample.
         got: Shape,
     },
     /// The latent does not fit the model.
@@ -21,18 +21,18 @@ pub enum Error {
     Latent {
         /// `name@version`.
         model: ModelId,
-        /// What does not fit.
+        /// Description of the mismatch.
         reason: String,
     },
     /// A parameter is out of its range.
     #[error("{name}: {reason}")]
     Parameter {
-        /// The parameter.
+        /// Name of the parameter.
         name: &'static str,
-        /// Its range and the value seen.
+        /// Range of the parameter and the actual value.
         reason: String,
     },
-    /// A result is not finite: the numbers are too large, or the weights are.
+    /// A result is not finite, because the input or the weights are too large.
     #[error(
         "the result of model {model} is not finite: the numbers given to it are too large; scale them down"
     )]
@@ -40,18 +40,18 @@ pub enum Error {
         /// `name@version`.
         model: ModelId,
     },
-    /// The artifact cannot be made into a model.
+    /// The artifact cannot be loaded as a model.
     #[error("model {model} cannot be loaded: {reason}")]
     Load {
         /// `name@version`.
         model: ModelId,
-        /// What is wrong.
+        /// Cause of the failure.
         reason: String,
     },
-    /// Whoever waited for it does no longer, see [`super::Pace`].
+    /// The work was cancelled because its result is no longer needed, see [`super::Pace`].
     #[error("the work was given up between two pieces")]
     Abandoned,
-    /// The tensor code failed.
+    /// Error of the tensor code.
     #[error("tensor code failed: {0}")]
     Tensor(#[from] crate::nn::Error),
 }

@@ -1,29 +1,28 @@
-//! Familiarity: how like the training data a sample is, as far as its latent tells.
+//! Familiarity: similarity of a sample to the training data, computed from its latent and its residual.
 //!
-//! The features of a sample are the logarithms of the energy of each latent channel and of what the
-//! decoder leaves over. Their distance to the training data's typical features is compared with the
-//! distances of held-out samples: a familiarity of 0.5 is an ordinary sample, one near 0 is unlike
-//! all of them.
+//! The features of a sample are the logarithms of the energy of each latent channel and of the residual of the decoder.
+//! Their distance to the typical features of the training data is compared with the distances of held-out samples: a
+//! familiarity of 0.5 is an ordinary sample, one near 0 is unlike all of them.
 //!
-//! What is typical was learnt from what the strict decoding leaves over, and strict denoising is judged by the same. In
-//! full mode it is what the refined result leaves over, the one feature of all that differs: the strict result is overwritten
-//! there as it passes by. That is less where the refiner brings detail back, so the two modes tell a sample's
-//! familiarity a little differently.
+//! The typical features were computed with the residual of strict decoding, and strict denoising uses the same. In full
+//! mode the last feature is the residual of the refined result, because the strict result is overwritten during
+//! streaming inference. That residual is smaller if the refiner restores detail, so the familiarity of a sample differs
+//! a little between the modes.
 //!
-//! Reconstruction error alone misses odd samples that still rebuild well, therefore the latent takes
-//! part (T. Denouden et al., "Improving reconstruction autoencoder out-of-distribution detection with
-//! Mahalanobis distance", arXiv 1812.02765; here with a diagonal covariance).
+//! The reconstruction error alone misses unusual samples that are still reconstructed well, so the latent is included
+//! (T. Denouden et al., "Improving reconstruction autoencoder out-of-distribution detection with Mahalanobis distance",
+//! arXiv 1812.02765; here with a diagonal covariance).
 
 use crate::registry::Familiarity;
 use crate::sample::{Latent, Plane, Stats};
 
-/// The features of one sample, from the mean squares of each latent channel and, last, of the sample less its
-/// reconstruction, strict or refined, on the normalised scale.
+/// Returns the features of one sample, from the mean squares of each latent channel and, last, of the residual of the
+/// strict or refined reconstruction, on the normalised scale.
 pub fn features(mean_squares: &[f64]) -> Vec<f32> {
     mean_squares.iter().map(|mean_square| ((mean_square + 1e-8).ln() * 0.5) as f32).collect()
 }
 
-/// The mean square of each channel of a latent.
+/// Returns the mean square of each channel of a latent.
 pub fn energies(latent: &Latent) -> Vec<f64> {
     let mean_square =
         |values: &[f32]| values.iter().map(|v| f64::from(v * v)).sum::<f64>() / values.len() as f64;
@@ -34,8 +33,8 @@ pub fn energies(latent: &Latent) -> Vec<f64> {
     latent.planes.iter().flat_map(of_plane).collect()
 }
 
-/// Learns what is typical from the features of samples like the training data. Half of them set the
-/// scale, the other half the distances, so that these are not too small. `None` below 8 samples.
+/// Computes the typical features from the features of samples like the training data. One half of them sets the scale,
+/// the other half the distances, so that the distances are not biased low. `None` for fewer than 8 samples.
 pub fn calibrate(features: &[Vec<f32>]) -> Option<Familiarity> {
     if features.len() < 8 {
         return None;
@@ -53,8 +52,8 @@ pub fn calibrate(features: &[Vec<f32>]) -> Option<Familiarity> {
     Some(typical)
 }
 
-/// The share of held-out samples that lie farther out than this one, 0..1; beyond the farthest it
-/// falls with the square of the distance instead of staying at one step.
+/// Returns the fraction of held-out samples at least as far from the typical features as this one, 0..1; beyond the
+/// farthest it falls with the square of the distance.
 pub fn score(typical: &Familiarity, features: &[f32]) -> Option<f32> {
     let farthest = *typical.distances.last()?;
     if features.len() != typical.mean.len() {

@@ -1,8 +1,8 @@
-//! Maps of a latent, row by row. They cover the sample and no more, where the network sees whole strides.
+//! Maps of a latent, row by row. A map covers only the sample; the network pads it to whole strides.
 
 use crate::sample::Plane;
 
-/// Channels, rows and columns of a map: `(Z, H, W)`, or `(Z, L)` with one row; `(Z)` is one place.
+/// Returns channels, rows and columns of a map: `(Z, H, W)`, or `(Z, L)` with one row; `(Z)` is one position.
 pub fn extents(dims: &[usize]) -> (usize, usize, usize) {
     match *dims {
         [channels, height, width] => (channels, height, width),
@@ -11,8 +11,8 @@ pub fn extents(dims: &[usize]) -> (usize, usize, usize) {
     }
 }
 
-/// Copies the columns from `first` on of row `y` of a channel to `row`. Beyond the map its border is repeated; channels that
-/// are not there, and those of no map, are zero.
+/// Copies row `y` of a channel, from column `first`, to `row`. Beyond the map its border is repeated; missing channels
+/// and missing maps are zero.
 pub fn read(plane: Option<&Plane>, channel: usize, y: usize, first: usize, row: &mut [f32]) {
     let Some(plane) = plane.filter(|plane| channel < plane.dims[0]) else { return row.fill(0.0) };
     let (_, height, width) = extents(&plane.dims);
@@ -23,7 +23,7 @@ pub fn read(plane: Option<&Plane>, channel: usize, y: usize, first: usize, row: 
     beyond.fill(from[width - 1]);
 }
 
-/// Writes `row` to the columns from `first` on of row `y` of a channel, as far as the map goes.
+/// Writes `row` to row `y` of a channel, from column `first`; positions beyond the map are ignored.
 pub fn write(plane: &mut Plane, channel: usize, y: usize, first: usize, row: &[f32]) {
     let (channels, height, width) = extents(&plane.dims);
     if channel >= channels || y >= height {

@@ -1,8 +1,7 @@
 //! Inference: one loaded model, one sample in, one sample out, synchronous.
 //!
-//! A [`Session`] owns what lies around the network: the checks of the shape, the statistics taken out
-//! and put back, borders, strips and the cut of the latent. `denoise` in strict mode *is*
-//! `decode(encode(x))`: there is no second path.
+//! A [`Session`] does the work around the network: shape checks, normalisation and its inverse, borders, strips and
+//! truncation of the latent. `denoise` in strict mode *is* `decode(encode(x))`: there is no second path.
 
 mod dihedral;
 mod error;
@@ -36,10 +35,10 @@ use crate::nn::model::{Model, Normalize};
 use crate::registry::{Artifact, Input, Manifest};
 use crate::sample::{Bounds, Depth, Kind, Latent, Number, Sample, Shape, Stats};
 
-/// What calls of this module give.
+/// Result of inference calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Which path a denoised sample takes.
+/// Denoising path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -50,17 +49,16 @@ pub enum Mode {
     Strict,
 }
 
-/// How to denoise.
+/// Options of denoising.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// The path.
+    /// Denoising path.
     pub mode: Mode,
-    /// 0 gives the input back, 1 the output, between them a blend.
+    /// Weight of the result, 0..1: 0 returns the input, 1 the result, values between blend them.
     pub strength: f32,
-    /// How many times smaller than the sample the latent is to be at least; the model's own ratio
-    /// when absent.
+    /// Minimum ratio of the size of the sample to that of the latent; the ratio of the model if `None`.
     pub ratio: Option<f32>,
-    /// 1, or 8 to average over flips and quarter turns of an image.
+    /// Ensemble size: 1, or 8 to average over all flips and quarter turns of an image.
     pub ensemble: usize,
 }
 
@@ -70,17 +68,16 @@ impl Default for Options {
     }
 }
 
-/// A denoised sample with what was learnt about it on the way.
+/// A denoised sample and its familiarity.
 #[derive(Debug, Clone)]
 pub struct Denoised {
-    /// The clean sample, of the input's shape.
+    /// Denoised sample, in the shape of the input.
     pub sample: Sample,
-    /// How like the training data the sample is, 0..1; absent where the model was never calibrated.
+    /// Similarity of the sample to the training data, 0..1; `None` if the model is not calibrated.
     pub familiarity: Option<f32>,
 }
 
-/// One loaded model. Shared between threads; every call computes on the calling thread and on the
-/// kernels' pool.
+/// A loaded model. Shared between threads; every call computes on the calling thread and the kernel thread pool.
 #[derive(Debug)]
 pub struct Session {
     id: ModelId,
@@ -90,10 +87,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// Builds the model of an artifact.
+    /// Loads the model of an artifact.
     ///
     /// # Errors
-    /// The config and the weights do not fit each other, or a weight is not finite.
+    /// The config and the weights do not match, or a weight is not finite.
     pub fn load(artifact: Artifact) -> Result<Self> {
         let Artifact { id, manifest, weights, .. } = artifact;
         let fail = |reason: String| Error::Load { model: id.clone(), reason };
@@ -107,59 +104,60 @@ impl Session {
         Ok(Self { input: manifest.input(), id, manifest, model })
     }
 
-    /// A session over a model in training, so that validation runs the code that serves.
+    /// Creates a session of a model in training, so that validation runs the same code as the service.
     pub fn new(id: ModelId, manifest: Manifest, model: Model) -> Self {
         Self { input: manifest.input(), id, manifest, model }
     }
 
-    /// Name, version and digest of the model.
+    /// Returns name, version and digest of the model.
     pub fn id(&self) -> &ModelId {
         &self.id
     }
 
-    /// What the model says of itself.
+    /// Returns the manifest of the model.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// What it takes in.
+    /// Returns the accepted input of the model.
     pub fn input(&self) -> &Input {
         &self.input
     }
 
-    /// Bytes that denoising a sample of this shape and depth takes at most, input and output of depth `to` included.
+    /// Returns the maximum memory for denoising a sample of this shape and depth, in bytes, including input and output
+    /// of depth `to`.
     pub fn bytes_to_denoise(&self, shape: Shape, from: Depth, to: Depth, options: &Options) -> usize {
         let numbers = shape.numbers();
         let mut each = from.bytes() + to.bytes();
         let mut network = self.bytes_of_network(shape);
         if options.ensemble > 1 {
-            // A turned copy, its result, and the sum.
+            // A transformed copy, its result, and the sum.
             each += from.bytes() + 2 * size_of::<f32>();
-            // Rows that pass by depend on which side is which.
+            // The memory of streaming inference depends on the orientation of the image.
             network = network.max(self.bytes_of_network(dihedral::quarter(shape)));
         }
         if options.mode == Mode::Strict && !self.is_whole(shape) {
-            // The latent has fewer numbers than the sample.
+            // The latent is stored as a whole; it has fewer numbers than the sample.
             each += size_of::<f32>();
         }
         numbers.saturating_mul(each).saturating_add(network)
     }
 
-    /// Bytes of working memory a sample of this shape needs at most, output included, whatever is done to it.
+    /// Returns the maximum working memory for any operation on a sample of this shape, in bytes, including the output.
     pub fn working_bytes(&self, shape: Shape) -> usize {
         let whole = shape.numbers().saturating_mul(6 * size_of::<f32>());
         whole.saturating_add(self.bytes_of_network(shape))
     }
 
-    /// `f(x)`: the latent of a sample, at most `1 / ratio` of its numbers.
+    /// Encodes a sample to its latent `f(x)`, with at most `1 / ratio` of its numbers.
     ///
     /// # Errors
-    /// The sample's shape or the ratio does not fit the model; [`Error::Range`].
+    /// The shape of the sample or the ratio does not fit the model; [`Error::Range`].
     pub fn encode(&self, sample: &Sample, ratio: Option<f32>) -> Result<Latent> {
         self.encode_at(sample, ratio, &Steady)
     }
 
-    /// [`Session::encode`], steered.
+    /// Runs [`Session::encode`] with a cancellation token.
     ///
     /// # Errors
     /// Also [`Error::Abandoned`].
@@ -171,15 +169,15 @@ impl Session {
         if is_finite { Ok(latent) } else { Err(self.out_of_range()) }
     }
 
-    /// `g(h)`: the sample of a latent, from the latent alone.
+    /// Decodes a latent to its sample `g(h)`, from the latent alone.
     ///
     /// # Errors
-    /// The latent is not one of this model's; [`Error::Range`].
+    /// The latent does not fit the model; [`Error::Range`].
     pub fn decode(&self, latent: &Latent) -> Result<Sample> {
         self.decode_at(latent, Depth::F32, &Steady)
     }
 
-    /// [`Session::decode`], steered, to the depth that is wanted.
+    /// Runs [`Session::decode`] to `depth`, with a cancellation token.
     ///
     /// # Errors
     /// Also [`Error::Abandoned`].
@@ -197,16 +195,16 @@ impl Session {
         self.finish(latent.shape, data)
     }
 
-    /// The clean sample.
+    /// Denoises a sample.
     ///
     /// # Errors
-    /// The sample's shape or an option does not fit the model; [`Error::Range`].
+    /// The shape of the sample or an option does not fit the model; [`Error::Range`].
     pub fn denoise(&self, sample: &Sample, options: &Options) -> Result<Denoised> {
         self.denoise_at(sample, options, Depth::F32, &Steady)
     }
 
-    /// [`Session::denoise`], steered, to the depth that is wanted: a large image of 8 bits then never takes more than 2
-    /// bytes a number beside what passes the network. Only images come in whole numbers.
+    /// Runs [`Session::denoise`] to `depth`, with a cancellation token. A large 8-bit image then takes at most 2 bytes
+    /// per number in addition to the memory of the network. Only images can have an integer depth.
     ///
     /// # Errors
     /// Also [`Error::Abandoned`].
@@ -236,6 +234,7 @@ impl Session {
         let (data, familiarity) = if turns == 1 {
             self.pass::<T>(sample, options, keep, pace)?
         } else {
+            // Full strength per transform: the blend with the input follows the average.
             let once = Options { strength: 1.0, ..*options };
             let (mut sum, familiarity) = self.pass::<f32>(sample, &once, keep, pace)?;
             for k in 1..turns {
@@ -248,7 +247,8 @@ impl Session {
         self.denoised(sample, data, familiarity)
     }
 
-    /// A signal at the model's rate and back. The blend with the input comes last, so that no strength gives the input back.
+    /// Denoises a signal at the sample rate of the model and resamples the result back. The blend with the input is
+    /// last, so that strength 0 returns the input exactly.
     fn denoise_resampled(
         &self,
         change: Resampling,
@@ -265,8 +265,8 @@ impl Session {
         Ok(Denoised { sample: self.finish(sample.shape(), data)?.with_rate(sample.rate()), ..done })
     }
 
-    /// [`Session::denoise`] of several samples of one shape that go through in one piece each ([`Session::is_whole`]). Each result
-    /// is what it would be alone.
+    /// Runs [`Session::denoise`] on several samples of one shape, each of which fits in one piece
+    /// ([`Session::is_whole`]). Each result is the same as if computed alone.
     ///
     /// # Errors
     /// As [`Session::denoise`]; the samples differ in shape.
@@ -288,10 +288,10 @@ impl Session {
         passed.into_iter().zip(samples).map(denoised).collect()
     }
 
-    /// The features that familiarity is judged by, of the strict decoding, see [`familiarity::features`].
+    /// Returns the features for the familiarity of a sample, from strict decoding, see [`familiarity::features`].
     ///
     /// # Errors
-    /// The sample's shape does not fit the model; [`Error::Range`].
+    /// The shape of the sample does not fit the model; [`Error::Range`].
     pub fn features(&self, sample: &Sample) -> Result<Vec<f32>> {
         let latent = self.encode(sample, None)?;
         let (_, residual) = self.decode_bands::<f32>(&latent, Some(sample), 1.0, &Steady)?;
@@ -300,7 +300,7 @@ impl Session {
         Ok(familiarity::features(&mean_squares))
     }
 
-    /// The familiarity of a sample with such mean squares, where the model was calibrated.
+    /// Returns the familiarity of a sample from its mean squares; `None` if the model is not calibrated.
     fn familiarity(&self, mean_squares: &[f64]) -> Option<f32> {
         familiarity::score(self.manifest.familiarity.as_ref()?, &familiarity::features(mean_squares))
     }
@@ -314,7 +314,7 @@ impl Session {
         Ok(Denoised { sample: self.finish(sample.shape(), data)?, familiarity })
     }
 
-    /// How many turns an ensemble has.
+    /// Checks strength and ensemble size, and returns the number of dihedral transforms.
     fn turns(&self, options: &Options) -> Result<usize> {
         if !(0.0..=1.0).contains(&options.strength) {
             let reason = format!("expected 0..1, got {}", options.strength);
@@ -330,12 +330,13 @@ impl Session {
         }
     }
 
-    /// Whole numbers are for images only.
+    /// Returns `depth` for images; signals and vectors are always `f32`.
     fn depth(&self, depth: Depth) -> Depth {
         if self.input.kind == Kind::Image { depth } else { Depth::F32 }
     }
 
-    /// How many latent channels to keep so that the latent is `ratio` times smaller than the sample.
+    /// Returns the number of latent channels to keep so that the latent is at least `ratio` times smaller than the
+    /// sample.
     fn keep(&self, shape: Shape, ratio: Option<f32>) -> Result<usize> {
         self.check(shape)?;
         let config = &self.manifest.model;
@@ -375,7 +376,7 @@ impl Session {
         self.input.kind == Kind::Image && square
     }
 
-    /// Height and width inside the network.
+    /// Returns height and width inside the network, padded to whole strides.
     fn padded(&self, shape: Shape) -> (usize, usize) {
         let stride = self.manifest.model.stride();
         let (_, height, width) = shape.extents();
@@ -386,24 +387,27 @@ impl Session {
         }
     }
 
-    /// Whether a sample of this shape is computed in one piece.
+    /// Returns `true` if a sample of this shape is computed in one piece.
     pub fn is_whole(&self, shape: Shape) -> bool {
         self.passing(shape).is_none()
     }
 
-    /// Bytes that the network takes for a sample of this shape, or for as much of it as is at work at a time.
+    /// Returns the memory of the network, in bytes, for a sample of this shape or for the strip of it that is computed
+    /// at a time.
     fn bytes_of_network(&self, shape: Shape) -> usize {
         if let Some(passing) = self.passing(shape) {
             return passing.bytes();
         }
         let (height, width) = self.padded(shape);
-        // In the end there are the latent, what it decodes to, what refines that, folded and unfolded, and the sum.
+        // At the end these are in memory: the latent, its decoding, the refinement folded and unfolded, and the sum.
         let sample = [5, shape.channels(), height, width].into_iter().fold(1, usize::saturating_mul);
         self.manifest.model.floats(height, width).saturating_add(sample).saturating_mul(size_of::<f32>())
     }
 
+    /// Checks that a latent has the shape, statistics and maps of this model.
+    ///
     /// # Errors
-    /// The latent is not one of this model's.
+    /// The latent does not fit the model.
     fn check_latent(&self, latent: &Latent) -> Result<()> {
         self.check(latent.shape)?;
         let misfit = |reason: String| Err(Error::Latent { model: self.id.clone(), reason });
@@ -420,7 +424,7 @@ impl Session {
         Ok(())
     }
 
-    /// What is taken out of a sample before the network.
+    /// Returns the normalisation applied to a sample before the network.
     fn scale_for(&self, sample: &Sample) -> Scale {
         match &self.manifest.model.normalize {
             Normalize::Sample => {
@@ -433,7 +437,7 @@ impl Session {
         }
     }
 
-    /// What is put back into the sample of a latent, whose statistics were checked.
+    /// Returns the normalisation to invert on the sample decoded from a latent; its statistics must be checked.
     fn scale_of(&self, latent: &Latent) -> Scale {
         match (&self.manifest.model.normalize, latent.stats.as_slice()) {
             (Normalize::Sample, [stats, ..]) | (Normalize::Fixed(stats), _) => Scale::all(*stats),
@@ -444,7 +448,7 @@ impl Session {
     }
 
     fn finish<T: Number>(&self, shape: Shape, data: Vec<T>) -> Result<Sample> {
-        // There are as many numbers as there should be, but an average or a blend may not be finite.
+        // The number of values is right, but an average or a blend may not be finite.
         T::sample(shape, data).map_err(|_| self.out_of_range())
     }
 
@@ -453,7 +457,7 @@ impl Session {
     }
 }
 
-/// The mean of `count` results, blended with the sample.
+/// Averages `count` results by their sum, and blends the mean with the sample.
 fn blend<T: Number>(
     sum: &[f32],
     sample: &Sample,

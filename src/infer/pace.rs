@@ -1,12 +1,12 @@
-//! Pace: how whoever waits for long work steers it, piece by piece: a band of a large image, or a small one as a whole.
+//! Pace: cancellation of long work between its pieces: bands of a large image, or a small image as a whole.
 
-/// Asked before each piece.
+/// Cancellation token, checked before each piece.
 pub trait Pace {
-    /// Whether to go on; the work is given up otherwise.
+    /// Returns `true` to continue, `false` to cancel the work.
     fn next(&self) -> bool;
 }
 
-/// Goes on to the end.
+/// Token that never cancels.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Steady;
 

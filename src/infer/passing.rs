@@ -1,5 +1,5 @@
-//! Passing: how large samples of one shape go through the network, strip by strip and band by band, so that no more than some
-//! rows of each map are in memory.
+//! Streaming inference: large samples of one shape are computed strip by strip and band by band, so that only some rows
+//! of each map are in memory.
 
 use super::strip::{self, Strip};
 use super::{Error, Pace, Result, Session};
@@ -8,7 +8,7 @@ use crate::nn::model::{Parts, Ports, Scales, Stream};
 use crate::sample::Shape;
 
 impl Session {
-    /// How a sample of this shape passes the network, unless it goes through in one piece.
+    /// Returns the streaming plan for a sample of this shape; `None` if it is computed in one piece.
     pub(super) fn passing(&self, shape: Shape) -> Option<Passing<'_>> {
         let network = self.model.scales()?;
         let (height, width) = self.padded(shape);
@@ -16,7 +16,7 @@ impl Session {
     }
 }
 
-/// How samples of one shape pass the network row by row.
+/// Plan of streaming inference for samples of one shape.
 pub struct Passing<'a> {
     network: &'a Scales,
     height: usize,
@@ -24,7 +24,7 @@ pub struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    /// The strips that a sample is cut into.
+    /// Iterates over the strips of a sample.
     pub fn strips(&self, parts: Parts) -> impl Iterator<Item = Strip> {
         let (sizes, reach) = (self.network.sizes(), self.network.sizes().reach());
         let reach = match parts {
@@ -35,12 +35,12 @@ impl Passing<'_> {
         strip::cut(self.height, self.width, sizes.axes.stride(), reach)
     }
 
-    /// How many times fewer columns each map of the latent has.
+    /// Returns the ratio of the columns of the sample to those of each map of the latent.
     pub fn shrink(&self) -> [usize; 3] {
         self.network.sizes().planes().map(|(_, scale)| scale)
     }
 
-    /// Bytes that the network takes for a strip.
+    /// Returns the memory of the network for one strip, in bytes.
     pub fn bytes(&self) -> usize {
         let widest = self.strips(Parts::All).take(3).map(|strip| strip.outer.len()).max().unwrap_or(0);
         self.stream(Parts::All, widest).bytes()
@@ -51,13 +51,14 @@ impl Passing<'_> {
         self.network.stream(parts, (self.height, width), places)
     }
 
-    /// Lets a strip pass by.
+    /// Streams a strip through the network.
     ///
     /// # Errors
-    /// The network's; [`Error::Abandoned`].
+    /// Errors of the network; [`Error::Abandoned`].
     pub fn run(&self, parts: Parts, strip: &Strip, mut ports: impl Ports, pace: &dyn Pace) -> Result<()> {
         if strip::is_large(self.height, self.width) {
-            // The file is read, and the strip before had another width.
+            // Returns free memory to the system: the input file is decoded, and the previous strip may have had another
+            // width.
             pages::release();
         }
         let mut stream = self.stream(parts, strip.outer.len());
@@ -68,7 +69,7 @@ impl Passing<'_> {
     }
 }
 
-/// One piece of long work.
+/// Runs one piece of long work unless it is cancelled.
 pub fn piece<R>(pace: &dyn Pace, work: impl FnOnce() -> Result<R>) -> Result<R> {
     if pace.next() { work() } else { Err(Error::Abandoned) }
 }

@@ -1,4 +1,4 @@
-//! Ports: what a strip of a sample takes with it through the network, and what it leaves behind.
+//! Ports: input and output of a strip in streaming inference.
 
 use std::ops::Range;
 
@@ -10,16 +10,16 @@ use crate::kernel::Ring;
 use crate::nn::model;
 use crate::sample::{Latent, Number};
 
-/// From the sample to its latent.
+/// Ports of the encoder: sample to latent.
 pub struct Encode<'a> {
     pub source: Source<'a>,
     pub strip: &'a Strip,
-    /// How many times fewer columns each map has, coarsest first.
+    /// Ratio of the columns of the sample to those of each map, coarsest map first.
     pub shrink: [usize; 3],
     pub latent: &'a mut Latent,
 }
 
-/// From the latent to the sample.
+/// Ports of the decoder: latent to sample.
 pub struct Decode<'a, 't, T> {
     pub latent: &'a Latent,
     pub strip: &'a Strip,
@@ -27,14 +27,14 @@ pub struct Decode<'a, 't, T> {
     pub target: &'a mut Target<'t, T>,
 }
 
-/// From the sample to the clean sample, by way of a latent that is not kept.
+/// Ports of all parts: sample to denoised sample, with a latent that is not stored.
 pub struct Denoise<'a, 't, T> {
     pub source: Source<'a>,
     pub strip: &'a Strip,
     pub shrink: [usize; 3],
-    /// Extents of the maps that the latent has.
+    /// Extents of the maps of the latent.
     pub dims: &'a [Vec<usize>],
-    /// The sum of squares of each channel so far.
+    /// Running sum of squares of each channel.
     pub energies: &'a mut [Vec<f64>],
     pub target: &'a mut Target<'t, T>,
 }
@@ -76,7 +76,7 @@ impl<T: Number> model::Ports for Denoise<'_, '_, T> {
         read(&self.source, self.strip, rows, pixels);
     }
 
-    /// Leaves of the latent what would be stored, and beyond it what would be read again ([`map::read`]).
+    /// Clears the latent channels and rows that would not be stored, as if the latent were read again ([`map::read`]).
     fn latent(&mut self, index: usize, rows: Range<usize>, ring: &mut Ring) {
         let (first, core) = place(self.strip, self.shrink[index]);
         let (kept, height, width) = self.dims.get(index).map_or((0, 0, 0), |dims| map::extents(dims));
@@ -103,7 +103,8 @@ impl<T: Number> model::Ports for Denoise<'_, '_, T> {
     }
 }
 
-/// Where a strip begins on a map that is so many times narrower than the sample, and its core therein.
+/// Returns the first column of a strip on a map that is `shrink` times narrower than the sample, and the core within
+/// the strip.
 fn place(Strip { core, outer }: &Strip, shrink: usize) -> (usize, Range<usize>) {
     (outer.start / shrink, (core.start - outer.start) / shrink..(core.end - outer.start) / shrink)
 }

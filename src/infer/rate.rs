@@ -1,7 +1,8 @@
-//! Rate: a signal at the sampling rate that a model was trained on, and its result back at its own.
+//! Resampling: converts a signal to the sample rate of the model, and the result back.
 //!
-//! Through the spectrum: what both rates can hold is kept exactly, with no shift in time. What only the higher rate can hold
-//! is lost on the way down; a signal with content there is refused.
+//! Works in the frequency domain: frequencies that both rates can represent are kept exactly, without a time shift.
+//! Frequencies that only the higher rate can represent are lost in downsampling; a signal with content there is
+//! rejected.
 
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
@@ -9,39 +10,39 @@ use realfft::num_complex::Complex;
 use super::{Error, Result, Session};
 use crate::sample::{Kind, Sample, Shape};
 
-/// A rate may be at most so many times as low as the model's,
+/// Maximum ratio of the rate of the model to that of the signal.
 const LOWEST: f32 = 4.0;
 
-/// or so many times as high.
+/// Maximum ratio of the rate of the signal to that of the model.
 const HIGHEST: f32 = 8.0;
 
-/// Steps beyond each end of the signal, mirrored, that take the ringing.
+/// Number of mirrored steps before and after the signal, which absorb the ringing.
 const RIM: usize = 512;
 
-/// Power density that is lost may be so many times that of the upper half of what is kept: white noise is as dense
-/// everywhere.
+/// Maximum ratio of the lost power density to that of the upper half of the kept frequencies: white noise has the same
+/// density everywhere.
 const CONTENT: f64 = 4.0;
 
-/// Rates that differ by less are the same.
+/// Relative difference below which two rates are equal.
 const SAME: f32 = 1e-3;
 
-/// The largest count of steps that a ratio of rates may repeat after.
+/// Maximum period of the ratio of two rates, in steps.
 const LONGEST_PERIOD: usize = 1 << 16;
 
-/// The two rates of a signal that goes through a model at another rate than its own, Hz.
+/// Sample rates of a signal and of a model with another rate, in Hz.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Resampling {
-    /// The signal's own.
+    /// Rate of the signal.
     pub from: f32,
-    /// The model's.
+    /// Rate of the model.
     pub to: f32,
 }
 
 impl Session {
-    /// The resampling that a signal needs; none where model or signal state no rate, or the same one.
+    /// Returns the resampling that a signal needs; `None` if model or signal has no rate, or if the rates are equal.
     ///
     /// # Errors
-    /// The rates are too far apart.
+    /// The rates are too far apart, or their ratio has too long a period.
     pub fn resampling(&self, sample: &Sample) -> Result<Option<Resampling>> {
         let (Some(to), Some(from)) = (self.manifest().model.rate, sample.rate()) else { return Ok(None) };
         if (from / to - 1.0).abs() < SAME {
@@ -61,8 +62,10 @@ impl Session {
         Ok(Some(change))
     }
 
+    /// Rejects a signal that needs resampling, because a latent holds it at the rate of the model only.
+    ///
     /// # Errors
-    /// The signal would have to be resampled, which a latent does not hold.
+    /// The signal needs resampling.
     pub(super) fn check_rate(&self, sample: &Sample) -> Result<()> {
         let Some(Resampling { from, to }) = self.resampling(sample)? else { return Ok(()) };
         let reason = format!(
@@ -75,7 +78,7 @@ impl Session {
 }
 
 impl Resampling {
-    /// Steps of both rates after which they meet again.
+    /// Returns the period of both rates: the numbers of steps of each after which they coincide.
     fn period(&self) -> Option<(usize, usize)> {
         let whole = |rate: f32| (f64::from(rate) * 1000.0).round() as u64;
         let (from, to) = (whole(self.from), whole(self.to));
@@ -84,20 +87,20 @@ impl Resampling {
         (from > 0 && to > 0 && from.max(to) <= LONGEST_PERIOD).then_some((from, to))
     }
 
-    /// The signal at the model's rate.
+    /// Resamples a signal to the rate of the model.
     ///
     /// # Errors
-    /// It has content that the model's rate cannot hold.
+    /// The signal has content that the rate of the model cannot represent.
     pub fn forth(&self, sample: &Sample) -> Result<Sample> {
         let (_, length) = steps(sample.shape());
         let to = ((length as f64 * f64::from(self.to) / f64::from(self.from)).round() as usize).max(1);
         self.resample(sample, to, Some(self.to))
     }
 
-    /// A result of the model at the signal's own rate, `length` steps long.
+    /// Resamples a result of the model to the rate of the signal, `length` steps long.
     ///
     /// # Errors
-    /// None: all of it fits the higher rate, and what does not fit a lower one was not there.
+    /// A resampled number is not finite. Content is not checked: the rate of the signal represents all that was in it.
     pub fn back(&self, result: &Sample, length: usize) -> Result<Sample> {
         let back = Self { from: self.to, to: self.from };
         back.resample(result, length, None)
@@ -126,16 +129,16 @@ impl Resampling {
     }
 }
 
-/// A channel at another rate.
+/// A resampled channel.
 struct Moved {
     data: Vec<f32>,
-    /// Power density of what was lost over that of the upper half of what was kept; 0 on the way up.
+    /// Ratio of the lost power density to that of the upper half of the kept frequencies; 0 for upsampling.
     lost: f64,
 }
 
-/// `length` steps of a channel at another rate: `from` steps are `to` of those.
+/// Resamples a channel to `length` steps; `from` steps of the old rate are `to` steps of the new one.
 fn resample(channel: &[f32], (from, to): (usize, usize), length: usize) -> Moved {
-    // Whole periods before and behind, so that steps of both rates meet at the first one of the signal.
+    // Pads by whole periods, so that steps of both rates coincide at the first step of the signal.
     let rim = RIM.div_ceil(from) * from;
     let extended = (channel.len() + 2 * rim).next_multiple_of(from);
     let count = extended / from * to;
@@ -143,7 +146,8 @@ fn resample(channel: &[f32], (from, to): (usize, usize), length: usize) -> Moved
     let value = |i: usize| {
         let at = i as isize - rim as isize;
         let (last, n) = (channel.len() as isize - 1, channel.len() as isize);
-        // Beyond the ends the signal is mirrored and fades to its mean, where the last step meets the first again.
+        // The padding is mirrored and fades to the mean, because the transform is periodic: the last step is next to
+        // the first.
         let (beyond, room) = if at < 0 {
             (-at, rim as isize)
         } else {
@@ -163,7 +167,7 @@ fn resample(channel: &[f32], (from, to): (usize, usize), length: usize) -> Moved
     let (mut narrow, mut output) = (inverse.make_input_vec(), inverse.make_output_vec());
     let both = narrow.len().min(spectrum.len());
     narrow[..both].copy_from_slice(&spectrum[..both]);
-    // The first and, of an even count, the last are real.
+    // The first coefficient and, for an even length, the last one must be real.
     narrow[0].im = 0.0;
     if count.is_multiple_of(2) {
         narrow[count / 2].im = 0.0;
@@ -175,12 +179,12 @@ fn resample(channel: &[f32], (from, to): (usize, usize), length: usize) -> Moved
     Moved { data, lost }
 }
 
-/// Mean power of some frequencies; 0 of none.
+/// Returns the mean power of the given frequencies; 0 if there are none.
 fn density(spectrum: &[Complex<f64>]) -> f64 {
     spectrum.iter().map(Complex::norm_sqr).sum::<f64>() / spectrum.len().max(1) as f64
 }
 
-/// Where a step beyond the ends of a signal of `n` mirrors to.
+/// Returns the mirrored index of a step beyond the ends of a signal of `n` steps.
 fn fold(at: isize, n: isize) -> usize {
     let period = (2 * n - 2).max(1);
     let at = at.rem_euclid(period);
@@ -191,7 +195,7 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Channels and steps of a signal; other kinds have no rate.
+/// Returns channels and steps of a signal; other kinds have no rate.
 fn steps(shape: Shape) -> (usize, usize) {
     debug_assert_eq!(shape.kind(), Kind::Signal);
     let (channels, _, length) = shape.extents();
@@ -221,7 +225,7 @@ mod tests {
             let there = change.forth(&sample).unwrap();
             assert_eq!(there.rate(), Some(to));
             let expected = wave(to, 4000.0 / from, from * 0.03);
-            // What lies beyond the ends is not known; each pass of the filter reaches 60 samples of the coarser rate.
+            // Values beyond the ends are unknown; each pass of the filter reaches 60 samples of the coarser rate.
             let apart = |a: &[f32], b: &[f32], rate: f32, passes: f32| {
                 let margin = (60.0 * passes * rate / from.min(to)).ceil() as usize;
                 let inside = margin..a.len().min(b.len()) - margin;

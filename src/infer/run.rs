@@ -1,8 +1,8 @@
-//! Run: samples through the network, in one piece or row by row.
+//! Run: computes samples with the network, in one piece or by streaming inference.
 //!
-//! Small samples of one shape go through together, as a batch. A large one passes by, and the whole of it stays in its own
-//! numbers. In strict mode the whole latent is made first, so that denoising *is* `decode(encode(x))`; with the refiner the
-//! rows go through all parts at once.
+//! Small samples of one shape are computed together, as a batch. A large one is streamed and stays in its own number
+//! type. In strict mode the whole latent is computed first, so that denoising *is* `decode(encode(x))`; with the
+//! refiner the rows are streamed through all parts at once.
 
 use super::map;
 use super::passing::{Passing, piece};
@@ -14,11 +14,11 @@ use crate::nn::model::{Code, Normalize, Parts, Rebuilt};
 use crate::nn::{Device, Tensor};
 use crate::sample::{Kind, Latent, Number, Plane, Sample, Shape};
 
-/// A result with the familiarity of its sample.
+/// A result and the familiarity of its sample.
 type Passed<T> = (Vec<T>, Option<f32>);
 
 impl Session {
-    /// One pass of a sample, blended.
+    /// Denoises a sample once, including the blend.
     pub(super) fn pass<T: Number>(
         &self,
         sample: &Sample,
@@ -48,7 +48,7 @@ impl Session {
         self.familiarity(&mean_squares)
     }
 
-    /// One pass of samples of one shape, each in one piece.
+    /// Denoises samples of one shape once, each in one piece.
     pub(super) fn pass_whole<T: Number>(
         &self,
         samples: &[&Sample],
@@ -71,7 +71,7 @@ impl Session {
         samples.iter().zip(&latents).zip(outputs).map(finish).collect()
     }
 
-    /// The latents of samples of one shape, and what they leave out.
+    /// Encodes samples of one shape to their latents and the detail that these omit.
     fn encode_whole(&self, samples: &[&Sample], keep: usize) -> Result<(Vec<Latent>, Option<Tensor>)> {
         let shape = samples[0].shape();
         let (channels, (height, width)) = (shape.channels(), self.padded(shape));
@@ -91,7 +91,7 @@ impl Session {
             let values = plane.flatten_all()?.to_vec1::<f32>()?;
             let each = values.len() / samples.len();
             for (latent, data) in latents.iter_mut().zip(values.chunks(each)) {
-                // A shorter latent has fewer maps.
+                // A truncated latent has fewer maps.
                 let Some(plane) = latent.planes.get_mut(index) else { continue };
                 for (i, row) in data.chunks(width).enumerate() {
                     map::write(plane, i / height, i % height, 0, row);
@@ -101,7 +101,7 @@ impl Session {
         Ok((latents, detail))
     }
 
-    /// What the decoder gives for latents of one shape.
+    /// Decodes latents of one shape.
     fn decode_whole(&self, latents: &[&Latent]) -> Result<Rebuilt> {
         let (height, width) = self.padded(latents[0].shape);
         let Some(sizes) = self.manifest.model.scales() else {
@@ -132,12 +132,12 @@ impl Session {
         }
     }
 
-    /// The numbers of a result, and its residual.
+    /// Returns the numbers of a result, and its residual.
     fn finished<T: Number>(&self, target: Target<T>) -> Result<(Vec<T>, f64)> {
         target.finish().ok_or_else(|| self.out_of_range())
     }
 
-    /// The latent of a sample, band by band.
+    /// Encodes a sample to its latent, band by band.
     pub(super) fn encode_bands(&self, sample: &Sample, keep: usize, pace: &dyn Pace) -> Result<Latent> {
         let Some(passing) = self.passing(sample.shape()) else {
             return Ok(piece(pace, || self.encode_whole(&[sample], keep))?.0.remove(0));
@@ -152,7 +152,7 @@ impl Session {
         Ok(latent)
     }
 
-    /// The sample of a latent, band by band, blended with `input`; and the sum of squares between both.
+    /// Decodes a latent band by band, blends it with `input`, and returns the sum of squares of their difference.
     pub(super) fn decode_bands<T: Number>(
         &self,
         latent: &Latent,
@@ -180,7 +180,7 @@ impl Session {
         self.finished(target)
     }
 
-    /// Encoder, decoder and refiner, band by band.
+    /// Streams a sample through encoder, decoder and refiner, band by band.
     fn pass_rows<T: Number>(
         &self,
         passing: &Passing,
@@ -208,7 +208,7 @@ impl Session {
         Ok((data, self.judge(mean_squares, residual, sample.shape())))
     }
 
-    /// The numbers of each sample of a batch that covers the whole of `shape`.
+    /// Splits a batch over the padded `shape` into the numbers of each sample.
     fn split(&self, batch: &Tensor, count: usize, shape: Shape) -> Result<Vec<Vec<f32>>> {
         let values = batch.flatten_all()?.to_vec1::<f32>()?;
         let (height, width) = self.padded(shape);
@@ -220,7 +220,7 @@ impl Session {
         Ok(values.chunks(each).map(<[f32]>::to_vec).collect())
     }
 
-    /// A batch of maps with the axes that models of this kind take.
+    /// Builds a batch of maps with the axes that models of this kind take.
     fn tensor(&self, data: Vec<f32>, extents: (usize, usize, usize, usize)) -> Result<Tensor> {
         let (batch, channels, rows, cols) = extents;
         Ok(match self.input.kind {
@@ -230,7 +230,7 @@ impl Session {
         })
     }
 
-    /// A latent of `keep` channels, all zero.
+    /// Returns a latent of `keep` channels, all zero.
     fn empty_latent(&self, sample: &Sample, keep: usize) -> Latent {
         let shape = sample.shape();
         let stats = match self.manifest.model.normalize {

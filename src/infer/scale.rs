@@ -1,58 +1,58 @@
-//! Scale: what is taken out of a sample before the network and put back after it, place by place.
+//! Scale: normalisation of a sample before the network, and its inverse after it.
 
 use crate::sample::{Bounds, Sample, Stats};
 
-/// The statistics of a sample, and the bounds of its content.
+/// Statistics of a sample, and the bounds of its content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scale {
     each: Each,
-    /// Numbers beyond them are not shown to the network, and pass through as they are.
+    /// Numbers outside these bounds are hidden from the network, and are copied to the result unchanged.
     pub bounds: Option<Bounds>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 enum Each {
-    /// The same for all numbers.
+    /// One for all numbers.
     All(Stats),
-    /// One for each channel.
+    /// One per channel.
     Channel(Vec<Stats>),
-    /// One for each column of a vector.
+    /// One per column of a vector.
     Column(Vec<Stats>),
 }
 
 impl Scale {
-    /// The same statistics for all numbers.
+    /// Creates a scale with the same statistics for all numbers.
     pub fn all(stats: Stats) -> Self {
         Self { each: Each::All(stats), bounds: None }
     }
 
-    /// Statistics for each channel.
+    /// Creates a scale with statistics per channel.
     pub fn channels(stats: Vec<Stats>) -> Self {
         Self { each: Each::Channel(stats), bounds: None }
     }
 
-    /// Statistics for each column of a vector.
+    /// Creates a scale with statistics per column of a vector.
     pub fn columns(stats: Vec<Stats>) -> Self {
         Self { each: Each::Column(stats), bounds: None }
     }
 
-    /// The same for a sample whose content lies within `bounds`.
+    /// Sets the bounds of the content.
     #[must_use]
     pub fn within(self, bounds: Option<Bounds>) -> Self {
         Self { bounds, ..self }
     }
 
-    /// Takes the statistics out of a row of a channel, from column `first` on.
+    /// Normalises a row of a channel, from column `first`.
     pub fn normalize(&self, channel: usize, first: usize, row: &mut [f32]) {
         self.each(channel, first, row, Stats::normalize);
     }
 
-    /// Puts them back.
+    /// Inverts the normalisation.
     pub fn restore(&self, channel: usize, first: usize, row: &mut [f32]) {
         self.each(channel, first, row, Stats::restore);
     }
 
-    /// Divides by the deviations; what is constant counts for nothing.
+    /// Divides by the standard deviations; constant channels and columns become 0.
     pub fn divide(&self, channel: usize, first: usize, row: &mut [f32]) {
         self.each(channel, first, row, |stats, row| {
             let share = if stats.std > 0.0 { 1.0 / stats.std } else { 0.0 };
@@ -60,12 +60,12 @@ impl Scale {
         });
     }
 
-    /// The one deviation of all numbers; none where there are several.
+    /// Returns the standard deviation of all numbers; `None` if there are several.
     pub fn deviation(&self) -> Option<f32> {
         if let Each::All(stats) = &self.each { Some(stats.std) } else { None }
     }
 
-    /// Whether a place has one value only, so that the network has nothing to say of it.
+    /// Returns `true` if all numbers of the channel or column are equal, so that the network cannot contribute.
     pub fn is_constant(&self, channel: usize, column: usize) -> bool {
         match &self.each {
             Each::All(_) => false,
@@ -74,7 +74,7 @@ impl Scale {
         }
     }
 
-    /// Whether no place has one value only.
+    /// Returns `true` if no channel or column is constant.
     pub fn varies(&self) -> bool {
         match &self.each {
             Each::All(_) => true,
@@ -86,7 +86,7 @@ impl Scale {
         match &self.each {
             Each::All(stats) => apply(stats, row),
             Each::Channel(stats) => apply(&stats[channel], row),
-            // Beyond the last column there is only what the network needs to be whole.
+            // Columns beyond the last one are padding, which has no statistics.
             Each::Column(stats) => row
                 .iter_mut()
                 .zip(stats[first.min(stats.len())..].iter())
@@ -95,7 +95,7 @@ impl Scale {
     }
 }
 
-/// The sample as the network sees it, where it has outliers; none where it has none.
+/// Returns the sample as the network sees it, with outliers filled in; `None` if it has no outliers.
 pub fn without_outliers(sample: &Sample) -> Option<Sample> {
     let (stats, bounds) = sample.robust_stats();
     let bounds = bounds?;
@@ -109,8 +109,8 @@ pub fn without_outliers(sample: &Sample) -> Option<Sample> {
     Some(Sample::new(sample.shape(), data).expect("means of finite numbers are finite"))
 }
 
-/// What the network sees at a place of an image whose number is none of its content: the mean of its neighbours that
-/// are, or the mean of all.
+/// Returns the replacement for an outlier of an image: the mean of its neighbours that are not outliers, or the mean of
+/// all numbers.
 pub fn filled(sample: &Sample, scale: &Scale, bounds: &Bounds, at: (usize, usize, usize)) -> f32 {
     let (_, height, width) = sample.shape().extents();
     let (channel, y, x) = at;

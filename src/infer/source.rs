@@ -1,9 +1,9 @@
-//! Source: a sample as the network takes it, normalised and mirrored beyond its borders, row by row.
+//! Source: a sample as input of the network, normalised and mirrored beyond its borders, row by row.
 
 use super::scale::{Scale, filled};
 use crate::sample::Sample;
 
-/// A sample with what is taken out of it.
+/// A sample and its normalisation.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
     pub sample: &'a Sample,
@@ -11,7 +11,7 @@ pub struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Reads the columns from `first` on of row `y` of a channel; both may lie beyond the lower and right border.
+    /// Reads row `y` of a channel from column `first`; both may be beyond the lower and right border.
     pub fn read(&self, channel: usize, y: usize, first: usize, row: &mut [f32]) {
         let (_, height, width) = self.sample.shape().extents();
         let start = (channel * height + fold(y, height)) * width;
@@ -30,8 +30,8 @@ impl Source<'_> {
     }
 }
 
-/// Where a place beyond the end of an axis of `n` mirrors to; the border itself is not repeated. Works for any `n`,
-/// by mirroring again and again.
+/// Returns the mirrored index of a position beyond the end of an axis of `n`, without repeating the border. Works for
+/// any distance and `n`, by repeated mirroring.
 fn fold(i: usize, n: usize) -> usize {
     let period = (2 * n - 2).max(1);
     let i = i % period;

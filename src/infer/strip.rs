@@ -1,66 +1,66 @@
-//! Strips: how a wide sample is cut so that its parts give what the whole would.
+//! Strips: division of a wide sample so that its parts give the same result as the whole.
 //!
-//! Pure geometry: knows no model and no tensor. A strip has all rows of the sample, which pass through the network one band
-//! after another; its core is what it contributes, and beyond that lies what the network sees on either side. The cut is a
-//! function of the sample's size alone, so results do not depend on threads or load.
+//! Pure geometry, independent of models and tensors. A strip has all rows of the sample, which are streamed through the
+//! network band by band; its core is its part of the result, and the halo on either side covers its receptive field.
+//! The division depends only on the size of the sample, so results do not depend on threads or load.
 
 use std::ops::Range;
 
-/// Images of no more pixels go through the network in one piece: 2 to 4 % faster at 256x256, and 2 % slower at 500x500, but in
-/// less memory.
+/// Maximum number of pixels of an image computed in one piece: 2 to 4 % faster at 256x256, and 2 % slower at 500x500,
+/// but in less memory.
 const WHOLE: usize = 1 << 18;
 
-/// Cores of images have at most so many columns: the rows that pass by, about two hundred at half the image's size, take memory.
+/// Maximum number of columns of a core: streaming keeps about two hundred rows at half the size of the image in memory.
 const WIDE: usize = 4 << 10;
 
-/// Those of large images are narrower.
+/// Maximum number of columns of a core of a large image.
 const WIDE_OF_LARGE: usize = 5 << 9;
 
-/// An image of more pixels is large: its own numbers take the memory that the network would.
+/// Number of pixels above which an image is large: its own numbers take as much memory as the network otherwise would.
 const LARGE: usize = 1 << 25;
 
-/// Places of a band of rows at the finest scale of the network, about: enough that the coarsest scale has work for all threads.
-/// Half of it took 3 % longer (12 megapixels), twice as much took half as much memory again.
+/// Approximate number of positions in a band of rows at the finest scale of the network: enough that the coarsest scale
+/// has work for all threads. Half of it took 3 % longer (12 megapixels), twice as much took half as much memory again.
 const BAND: usize = 64 << 10;
 
-/// That of large images.
+/// Approximate number of positions in a band of a large image.
 const BAND_OF_LARGE: usize = 32 << 10;
 
-/// Cores of images with few rows have about so many pixels.
+/// Approximate number of pixels of a core of an image with few rows.
 const CORE: usize = 1 << 20;
 
-/// Cores of signals are about so many steps in time.
+/// Approximate number of steps of a core of a signal.
 const CORE_OF_LINE: usize = 1 << 16;
 
-/// Strips begin at multiples of so many places of the coarsest scale: 4x4 Winograd tiles stay where they would be in the whole.
+/// Alignment of strips, in positions of the coarsest scale: 4x4 Winograd tiles stay at their positions in the whole.
 const ALIGN: usize = 4;
 
 /// Columns of one strip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strip {
-    /// What it contributes.
+    /// Columns of the result.
     pub core: Range<usize>,
-    /// What the network sees.
+    /// Columns of the input: core and halo.
     pub outer: Range<usize>,
 }
 
-/// Whether a sample of `height` x `width` goes through in one piece. What has one row is a line.
+/// Returns `true` if a sample of `height` x `width` is computed in one piece. A sample of one row is a signal.
 pub fn is_whole(height: usize, width: usize) -> bool {
     if height == 1 { width <= CORE_OF_LINE } else { height.saturating_mul(width) <= WHOLE }
 }
 
-/// Whether an image is so large that the network must not take much memory beside it.
+/// Returns `true` if an image is so large that the network must use little additional memory.
 pub fn is_large(height: usize, width: usize) -> bool {
     height > 1 && height.saturating_mul(width) > LARGE
 }
 
-/// How many places at the finest scale of the network enter it at a time.
+/// Returns the number of positions at the finest scale of the network that enter it at a time.
 pub fn band(height: usize, width: usize) -> usize {
     if is_large(height, width) { BAND_OF_LARGE } else { BAND }
 }
 
-/// Cuts `height` x `width` into strips that see `reach` columns beyond their cores, except at the sample's own borders; both
-/// begin at multiples of [`ALIGN`] times the network's `stride`.
+/// Divides `height` x `width` into strips with a halo of `reach` columns on either side of the core, except at the
+/// borders of the sample; core and halo begin at multiples of [`ALIGN`] times the network's `stride`.
 pub fn cut(height: usize, width: usize, stride: usize, reach: usize) -> impl Iterator<Item = Strip> {
     let most = match height {
         1 => CORE_OF_LINE,

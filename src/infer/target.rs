@@ -1,4 +1,4 @@
-//! Target: where results go, row by row, back on the sample's own scale and at the depth that was asked for.
+//! Target: receives results row by row, on the scale of the sample and at the requested depth.
 
 use std::ops::Range;
 
@@ -6,43 +6,44 @@ use super::scale::Scale;
 use crate::kernel::parallel;
 use crate::sample::{Number, Sample, Shape, sum};
 
-/// Numbers of a row that are at work at a time.
+/// Number of values of a row processed at a time.
 const PIECE: usize = 512;
 
-/// The result in the making.
+/// The result under construction.
 #[derive(Debug)]
 pub struct Target<'a, T> {
     shape: Shape,
     scale: &'a Scale,
-    /// The input, where it takes part: it is blended in with weight `1 - strength`.
+    /// Input to blend in with weight `1 - strength`, if any.
     input: Option<&'a Sample>,
     strength: f32,
-    /// What the network was not shown comes back as it was: not where the latent alone is to be decoded.
+    /// `true` to copy outliers and constant channels from the input; `false` to decode the latent alone.
     passes: bool,
     data: Vec<T>,
-    /// Sum of squares of input less result, on the normalised scale; none once a number was not finite.
+    /// Sum of squares of input minus result, on the normalised scale; `None` after a number that is not finite.
     residual: Option<f64>,
 }
 
 impl<'a, T: Number> Target<'a, T> {
-    /// An empty result of `shape`.
+    /// Creates an empty result of `shape`.
     pub fn new(shape: Shape, scale: &'a Scale, input: Option<&'a Sample>, strength: f32) -> Self {
         let data = vec![T::from_f32(0.0); shape.numbers()];
         Self { shape, scale, input, strength, passes: false, data, residual: Some(0.0) }
     }
 
-    /// The same, with what the network is not shown (outliers, constant channels) as it is in the input.
+    /// Enables copying of everything hidden from the network (outliers, constant channels) from the input.
     #[must_use]
     pub fn passing(self) -> Self {
         Self { passes: true, ..self }
     }
 
-    /// That of the result.
+    /// Returns the shape of the result.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// Takes what a network gave for these rows of a channel, `row(y)` from column `first` on, as far as the sample goes.
+    /// Stores the output of the network for these rows of a channel, `row(y)` from column `first`, up to the border of
+    /// the sample.
     pub fn put<'r>(
         &mut self,
         channel: usize,
@@ -63,14 +64,14 @@ impl<'a, T: Number> Target<'a, T> {
         *residual = residual.zip(sum).map(|(before, sum)| before + sum);
     }
 
-    /// The numbers, and the residual: the sum of squares of input less result, on the normalised scale. None where a number is
-    /// not finite.
+    /// Returns the numbers, and the residual: the sum of squares of input minus result, on the normalised scale. `None`
+    /// if a number is not finite.
     pub fn finish(self) -> Option<(Vec<T>, f64)> {
         Some((self.data, self.residual?))
     }
 }
 
-/// What happens to each row.
+/// Parameters of the work on each row.
 #[derive(Clone, Copy)]
 struct Row<'a> {
     scale: &'a Scale,
@@ -81,8 +82,9 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Restores `row`, blends it with the input's numbers from `at` on, which begin at column `first`, and stores it as far
-    /// as `to` goes. Gives the sum of squares of input less result, in units of the deviation; none if a number is not finite.
+    /// Inverts the normalisation of `row`, blends it with the numbers of the input from index `at`, which begin at
+    /// column `first`, and stores it up to the length of `to`. Returns the sum of squares of input minus result, in
+    /// units of the standard deviation; `None` if a number is not finite.
     fn put<T: Number>(&self, row: &[f32], at: usize, first: usize, to: &mut [T]) -> Option<f64> {
         let Self { scale, channel, input, strength, .. } = self;
         let [mut numbers, mut before, mut apart] = [[0.0; PIECE]; 3];
@@ -115,7 +117,7 @@ impl Row<'_> {
         Some(residual / f64::from(scale.deviation().unwrap_or(1.0)).powi(2))
     }
 
-    /// What the network was not shown is no part of the residual, and comes back as it was if that is wanted.
+    /// Excludes numbers hidden from the network from the residual, and copies them from the input if enabled.
     fn pass_by(&self, first: usize, before: &[f32], numbers: &mut [f32], apart: &mut [f32]) {
         let Self { scale, channel, passes, .. } = self;
         let mut skip = |i: usize| {
@@ -133,7 +135,8 @@ impl Row<'_> {
     }
 }
 
-/// Without a branch for each number: what is not finite has the largest exponent.
+/// Returns `true` if all numbers are finite. Compares bits without a branch per number: non-finite numbers have the
+/// largest exponent.
 pub fn all_finite(numbers: &[f32]) -> bool {
     let largest = numbers.iter().fold(0, |largest, v| v.abs().to_bits().cast_signed().max(largest));
     largest < f32::INFINITY.to_bits().cast_signed()

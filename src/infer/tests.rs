@@ -1,4 +1,4 @@
-//! What a session must hold: the strict path is the latent alone, any size works, what passes by is exact.
+//! Tests of sessions: strict mode uses the latent alone, any size works, streaming inference is exact.
 
 use std::collections::HashMap;
 
@@ -65,13 +65,13 @@ fn any_size_works_and_strict_is_the_latent_alone() {
             assert_eq!(decoded, session.denoise(&sample, &STRICT).unwrap().sample);
             let full = session.denoise(&sample, &Options::default()).unwrap().sample;
             assert_eq!(full.shape(), sample.shape());
-            // A single gray pixel is its own mean: nothing is left for the network.
+            // A single gray pixel equals its own mean, so the network has no effect.
             assert!(full != decoded || sample.data().len() == 1, "the refiner does nothing");
         }
     }
 }
 
-/// The sample in one piece, however large it is.
+/// Denoises the sample in one piece, for any size.
 fn in_one_piece(session: &Session, sample: &Sample) -> Vec<f32> {
     let keep = session.manifest.model.latent_channels();
     session.pass_whole::<f32>(&[sample], &Options::default(), keep).unwrap().remove(0).0
@@ -84,7 +84,7 @@ fn assert_close(in_strips: &[f32], whole: &[f32]) {
     }
 }
 
-/// Rows that pass by are computed as in the whole, bit for bit, whatever the size and the depth of the network.
+/// Streamed rows are identical to those of the whole sample, bit for bit, for any size and depth of the network.
 #[test]
 fn an_image_that_passes_by_is_the_whole_exactly() {
     let deep = PyramidConfig {
@@ -113,8 +113,8 @@ fn an_image_that_passes_by_is_the_whole_exactly() {
 }
 
 /// Every pixel is computed from the same numbers. A 4x4 tile of Winograd's algorithm rounds all of its pixels together,
-/// so that those at the rim of what a pixel sees touch its last digits: hence the tolerance, about a hundred units in
-/// the last place of 1, a four-hundredth of a step of 8 bits.
+/// so pixels at the rim of the receptive field affect the last digits: hence the tolerance, about a hundred units in
+/// the last place of 1, 1/400 of an 8-bit step.
 #[test]
 fn strips_give_what_the_whole_gives() {
     let session = pyramid(1);
@@ -135,7 +135,7 @@ fn the_strict_path_of_large_images_is_the_latent_alone() {
     assert_eq!(session.decode(&latent).unwrap(), strict);
 }
 
-/// Property: a result does not depend on threads, on neighbours in a batch, or on how its numbers were kept.
+/// Property: a result does not depend on threads, on the rest of the batch, or on the number type of the sample.
 #[test]
 fn the_same_numbers_come_out_whatever_is_around() {
     let mut rng = Rng::new(3, Purpose::Evaluate, 0);
@@ -225,7 +225,7 @@ fn a_depth_rounds_the_result_and_nothing_else() {
     );
 }
 
-/// Goes on for so many pieces.
+/// Token that cancels after a number of pieces.
 struct Patience(std::cell::Cell<usize>);
 
 impl Pace for Patience {
@@ -309,13 +309,13 @@ fn bytes_of_an_ensemble_are_those_of_the_larger_turn() {
 #[test]
 fn numbers_that_are_too_large_are_told_from_a_fault() {
     let session = pyramid(1);
-    // In one piece, and row by row.
+    // In one piece, and by streaming inference.
     for (height, width) in [(16, 16), (600, 600)] {
         let shape = Shape::image(1, height, width);
         let data = (0..shape.numbers()).map(|i| if i % 2 == 0 { -3.4e38 } else { 3.4e38 }).collect();
         let error = session.denoise(&Sample::new(shape, data).unwrap(), &Options::default()).unwrap_err();
         assert!(matches!(error, Error::Range { .. }), "{error}");
-        // One that lies beyond the range of `f32` from the mean of the others.
+        // One number beyond the range of `f32` from the mean of the others.
         let mut data = vec![3.4e38; shape.numbers()];
         data[7] = -3.4e38;
         let error = session.encode(&Sample::new(shape, data).unwrap(), None).unwrap_err();
@@ -327,7 +327,7 @@ fn numbers_that_are_too_large_are_told_from_a_fault() {
     }
 }
 
-/// A signal of three windows against one pass over all of it.
+/// Compares a signal of three windows with the same signal in one piece.
 #[test]
 fn windows_of_a_signal_give_what_the_whole_gives() {
     let session = signals(1);
@@ -337,7 +337,7 @@ fn windows_of_a_signal_give_what_the_whole_gives() {
     assert_close(in_strips.data(), &in_one_piece(&session, &sample));
 }
 
-/// Frames of a camera with hot pixels, stars and a strip without data, in one piece and row by row.
+/// Frames of a camera with hot pixels, stars and a strip without data, in one piece and streamed.
 #[test]
 fn outliers_pass_in_full_mode_and_touch_nothing_else() {
     for (session, channels) in [(pyramid(1), 1), (pyramid(3), 3)] {
@@ -356,7 +356,7 @@ fn outliers_pass_in_full_mode_and_touch_nothing_else() {
                 if bounds.exclude(*x) {
                     assert_eq!(x, r, "{i}");
                 } else {
-                    // The values filled in are part of the statistics of the one and not of the other.
+                    // Filled-in values are part of the statistics in one case only.
                     assert!((r - expected.data()[i]).abs() < 0.02, "{i}: {r} {}", expected.data()[i]);
                 }
             }
@@ -375,7 +375,7 @@ fn outliers_pass_in_full_mode_and_touch_nothing_else() {
     }
 }
 
-/// Scale and offset of an image with outliers do not matter either, up to rounding.
+/// Scale and offset of an image with outliers have no effect either, up to rounding.
 #[test]
 fn an_image_with_outliers_follows_scale_and_offset() {
     let session = pyramid(1);
@@ -392,7 +392,7 @@ fn an_image_with_outliers_follows_scale_and_offset() {
     }
 }
 
-/// Each channel of a signal has a scale of its own, in one piece and window by window.
+/// Each channel of a signal has its own scale, in one piece and in windows.
 #[test]
 fn channels_of_a_signal_do_not_share_a_scale() {
     let shared = signals(2);
@@ -418,7 +418,8 @@ fn channels_of_a_signal_do_not_share_a_scale() {
     }
 }
 
-/// A signal of another rate goes to the model's and back in full mode; a latent cannot hold that.
+/// A signal of another rate is resampled to the rate of the model and back in full mode; a latent holds only the rate
+/// of the model.
 #[test]
 fn a_signal_of_another_rate_is_resampled_or_refused() {
     let plain = signals(1);
@@ -440,7 +441,7 @@ fn a_signal_of_another_rate_is_resampled_or_refused() {
     let batch = session.denoise_batch(&[&sample, &sample], &Options::default()).unwrap();
     assert_eq!(batch[1].sample, denoised);
 
-    // The model's own rate, and none, are as they were.
+    // The rate of the model, and no rate, leave the signal unchanged.
     let own = run(&at(360.0), &Options::default()).unwrap();
     assert_eq!(own, run(&at(360.0).with_rate(None), &Options::default()).unwrap());
     assert_ne!(own.data(), denoised.data());
@@ -451,7 +452,7 @@ fn a_signal_of_another_rate_is_resampled_or_refused() {
     assert!(session.encode(&sample, None).is_err() && session.encode(&at(360.0), None).is_ok());
 }
 
-/// Scale and offset of the input do not matter, up to rounding.
+/// Scale and offset of the input have no effect, up to rounding.
 #[test]
 fn the_result_follows_scale_and_offset() {
     let session = pyramid(1);

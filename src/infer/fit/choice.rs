@@ -1,4 +1,4 @@
-//! Choice: the model for a sample that names none, and the reason.
+//! Choice: selects the model for a sample if none is named, and states the reason.
 
 use super::Traits;
 use crate::infer::Mode;
@@ -7,50 +7,50 @@ use crate::quality::GrainKind;
 use crate::registry::Registry;
 use crate::sample::{Kind, Shape};
 
-/// The models that serve by default, by what a sample shows.
+/// Default models by content of the sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Usual {
-    /// Gray images with white noise, or none.
+    /// Gray images with white noise or without noise.
     pub gray: Name,
-    /// Colour images, likewise.
+    /// Colour images with white noise or without noise.
     pub color: Name,
-    /// Gray images with noise as cameras and JPEG files make it.
+    /// Gray images with noise of cameras and JPEG files.
     pub camera_gray: Name,
-    /// Colour images, likewise.
+    /// Colour images with noise of cameras and JPEG files.
     pub camera_color: Name,
     /// Pages: ink on paper, gray or colour.
     pub page: Name,
 }
 
-/// A model and the reason for it.
+/// A model and the reason for its choice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
     /// The model.
     pub model: ModelRef,
-    /// The reason, as a line of ASCII.
+    /// Reason, one line of ASCII.
     pub reason: String,
 }
 
-/// No model can be chosen.
+/// Error: no model can be chosen.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Unsure {
-    /// The sample is no image: what fits a signal depends on what it is a signal of.
+    /// The sample is not an image: the right model for a signal depends on its source.
     #[error("no model is the usual one for a {0}; name one")]
     Kind(Shape),
-    /// The usual model is not installed.
+    /// The default model is not installed.
     #[error("{name}, the usual model for a sample like this ({shape}), is not installed; name another")]
     Missing {
-        /// The sample.
+        /// Shape of the sample.
         shape: Shape,
-        /// The model.
+        /// Name of the model.
         name: Name,
     },
 }
 
-/// The model for a sample of `shape` with `traits`.
+/// Chooses the model for a sample of `shape` with `traits`.
 ///
 /// # Errors
-/// The sample is no image of one or three channels, or the usual model is not installed.
+/// The sample is not an image of one or three channels, or the default model is not installed.
 pub fn choose(
     registry: &Registry,
     usual: &Usual,
@@ -59,7 +59,7 @@ pub fn choose(
     mode: Mode,
 ) -> Result<Choice, Unsure> {
     let is_installed = |name: &Name| registry.get(name).is_ok();
-    // The strict result must fit the channels of the file, since nothing is done around the model.
+    // A strict result must have the channels of the file, because strict mode does not convert them.
     let is_gray = shape.channels() == 1 || traits.is_gray && mode == Mode::Full;
     let (white, camera) = match (shape.kind(), shape.channels()) {
         (Kind::Image, 1 | 3) if is_gray => (&usual.gray, &usual.camera_gray),
@@ -79,8 +79,8 @@ pub fn choose(
         (false, _) => "colour picture",
     };
     let kind = if is_gray { traits.grain.kind_of_gray() } else { traits.grain.kind() };
-    // Blocks alone are left to the usual model, which takes out less and harms nothing: camera-gray@1 loses
-    // up to 1.6 dB there, also where what the blocks leave of a texture looks like correlated noise.
+    // Blocks alone go to the default model, which removes less and is harmless: camera-gray@1 loses up to 1.6 dB there,
+    // also if a texture reduced by the blocks looks like correlated noise.
     let is_blocked = kind == GrainKind::Blocked || is_gray && traits.grain.is_blocked();
     let is_usual = kind == GrainKind::White || is_blocked && kind != GrainKind::Impulses;
     let is_camera = mode == Mode::Full && !is_usual && is_installed(camera);

@@ -1,4 +1,4 @@
-//! Finish: what is done to the result of a model before it goes out.
+//! Finish: post-processing of the result of a model.
 
 use super::unclip::Unclip;
 use super::{Traits, plane_of};
@@ -6,37 +6,38 @@ use crate::infer::{Mode, Options};
 use crate::quality::GrainKind;
 use crate::sample::{Depth, Kind, Number, Sample};
 
-/// Share of numbers at black or white from which on noise is taken for clipped.
+/// Minimum fraction of numbers at black or white for noise to count as clipped.
 const CLIPPED: f32 = 0.002;
-/// Noise below this moves no mean by a level of 255.
+/// Noise below this standard deviation moves no mean by one level of 255.
 const FEELABLE: f32 = 2.5 / 255.0;
 /// Weights of red, green and blue in luma (ITU-R BT.601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// Share of the curve that serves the result best. A network that has seen clipped noise knows some of its shadows from what is
-/// around them, and nothing where most of the picture is clipped.
+/// Returns the share of the declipping curve that gives the best result. A network trained on clipped noise estimates
+/// some shadows correctly from their surroundings, but not if most of the picture is clipped.
 ///
-/// Measured on 12 photographs of the Berkeley training set with photo-gray@6 and photo-color@4, 8-bit files: at sigma 25 and 50 in
-/// colour three quarters give +0.24 and +0.74 dB, the whole curve +0.22 and +0.64; in gray the whole curve loses 0.09 and 0.41.
+/// Measured on 12 photographs of the Berkeley training set with photo-gray@6 and photo-color@4, 8-bit files: at sigma
+/// 25 and 50 in colour three quarters give +0.24 and +0.74 dB, the whole curve +0.22 and +0.64; in gray the whole curve
+/// loses 0.09 and 0.41.
 fn share_of(channels: usize, clipped: f32) -> f32 {
     let most = ((clipped - 0.05) / 0.2).clamp(0.0, 1.0);
     let least = if channels == 3 { 0.75 } else { 0.0 };
     least + (1.0 - least) * most
 }
 
-/// Wishes of a caller for the finish.
+/// Client options for post-processing.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Wishes {
-    /// Strength for what is colour and not brightness, 0 to 1; that of all when absent.
+    /// Strength for chroma, 0 to 1; the common strength if `None`.
     pub strength_chroma: Option<f32>,
-    /// Share of the fine residual that is given back where the result has structure, 0 to 1.
+    /// Fraction of the fine residual that is restored where the result has structure, 0 to 1.
     pub detail: f32,
 }
 
-/// What is to be done to the result of a model.
+/// Post-processing of the result of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finish {
-    /// Level by mean for each channel, where noise was clipped.
+    /// Declipping curve per channel, if noise was clipped.
     unclip: Option<Vec<Unclip>>,
     strength: f32,
     strength_chroma: f32,
@@ -46,7 +47,7 @@ pub struct Finish {
 }
 
 impl Finish {
-    /// The finish for a sample with `traits`; none where the model's own result is what is wanted.
+    /// Returns the post-processing for a sample with `traits`; `None` if the result of the model needs none.
     pub fn of(sample: &Sample, traits: &Traits, options: &Options, wishes: Wishes) -> Option<Self> {
         if options.mode == Mode::Strict || sample.shape().kind() != Kind::Image {
             return None;
@@ -72,13 +73,13 @@ impl Finish {
         })
     }
 
-    /// What the model is to be asked for, where there is a finish: all of its result, and finer numbers than those of 8 bits.
+    /// Returns options and depth to request from the model before post-processing: full strength, and at least 16 bits.
     pub fn ask(options: &Options, depth: Depth) -> (Options, Depth) {
         let depth = if depth == Depth::U8 { Depth::U16 } else { depth };
         (Options { strength: 1.0, ..*options }, depth)
     }
 
-    /// The result for `sample` from what the model gave, at `depth`.
+    /// Post-processes the result `clean` of the model for `sample`, to `depth`.
     pub fn apply(&self, sample: &Sample, clean: &Sample, depth: Depth) -> Sample {
         match depth {
             Depth::U8 => self.rows::<u8>(sample, clean),
@@ -113,7 +114,7 @@ impl Finish {
         T::sample(sample.shape(), numbers).unwrap_or_else(|_| clean.clone())
     }
 
-    /// Takes the stated shares of the change, of brightness and of the rest.
+    /// Applies the given strengths to the change of luma and to the rest of the change.
     fn blend(&self, before: &[Vec<f32>], after: &mut [Vec<f32>]) {
         let Self { strength, strength_chroma, .. } = *self;
         if strength == 1.0 && strength_chroma == 1.0 {
@@ -132,8 +133,8 @@ impl Finish {
         }
     }
 
-    /// Adds what the model took out of row `y`, less its mean over 3x3 pixels, where the result rises or falls by more than
-    /// the noise.
+    /// Adds the residual of row `y`, minus its mean over 3x3 pixels, where the gradient of the result exceeds the
+    /// noise.
     fn give_back(&self, sample: &Sample, clean: &Sample, c: usize, y: usize, row: &mut [f32]) {
         let (_, height, width) = sample.shape().extents();
         let read = |from: &Sample, y: usize| {
@@ -223,7 +224,7 @@ mod tests {
         let mean = sample.stats().mean;
         assert!(mean > 2.0 * level);
         let finish = Finish::of(&sample, &traits(&sample), &Options::default(), Wishes::default()).unwrap();
-        // A perfect denoiser of what it sees gives the mean.
+        // A perfect denoiser of clipped noise returns its mean.
         let clean = Sample::new(shape, vec![mean; 16_384]).unwrap();
         let out = finish.apply(&sample, &clean, Depth::F32).stats().mean;
         assert!((out - level).abs() < 1.2 / 255.0, "{out} for {level}");

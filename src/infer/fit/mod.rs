@@ -1,14 +1,14 @@
-//! Fit: the way of a sample through a model that was trained on another form of it, and of the result back.
+//! Fit: converts a sample for a model that was trained on another form of it, and converts the result back.
 //!
 //! | step | type |
 //! |---|---|
-//! | what does the sample show? | [`Traits`] |
-//! | which model, where none is named? | [`choose`] |
-//! | which form does the model take? | [`Fit`] |
-//! | how does a page pass, with its strokes kept? | [`page`] |
-//! | how much of the result, and what did the file cut off? | [`Finish`] |
+//! | analyse the sample | [`Traits`] |
+//! | choose a model if none is named | [`choose`] |
+//! | convert to the form of the model | [`Fit`] |
+//! | process a page, keeping its strokes | [`page`] |
+//! | blend and declip the result | [`Finish`] |
 //!
-//! All of it acts in [`Mode::Full`] alone: strict mode is `decode(encode(x))` and nothing else.
+//! All of this applies to [`Mode::Full`] only: strict mode is `decode(encode(x))` and nothing else.
 
 mod choice;
 mod finish;
@@ -24,23 +24,23 @@ pub use traits::Traits;
 use super::{Denoised, Error, Mode, Options, Result, Session};
 use crate::sample::{Depth, Kind, Number, Sample, Shape};
 
-/// Numbers that are at work at a time.
+/// Number of values processed at a time.
 const PIECE: usize = 4096;
 
-/// The form in which a sample goes through a model.
+/// Form in which a sample is given to a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
-    /// As it is.
+    /// Unchanged.
     Whole,
-    /// A gray picture in three channels: their mean through a gray model, whose change all three get.
+    /// A gray picture in three channels: their mean is given to a gray model, and its change is applied to all three.
     Gray,
     /// A colour picture through a gray model, channel by channel.
     Channels,
 }
 
 impl Fit {
-    /// The form in which `session` takes a sample of `shape` with `traits`. What does not fit at all is left as it is, for the
-    /// session to refuse.
+    /// Returns the form in which `session` accepts a sample of `shape` with `traits`. A sample that does not fit at all
+    /// is left unchanged, so that the session rejects it.
     pub fn of(session: &Session, shape: Shape, traits: &Traits, mode: Mode) -> Self {
         let input = session.input();
         let is_gray_model = input.kind == Kind::Image && input.channels == 1 && input.fixed.is_none();
@@ -52,7 +52,7 @@ impl Fit {
         }
     }
 
-    /// The samples that the model takes for `sample`.
+    /// Converts `sample` to the samples for the model.
     pub fn split(self, sample: &Sample) -> Vec<Sample> {
         match self {
             Self::Whole => vec![sample.clone()],
@@ -61,18 +61,18 @@ impl Fit {
         }
     }
 
-    /// Bytes that [`Fit::split`] and [`Fit::join`] take beside the sample itself.
+    /// Returns the memory of [`Fit::split`] and [`Fit::join`] in bytes, without the sample itself.
     pub fn bytes(self, shape: Shape, depth: Depth) -> usize {
         let each = match self {
             Self::Whole => 0,
-            // The mean has fractions.
+            // The mean has fractions, so it is `f32`.
             Self::Gray => size_of::<f32>() / 3 + 2 * depth.bytes(),
             Self::Channels => 2 * depth.bytes(),
         };
         shape.numbers().saturating_mul(each)
     }
 
-    /// The result for `sample` from those of what [`Fit::split`] gave, at their depth.
+    /// Joins the results for the samples of [`Fit::split`] to the result for `sample`, at their depth.
     pub fn join(self, sample: &Sample, mut results: Vec<Sample>) -> Sample {
         match (self, results.len()) {
             (Self::Gray, 1) => match results[0].depth() {
@@ -90,10 +90,10 @@ impl Fit {
     }
 }
 
-/// The clean sample, from a model and what is done around it, and what became of it where it went as a page: [`Session::denoise`] with fit and finish, on the calling thread.
+/// Denoises a sample with fit and finish, on the calling thread, and returns a note if it was processed as a page.
 ///
 /// # Errors
-/// As [`Session::denoise`].
+/// As [`Session::denoise`]; a wish that pages do not support.
 pub fn denoise(
     session: &Session,
     sample: &Sample,
@@ -133,13 +133,13 @@ pub fn denoise(
     Ok((Denoised { sample, familiarity }, None))
 }
 
-/// Extents of one channel, and its count of numbers.
+/// Returns the shape of one channel, and its number of values.
 fn plane_of(shape: Shape) -> (Shape, usize) {
     let (_, height, width) = shape.extents();
     (Shape::image(1, height, width), height * width)
 }
 
-/// One channel of an image, at its depth.
+/// Returns one channel of an image, at its depth.
 fn channel(sample: &Sample, index: usize) -> Sample {
     fn cut<T: Number>(sample: &Sample, index: usize) -> Option<Sample> {
         let (shape, area) = plane_of(sample.shape());
@@ -153,7 +153,7 @@ fn channel(sample: &Sample, index: usize) -> Sample {
     plane.expect("a channel of a sample is a sample")
 }
 
-/// The mean of three channels; the first one where all are equal, at its depth.
+/// Returns the mean of three channels; if all are equal, the first one at its depth.
 fn mean(sample: &Sample) -> Sample {
     let (shape, area) = plane_of(sample.shape());
     let mut is_equal = true;
@@ -171,7 +171,7 @@ fn mean(sample: &Sample) -> Sample {
     Sample::new(shape, numbers).expect("a mean of finite numbers is finite")
 }
 
-/// `sample` with each channel moved by what its mean became less what it was, so that a tint stays.
+/// Adds to each channel of `sample` the change of their mean, so that a tint is kept.
 fn moved<T: Number>(sample: &Sample, result: &Sample) -> Sample {
     let (_, area) = plane_of(sample.shape());
     let mut numbers = vec![T::from_f32(0.0); 3 * area];
@@ -195,7 +195,7 @@ fn stacked<T: Number>(sample: &Sample, results: &[Sample]) -> Sample {
     T::sample(sample.shape(), numbers).unwrap_or_else(|_| sample.clone())
 }
 
-/// Calls `of` with the start of each piece of a plane and three buffers as long as it.
+/// Calls `of` with the start of each piece of a plane and three buffers of its length.
 fn each_piece(area: usize, mut of: impl FnMut(usize, [&mut [f32]; 3])) {
     let mut buffers = [[0.0; PIECE]; 3];
     for start in (0..area).step_by(PIECE) {

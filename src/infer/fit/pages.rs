@@ -1,37 +1,37 @@
-//! Pages: the way of a page through a model that knows strokes of some thickness.
+//! Pages: processing of a page by a model that knows strokes of some thickness.
 
 use super::{Traits, Wishes};
 use crate::infer::{Mode, Options, Session};
 use crate::page::{Passage, Report, Unchanged};
 use crate::sample::{Depth, Kind, Sample, Shape};
 
-/// A page before a model of pages.
+/// A page prepared for a model of pages.
 #[derive(Debug)]
 pub enum Paged {
-    /// It goes through.
+    /// To be processed.
     Passes(Box<Passage>),
-    /// It comes back as it is.
+    /// To be returned unchanged.
     Stays(Unchanged),
 }
 
-/// What became of a page.
+/// Report on the processing of a page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PageNote {
-    /// Share of the ink that is ink in the result, 0 to 1.
+    /// Fraction of the ink that is ink in the result, 0 to 1.
     pub ink_kept: f32,
-    /// Share of the ink that the model had taken away and that was put back, 0 to 1.
+    /// Fraction of the ink that the model removed and that was restored, 0 to 1.
     pub put_back: f32,
-    /// What else was done, as a line of ASCII.
+    /// Further processing, one line of ASCII.
     pub note: String,
 }
 
-/// Whether `session` takes a sample as a page: not in strict mode, where nothing is done around the model.
+/// Returns `true` if `session` processes a sample as a page: never in strict mode, which only runs the model.
 pub fn takes_pages(session: &Session, shape: Shape, mode: Mode) -> bool {
     let is_image = shape.kind() == Kind::Image && matches!(shape.channels(), 1 | 3);
     is_image && mode == Mode::Full && session.manifest().strokes().is_some() && session.input().channels == 1
 }
 
-/// The way of `sample` through `session`; none where the model is not one of pages.
+/// Prepares `sample` as a page for `session`; `None` if the model is not one of pages.
 pub fn page(session: &Session, sample: &Sample, traits: &Traits, mode: Mode) -> Option<Paged> {
     let strokes = session.manifest().strokes()?;
     if !takes_pages(session, sample.shape(), mode) || traits.full_scale != 1.0 {
@@ -44,12 +44,12 @@ pub fn page(session: &Session, sample: &Sample, traits: &Traits, mode: Mode) -> 
     })
 }
 
-/// What the model is to be asked for: all of its result, since the whole is blended at the end.
+/// Returns the options for the model: full strength, because the page is blended at the end.
 pub fn ask_of_page(options: &Options) -> Options {
     Options { strength: 1.0, ..*options }
 }
 
-/// The wish that a page cannot have, and the reason: strokes of pages are kept by other means.
+/// Returns the wish that pages do not support, and the reason: strokes of pages are kept by other means.
 pub fn refused_for_page(wishes: Wishes) -> Option<(&'static str, &'static str)> {
     let name = match wishes {
         Wishes { detail, .. } if detail > 0.0 => "detail",
@@ -59,11 +59,11 @@ pub fn refused_for_page(wishes: Wishes) -> Option<(&'static str, &'static str)> 
     Some((name, "acts on pictures alone, and this goes as a page; leave it out, or name a photo model"))
 }
 
-/// Bytes that a page takes beside itself and its result.
+/// Returns the memory for processing a page in bytes, without the page itself and its result.
 pub fn bytes_of_page(shape: Shape, depth: Depth) -> usize {
     let (_, height, width) = shape.extents();
-    // At worst the model sees it at its own size: what it sees, its result, what is around and what was lost, and the planes
-    // that these are made from.
+    // At worst the model processes it at full size: input, result, brightness around strokes, lost strokes, and the planes
+    // that they are computed from.
     height
         .saturating_mul(width)
         .saturating_mul(10 * size_of::<f32>())

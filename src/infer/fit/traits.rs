@@ -1,32 +1,32 @@
-//! Traits: what a sample shows of itself before any model sees it.
+//! Traits: properties of a sample, measured before any model is run.
 
 use crate::page::Look;
 use crate::quality::Grain;
 use crate::sample::{Depth, Kind, Sample};
 
-/// Channels that differ by less than this in the mean (root mean square, on [0, 1]) are one gray picture: JPEG leaves about
-/// half a level of 255.
+/// Maximum difference between channels (root mean square, on [0, 1]) of a gray picture: JPEG causes about half a level
+/// of 255.
 const GRAY: f32 = 1.5 / 255.0;
-/// About so many numbers of each channel are looked at.
+/// Approximate number of values examined per channel.
 const ENOUGH: usize = 1 << 18;
 
-/// What a sample shows.
+/// Measured properties of a sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traits {
-    /// Its noise.
+    /// Noise.
     pub grain: Grain,
-    /// Whether three channels hold one gray picture.
+    /// `true` if three channels hold one gray picture.
     pub is_gray: bool,
-    /// Share of the numbers that lie at black or white, 0 to 1; 0 for floats, which are not cut off there.
+    /// Fraction of the numbers at black or white, 0 to 1; 0 for floats, which are not clipped there.
     pub clipped: f32,
-    /// Full scale for telling noise in steps of 255: 1 for images within about 0..1, the spread of the numbers otherwise.
+    /// Full scale for stating noise in levels of 255: 1 for images within about 0..1, else the range of the numbers.
     pub full_scale: f32,
-    /// How it looks as a page, where that was asked for and it is an image of brightness 0 to 1.
+    /// Properties as a page, if requested and the sample is an image of brightness 0 to 1.
     pub page: Option<Look>,
 }
 
 impl Traits {
-    /// The traits of `sample`.
+    /// Measures the traits of `sample`.
     pub fn of(sample: &Sample) -> Self {
         let mut rows = Rows::default();
         if sample.shape().kind() == Kind::Image {
@@ -39,31 +39,31 @@ impl Traits {
         Self { grain: Grain::of(sample), is_gray, clipped, full_scale: rows.full_scale(), page: None }
     }
 
-    /// With how it looks as a page, where `is_wanted`.
+    /// Adds the properties as a page, if `is_wanted`.
     #[must_use]
     pub fn with_page(self, sample: &Sample, is_wanted: bool) -> Self {
         let page = if is_wanted && self.full_scale == 1.0 { Look::of(sample) } else { None };
         Self { page, ..self }
     }
 
-    /// Noise of each channel: in steps of 255 to full scale for images, on the sample's own scale otherwise.
+    /// Returns the noise of each channel: in levels of 255 to full scale for images, else on the scale of the sample.
     pub fn sigmas(&self, kind: Kind) -> Vec<f32> {
         let scale = if kind == Kind::Image { 255.0 / self.full_scale } else { 1.0 };
         self.grain.sigmas.iter().map(|sigma| sigma * scale).collect()
     }
 }
 
-/// What some rows of an image show.
+/// Statistics of some rows of an image.
 #[derive(Default)]
 struct Rows {
-    /// Numbers seen.
+    /// Number of values.
     count: usize,
-    /// Those at black or white.
+    /// Number of values at black or white.
     clipped: usize,
-    /// Squares of the differences of the first and the last channel from the middle one, and how many there are.
+    /// Sum of squares of the differences of the first and the last channel from the middle one, and their number.
     squares: f64,
     pairs: usize,
-    /// Lowest and highest of the 64 quantiles of each row: outliers do not move them.
+    /// Lowest and highest of the 64 quantiles of each row, so that outliers have no effect.
     low: Option<f32>,
     high: Option<f32>,
 }
@@ -142,7 +142,7 @@ mod tests {
         let data = noise.iter().enumerate().map(|(i, n)| (i % 64) as f32 * 65.0 + 100.0 * n).collect();
         let traits = Traits::of(&Sample::new(shape, data).unwrap());
         let seen = traits.sigmas(Kind::Image)[0];
-        // 100 of a range of about 4095 and the noise: 5 to 6 of 255.
+        // 100 in a range of about 4095 and the noise: 5 to 6 of 255.
         assert!((4.5..6.5).contains(&seen), "{seen}");
     }
 }

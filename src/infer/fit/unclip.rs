@@ -1,24 +1,24 @@
-//! Unclip: the level that a clean picture had where noise was cut off at black and white.
+//! Unclip: estimates the level of a clean picture where noise was clipped at black and white.
 
-/// Nodes of a curve.
+/// Number of intervals of a curve.
 const NODES: usize = 1024;
 
-/// Inverse of the mean of clipped noise. A network that learnt from files sees noise that was cut off at black, so that what is
-/// left has too high a mean there, and gives that mean; the level that it comes from is lower.
+/// Inverse of the mean of clipped noise. A network trained on files learns noise that was clipped at black, so its
+/// result there is the mean of the clipped noise, which is too high; the true level is lower.
 ///
 /// # Source
-/// A. Foi, "Clipped noisy images: heteroskedastic modeling and practical denoising", Signal Processing 89 (2009), section 4: the
-/// declipping transformation.
+/// A. Foi, "Clipped noisy images: heteroskedastic modeling and practical denoising", Signal Processing 89 (2009),
+/// section 4: the declipping transformation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unclip(Vec<f32>);
 
 impl Unclip {
-    /// `share`, 0 to 1, of the curve for noise of standard deviation `sigma`, on [0, 1].
+    /// Creates `share`, 0 to 1, of the curve for noise of standard deviation `sigma`, on [0, 1].
     pub fn new(sigma: f32, share: f32) -> Self {
         let mean = |level: f32| {
             let below = crate::quality::clipped_mean(level / sigma);
             let above = crate::quality::clipped_mean((1.0 - level) / sigma);
-            // What is cut off at white is the mirror of what is at black; where sigma is small one of them is nothing.
+            // Clipping at white mirrors clipping at black; if sigma is small, one of them is zero.
             sigma * below - (sigma * above - (1.0 - level))
         };
         let level = |seen: f32| {
@@ -38,7 +38,7 @@ impl Unclip {
         Self(nodes.map(|seen| seen + share * (whole(seen) - seen)).collect())
     }
 
-    /// The level for a mean.
+    /// Returns the level for a mean.
     pub fn level(&self, seen: f32) -> f32 {
         let at = seen.clamp(0.0, 1.0) * NODES as f32;
         let i = (at as usize).min(NODES - 1);

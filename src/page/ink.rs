@@ -1,26 +1,26 @@
-//! Ink: what of a page is darker than its paper, how dark and how thick it is.
+//! Ink: brightness and thickness of the parts of a page that are darker than its paper.
 
 use super::luma::Luma;
 use super::paper::Paper;
 
-/// Steps of brightness over the paper's, up to 1.25.
+/// Bins of brightness relative to the paper, up to 1.25.
 const STEPS: usize = 320;
 const PER_UNIT: f32 = 256.0;
-/// Longest run of ink, in pixels, with a bin of its own.
+/// Length of the longest run of ink with its own bin, in pixels.
 pub(super) const LONGEST: usize = 256;
-/// Steps of their darkness, up to that of paper.
+/// Bins of darkness of runs, up to the brightness of paper.
 const DARKNESS: usize = 64;
 
-/// How dark the ink of a page is, on the scale on which its paper is 1.
+/// Brightness of the ink of a page, on the scale on which its paper is 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tones {
-    /// Its ink.
+    /// Brightness of the ink.
     pub ink: f32,
-    /// Half way between ink and paper.
+    /// Threshold half way between ink and paper.
     pub middle: f32,
-    /// Share of the pixels darker than that.
+    /// Fraction of the pixels darker than the threshold.
     pub share: f32,
-    /// Share of the pixels that are paper: within a quarter of the way from paper to ink.
+    /// Fraction of the pixels that are paper: brighter than paper minus a quarter of the contrast to the ink.
     pub paper: f32,
 }
 
@@ -28,12 +28,12 @@ pub struct Tones {
 #[derive(Debug, Clone)]
 pub(super) struct Runs {
     counts: [u32; LONGEST + 1],
-    /// By length along a row: how dark each is at its darkest.
+    /// Histogram of the darkest brightness of the runs along rows, by run length.
     darkest: Vec<[u32; DARKNESS]>,
 }
 
 impl Tones {
-    /// Of a page with this paper; none where nothing on it is darker than 0.8 of the paper.
+    /// Measures a page with this paper; `None` if nothing on it is darker than 0.8 of the paper.
     pub(super) fn of(luma: Luma<'_>, paper: &Paper) -> Option<Self> {
         let (_, width) = luma.extents();
         let mut counts = [0u64; STEPS];
@@ -45,17 +45,17 @@ impl Tones {
         Self::of_counts(&counts)
     }
 
-    /// Whether they may be those of a page in a bad state.
+    /// Returns `true` if the tones may be those of a page in a bad state.
     pub(super) fn may_be_page(&self) -> bool {
         self.share <= 0.45 && self.paper >= 0.35 && self.ink <= 0.75
     }
 
-    /// Means of ink and paper on both sides of a threshold half way between them, found from the dark side, so that stains
-    /// on a page with little ink are not taken for it.
+    /// Computes means of ink and paper on both sides of a threshold half way between them, starting from the dark side,
+    /// so that stains on a page with little ink do not count as ink.
     fn of_counts(counts: &[u64; STEPS]) -> Option<Self> {
         let all: u64 = counts.iter().sum();
         let darkest = {
-            // So many specks are no ink.
+            // One pixel in 10,000 may be a speck and is not ink.
             let mut left = all / 10_000 + 1;
             counts.iter().position(|n| {
                 let is_it = *n >= left;
@@ -88,7 +88,7 @@ fn step(v: f32) -> usize {
 }
 
 impl Runs {
-    /// Of what is darker than `middle`.
+    /// Collects the runs of pixels darker than `middle`.
     pub fn of(luma: Luma<'_>, paper: &Paper, middle: f32) -> Self {
         let (height, width) = luma.extents();
         let mut runs = Self { counts: [0; LONGEST + 1], darkest: vec![[0; DARKNESS]; LONGEST + 1] };
@@ -125,13 +125,13 @@ impl Runs {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of runs.
     pub fn count(&self) -> u64 {
         self.counts.iter().map(|n| u64::from(*n)).sum()
     }
 
-    /// The thickness of most strokes in pixels: mean of the runs between half and twice the median, 0 where there is none.
-    /// Specks of a pixel count where there is little else.
+    /// Returns the thickness of most strokes in pixels: mean of the runs between half and twice the median; 0 if there
+    /// are none. Runs of one pixel have half the weight, so that specks only count if there is little else.
     pub fn thickness(&self) -> f32 {
         let mut counts = self.counts.map(f64::from);
         counts[1] *= 0.5;
@@ -148,10 +148,10 @@ impl Runs {
         if count > 0.0 { (sum / count) as f32 } else { 0.0 }
     }
 
-    /// How dark strokes of up to 4 times `thickness` are: a third of them are darker. Stains are longer than that.
+    /// Returns the brightness of strokes of up to 4 times `thickness`: a third of them are darker. Stains are longer.
     pub fn black(&self, thickness: f32) -> f32 {
         let most = ((4.0 * thickness).ceil() as usize).min(LONGEST);
-        // What is a pixel long is edge or speck, unless all strokes are.
+        // Runs of one pixel are edges or specks, unless all strokes are as thin.
         let least = if thickness < 2.0 { 1 } else { 2 };
         let mut counts = [0u64; DARKNESS];
         for run in &self.darkest[least..=most.max(least)] {
@@ -166,7 +166,7 @@ impl Runs {
         (found.unwrap_or(0) as f32 + 0.5) / DARKNESS as f32
     }
 
-    /// Share of the runs longer than `pixels`.
+    /// Returns the fraction of the runs that are at least `pixels` long.
     pub fn longer(&self, pixels: f32) -> f32 {
         let from = (pixels.ceil() as usize).min(LONGEST);
         let long: u64 = self.counts[from..].iter().map(|n| u64::from(*n)).sum();

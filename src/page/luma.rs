@@ -1,4 +1,4 @@
-//! Luma: a page as ink on paper, row by row: one brightness a pixel, paper brighter than ink.
+//! Luma: a page as ink on paper, row by row: one brightness per pixel, paper brighter than ink.
 
 use super::paper::Paper;
 use crate::sample::Sample;
@@ -6,27 +6,27 @@ use crate::sample::Sample;
 /// Weights of red, green and blue (ITU-R BT.601).
 const WEIGHTS: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// About so many pixels are looked at where not all are needed.
+/// Approximate number of pixels examined if not all are needed.
 const ENOUGH: usize = 2 << 20;
 
-/// A page read as brightness.
+/// A page as brightness.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Luma<'a> {
     pub sample: &'a Sample,
-    /// White on black is read as black on white.
+    /// `true` to read white on black as black on white.
     pub is_inverted: bool,
-    /// The channel that is read; brightness where none is named.
+    /// Channel to read; luma of all channels if `None`.
     pub channel: Option<usize>,
 }
 
 impl Luma<'_> {
-    /// Height and width in pixels.
+    /// Returns height and width in pixels.
     pub fn extents(&self) -> (usize, usize) {
         let (_, height, width) = self.sample.shape().extents();
         (height, width)
     }
 
-    /// Rows enough to tell tones by: all of a small page, some millions of pixels of a large one.
+    /// Returns enough rows to measure tones: all of a small page, some millions of pixels of a large one.
     pub fn some_rows(&self) -> impl Iterator<Item = usize> + use<> {
         let (height, width) = self.extents();
         (0..height).step_by((height * width / ENOUGH).clamp(1, 16))
@@ -36,12 +36,12 @@ impl Luma<'_> {
         self.sample.shape().channels()
     }
 
-    /// The same page by one of its channels.
+    /// Selects one channel of the page.
     pub fn of_channel(self, channel: usize) -> Self {
         Self { channel: Some(channel), ..self }
     }
 
-    /// Row `y` of a channel.
+    /// Reads row `y` of a channel.
     fn read(&self, channel: usize, y: usize, out: &mut [f32]) {
         let (height, width) = self.extents();
         self.sample.read((channel * height + y) * width, out);
@@ -50,7 +50,7 @@ impl Luma<'_> {
         }
     }
 
-    /// Brightness of row `y`.
+    /// Reads the brightness of row `y`.
     pub fn row(&self, y: usize, out: &mut [f32]) {
         if self.channel.is_some() || self.channels() == 1 {
             return self.read(self.channel.unwrap_or(0), y, out);
@@ -63,7 +63,7 @@ impl Luma<'_> {
         }
     }
 
-    /// Brightness of row `y` over that of the paper there: 1 is paper.
+    /// Reads the brightness of row `y` relative to the paper: 1 is paper.
     pub fn flat(&self, paper: &Paper, y: usize, out: &mut [f32]) {
         self.row(y, out);
         let mut level = vec![0.0; out.len()];

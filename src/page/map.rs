@@ -1,35 +1,36 @@
-//! Map: where the strokes of a page are, and how bright it is around each, at the size at which a model sees it.
+//! Map: positions of the strokes of a page, and the brightness around them, at the size at which the model processes
+//! it.
 
-/// How thick strokes may be in pixels, 1 less than a power of two, and how much darker than what is around them they are at
-/// least, as a share of what ink is darker than paper. Thick faint bands are stains more often than strokes.
+/// Maximum thickness of strokes in pixels, 1 less than a power of two, and their minimum contrast to the surroundings,
+/// as a fraction of the contrast between ink and paper. Thick faint bands are stains more often than strokes.
 const STROKES: [(usize, f32); 2] = [(7, 0.4), (15, 0.65)];
-/// How many times stronger than the noise a stroke is, at least.
+/// Minimum ratio of the contrast of a stroke to the noise.
 const NOISE: f32 = 5.0;
-/// What is dark beyond this share of the way from ink to paper is ink, however large.
+/// Maximum brightness of solid ink of any size, as a fraction of the contrast between ink and paper.
 const SOLID: f32 = 0.12;
 
-/// The strokes of a page.
+/// Strokes of a page.
 #[derive(Debug)]
 pub(super) struct Map {
-    /// Brightness around each pixel: of what lies on both sides of it.
+    /// Brightness around each pixel: the background on both sides of a stroke.
     pub around: Vec<f32>,
-    /// What it is.
+    /// Class of each pixel.
     pub ink: Vec<Ink>,
 }
 
-/// What a pixel of a page is.
+/// Class of a pixel of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ink {
     /// Paper, or a stain on it.
     None,
-    /// A part of a stroke.
+    /// Part of a stroke.
     Stroke,
-    /// As dark as ink, and larger than strokes are.
+    /// As dark as ink, but larger than a stroke.
     Solid,
 }
 
 impl Map {
-    /// Of a plane on which paper is about 1 and strokes are as dark as `black`.
+    /// Classifies the pixels of a plane on which paper is about 1 and strokes are as dark as `black`.
     pub fn of(page: &[f32], height: usize, width: usize, black: f32) -> Self {
         let soft = soften(page, height, width);
         let [near, far] = STROKES.map(|(reach, _)| around(&soft, height, width, reach));
@@ -56,7 +57,7 @@ impl Map {
     }
 }
 
-/// Weighted 1, 2, 1 along rows and columns.
+/// Smooths with weights 1, 2, 1 along rows and columns.
 fn soften(page: &[f32], height: usize, width: usize) -> Vec<f32> {
     let mut wide = page.to_vec();
     for (to, row) in wide.chunks_exact_mut(width).zip(page.chunks_exact(width)) {
@@ -75,10 +76,10 @@ fn soften(page: &[f32], height: usize, width: usize) -> Vec<f32> {
     soft
 }
 
-/// The noise of a softened page where it is paper.
+/// Estimates the noise of the smoothed page on its paper.
 fn noise(page: &[f32], soft: &[f32], around: &[f32]) -> f32 {
-    /// Of the absolute values of normal noise: the deviation over the median; and what of it is left when softened, over what
-    /// softening takes away.
+    /// Two factors: standard deviation over median of the absolute values of normal noise; and noise left by the
+    /// smoothing over noise removed by it.
     const SOFTENED: f32 = 1.4826 * 0.375 / 0.8;
     let paper = page.iter().zip(soft).zip(around).filter(|((_, soft), around)| **soft > 0.8 * **around);
     let mut steps: Vec<f32> = paper.map(|((v, soft), _)| (v - soft).abs()).step_by(7).collect();
@@ -89,8 +90,8 @@ fn noise(page: &[f32], soft: &[f32], around: &[f32]) -> f32 {
     SOFTENED * *steps.select_nth_unstable_by(middle, f32::total_cmp).1
 }
 
-/// The brightest on the darker side of each pixel, along its row or its column, whichever is brighter: the closing of a page
-/// by lines. Beyond the borders it is white.
+/// Returns the maximum on the darker side of each pixel, along its row or its column, whichever is brighter: the
+/// morphological closing of a page by lines. Beyond the borders the page is white.
 fn around(page: &[f32], height: usize, width: usize, most: usize) -> Vec<f32> {
     let mut lines = page.to_vec();
     lines.chunks_exact_mut(width).for_each(|row| brightest(row, 1, most));
@@ -107,7 +108,7 @@ fn around(page: &[f32], height: usize, width: usize, most: usize) -> Vec<f32> {
     (0..height * width).map(of).collect()
 }
 
-/// The brightest of each place and the `most` behind it, a step apart.
+/// Replaces each value by the maximum of it and the next `most` values at distance `step`.
 fn brightest(line: &mut [f32], step: usize, most: usize) {
     let mut reach = 1;
     while reach <= most {

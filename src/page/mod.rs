@@ -1,9 +1,10 @@
-//! Page: ink on paper, measured: how bright the paper is at each place, how dark the ink, how thick the strokes.
+//! Page: measures ink on paper: brightness of the paper at each position, darkness of the ink, thickness of the
+//! strokes.
 //!
-//! | question | answer |
+//! | task | type |
 //! |---|---|
-//! | what does a page look like, and is it one? | [`Look`] |
-//! | how does it pass a model that knows strokes of one thickness, with all of its own strokes kept? | [`Passage`] |
+//! | measure an image as a page, and decide if it is one | [`Look`] |
+//! | process a page with a model for one thickness of strokes, keeping all strokes | [`Passage`] |
 
 mod ink;
 mod luma;
@@ -24,31 +25,31 @@ use paper::{Cells, quantile};
 
 use crate::sample::{Kind, Sample};
 
-/// What an image looks like as a page.
+/// Measurements of an image as a page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
-    /// Whether it is light on dark.
+    /// `true` if it is light on dark.
     pub is_inverted: bool,
-    /// Its paper.
+    /// Brightness of the paper.
     pub paper: Paper,
-    /// Its paper in red, green and blue; empty for a gray page.
+    /// Brightness of the paper in red, green and blue; empty for a gray page.
     pub channels: Vec<Paper>,
-    /// Its ink; none on an empty page.
+    /// Tones of ink and paper; `None` for an empty page.
     pub tones: Option<Tones>,
-    /// How dark its strokes are, on the scale on which paper is 1; 1 without ink.
+    /// Brightness of the strokes, on the scale on which paper is 1; 1 without ink.
     pub black: f32,
     /// Thickness of most strokes in pixels; 0 without ink.
     pub stroke: f32,
-    /// Runs of ink for each pixel of ink.
+    /// Number of runs of ink per pixel of ink.
     pub runs: f32,
-    /// Share of the runs more than 4 times as long as the strokes are thick.
+    /// Fraction of the runs longer than 4 times the thickness of the strokes.
     pub long: f32,
-    /// Cells with nothing but even paper and ink, row by row, and their columns.
+    /// Flags of the cells that have only even paper and ink, row by row, and the number of columns.
     flat: (Vec<bool>, usize),
 }
 
 impl Look {
-    /// Measures an image of one or three channels on [0, 1]; none where it is something else.
+    /// Measures an image of one or three channels on [0, 1]; `None` for any other sample.
     pub fn of(sample: &Sample) -> Option<Self> {
         let shape = sample.shape();
         if shape.kind() != Kind::Image || !matches!(shape.channels(), 1 | 3) {
@@ -66,7 +67,7 @@ impl Look {
         let channels =
             (0..if is_colored { 3 } else { 0 }).map(|c| Cells::of(luma.of_channel(c)).paper()).collect();
         let flat = (cells.flat(&paper), cells.columns);
-        // On black paper there is nothing to see.
+        // Ink is invisible on black paper.
         let tones = if paper.range().1 < 0.05 { None } else { Tones::of(luma, &paper) };
         let mut look =
             Self { is_inverted, paper, channels, tones, black: 1.0, stroke: 0.0, runs: 0.0, long: 0.0, flat };
@@ -82,33 +83,33 @@ impl Look {
         Some(look)
     }
 
-    /// Whether there is nothing to clean: paper of one level almost everywhere.
+    /// Returns `true` if there is nothing to clean: the paper has one level almost everywhere.
     pub fn is_clean(&self) -> bool {
         let flat = self.flat.0.iter().filter(|flat| **flat).count();
         flat * 10 >= 9 * self.flat.0.len()
     }
 
-    /// Whether there is nothing to clean in a tile, one of `rows` by `columns`, and the paper is white.
+    /// Returns `true` if a tile, one of `rows` by `columns`, has nothing to clean and the paper is white.
     fn is_white_at(&self, row: usize, rows: usize, column: usize, columns: usize) -> bool {
         let (flat, across) = &self.flat;
         let down = flat.len() / across;
-        // Of all cells that the tile touches.
+        // Range of all cells that the tile overlaps.
         let of =
             |at: usize, n: usize, cells: usize| at * cells / n..((at + 1) * cells).div_ceil(n).min(cells);
         self.paper.range().0 > 0.97
             && of(row, rows, down).all(|y| of(column, columns, *across).all(|x| flat[y * across + x]))
     }
 
-    /// Whether it is a page: paper for the most part, ink well apart from it, in strokes.
+    /// Returns `true` for a page: mostly paper, with ink clearly separated from it, in strokes.
     ///
-    /// Of 612 photographs, drawings and micrographs (BSDS, Set12, W2S, CC15) 3 are taken for pages; of the 272 stained pages of
-    /// NoisyOffice, as they are and enlarged up to 4 times, none is missed.
+    /// Of 612 photographs, drawings and micrographs (BSDS, Set12, W2S, CC15) 3 are misclassified as pages; of the 272
+    /// stained pages of NoisyOffice, unchanged and enlarged up to 4 times, none is missed.
     pub fn is_page(&self) -> bool {
         let Some(tones) = self.tones else { return false };
         let (darkest, brightest) = self.paper.range();
         let [least, dark] = if self.is_inverted { [0.75, 0.4] } else { [0.3, 0.55] };
         let between = 1.0 - tones.paper - tones.share;
-        // Tables and forms have long strokes; what has them and is no page has tones between ink and paper as well.
+        // Tables and forms have long strokes; other images with long strokes have tones between ink and paper as well.
         let longest = match (tones.ink, tones.paper) {
             (ink, _) if ink < 0.45 && between < 0.05 => 0.4,
             (ink, paper) if ink < 0.4 && paper > 0.7 => 0.125,
@@ -124,14 +125,14 @@ impl Look {
             && self.stroke <= (self.paper.side() as f32 / 40.0).max(12.0)
     }
 
-    /// Whether it may be a page in a bad state: what a model of pages is given is not cleaned unless it is.
+    /// Returns `true` if it may be a page in a bad state; a model of pages leaves any other image unchanged.
     pub fn may_be_page(&self) -> bool {
         let Some(tones) = self.tones else { return false };
         tones.may_be_page() && self.long <= 0.16 || self.is_page()
     }
 }
 
-/// Whether most of a page is dark, with less that is light on it.
+/// Returns `true` if a page is mostly dark, with smaller light parts.
 fn is_dark(cells: &Cells) -> bool {
     let mut whole = vec![0u32; 256];
     cells.counts.iter().for_each(|cell| whole.iter_mut().zip(cell).for_each(|(sum, n)| *sum += n));

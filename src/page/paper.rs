@@ -1,18 +1,18 @@
-//! Paper: how bright the paper is at each place of a page, as a smooth map.
+//! Paper: brightness of the paper of a page, as a smooth map.
 
 use super::luma::Luma;
 
 /// Number of brightness bins.
 const LEVELS: usize = 256;
-/// Cells along the shorter side of a page, and the least side of a cell in pixels.
+/// Number of cells along the shorter side of a page, and minimum side of a cell in pixels.
 const CELLS: usize = 20;
 const LEAST: usize = 24;
-/// Share of the pixels of a neighbourhood that are no brighter than its paper.
+/// Fraction of the pixels of a neighbourhood that are at most as bright as its paper.
 const SHARE: f32 = 0.85;
-/// Paper is never darker than this share of the page's brightest: darker is ink, however large.
+/// Minimum brightness of paper relative to the brightest of the page: anything darker is ink, at any size.
 const DARKEST: f32 = 0.22;
 
-/// Counts of brightness in the cells of a page.
+/// Histograms of brightness in the cells of a page.
 #[derive(Debug, Clone)]
 pub(super) struct Cells {
     pub rows: usize,
@@ -38,7 +38,7 @@ impl Cells {
         Self { rows, columns, counts, height, width }
     }
 
-    /// The counts of a cell and those around it.
+    /// Returns the histogram of a cell and its neighbours.
     fn around(&self, row: usize, column: usize) -> [u32; LEVELS] {
         let mut sum = [0; LEVELS];
         for row in row.saturating_sub(1)..(row + 2).min(self.rows) {
@@ -50,8 +50,8 @@ impl Cells {
         sum
     }
 
-    /// Which cells have paper of one level, as a program draws it and as scanners cut it off at white, with nothing else on it
-    /// than ink and its edges; `paper` is all one level.
+    /// Returns the flags of cells with paper of one level, as drawn by a program or clipped to white by a scanner, and
+    /// nothing else except ink and its edges; all `false` if `paper` itself varies.
     pub fn flat(&self, paper: &Paper) -> Vec<bool> {
         let (low, high) = paper.range();
         if high - low > 2.5 / 255.0 {
@@ -66,12 +66,12 @@ impl Cells {
         self.counts.iter().map(of).collect()
     }
 
-    /// The paper's map.
+    /// Computes the map of the paper.
     pub fn paper(&self) -> Paper {
         let Self { rows, columns, height, width, .. } = *self;
         let seen = (0..rows * columns).map(|i| quantile(&self.around(i / columns, i % columns), SHARE));
         let mut levels: Vec<f32> = seen.collect();
-        // What is dark over two cells or fewer is a bar or a picture on the paper.
+        // A dark area of at most two cells is a bar or a picture on the paper.
         for is_brighter in [true, false] {
             levels = extreme(&levels, rows, columns, is_brighter);
         }
@@ -81,7 +81,7 @@ impl Cells {
     }
 }
 
-/// The paper's brightness in the middle of each cell, on the page's own scale.
+/// Brightness of the paper at the centre of each cell, on the scale of the page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Paper {
     rows: usize,
@@ -92,12 +92,12 @@ pub struct Paper {
 }
 
 impl Paper {
-    /// White all over.
+    /// Returns white paper.
     pub fn white(height: usize, width: usize) -> Self {
         Self { rows: 1, columns: 1, levels: vec![1.0], height, width }
     }
 
-    /// Its brightness along row `y`.
+    /// Interpolates the brightness along row `y`.
     pub fn row(&self, y: usize, out: &mut [f32]) {
         let (top, bottom, share) = place(y, self.height, self.rows);
         let line = |column: usize| {
@@ -111,18 +111,18 @@ impl Paper {
         }
     }
 
-    /// The page's shorter side in pixels.
+    /// Returns the shorter side of the page in pixels.
     pub fn side(&self) -> usize {
         self.height.min(self.width)
     }
 
-    /// Its darkest and its brightest.
+    /// Returns the minimum and the maximum brightness.
     pub fn range(&self) -> (f32, f32) {
         self.levels.iter().fold((f32::MAX, f32::MIN), |(low, high), &v| (low.min(v), high.max(v)))
     }
 }
 
-/// The two of `cells` cells whose middles are next to pixel `at` of `n`, and how far it is from the first.
+/// Returns the two of `cells` cells with centres nearest to pixel `at` of `n`, and its distance from the first centre.
 pub(super) fn place(at: usize, n: usize, cells: usize) -> (usize, usize, f32) {
     let middle = ((at as f32 + 0.5) * cells as f32 / n as f32 - 0.5).clamp(0.0, (cells - 1) as f32);
     let first = (middle as usize).min(cells - 1);
@@ -133,7 +133,7 @@ fn level(v: f32) -> usize {
     (v * 255.0 + 0.5).clamp(0.0, 255.0) as usize
 }
 
-/// The brightness that a share of those counted does not exceed.
+/// Returns the brightness that a fraction `share` of the counted pixels does not exceed.
 pub(super) fn quantile(counts: &[u32], share: f32) -> f32 {
     let all: u64 = counts.iter().map(|n| u64::from(*n)).sum();
     let wanted = (share as f64 * all as f64).ceil().max(1.0) as u64;
@@ -145,7 +145,7 @@ pub(super) fn quantile(counts: &[u32], share: f32) -> f32 {
     found.unwrap_or(0) as f32 / 255.0
 }
 
-/// The brightest or the darkest of each cell and those around it.
+/// Returns the maximum or the minimum of each cell and its neighbours.
 fn extreme(levels: &[f32], rows: usize, columns: usize, is_brightest: bool) -> Vec<f32> {
     let of = |row: usize, column: usize| {
         let near = (row.saturating_sub(1)..(row + 2).min(rows)).flat_map(|row| {
@@ -157,7 +157,7 @@ fn extreme(levels: &[f32], rows: usize, columns: usize, is_brightest: bool) -> V
     (0..rows * columns).map(|i| of(i / columns, i % columns)).collect()
 }
 
-/// Weighted 1, 2, 1 along rows and columns.
+/// Smooths with weights 1, 2, 1 along rows and columns.
 fn smooth(levels: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let along = |levels: &[f32], n: usize, step: usize, at: usize, k: usize| {
         let (before, after) = (k.saturating_sub(1), (k + 1).min(n - 1));

@@ -1,4 +1,4 @@
-//! Passage: a page on its way through a model that knows strokes of one thickness, and back with all of its own strokes.
+//! Passage: prepares a page for a model for one thickness of strokes, and restores all of its strokes in the result.
 
 use super::Look;
 use super::luma::Luma;
@@ -7,58 +7,59 @@ use super::paper::{Paper, place};
 use super::scale::{Enlarge, Shrink, slopes};
 use crate::sample::{Depth, Number, Sample, Shape};
 
-/// Paper whose darkest part is darker than this share of the brightest, or whose brightest is darker than that, is
-/// divided out before the model; what is left is what models are trained on.
+/// Paper is divided out before the model if its minimum brightness is below this fraction of its maximum, if its maximum
+/// is below `BRIGHT`, or if the page is in colour; any other paper is like that of the training data.
 const EVEN: f32 = 0.88;
 const BRIGHT: f32 = 0.7;
-/// Shares of what lies between ink and paper: a stroke that comes back lighter by the first is put back in part, by the
-/// second whole.
+/// Fractions of the contrast between ink and paper: a stroke that becomes lighter by the first is restored in part, by
+/// the second completely.
 const LIGHTER: [f32; 2] = [0.03, 0.12];
-/// A tile in which a larger share of the strokes is lost is given back as it was.
+/// Fraction of lost strokes above which a tile is returned unchanged.
 const GIVEN_UP: f32 = 0.5;
-/// A page with a larger share of such tiles, of those with ink, is given back as a whole.
+/// Fraction of unchanged tiles, of those with ink, above which the whole page is returned unchanged.
 const HOPELESS: f32 = 0.6;
-/// Colours this far apart, on the scale on which paper is 1, are coloured ink; from the second on they are kept whole.
+/// Difference between channels, on the scale on which paper is 1, from which ink is coloured, and from which its colour
+/// is kept completely.
 const COLORED: [f32; 2] = [0.18, 0.35];
 
-/// Why a page is given back as it was.
+/// Reason to return a page unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unchanged {
-    /// There is no ink on it.
+    /// The page has no ink.
     Empty,
-    /// Its paper is even: there is nothing to take away.
+    /// The paper is even, so there is nothing to remove.
     Clean,
-    /// It does not look like a page.
+    /// The image does not look like a page.
     NoPage,
 }
 
-/// What became of the strokes.
+/// Report on the strokes of a page.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Report {
-    /// Share of the ink's pixels that are ink in the result, 0 to 1.
+    /// Fraction of the pixels of ink that are ink in the result, 0 to 1.
     pub kept: f32,
-    /// Share of them that the model had taken away and that was put back.
+    /// Fraction of the pixels of ink that the model removed and that were restored, 0 to 1.
     pub put_back: f32,
-    /// Tiles that were given back as they were, and tiles with ink.
+    /// Number of tiles returned unchanged, and number of tiles with ink.
     pub tiles: (usize, usize),
-    /// How many times smaller the model saw the page.
+    /// Ratio of the size of the page to the size at which the model processes it.
     pub scale: f32,
 }
 
-/// A page on its way.
+/// A page prepared for the model.
 #[derive(Debug)]
 pub struct Passage {
     look: Look,
-    /// What brightness is divided by before the model: the paper, or nothing.
+    /// Divisor of the brightness before the model: the paper, or 1.
     light: Paper,
-    /// Size at which the model sees the page, and the page at it.
+    /// Size at which the model processes the page, and the page at this size.
     size: (usize, usize),
     small: Vec<f32>,
     scale: f32,
 }
 
 impl Passage {
-    /// Prepares a page for a model that knows strokes of up to `most` pixels; thicker ones are brought to `usual`.
+    /// Prepares a page for a model that accepts strokes of up to `most` pixels; thicker ones are reduced to `usual`.
     ///
     /// # Errors
     /// There is nothing to clean.
@@ -90,13 +91,14 @@ impl Passage {
         Ok(Self { look, light, size, small: shrink.finish(), scale })
     }
 
-    /// What the model is to clean: one gray image, paper bright.
+    /// Returns the input of the model: one gray image, paper bright.
     pub fn input(&self) -> Sample {
         let shape = Shape::image(1, self.size.0, self.size.1);
         Sample::new(shape, self.small.clone()).expect("brightness of a page is finite")
     }
 
-    /// The page `sample` cleaned, from what the model made of [`Passage::input`], and what became of its strokes.
+    /// Builds the cleaned page `sample` from the result of the model for [`Passage::input`], and reports on its
+    /// strokes.
     pub fn restore(self, sample: &Sample, clean: &Sample, strength: f32, depth: Depth) -> (Sample, Report) {
         match depth {
             Depth::U8 => self.restore_to::<u8>(sample, clean, strength),
@@ -127,17 +129,17 @@ impl Passage {
     }
 }
 
-/// The result of the model at the size of the page, with the strokes that it took away.
+/// Result of the model at the size of the page, with the strokes that it removed.
 struct Cleaning<'a> {
     passage: &'a Passage,
     luma: Luma<'a>,
     enlarge: Enlarge,
     clean: Vec<f32>,
-    /// How much of a detail of the page the result has; nothing where both are of one size.
+    /// Slope of the result over the page around each pixel, to restore fine detail; empty if both have the same size.
     slopes: Vec<f32>,
-    /// How far a stroke was lost there or next to it, 0 to 1.
+    /// Degree to which a stroke was lost at this pixel or next to it, 0 to 1.
     lost: Vec<f32>,
-    /// Brightness around each pixel, over that of paper.
+    /// Brightness around each pixel, relative to the paper.
     around: Vec<f32>,
     tiles: Tiles,
 }
@@ -169,8 +171,8 @@ impl<'a> Cleaning<'a> {
         Self { passage, luma, enlarge, clean: small, slopes, lost, around, tiles }
     }
 
-    /// Row `y` of the page over its paper, and of the result with what was lost; and the pixels of ink in it, with those of
-    /// them that are ink in the result.
+    /// Computes row `y` of the page relative to its paper, and of the result with lost strokes restored. Returns the
+    /// number of its pixels of ink, and of those that are ink in the result.
     fn row(&self, y: usize, before: &mut [f32], after: &mut [f32]) -> (u64, u64) {
         let Self { passage, luma, enlarge, clean, slopes, .. } = self;
         let mut seen = vec![0.0; after.len()];
@@ -196,7 +198,7 @@ impl<'a> Cleaning<'a> {
                 *after += lost[x] * (stroke - *after);
             }
             *after = after.clamp(0.0, 1.0);
-            // Half way between ink and paper, with a tenth of that way to spare for edges.
+            // A tenth of the contrast on either side of the threshold is tolerance for edges.
             if stroke < middle - 0.1 * (1.0 - passage.look.black) {
                 ink += 1;
                 kept += u64::from(*after < middle + 0.1 * (1.0 - passage.look.black));
@@ -206,7 +208,7 @@ impl<'a> Cleaning<'a> {
     }
 }
 
-/// Divides a result by its paper's brightness, where the model left that gray: it cannot know white where paper is even.
+/// Divides a result by the brightness of its paper if the model left it gray: on even paper it cannot infer white.
 fn whiten(clean: &mut [f32]) {
     let mut some: Vec<f32> = clean.iter().copied().step_by(clean.len().div_ceil(1 << 16)).collect();
     let at = some.len() * 7 / 10;
@@ -216,14 +218,14 @@ fn whiten(clean: &mut [f32]) {
     }
 }
 
-/// A brightness as it is on paper of 1, from what it is on paper as bright as `around`: paper becomes white and what is black
-/// stays so, so that the edges of ink are not made lighter by as much as paper is.
+/// Converts a brightness on paper as bright as `around` to paper of 1: paper becomes white and black stays black, so
+/// that the edges of ink are not lightened as much as paper.
 fn leveled(v: f32, around: f32) -> f32 {
     let around = around.max(0.05);
     v * (1.0 + (1.0 / around - 1.0) * (v / around).clamp(0.0, 1.0))
 }
 
-/// The brightest of each place and its eight neighbours.
+/// Returns the maximum of each position and its eight neighbours.
 fn widened(plane: &[f32], height: usize, width: usize) -> Vec<f32> {
     let of = |at: usize| {
         let (y, x) = (at / width, at % width);
@@ -241,9 +243,9 @@ struct Tiles {
     columns: usize,
     height: usize,
     width: usize,
-    /// Pixels of ink and those of them that were lost.
+    /// Number of pixels of ink, and of those that were lost.
     ink: Vec<(u32, u32)>,
-    /// 1 where the page is given back as it was.
+    /// 1 for tiles to be returned unchanged, else 0.
     given_back: Vec<f32>,
 }
 
@@ -262,12 +264,13 @@ impl Tiles {
         self.ink[at].1 += u32::from(is_lost);
     }
 
-    /// Whether so much of a tile's ink was lost that it is given back as it was.
+    /// Returns `true` if more than half of the ink of a tile was lost, so that it is returned unchanged.
     fn is_bad((ink, lost): &(u32, u32)) -> bool {
         *ink > 20 && *lost as f32 > GIVEN_UP * *ink as f32
     }
 
-    /// Decides what is given back: tiles, or all of a page where they are many; and what had nothing to clean on white paper.
+    /// Decides the tiles to return unchanged: those with lost strokes, all if these are many, and those with nothing to
+    /// clean on white paper.
     fn settle(&mut self, look: &Look) {
         let bad = self.ink.iter().filter(|tile| Self::is_bad(tile)).count();
         let inked = self.ink.iter().filter(|tile| tile.0 > 20).count();
@@ -289,7 +292,7 @@ impl Tiles {
         Report { kept: 1.0 - put_back, put_back, tiles: (if is_whole { inked } else { bad }, inked), scale }
     }
 
-    /// How far each pixel of row `y` is given back, 0 to 1; false where none is.
+    /// Computes the weight of the unchanged page for each pixel of row `y`, 0 to 1. Returns `false` if all are 0.
     fn row(&self, y: usize, height: usize, out: &mut [f32]) -> bool {
         let (top, bottom, share) = place(y, height, self.rows);
         let at = |row: usize, column: usize| self.given_back[row * self.columns + column];
@@ -307,14 +310,15 @@ impl Tiles {
     }
 }
 
-/// The page as it goes out, row by row.
+/// Output of the page, row by row.
 struct Paint<'a> {
     cleaning: &'a Cleaning<'a>,
     strength: f32,
 }
 
 impl Paint<'_> {
-    /// Row `y` in all channels, with the pixels of ink in it and those of them that are ink still.
+    /// Writes row `y` in all channels. Returns the number of its pixels of ink, and of those that are ink in the
+    /// result.
     fn row(&self, y: usize, rows: &mut [Vec<f32>]) -> (u64, u64) {
         let Cleaning { passage, luma, .. } = self.cleaning;
         let width = rows[0].len();
@@ -338,8 +342,8 @@ impl Paint<'_> {
         counts
     }
 
-    /// Colours of ink on white paper: as much darker than paper in each channel as brightness says, and what has a colour
-    /// of its own not lighter than it was.
+    /// Applies the change of brightness to the colours of ink on white paper: the contrast to paper changes in each
+    /// channel by the same ratio, and coloured ink is never lightened.
     fn colors(&self, y: usize, before: &[f32], after: &[f32], rows: &mut [Vec<f32>]) {
         let Cleaning { passage, luma, .. } = self.cleaning;
         for (channel, row) in rows.iter_mut().enumerate() {

@@ -1,12 +1,12 @@
-//! Scale: planes made smaller by the mean over areas, and larger between the middles of pixels.
+//! Scale: reduces planes by area averaging, and enlarges them by interpolation between pixel centres.
 
-/// Gathers rows of a large plane into one of `height` by `width`: each of its pixels is the mean over the area that it
-/// covers, parts of pixels included.
+/// Reduces a large plane to `height` by `width`, row by row: each pixel is the mean over the area that it covers,
+/// including fractions of pixels.
 #[derive(Debug)]
 pub(super) struct Shrink {
     from: (usize, usize),
     to: (usize, usize),
-    /// First pixel, and how much of it and of those behind it each column covers.
+    /// First pixel that each column covers, and the weights of it and the following ones.
     columns: Vec<(usize, Vec<f32>)>,
     data: Vec<f32>,
 }
@@ -39,7 +39,7 @@ impl Shrink {
     }
 }
 
-/// The pixels of `n` that pixel `at` of `to` covers: the first, and the share of each.
+/// Returns the first pixel of `n` that pixel `at` of `to` covers, and the weight of each covered pixel.
 fn cover(at: usize, n: usize, to: usize) -> (usize, Vec<f32>) {
     let per = n as f32 / to as f32;
     let (begin, end) = (at as f32 * per, ((at + 1) as f32 * per).min(n as f32));
@@ -51,12 +51,12 @@ fn cover(at: usize, n: usize, to: usize) -> (usize, Vec<f32>) {
     (first, shares.iter().map(|s| s / all.max(f32::MIN_POSITIVE)).collect())
 }
 
-/// A small plane read row by row at a larger size.
+/// Reads a small plane row by row at a larger size.
 #[derive(Debug)]
 pub(super) struct Enlarge {
     from: (usize, usize),
     to: (usize, usize),
-    /// Columns of the small plane next to each of the large one, and how far it is from the first.
+    /// For each column of the large plane, the two nearest columns of the small one, and the distance from the first.
     columns: Vec<(usize, usize, f32)>,
 }
 
@@ -66,7 +66,7 @@ impl Enlarge {
         Self { from, to, columns }
     }
 
-    /// Row `y` of `plane` at the larger size.
+    /// Computes row `y` of `plane` at the larger size.
     pub fn row(&self, plane: &[f32], y: usize, out: &mut [f32]) {
         let width = self.from.1;
         if self.from == self.to {
@@ -84,13 +84,13 @@ impl Enlarge {
     }
 }
 
-/// The slope of the line through `to` over `from` around each pixel of a plane, 0 to 2: how much of a difference of one is
-/// left in the other. Where `from` is flat it is 0.
+/// Returns the slope of the regression of `to` on `from` around each pixel, 0 to 2: the fraction of a difference in
+/// `from` that remains in `to`. Where `from` is flat it is 0.
 ///
 /// # Source
 /// K. He and J. Sun, "Fast guided filter", arXiv 1505.00996: the filter's `a`, of 3 by 3 pixels.
 pub(super) fn slopes(from: &[f32], to: &[f32], height: usize, width: usize) -> Vec<f32> {
-    /// Differences below about this are not told from none.
+    /// Variance below which `from` counts as flat.
     const FLAT: f32 = 4e-4;
     let of = |at: usize| {
         let (y, x) = (at / width, at % width);

@@ -1,10 +1,11 @@
-//! Pages drawn from bars: what they look like, and that no stroke of theirs is lost, whatever a model does.
+//! Tests with pages drawn from bars: their measurements, and that no stroke is lost for any output of a model.
 
 use super::*;
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Depth, Shape};
 
-/// Bars of each digit of a display of seven: upper, upper left, upper right, middle, lower left, lower right, lower.
+/// Bars of the digits of a seven-segment display: upper, upper left, upper right, middle, lower left, lower right,
+/// lower.
 const BARS: [[u8; 7]; 10] = [
     [1, 1, 1, 0, 1, 1, 1],
     [0, 0, 1, 0, 0, 1, 0],
@@ -20,7 +21,7 @@ const BARS: [[u8; 7]; 10] = [
 
 const SIDE: usize = 420;
 
-/// Rows of digits with strokes of `thick` pixels, as dark as `ink` on white.
+/// Draws rows of digits with strokes of `thick` pixels, as dark as `ink` on white.
 fn digits(thick: usize, ink: f32) -> Vec<f32> {
     let mut page = vec![1.0; SIDE * SIDE];
     let mut bar = |y: usize, x: usize, height: usize, width: usize| {
@@ -55,7 +56,7 @@ fn gray(numbers: Vec<f32>) -> Sample {
     Sample::from_bytes(Shape::image(1, SIDE, SIDE), bytes).unwrap()
 }
 
-/// Ever darker to the right, on grained paper.
+/// Darkens a page to the right, on grained paper.
 fn worn(clean: &[f32], falloff: f32) -> Sample {
     let mut rng = Rng::new(5, Purpose::Evaluate, 0);
     let of =
@@ -63,7 +64,7 @@ fn worn(clean: &[f32], falloff: f32) -> Sample {
     gray(clean.iter().enumerate().map(of).collect())
 }
 
-/// A model that erases: white all over.
+/// A model that erases: white everywhere.
 fn eraser(input: &Sample) -> Sample {
     Sample::new(input.shape(), vec![1.0; input.shape().numbers()]).unwrap()
 }
@@ -72,7 +73,7 @@ fn passage(sample: &Sample) -> Result<Passage, Unchanged> {
     Passage::of(sample, Look::of(sample).unwrap(), [2.1, 3.6])
 }
 
-/// Share of the clean page's ink that is darker than half in a result.
+/// Returns the fraction of the ink of the clean page that is darker than half in a result.
 fn ink(clean: &[f32], result: &Sample) -> f32 {
     let result = result.data();
     let all: Vec<bool> = clean.iter().zip(result).filter(|(c, _)| **c < 0.5).map(|(_, r)| *r < 0.5).collect();
@@ -136,7 +137,7 @@ fn a_model_that_changes_nothing_gives_white_paper_and_sharp_strokes() {
     let error =
         result.data().iter().zip(&clean).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / clean.len() as f32;
     assert!(error.sqrt() < 0.06, "{}", error.sqrt());
-    // An edge stays as steep: one pixel from ink to paper.
+    // The edge stays as steep: one pixel from ink to paper.
     let row = 8 * 2 + 10;
     let steps =
         (20..SIDE - 20).map(|x| (result.data()[row * SIDE + x + 1] - result.data()[row * SIDE + x]).abs());

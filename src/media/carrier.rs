@@ -1,29 +1,29 @@
-//! Carrier: what samples came in, and what a file of them has to be like.
+//! Carrier: container of the input samples, and the requirements on an output file for their results.
 
 use super::{Error, Result};
 use crate::codec::{self, Columns, DType, Depth, Format, Layout, Numbers, Wave};
 use crate::sample::{Kind, Sample};
 
-/// How far beyond 0..1 numbers may be by rounding: half a step of 8 bits.
+/// Tolerance of numbers beyond 0..1 for rounding: half a step of 8 bits.
 const SLACK: f32 = 0.5 / 255.0;
 
-/// What samples came in.
+/// Container of the input samples.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Carrier {
-    /// An image file, with a carrier for each image in it: several are the pages of a TIFF.
+    /// Image file, with one carrier per image; several are the pages of a TIFF.
     Pictures(Vec<codec::Carrier>),
-    /// An array: npy, raw, or JSON numbers.
+    /// Array: npy, raw, or JSON numbers.
     Array(Layout, Format),
-    /// A WAV file.
+    /// WAV file.
     Wave(Wave),
-    /// A table.
+    /// Table.
     Table(Columns),
-    /// No file: samples that were decoded. Written as this format unless another is asked for.
+    /// No file: samples decoded from latents. Written in this format unless another is requested.
     Bare(Format),
 }
 
 impl Carrier {
-    /// The format that results are written in unless another is asked for.
+    /// Returns the format of results if no other is requested.
     pub fn format(&self) -> Format {
         match self {
             Carrier::Pictures(carriers) => carriers.first().map_or(Format::Png, |carrier| carrier.format),
@@ -33,8 +33,8 @@ impl Carrier {
         }
     }
 
-    /// How fine results have to be for a file of `format`: as fine as `asked`, else as what they came in, as far as the
-    /// format goes. Floats become 16 bits where it has none; what holds no images holds floats.
+    /// Returns the depth of results for a file of `format`: the highest supported one up to `asked`, or up to the depth
+    /// of the input. Floats become 16 bits in image formats without floats; non-image formats hold floats.
     pub fn depth(&self, format: Format, asked: Option<Depth>) -> Depth {
         if !format.is_image() {
             return Depth::F32;
@@ -50,14 +50,14 @@ impl Carrier {
                 DType::I8 | DType::I16 | DType::I32 | DType::I64 => Depth::F32,
             },
             Carrier::Wave(_) | Carrier::Table(_) => Depth::F32,
-            // Nothing is known of the file they once came in; a viewer expects 8 bits, and TIFF keeps all.
+            // The original file is unknown; a viewer expects 8 bits, and TIFF holds floats without loss.
             Carrier::Bare(_) if format == Format::Tiff => Depth::F32,
             Carrier::Bare(_) => Depth::U8,
         };
         codec::held_depth(format, asked.unwrap_or(own))
     }
 
-    /// The number type of an array of them.
+    /// Returns the number type of an array of the samples.
     pub(super) fn dtype(&self) -> DType {
         let of = |carrier: &codec::Carrier| match (carrier.numbers, carrier.depth) {
             (Numbers::I8, _) => DType::I8,
@@ -79,10 +79,11 @@ impl Carrier {
         }
     }
 
-    /// Checks that a file of `format` and, where it is asked for, of `depth` can hold results for `samples`.
+    /// Checks that a file of `format`, and of `depth` if requested, can hold results for `samples`.
     ///
     /// # Errors
-    /// As for [`Carrier::check_kind`]; [`Error::Opacity`]; [`Error::Range`] for floats beyond 0..1 that would have to become whole numbers.
+    /// As for [`Carrier::check_kind`]; [`Error::Opacity`]; [`Error::Range`] for floats beyond 0..1 that would be
+    /// converted to integers.
     pub fn check(&self, samples: &[Sample], format: Format, depth: Option<Depth>) -> Result<()> {
         let Some(first) = samples.first() else { return Ok(()) };
         let kind = first.shape().kind();
@@ -96,7 +97,7 @@ impl Carrier {
         if written == Depth::F32 { Ok(()) } else { check_range(samples, format) }
     }
 
-    /// Checks that a file of `format` and, where it is asked for, of `depth` can hold `count` samples of a kind.
+    /// Checks that a file of `format`, and of `depth` if requested, can hold `count` samples of a kind.
     ///
     /// # Errors
     /// [`Error::Several`], [`Error::Kind`], [`Error::Depth`].
@@ -156,7 +157,7 @@ impl Carrier {
     }
 }
 
-/// Refuses floats beyond 0..1, which whole numbers would clip: whole images would turn white.
+/// Rejects floats beyond 0..1, which conversion to integers would clip: whole images would turn white.
 fn check_range(samples: &[Sample], format: Format) -> Result<()> {
     let floats = samples.iter().filter(|sample| sample.depth() == Depth::F32).flat_map(Sample::data);
     let (low, high) = floats.fold((0.0f32, 1.0f32), |(low, high), v| (low.min(*v), high.max(*v)));
@@ -178,7 +179,7 @@ fn name_of(depth: Depth) -> &'static str {
     }
 }
 
-/// The number type of an array of numbers as fine as `depth`.
+/// Returns the number type of an array for `depth`.
 pub(super) fn dtype_of(depth: Depth) -> DType {
     match depth {
         Depth::U8 => DType::U8,

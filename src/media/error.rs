@@ -1,64 +1,64 @@
-//! Why bytes are no samples, or samples no file.
+//! Errors of converting bytes to samples and samples to files.
 
 use crate::codec::{self, Format};
 use crate::sample::Kind;
 
-/// Why a file cannot be read or written.
+/// Error of reading or writing a file.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// The format says so.
+    /// Error of the format.
     #[error(transparent)]
     Codec(#[from] codec::Error),
-    /// Several samples for a file that holds one.
+    /// Several samples for a format that holds one.
     #[error("{format} holds one {what}, this has {count}; ask for {instead}")]
     Several {
-        /// The format asked for.
+        /// Requested format.
         format: Format,
-        /// A word for what it holds.
+        /// Name of its content.
         what: &'static str,
-        /// Samples there are.
+        /// Number of samples.
         count: usize,
-        /// Formats that hold them all.
+        /// Formats that hold several.
         instead: &'static str,
     },
     /// Samples of a kind that the format does not hold.
     #[error("{format} holds {holds}, this is of the kind {kind}; ask for {instead}")]
     Kind {
-        /// The format asked for.
+        /// Requested format.
         format: Format,
-        /// What it holds.
+        /// Content that it holds.
         holds: &'static str,
-        /// The kind of the samples.
+        /// Kind of the samples.
         kind: Kind,
-        /// Formats that hold it.
+        /// Formats that hold this kind.
         instead: &'static str,
     },
     /// A depth that the format does not hold.
     #[error("{format} cannot hold numbers of this depth; it holds {holds}: ask for tiff or npy")]
     Depth {
-        /// The format asked for.
+        /// Requested format.
         format: Format,
-        /// The depths that it holds.
+        /// Depths that it holds.
         holds: String,
     },
-    /// Numbers beyond the range of whole numbers.
+    /// Numbers beyond the range of an integer depth.
     #[error(
         "the numbers go from {low} to {high}, and whole numbers of {format} stand for 0 to 1; divide before sending \
          (by {most} for images of {bits} bits), or ask for tiff or npy with floats"
     )]
     Range {
-        /// The format asked for.
+        /// Requested format.
         format: Format,
-        /// The least number of the input.
+        /// Minimum of the input, or 0.
         low: f32,
-        /// The greatest number of the input.
+        /// Maximum of the input, or 1.
         high: f32,
-        /// The full scale that these numbers most likely have.
+        /// Probable full scale of the numbers.
         most: u32,
         /// Bits of that scale.
         bits: u32,
     },
-    /// Opacity for a format without a place for it.
+    /// Opacity for a format that does not support it.
     #[error(
         "{0} cannot hold the opacity (alpha channel) of this image; ask for png, webp or tiff, or flatten it before sending"
     )]

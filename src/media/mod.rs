@@ -1,8 +1,8 @@
-//! Media: bytes to samples and back, in one place for HTTP, command line and training.
+//! Media: converts bytes to samples and back, for HTTP, command line and training alike.
 //!
-//! [`read`] gives the samples of a file and a [`Carrier`], which says what they came in, so that [`Carrier::write`] puts
-//! results into a file alike. Everything that a file cannot hold is refused by [`Carrier::check`] before anything is
-//! computed.
+//! [`read`] returns the samples of a file and a [`Carrier`], which describes their container, so that
+//! [`Carrier::write`] writes results to the same kind of file. [`Carrier::check`] rejects everything that a file cannot
+//! hold before anything is computed.
 
 mod carrier;
 mod error;
@@ -16,5 +16,5 @@ pub use error::Error;
 pub use read::{Content, read, samples_of, settle_format};
 pub use write::File;
 
-/// What calls of this module give.
+/// Result of calls of this module.
 pub type Result<T> = std::result::Result<T, Error>;

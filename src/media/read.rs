@@ -1,4 +1,4 @@
-//! Reading: a file of any format as samples.
+//! Reading: decodes a file of any format to samples.
 
 use serde_json::Value;
 
@@ -7,20 +7,20 @@ use crate::codec::{self, Array, Format, Table};
 use crate::limits::Limits;
 use crate::sample::{Kind, Sample, Shape, Spec};
 
-/// The samples of one file.
+/// Samples of one file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Content {
-    /// One, or as many as a stack, an array or a table has.
+    /// The samples: one, or several from a stack, an array or a table.
     pub samples: Vec<Sample>,
-    /// What they came in.
+    /// Container of the samples.
     pub carrier: Carrier,
 }
 
-/// The format of a file by its first bytes; text without a mark of its own is a table. What a caller says of it, and how a
-/// file is called, matter only where the bytes do not tell.
+/// Detects the format of a file from its first bytes; text without magic bytes is a table. The stated format and the
+/// file name only matter if the bytes do not determine the format.
 ///
 /// # Errors
-/// [`codec::Error::Unsupported`] with the name of what it is, where that is known.
+/// [`codec::Error::Unsupported`] with the name of the detected format, if known.
 pub fn settle_format(bytes: &[u8], stated: Option<Format>) -> Result<Format> {
     let is_loose = |format: &Format| matches!(format, Format::Csv | Format::Json | Format::Raw);
     match (Format::sniff(bytes), stated) {
@@ -33,7 +33,7 @@ pub fn settle_format(bytes: &[u8], stated: Option<Format>) -> Result<Format> {
     }
 }
 
-/// Whether bytes look like a table: text whose second line, or first, has a number.
+/// Returns `true` if bytes look like a table: UTF-16 text, or other text with a digit near its beginning.
 fn is_table(bytes: &[u8]) -> bool {
     let head = &bytes[..bytes.len().min(4096)];
     if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
@@ -43,11 +43,11 @@ fn is_table(bytes: &[u8]) -> bool {
     is_text && head.iter().any(u8::is_ascii_digit) && !head.starts_with(b"<") && !head.starts_with(b"%")
 }
 
-/// Reads the samples of a file of `format`, for a model that takes `spec`; without one, an array is taken for what its axes
-/// say most likely, and a table for vectors.
+/// Decodes a file of `format` to samples for a model with input `spec`. Without `spec`, the kind of an array is guessed
+/// from its axes, and a table holds vectors.
 ///
 /// # Errors
-/// Those of the format; a shape that is over the limits, or that the model does not take.
+/// Errors of the format; a shape that is over the limits, or that the model does not accept.
 pub fn read(bytes: &[u8], format: Format, spec: Option<&Spec>, limits: &Limits) -> Result<Content> {
     match format {
         Format::Png | Format::Jpeg | Format::Tiff | Format::WebP | Format::Pnm => {
@@ -75,7 +75,7 @@ pub fn read(bytes: &[u8], format: Format, spec: Option<&Spec>, limits: &Limits) 
 }
 
 impl Content {
-    /// The samples of an array that came as `format`.
+    /// Splits an array that was read from `format` into samples.
     ///
     /// # Errors
     /// As for [`read`].
@@ -93,17 +93,17 @@ impl Content {
     }
 }
 
-/// A table: one signal, or one a channel where the model takes one channel, if it takes signals; else a vector a row.
+/// Converts a table: for signals, one sample, or one per channel if the model has one channel; else one vector per row.
 fn of_table(table: Table, spec: Option<&Spec>, limits: &Limits) -> Result<Content> {
     let (columns, form) = table.select(spec)?;
     let samples = samples_of(columns, spec, limits)?;
     Ok(Content { samples, carrier: Carrier::Table(form) })
 }
 
-/// The samples of the columns of a table.
+/// Converts the columns of a table to samples.
 ///
 /// # Errors
-/// They are over the limits, or not what the model takes.
+/// The samples are over the limits, or the model does not accept them.
 pub fn samples_of(columns: Vec<Vec<f32>>, spec: Option<&Spec>, limits: &Limits) -> Result<Vec<Sample>> {
     let length = columns.first().map_or(0, Vec::len);
     if spec.is_some_and(|spec| spec.kind == Kind::Signal) {
@@ -123,7 +123,7 @@ pub fn samples_of(columns: Vec<Vec<f32>>, spec: Option<&Spec>, limits: &Limits) 
     Ok(samples.map_err(codec::Error::from)?)
 }
 
-/// The channels of a signal, each alone, where the model takes one channel.
+/// Splits a signal into its channels if the model has one channel.
 fn channels_of(signal: Sample, spec: Option<&Spec>) -> Result<Vec<Sample>> {
     let Shape::Signal { channels, length } = signal.shape() else { return Ok(vec![signal]) };
     if channels == 1 || spec.is_none_or(|spec| spec.kind != Kind::Signal || spec.channels != 1) {

@@ -1,4 +1,4 @@
-//! Writing: results as a file, alike to the one that their samples came in.
+//! Writing: encodes results as a file of the same kind as the input.
 
 use serde_json::{Map, Value};
 
@@ -7,23 +7,23 @@ use super::{Carrier, Error, Result};
 use crate::codec::{self, Array, DType, Depth, Format, Layout, Wave};
 use crate::sample::{Kind, Sample, Shape};
 
-/// Steps in a second of a WAV file whose signal came without a rate.
+/// Sample rate of a WAV file for a signal without a rate, in Hz.
 const USUAL_RATE: u32 = 48_000;
 
-/// A file.
+/// An encoded file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct File {
-    /// Its bytes.
+    /// Content of the file.
     pub bytes: Vec<u8>,
-    /// Extents and number type, where the bytes do not tell them.
+    /// Extents and number type, if the format does not store them.
     pub tensor: Option<(Vec<usize>, DType)>,
 }
 
 impl Carrier {
-    /// The file of `results`, which take the places of the samples that came in this.
+    /// Encodes `results` as a file, in place of the input samples of this carrier.
     ///
     /// # Errors
-    /// As for [`Carrier::check`], which tells before anything is computed.
+    /// As for [`Carrier::check`], which reports them before anything is computed.
     pub fn write(&self, results: &[Sample], format: Format, depth: Option<Depth>) -> Result<File> {
         let bytes = match format {
             Format::Npy => {
@@ -52,17 +52,17 @@ impl Carrier {
         Ok(File { bytes, tensor: None })
     }
 
-    /// The array of `results`.
+    /// Joins `results` into an array.
     ///
     /// # Errors
-    /// They are of several shapes.
+    /// The results have several shapes.
     pub fn array(&self, results: &[Sample], depth: Option<Depth>) -> Result<Array> {
         let first = results.first().map_or(Shape::Vector { features: 0 }, Sample::shape);
         let usual = Layout { dtype: self.dtype(), ..Layout::default_for(first) };
         let layout = match self {
             Carrier::Array(layout, _) => *layout,
             Carrier::Pictures(_) | Carrier::Bare(_) => Layout { batched: results.len() > 1, ..usual },
-            // Channels that were denoised alone are one array again.
+            // Channels that were denoised separately are joined to one array.
             Carrier::Wave(_) | Carrier::Table(_) if results.len() > 1 && first.kind() == Kind::Signal => {
                 Layout { batched: true, axes: codec::Axes::L, ..usual }
             }
@@ -84,7 +84,7 @@ impl Carrier {
     }
 
     fn wave(&self, results: &[Sample], depth: Option<Depth>) -> Result<Vec<u8>> {
-        // A rate has to be written even where none is known; this is the usual one.
+        // WAV requires a rate even if none is known; 48 kHz is common.
         let own = if let Carrier::Wave(wave) = self { *wave } else { Wave::float(USUAL_RATE) };
         let wave = match depth {
             None => own,
@@ -95,7 +95,7 @@ impl Carrier {
         Ok(codec::write_wav(&joined(results, Format::Wav)?, wave)?)
     }
 
-    /// The table of vectors, a row each, or of one signal, a column for each channel.
+    /// Encodes a table of vectors, one per row, or of one signal, one column per channel.
     fn table(&self, results: &[Sample]) -> Result<Vec<u8>> {
         let is_vectors = results.iter().all(|sample| sample.shape().kind() == Kind::Vector);
         let columns: Vec<Vec<f32>> = if is_vectors {
@@ -116,7 +116,7 @@ impl Carrier {
     }
 }
 
-/// One signal of all that were channels of one.
+/// Joins results that are channels of one signal.
 fn joined(results: &[Sample], format: Format) -> Result<Sample> {
     let kind = results.first().map(|first| first.shape().kind());
     match results {

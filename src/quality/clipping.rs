@@ -1,9 +1,10 @@
-//! Clipping: the mean and the variance of normal noise that a file cut at black.
+//! Clipping: mean and variance of normal noise that a file clipped at black.
 
-/// Mean and variance of `max(0, level + z)` for a standard normal `z`.
+/// Returns mean and variance of `max(0, level + z)` for a standard normal `z`.
 ///
 /// # Source
-/// A. Foi, "Clipped noisy images: heteroskedastic modeling and practical denoising", Signal Processing 89 (2009), section 3.
+/// A. Foi, "Clipped noisy images: heteroskedastic modeling and practical denoising", Signal Processing 89 (2009),
+/// section 3.
 pub fn moments(level: f32) -> (f32, f32) {
     let (density, share) = (density(level), cumulative(level));
     let mean = level * share + density;
@@ -11,7 +12,7 @@ pub fn moments(level: f32) -> (f32, f32) {
     (mean, (square - mean * mean).max(f32::MIN_POSITIVE))
 }
 
-/// Mean of `max(0, level + z)` for a standard normal `z`; see [`moments`].
+/// Returns the mean of `max(0, level + z)` for a standard normal `z`; see [`moments`].
 pub fn clipped_mean(level: f32) -> f32 {
     moments(level).0
 }

@@ -1,50 +1,50 @@
-//! Whether noise is alike at places that lie near each other, from the noisy sample alone.
+//! Correlation of noise between nearby positions, estimated from the noisy sample alone.
 
 use super::dct::Dct;
 use super::median;
 use crate::sample::Shape;
 
-/// Lags that are looked at.
+/// Number of lags.
 pub const LAGS: usize = 4;
 
-/// Side of the blocks that noise is looked for in.
+/// Side of a block of an image, in pixels.
 const BLOCK: usize = 8;
 
-/// Length of the blocks along a line.
+/// Length of a block along a line.
 const LINE: usize = 32;
 
-/// Frequencies whose indices add up to at most this are the picture's.
+/// Maximum sum of the indices of frequencies that belong to the picture.
 const LOW: usize = 2;
 
-/// As many are the signal's along a line.
+/// Number of frequencies along a line that belong to the signal.
 const LOW_OF_LINE: usize = 6;
 
-/// The median of the square of a standard normal.
+/// Median of the square of a standard normal.
 const MEDIAN_SQUARE: f64 = 0.454_936_42;
 
-/// Below this a correlation is not told from that of white noise, which the picture under the noise and the
-/// count of blocks blur.
+/// Threshold of correlation: a lower one cannot be distinguished from white noise, because of the picture under the
+/// noise and the limited number of blocks.
 const WHITE: f32 = 0.2;
 
-/// How alike the noise of a sample is at places that lie apart, -1 to 1; index 0 is one step apart.
+/// Autocorrelation of the noise of a sample, -1 to 1; index 0 is lag 1.
 #[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
 pub struct Correlation {
-    /// From a row to those below it.
+    /// Correlation of a row with those below it.
     pub down: [f32; LAGS],
-    /// From a column (or a step in time) to those right of it.
+    /// Correlation of a column (or a step in time) with those to the right of it.
     pub right: [f32; LAGS],
     /// Mean square of the noise.
     pub power: f32,
 }
 
 impl Correlation {
-    /// How many steps down and to the right the noise is still alike; (0, 0) for white noise.
+    /// Returns the number of lags down and to the right with correlated noise; (0, 0) for white noise.
     pub fn reach(&self) -> (usize, usize) {
         let reach = |lags: &[f32; LAGS]| lags.iter().take_while(|lag| lag.abs() > WHITE).count();
         (reach(&self.down), reach(&self.right))
     }
 
-    /// From the power at each frequency of a DCT; a cosine series gives the correlation.
+    /// Computes the correlation from the power at each frequency of a DCT, as a cosine series.
     fn of_spectrum(power: &[f64], rows: usize, columns: usize) -> Self {
         let total = power.iter().sum::<f64>();
         if total <= 0.0 {
@@ -54,7 +54,7 @@ impl Correlation {
         let by_column: Vec<f64> = (0..columns).map(|v| power.iter().skip(v).step_by(columns).sum()).collect();
         let lags = |spectrum: &[f64]| {
             let n = spectrum.len();
-            // The trapezoidal rule over 0..=n; the highest frequency has the power of the one below.
+            // Trapezoidal rule over 0..=n; the highest frequency has the power of the one below.
             let weight = |k: usize| if k == 0 || k == n { 0.5 } else { 1.0 };
             let sum = |lag: usize| {
                 let term = |k: usize| {
@@ -69,7 +69,7 @@ impl Correlation {
         Self { down: lags(&by_row), right: lags(&by_column), power }
     }
 
-    /// The mean of several.
+    /// Returns the mean of several correlations.
     pub fn mean(all: &[Self]) -> Self {
         let average = |of: &dyn Fn(&Self) -> [f32; LAGS]| {
             let mut sums = [0.0; LAGS];
@@ -83,15 +83,15 @@ impl Correlation {
     }
 }
 
-/// The correlation of the noise in a sample, from the sample alone.
+/// Estimates the correlation of the noise in a sample, from the sample alone.
 ///
-/// The noise's power at each frequency is the median over blocks of the squares of their DCT, over that of a
-/// normal: content that is smooth, or sparse such as edges, does not move a median. The lowest frequencies,
-/// where content is everywhere, take over the power of the nearest higher ones; the correlation then follows
-/// from the spectrum. Fine texture all over is taken for noise.
+/// The power of the noise at each frequency is the median over blocks of their squared DCT coefficients, divided by
+/// that of a normal: smooth or sparse content, for example edges, does not change a median. The lowest frequencies,
+/// where content is everywhere, get the power of the nearest higher ones; the correlation then follows from the
+/// spectrum. Fine texture everywhere is mistaken for noise.
 ///
 /// # Panics
-/// The count of numbers differs from the shape.
+/// The number of values does not match the shape.
 pub fn noise_correlation(data: &[f32], shape: Shape) -> Correlation {
     assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
     let (_, height, width) = shape.extents();
@@ -111,7 +111,7 @@ pub fn noise_correlation(data: &[f32], shape: Shape) -> Correlation {
                 }
                 across.rows(&block, &mut scratch);
                 down.columns(&scratch, &mut block);
-                // What varies by no more than rounding was clipped, or never had noise.
+                // A block that varies only by rounding was clipped, or never had noise.
                 let rounding = 1e-6 * block[0].abs();
                 if block[1..].iter().any(|v| v.abs() > rounding) {
                     squares.iter_mut().zip(&block).for_each(|(all, v)| all.push(v * v));
@@ -128,7 +128,7 @@ pub fn noise_correlation(data: &[f32], shape: Shape) -> Correlation {
     Correlation::of_spectrum(&power, rows, columns)
 }
 
-/// Gives the lowest frequencies, in place, the power of the nearest that are not.
+/// Replaces the power of the lowest frequencies by that of the nearest higher ones.
 fn fill_low(power: &mut [f64], rows: usize, columns: usize) {
     if rows == 1 {
         let near = power[LOW_OF_LINE..2 * LOW_OF_LINE].iter().sum::<f64>() / LOW_OF_LINE as f64;
@@ -161,7 +161,7 @@ mod tests {
         noise
     }
 
-    /// A picture of slopes and an edge under the noise.
+    /// Adds a picture of slopes and an edge to the noise.
     fn under(noise: &[f32]) -> Vec<f32> {
         let picture = |i: usize| (i % 128) as f32 * 0.01 + if i / 128 > 70 { 0.9 } else { 0.0 };
         noise.iter().enumerate().map(|(i, n)| picture(i) + 0.1 * n).collect()

@@ -1,19 +1,19 @@
-//! The strength of noise by brightness, from the noisy sample alone.
+//! Strength of noise by brightness, estimated from the noisy sample alone.
 
 use super::evenness::{Cell, cells};
 use super::median;
 use crate::sample::Shape;
 
-/// Levels of brightness that are told apart.
+/// Number of levels of brightness.
 const LEVELS: usize = 12;
 
-/// With fewer cells for each there is no curve.
+/// Minimum number of cells per level.
 const FEWEST: usize = 24;
 
-/// The median of the absolute value of a standard normal.
+/// Median of the absolute value of a standard normal.
 const NORMAL_MEDIAN: f32 = 0.674_489_75;
 
-/// Variance of the noise by level, as of photons, speckle and amplifiers.
+/// Variance of the noise by level, for example of photons, speckle and amplifiers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoiseCurve {
     /// Levels, ascending, each with the variance of the noise there.
@@ -21,10 +21,10 @@ pub struct NoiseCurve {
 }
 
 impl NoiseCurve {
-    /// The curve of a sample, its channels together; none of a vector, or where a sample is too small to tell.
+    /// Measures the curve of a sample, for all channels together; `None` for a vector or a sample that is too small.
     ///
     /// # Panics
-    /// The count of numbers differs from the shape.
+    /// The number of values does not match the shape.
     pub fn of(data: &[f32], shape: Shape) -> Option<Self> {
         let mut cells = cells(data, shape)?;
         if cells.len() < LEVELS * FEWEST {
@@ -36,12 +36,13 @@ impl NoiseCurve {
         Some(Self { knots })
     }
 
-    /// The mean variance over the sample.
+    /// Returns the mean variance over the sample.
     pub fn variance(&self) -> f64 {
         self.knots.iter().map(|(_, variance)| variance).sum::<f64>() / self.knots.len() as f64
     }
 
-    /// The deviation at a level; beyond the darkest and the brightest it is theirs.
+    /// Returns the standard deviation at a level, interpolated, and constant beyond the darkest and the brightest
+    /// level.
     pub fn deviation(&self, level: f32) -> f32 {
         let above = self.knots.partition_point(|(at, _)| *at < level);
         let variance = match (above.checked_sub(1).map(|i| self.knots[i]), self.knots.get(above)) {
@@ -57,7 +58,7 @@ impl NoiseCurve {
     }
 }
 
-/// Mean level of some cells, and the variance of the noise in the smoother half of them.
+/// Returns the mean level of some cells, and the variance of the noise in the smoother half of them.
 fn knot(cells: &mut [Cell]) -> (f32, f64) {
     let level = cells.iter().map(|cell| cell.level).sum::<f32>() / cells.len() as f32;
     let half = cells.len() / 2;

@@ -1,11 +1,11 @@
-//! The classical baseline: sliding DCT with a hard threshold.
+//! Classical baseline: sliding DCT with a hard threshold.
 
 use crate::sample::Shape;
 
-/// Coefficients below this many deviations of the noise are taken for noise.
+/// Threshold of coefficients in standard deviations of the noise; smaller ones count as noise.
 const THRESHOLD: f32 = 2.7;
 
-/// The block that slides over a plane.
+/// Block that slides over a plane.
 #[derive(Debug, Clone, Copy)]
 struct Block {
     rows: usize,
@@ -13,18 +13,16 @@ struct Block {
     stride: usize,
 }
 
-/// Removes white noise of standard deviation `sigma` (on the sample's own scale) without any learning:
-/// each 8x8 block at every second place (32 numbers at every fourth in signals and vectors) goes
-/// through a DCT, coefficients below 2.7 sigma become 0, and the blocks are averaged where they overlap,
-/// the sparser the heavier.
+/// Removes white noise of standard deviation `sigma` (on the scale of the sample) without learning: each 8x8 block at
+/// every second position (32 numbers at every fourth in signals and vectors) is transformed by a DCT, coefficients
+/// below 2.7 sigma become 0, and overlapping blocks are averaged, with higher weights for sparser ones.
 ///
 /// # Source
-/// L. Yaroslavsky, "Local adaptive image restoration and enhancement with the use of DFT and DCT in a
-/// running window" (1996), with the weights of O. Guleryuz, "Weighted averaging for denoising with
-/// overcomplete dictionaries" (2007).
+/// L. Yaroslavsky, "Local adaptive image restoration and enhancement with the use of DFT and DCT in a running window"
+/// (1996), with the weights of O. Guleryuz, "Weighted averaging for denoising with overcomplete dictionaries" (2007).
 ///
 /// # Panics
-/// The count of numbers differs from the shape.
+/// The number of values does not match the shape.
 pub fn denoise_dct(data: &[f32], shape: Shape, sigma: f32) -> Vec<f32> {
     assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
     let (_, height, width) = shape.extents();
@@ -63,14 +61,14 @@ fn denoise_plane(plane: &[f32], height: usize, width: usize, block: Block, sigma
     sums.iter().zip(&weights).map(|(sum, weight)| sum / weight).collect()
 }
 
-/// Starts of blocks along an axis: every `stride`, and the last one flush with the end.
+/// Returns the starts of blocks along an axis: every `stride`, and the last one flush with the end.
 fn places(axis: usize, block: usize, stride: usize) -> impl Iterator<Item = usize> {
     let last = axis - block;
     (0..last).step_by(stride).chain([last])
 }
 
-/// Transforms a block, drops weak coefficients but never the mean, transforms back. Gives the count of
-/// coefficients kept.
+/// Transforms a block, drops weak coefficients except the mean, and transforms it back. Returns the number of kept
+/// coefficients.
 fn shrink(block: &mut [f32], scratch: &mut [f32], down: &Dct, across: &Dct, threshold: f32) -> usize {
     across.rows(block, scratch);
     down.columns(scratch, block);
@@ -87,12 +85,12 @@ fn shrink(block: &mut [f32], scratch: &mut [f32], down: &Dct, across: &Dct, thre
     kept
 }
 
-/// The orthonormal DCT-II of one length, as a matrix: for 8 numbers that is as fast as anything.
+/// Orthonormal DCT-II of one length, as a matrix: for 8 numbers no other method is faster.
 pub(super) struct Dct {
     n: usize,
-    /// Row `k` holds the cosine of frequency `k`.
+    /// Matrix; row `k` holds the cosine of frequency `k`.
     forward: Vec<f32>,
-    /// Its transpose.
+    /// Transpose of `forward`.
     back: Vec<f32>,
 }
 
@@ -108,7 +106,7 @@ impl Dct {
     }
 
     pub(super) fn rows(&self, from: &[f32], to: &mut [f32]) {
-        // from (rows, n) times forward transposed: the inner loop runs along a row of `back`.
+        // (rows, n) times the transpose of `forward`: the inner loop runs along a row of `back`.
         multiply(from, &self.back, to, self.n);
     }
 
@@ -125,7 +123,7 @@ impl Dct {
     }
 }
 
-/// `to = a b`, where `b` and `to` have `columns` columns.
+/// Computes `to = a b`, where `b` and `to` have `columns` columns.
 fn multiply(a: &[f32], b: &[f32], to: &mut [f32], columns: usize) {
     let inner = b.len() / columns;
     for (a, to) in a.chunks_exact(inner).zip(to.chunks_exact_mut(columns)) {

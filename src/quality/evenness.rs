@@ -1,35 +1,35 @@
-//! Whether noise is even: as strong in bright places as in dark ones, and without outliers.
+//! Evenness of noise: equal strength in bright and dark places, and no outliers.
 
 use super::median;
 use crate::sample::Shape;
 
-/// With fewer places nothing is told.
+/// Minimum number of cells for an estimate.
 const ENOUGH: usize = 150;
 
-/// Of a standard normal's absolute value: the median, and what one in a hundred exceeds.
+/// Median and 99th percentile of the absolute value of a standard normal.
 const NORMAL: [f32; 2] = [0.674_489_75, 2.575_829_3];
 
-/// Where the two ratios of even noise lie. Of 32 photographs of BSDS the medians are 1.01 and 1.02 under white noise of
-/// sigma 15 to 50, and 0.99 to 1.03 where that is clipped to 8 bits; 1.5 and more in the first under Poisson noise or
-/// speckle; 5.8 in the second where a tenth of the pixels is black or white.
+/// Ranges of the two ratios for even noise. Of 32 photographs of BSDS the medians are 1.01 and 1.02 under white noise
+/// of sigma 15 to 50, and 0.99 to 1.03 where that is clipped to 8 bits; 1.5 and more in the first under Poisson noise
+/// or speckle; 5.8 in the second where a tenth of the pixels is black or white.
 const EVEN: [std::ops::Range<f32>; 2] = [0.8..1.25, 0.75..1.25];
 
-/// How the strength of noise is spread.
+/// Evenness of noise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Evenness {
-    /// Deviation in the brightest third of all places over that in the darkest.
+    /// Ratio of the standard deviations in the brightest and the darkest third of all cells.
     pub rise: f32,
-    /// What one place in a hundred exceeds, over what it does in normal noise of the same median.
+    /// Ratio of the 99th percentile of the noise to that of normal noise with the same median.
     pub tails: f32,
 }
 
 impl Evenness {
-    /// Whether it is as even as white normal noise is, as far as can be told.
+    /// Returns `true` if the noise cannot be distinguished from white normal noise by its evenness.
     pub fn is_even(&self) -> bool {
         EVEN[0].contains(&self.rise) && EVEN[1].contains(&self.tails)
     }
 
-    /// The medians of several; none of none.
+    /// Returns the medians of several; `None` if there are none.
     pub fn median(all: &[Self]) -> Option<Self> {
         let middle = |of: fn(&Self) -> f32| {
             let mut values: Vec<f32> = all.iter().map(of).collect();
@@ -39,14 +39,14 @@ impl Evenness {
     }
 }
 
-/// How evenly the noise in a sample is spread, from the sample alone; none where it is too small to tell, without
-/// noise, or a vector.
+/// Measures the evenness of the noise in a sample, from the sample alone; `None` for a sample that is too small or
+/// without noise, and for a vector.
 ///
-/// Looked at are cells of 2x2 pixels, or of three steps in time: the noise in their diagonal (second) difference, where
-/// the other differences say that the cell is smooth.
+/// It examines cells of 2x2 pixels, or of three steps in time: the noise in their diagonal (second) difference, if the
+/// other differences show that the cell is smooth.
 ///
 /// # Panics
-/// The count of numbers differs from the shape.
+/// The number of values does not match the shape.
 pub fn noise_evenness(data: &[f32], shape: Shape) -> Option<Evenness> {
     let mut cells = cells(data, shape)?;
     if cells.len() < ENOUGH {
@@ -63,21 +63,21 @@ pub fn noise_evenness(data: &[f32], shape: Shape) -> Option<Evenness> {
         .then(|| Evenness { rise: bright / dark, tails: outer / all * NORMAL[0] / NORMAL[1] })
 }
 
-/// Some adjacent numbers.
+/// Group of adjacent numbers.
 #[derive(Clone, Copy)]
 pub(super) struct Cell {
-    /// Their mean.
+    /// Mean of the numbers.
     pub(super) level: f32,
-    /// How much they rise.
+    /// Squared slope.
     pub(super) slope: f32,
-    /// What is neither; its deviation is that of the noise.
+    /// Absolute difference that is neither level nor slope; its standard deviation is that of the noise.
     pub(super) detail: f32,
 }
 
-/// The cells of a sample, all channels together; none of a vector.
+/// Splits a sample into cells, all channels together; `None` for a vector.
 ///
 /// # Panics
-/// The count of numbers differs from the shape.
+/// The number of values does not match the shape.
 pub(super) fn cells(data: &[f32], shape: Shape) -> Option<Vec<Cell>> {
     assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
     match shape {
@@ -111,7 +111,7 @@ fn steps(line: &[f32]) -> impl Iterator<Item = Cell> {
     })
 }
 
-/// The details of the smoother half.
+/// Returns the details of the smoother half of the cells.
 fn smooth(cells: &[Cell]) -> Vec<f32> {
     let mut cells = cells.to_vec();
     let half = cells.len() / 2;
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
     use crate::rng::{Purpose, Rng};
 
-    /// A slope from dark to bright with an edge; `noise` makes a number noisy.
+    /// A slope from dark to bright with an edge; `noise` adds noise to a number.
     fn seen(shape: Shape, mut noise: impl FnMut(f32, &mut Rng) -> f32) -> Evenness {
         let mut rng = Rng::new(1, Purpose::Evaluate, 0);
         let count = shape.numbers();

@@ -1,42 +1,44 @@
-//! Flattest blocks: the strength and the correlation of noise where a plane shows nothing else.
+//! Flattest blocks: strength and correlation of noise in the parts of a plane without content.
 
-/// Side of a block.
+/// Side of a block, in pixels.
 const SIDE: usize = 8;
-/// Numbers of a block.
+/// Number of values of a block.
 const AREA: f32 = (SIDE * SIDE) as f32;
-/// About so many blocks are looked at.
+/// Approximate number of blocks examined.
 const ENOUGH: usize = 2048;
-/// With fewer blocks nothing is said.
+/// Minimum number of blocks for an estimate.
 const FEWEST: usize = 48;
-/// Groups of blocks by brightness: noise that grows with the light has its middle strength in the middle group.
+/// Number of groups of blocks by brightness: noise that grows with the light has its middle strength in the middle
+/// group.
 const GROUPS: usize = 3;
-/// Shares of the blocks of a group that may count as flat, with the quantile there of the variance that blocks show of white
-/// noise of variance 1: that of chi-squared over 61, three degrees of freedom being taken by the plane.
+/// Fractions of the blocks of a group that may count as flat, each with that quantile of the variance of blocks of
+/// white noise of variance 1: chi-squared over 61, because the plane takes three degrees of freedom.
 const FLATTEST: [(f32, f32); 4] = [(0.1, 0.776), (0.05, 0.723), (0.02, 0.665), (0.01, 0.628)];
-/// The same quantiles for blocks whose variance was made out of clipped noise, simulated at a level of 0.3 deviations: between
-/// 0.65 and 0.75 at levels of 0 to 1 for the tenth.
+/// Quantiles for blocks with a variance computed from clipped noise, simulated at a level of 0.3 standard deviations:
+/// between 0.65 and 0.75 at levels of 0 to 1 for the tenth.
 const CLIPPED: [f32; 4] = [0.695, 0.623, 0.558, 0.515];
-/// How many times the variance at such a share may be that at the least share, if all these blocks hold noise and nothing else:
-/// chi-squared over 25 for correlated noise, and a quarter more for noise that varies.
+/// Maximum ratio of the variance at each fraction to that at the smallest fraction, if all these blocks hold only
+/// noise: chi-squared over 25 for correlated noise, and a quarter more for noise that varies.
 const SPREAD: [f32; 4] = [1.79, 1.58, 1.30, 1.0];
-/// Lag-1 correlation that a fitted plane takes from white noise in a block.
+/// Lag-1 correlation that the fit of a plane removes from white noise in a block.
 const PLANE: f32 = 0.04;
 
-/// Noise of a plane, as its flattest blocks show it.
+/// Noise of a plane, measured in its flattest blocks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Flat {
-    /// Standard deviation, whether the noise is white or not.
+    /// Standard deviation, for white and for correlated noise.
     pub sigma: f32,
     /// Correlation of adjacent pixels, the mean of both directions; 0 for white noise.
     pub correlation: f32,
-    /// Whether the blocks are partly clipped, so that only their unclipped variance tells the strength.
+    /// `true` if the blocks are partly clipped, so that only their unclipped variance gives the strength.
     pub is_clipped: bool,
 }
 
-/// The noise of a plane on [0, 1], any part of which `read` writes out; none where there are too few blocks.
+/// Measures the noise of a plane on [0, 1], any part of which `read` writes out; `None` if there are too few blocks.
 ///
-/// Blocks of 8x8 lose a fitted plane; of each third by brightness the tenth of least variance counts. Blocks that are partly
-/// clipped at 0 or 1 count with the variance that noise had before it was clipped, which their mean and their variance tell.
+/// A fitted plane is subtracted from each block of 8x8; of each third by brightness the tenth of least variance counts.
+/// Blocks that are partly clipped at 0 or 1 count with the variance of the noise before clipping, computed from their
+/// mean and variance.
 pub fn flattest(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> Option<Flat> {
     let mut blocks = blocks(read, height, width);
     if blocks.len() < FEWEST {
@@ -45,7 +47,7 @@ pub fn flattest(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -
     blocks.sort_unstable_by(|a, b| a.mean.total_cmp(&b.mean));
     let each = blocks.len().div_ceil(GROUPS);
     let mut groups: Vec<Flat> = blocks.chunks_mut(each).map(flat_of).collect();
-    // What was not clipped is the surer witness.
+    // Unclipped groups give a more reliable estimate.
     let is_clipped = groups.iter().all(|group| group.is_clipped);
     groups.retain(|group| is_clipped || !group.is_clipped);
     let mut middle = |of: fn(&Flat) -> f32| {
@@ -55,8 +57,8 @@ pub fn flattest(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -
     Some(Flat { sigma: middle(|f| f.sigma), correlation: middle(|f| f.correlation), is_clipped })
 }
 
-/// The flattest of blocks of like brightness: as large a share of them as vary no more than noise does. Where texture is
-/// everywhere these are few.
+/// Measures the flattest of blocks of similar brightness: the largest fraction of them that varies no more than noise.
+/// If there is texture everywhere these are few.
 fn flat_of(blocks: &mut [Block]) -> Flat {
     blocks.sort_unstable_by(|a, b| a.variance.total_cmp(&b.variance));
     let at = |share: f32| ((blocks.len() as f32 * share) as usize).min(blocks.len() - 1);
@@ -71,7 +73,7 @@ fn flat_of(blocks: &mut [Block]) -> Flat {
     let correlation = if seen > 0.0 { (sum(|b| b.lag) / seen + PLANE).clamp(0.0, 1.0) } else { 0.0 };
     let is_clipped = sum(|b| f32::from(u8::from(b.is_clipped))) > 0.3 * flat.len() as f32;
     let quantile = if is_clipped { CLIPPED[which] } else { quantile };
-    // Sums of correlated numbers vary more, so that the least of them lie lower.
+    // Sums of correlated numbers vary more, so the smallest of them are lower.
     let sigma = (blocks[last].variance / quantile).sqrt() * (1.0 + 0.3 * correlation);
     Flat { sigma, correlation, is_clipped }
 }
@@ -80,17 +82,17 @@ struct Block {
     mean: f32,
     /// Variance around the plane, before clipping.
     variance: f32,
-    /// Variance around the plane, as it is.
+    /// Variance around the plane, after clipping.
     seen: f32,
     /// Mean product of adjacent residuals.
     lag: f32,
-    /// Whether one number in twenty lies at black or white.
+    /// `true` if more than one number in twenty is black or more than one in twenty is white.
     is_clipped: bool,
 }
 
 fn blocks(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> Vec<Block> {
     let (down, across) = (height / SIDE, width / SIDE);
-    // Rows of blocks are left out before columns. Odd steps meet no grid of a file format twice in the same way.
+    // Rows of blocks are skipped before columns. An odd step does not stay in phase with the grid of a file format.
     let step = |count: usize| count.div_ceil(ENOUGH) | 1;
     let step_down = step(down * across).min(down.max(1));
     let step_across = step(down.div_ceil(step_down) * across);
@@ -105,7 +107,7 @@ fn blocks(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> Vec<
 }
 
 impl Block {
-    /// None where most of the block is clipped.
+    /// Measures a block; `None` if most of it is clipped.
     fn of(strip: &[f32], width: usize, start: usize) -> Option<Self> {
         let numbers: [[f32; SIDE]; SIDE] =
             std::array::from_fn(|y| std::array::from_fn(|x| strip[y * width + start + x]));
@@ -134,7 +136,7 @@ impl Block {
     }
 }
 
-/// What is left of a block when its best plane is taken off.
+/// Subtracts the best-fitting plane from a block.
 fn less_plane(numbers: &[[f32; SIDE]; SIDE], mean: f32) -> [[f32; SIDE]; SIDE] {
     let from_middle = |i: usize| i as f32 - (SIDE as f32 - 1.0) / 2.0;
     let (mut down, mut across, mut norm) = (0.0, 0.0, 0.0);
@@ -151,9 +153,10 @@ fn less_plane(numbers: &[[f32; SIDE]; SIDE], mean: f32) -> [[f32; SIDE]; SIDE] {
     })
 }
 
-/// Variance that normal noise had before it was clipped at 0, from mean and variance after; none where nearly all of it was.
+/// Returns the variance of normal noise before it was clipped at 0, from mean and variance after it; `None` if nearly
+/// all of it was clipped.
 ///
-/// The ratio of variance and squared mean tells the level in units of the deviation.
+/// The ratio of variance and squared mean determines the level in units of the standard deviation.
 fn unclipped(mean: f32, variance: f32) -> Option<f32> {
     /// Level at which 93 % of the numbers are clipped.
     const LOWEST: f32 = -1.5;
@@ -210,7 +213,7 @@ mod tests {
         kind.corrupt(&mut plane, &mut target, shape, &mut Rng::new(1, Purpose::Corrupt, 0));
         let seen = flat(&plane, 256);
         assert!((seen.sigma * 255.0 / 10.0 - 1.0).abs() < 0.15, "{seen:?}");
-        // exp(-1 / (4 * 0.8^2)) is 0.68; blocks of 8 pixels with a plane taken off show less.
+        // exp(-1 / (4 * 0.8^2)) is 0.68; blocks of 8 pixels with a plane subtracted show less.
         assert!((0.4..0.7).contains(&seen.correlation), "{seen:?}");
     }
 

@@ -1,49 +1,53 @@
-//! Grain: the noise of a sample as it is, white or not, from the sample alone.
+//! Grain: noise of a sample, white or not, estimated from the sample alone.
 
 use super::flat::{Flat, flattest};
 use super::noise::sigma_of_plane;
 use crate::sample::{Kind, Sample};
 
-/// Lag-1 correlation from which noise counts as correlated, and from which on the estimate for white noise is not used at all.
+/// Lag-1 correlation from which noise counts as correlated, and from which the estimate for white noise is not used at
+/// all.
 const CORRELATED: [f32; 2] = [0.12, 0.3];
-/// Correlation of two channels from which on their noise is not taken for independent.
+/// Correlation of two channels from which their noise does not count as independent.
 const SHARED: f32 = 0.35;
-/// Steps across the borders of blocks of 8 pixels over steps elsewhere, from which on a picture counts as blocked by JPEG.
+/// Ratio of steps across the borders of blocks of 8 pixels to steps elsewhere, from which a picture counts as blocked
+/// by JPEG.
 const BLOCKED: f32 = 1.25;
-/// Share of pixels that are black or white amid others, from which on they count as noise.
+/// Fraction of isolated black or white pixels from which they count as noise.
 const IMPULSES: f32 = 0.003;
-/// Such a pixel is at least this far from the median of its neighbours, on [0, 1] and in deviations of the noise.
+/// Minimum difference of an isolated pixel from the median of its neighbours, on [0, 1] and in standard deviations of
+/// the noise.
 const APART: [f32; 2] = [0.15, 4.5];
-/// Rows and columns at the middle of a picture that blocking and impulses are judged by.
+/// Side of the window at the middle of a picture in which blocking and impulses are measured, in pixels.
 const SIDE: usize = 512;
-/// Noise below this is none, on [0, 1]: rounding to 8 bits is 0.0011.
+/// Maximum noise that counts as none, on [0, 1]: rounding to 8 bits is 0.0011.
 const NONE: f32 = 0.0025;
-/// Noise below this is too weak to be told from texture by its correlation, on [0, 1].
+/// Maximum noise that is too weak to be distinguished from texture by its correlation, on [0, 1].
 const WEAK: f32 = 1.8 / 255.0;
 
-/// The noise of a sample.
+/// Noise of a sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grain {
-    /// Standard deviation of each channel, on the sample's own scale.
+    /// Standard deviation of each channel, on the scale of the sample.
     pub sigmas: Vec<f32>,
-    /// Correlation of adjacent pixels, the largest of all channels and of the differences of channels; 0 for white noise.
+    /// Correlation of adjacent pixels, the largest of all channels and of the differences of channels; 0 for white
+    /// noise.
     pub correlation: f32,
-    /// Correlation of channels, -1 to 1; 0 where there is one channel or no noise.
+    /// Correlation of channels, -1 to 1; 0 for a single channel or without noise.
     pub between_channels: f32,
-    /// Steps across the borders of JPEG's blocks over steps elsewhere; about 1 where there are none.
+    /// Ratio of steps across the borders of JPEG blocks to steps elsewhere; about 1 without blocks.
     pub blocking: f32,
-    /// Share of pixels that are black or white amid others, 0 to 1.
+    /// Fraction of isolated black or white pixels, 0 to 1.
     pub impulses: f32,
 }
 
-/// What kind of noise it is.
+/// Kind of noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrainKind {
     /// White in space and independent between channels, or none.
     White,
-    /// Adjacent pixels have it in common: cameras, enlarged pictures.
+    /// Correlated between adjacent pixels: cameras, enlarged pictures.
     Correlated,
-    /// Channels have it in common: pictures whose colours a file stores coarsely.
+    /// Correlated between channels: pictures with colours that a file stores coarsely.
     Shared,
     /// Blocks of a JPEG file.
     Blocked,
@@ -52,10 +56,10 @@ pub enum GrainKind {
 }
 
 impl Grain {
-    /// The noise of `sample`.
+    /// Measures the noise of `sample`.
     ///
-    /// Strength: of white noise by [`super::estimate_sigma`]; of noise that the flattest blocks show to be correlated by the
-    /// variance of those blocks, and between the two in proportion.
+    /// The strength of white noise is [`super::estimate_sigma`]; that of correlated noise is the variance of the
+    /// flattest blocks; between the two it is interpolated.
     pub fn of(sample: &Sample) -> Self {
         let shape = sample.shape();
         let (channels, height, width) = shape.extents();
@@ -88,22 +92,22 @@ impl Grain {
         Self { sigmas, correlation, between_channels, blocking, impulses }
     }
 
-    /// Mean of all channels.
+    /// Returns the mean standard deviation of all channels.
     pub fn sigma(&self) -> f32 {
         self.sigmas.iter().sum::<f32>() / self.sigmas.len().max(1) as f32
     }
 
-    /// Its kind, the most telling first, channels that hold one gray picture counting as one.
+    /// Returns the kind of noise, the most significant first, if all channels hold one gray picture.
     pub fn kind_of_gray(&self) -> GrainKind {
         Self { between_channels: 0.0, ..self.clone() }.kind()
     }
 
-    /// Whether it shows the blocks of a JPEG file, beside whatever else.
+    /// Returns `true` if it shows the blocks of a JPEG file, possibly in addition to other noise.
     pub fn is_blocked(&self) -> bool {
         self.blocking > BLOCKED
     }
 
-    /// Its kind, the most telling first.
+    /// Returns the kind of noise, the most significant first.
     pub fn kind(&self) -> GrainKind {
         match self {
             _ if self.impulses > IMPULSES => GrainKind::Impulses,
@@ -115,37 +119,38 @@ impl Grain {
     }
 }
 
-/// Correlation where there is noise that can have one.
+/// Returns the correlation, or 0 if there is no noise to be correlated.
 fn correlation_of(flat: &Flat) -> f32 {
     if flat.sigma > NONE { flat.correlation } else { 0.0 }
 }
 
 fn strength(white: f32, flat: Option<Flat>) -> f32 {
     let Some(flat) = flat else { return white };
-    // Clipping weakens the noise that the wavelet sees.
+    // Clipping weakens the noise in the wavelet coefficients.
     if flat.is_clipped {
         return flat.sigma;
     }
     let [from, to] = CORRELATED;
     let share = ((flat.correlation - from) / (to - from)).clamp(0.0, 1.0);
-    // Fine texture is taken for white noise where it is everywhere, edges for flat blocks: the lesser is nearer.
+    // The estimate for white noise mistakes fine texture everywhere for noise, the other mistakes edges for flat
+    // blocks: the lower one is closer.
     let least = white.min(flat.sigma);
     least + share * (flat.sigma - least)
 }
 
-/// Noise of a channel less green.
+/// Measures the noise of the difference between a channel and green.
 fn difference(sample: &Sample, channel: usize, area: usize, height: usize, width: usize) -> Option<Flat> {
     let read = |at: usize, out: &mut [f32]| {
         let mut green = vec![0.0; out.len()];
         sample.read(area + at, &mut green);
         sample.read(channel * area + at, out);
-        // The middle of the scale, so that nothing counts as clipped.
+        // Shifted to the middle of the scale, so that nothing counts as clipped.
         out.iter_mut().zip(green).for_each(|(v, g)| *v = 0.5 + 0.25 * (*v - g));
     };
     flattest(read, height, width).map(|flat| Flat { sigma: 4.0 * flat.sigma, ..flat })
 }
 
-/// A window at the middle of the green or only channel.
+/// Window at the middle of the green or only channel.
 struct Window {
     numbers: Vec<f32>,
     rows: usize,
@@ -165,14 +170,14 @@ impl Window {
         Self { numbers, rows, columns }
     }
 
-    /// The lesser of both directions: a pattern of vertical lines has no steps between rows.
+    /// Returns the smaller blocking of both directions: a pattern of vertical lines has no steps between rows.
     fn blocking(&self) -> f32 {
         let Self { numbers, rows, columns } = self;
         let turned: Vec<f32> = (0..numbers.len()).map(|i| numbers[i % rows * columns + i / rows]).collect();
         blocking(numbers, *columns).min(blocking(&turned, *rows))
     }
 
-    /// Share of the pixels that are at black or white, far from the median of their eight neighbours.
+    /// Returns the fraction of the pixels that are black or white and far from the median of their eight neighbours.
     fn impulses(&self, sigma: f32) -> f32 {
         let Self { numbers, rows, columns } = self;
         if *rows < 3 || *columns < 3 {
@@ -198,8 +203,8 @@ impl Window {
     }
 }
 
-/// Mean step at the most prominent of the eight phases of a grid of 8 columns over the middle one of the others, each step less
-/// the mean of those on both sides.
+/// Returns the ratio of the mean step at the most prominent of the eight phases of a grid of 8 columns to the median
+/// phase; only steps larger than the mean of their neighbours count.
 fn blocking(window: &[f32], columns: usize) -> f32 {
     let mut steps = [0.0f32; 8];
     for row in window.chunks_exact(columns) {
@@ -221,7 +226,7 @@ mod tests {
     use crate::rng::{Purpose, Rng};
     use crate::sample::Shape;
 
-    /// A picture of slopes and edges under a corruption, as a file of 8 bits holds it.
+    /// A picture of slopes and edges under a corruption, as in an 8-bit file.
     fn seen(channels: usize, json: &str) -> Grain {
         let shape = Shape::image(channels, 256, 320);
         let clean: Vec<f32> = (0..shape.numbers())

@@ -1,10 +1,10 @@
-//! Ink: whether the strokes of a page survive its cleaning.
+//! Ink: fraction of the ink of a page that remains after cleaning.
 
-/// Darker than this, on [0, 1], is ink.
+/// Threshold on [0, 1] below which a pixel is ink.
 pub(super) const INK: f32 = 0.5;
 
-/// Share of the clean page's ink pixels that are ink in `other`, 0 to 1; none where the page has no ink.
-/// What was lost of the writing is 1 less this.
+/// Returns the fraction of the ink pixels of the clean page that are ink in `other`, 0 to 1; `None` if the page has no
+/// ink. The fraction of lost ink is 1 minus this.
 ///
 /// # Panics
 /// The lengths differ.

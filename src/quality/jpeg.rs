@@ -1,4 +1,4 @@
-//! JPEG at equal bytes: what the usual codec makes of an image in as many bytes as a latent has.
+//! JPEG at equal bytes: quality of a JPEG file with as many bytes as a latent.
 
 use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::{ExtendedColorType, ImageDecoder, ImageResult};
@@ -10,32 +10,31 @@ use crate::sample::Shape;
 /// An image as a JPEG file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JpegPoint {
-    /// The largest quality, 1 to 100, whose file is small enough.
+    /// Largest quality, 1 to 100, at which the file is small enough.
     pub quality: u8,
-    /// Bytes of the file, header included.
+    /// Size of the file in bytes, header included.
     pub bytes: usize,
-    /// PSNR of what it decodes to against `clean`, dB.
+    /// PSNR of the decoded file against `clean`, dB.
     pub psnr_db: f32,
-    /// What it decodes to, on [0, 1], channels first.
+    /// Decoded numbers on [0, 1], channels first.
     #[serde(skip)]
     pub decoded: Vec<f32>,
 }
 
-/// The best JPEG file of `image` (on [0, 1]; rounded to 8 bits and clipped) of at most `most_bytes`,
-/// judged against `clean`, which is the image itself or what it shows without noise.
+/// Encodes `image` (on [0, 1]; rounded to 8 bits and clipped) as the best JPEG file of at most `most_bytes`, and
+/// compares it with `clean`, which is the image itself or its content without noise.
 ///
-/// None where even quality 1 is larger, or where the shape is no gray or colour image of at most 65535
-/// pixels a side.
+/// `None` if even quality 1 is larger, or if the shape is not a gray or colour image of at most 65535 pixels a side.
 ///
 /// # Panics
-/// The counts of numbers differ from the shape.
+/// The numbers of values do not match the shape.
 pub fn jpeg_at_bytes(image: &[f32], clean: &[f32], shape: Shape, most_bytes: usize) -> Option<JpegPoint> {
     assert!(image.len() == shape.numbers() && clean.len() == image.len(), "numbers do not fit {shape}");
     let Shape::Image { channels: channels @ (1 | 3), height, width } = shape else { return None };
     let (width, height) = (u16::try_from(width).ok()?, u16::try_from(height).ok()?);
     let pixels = interleave(image, channels);
     let write = |quality| write(&pixels, width, height, channels, quality).ok();
-    // Bytes grow with quality, so the largest that fits is found by halving.
+    // Bytes grow with quality, so a binary search finds the largest that fits.
     let (mut fits, mut over) = (0, 101);
     let mut best = None;
     while over - fits > 1 {

@@ -1,23 +1,22 @@
-//! Quality: how good a result is, with the classical methods it is held against.
+//! Quality: scores of results, and the classical methods they are compared with.
 //!
-//! | question | function |
+//! | quantity | function |
 //! |---|---|
-//! | how near is it to the clean sample? | [`psnr`], [`ssim`], [`snr`], [`rmse`] |
-//! | is the writing still there? | [`Strokes`], [`ink_recall`] |
-//! | do latents of one name lie together? | [`knn_agrees`] |
-//! | how is it over many samples? | [`Summary`] |
-//! | how strong is the noise? | [`estimate_sigma`] |
-//! | how strong is noise that is not white, and what kind is it? | [`Grain`] |
-//! | is the noise correlated? | [`noise_correlation`] |
-//! | how strong is it in the dark, and how strong in the light? | [`NoiseCurve`] |
-//! | what does the noise look like? | [`Patches`] |
-//! | is the noise even: in dark as in bright places, without outliers? | [`noise_evenness`] |
-//! | what would a denoiser without learning give? | [`denoise_dct`] |
-//! | what would JPEG give in as many bytes? | [`jpeg_at_bytes`] |
-//! | what would PCA give in as many numbers? | [`Pca`] |
+//! | distance from the clean sample | [`psnr`], [`ssim`], [`snr`], [`rmse`] |
+//! | fraction of the writing that remains | [`Strokes`], [`ink_recall`] |
+//! | agreement of the labels of neighbouring latents | [`knn_agrees`] |
+//! | summary over many samples | [`Summary`] |
+//! | strength of white noise | [`estimate_sigma`] |
+//! | strength and kind of any noise | [`Grain`] |
+//! | correlation of noise | [`noise_correlation`] |
+//! | strength of noise by brightness | [`NoiseCurve`] |
+//! | examples of the noise | [`Patches`] |
+//! | evenness of noise: dark and bright places, outliers | [`noise_evenness`] |
+//! | result of a denoiser without learning | [`denoise_dct`] |
+//! | result of JPEG in as many bytes | [`jpeg_at_bytes`] |
+//! | result of PCA in as many numbers | [`Pca`] |
 //!
-//! Likeness of input and output is not quality: a perfect denoiser differs from its input by all of the
-//! noise.
+//! Similarity of input and output is not quality: a perfect denoiser differs from its input by all of the noise.
 
 mod clipping;
 mod correlation;
@@ -54,10 +53,10 @@ pub use report::Summary;
 pub use ssim::ssim;
 pub use stroke::Strokes;
 
-/// The middle one by size, the upper of two.
+/// Returns the median, the upper of two.
 ///
 /// # Panics
-/// There is none.
+/// `values` is empty.
 fn median(values: &mut [f32]) -> f32 {
     let middle = values.len() / 2;
     *values.select_nth_unstable_by(middle, f32::total_cmp).1

@@ -1,16 +1,16 @@
-//! Neighbours: whether points of one label lie together, as latents of a good map do.
+//! Neighbours: agreement of the labels of neighbouring points, for example latents.
 
-/// Points compared at once: a block of them stays in the cache.
+/// Number of points compared at once: a block of them stays in the cache.
 const BLOCK: usize = 256;
 
-/// How many of the points `of` have the most frequent label among their `k` nearest others. `points` holds `n`
-/// numbers a point. Distances are Euclidean; ties are won by the label that is nearest.
+/// Returns how many of the points `of` have the most frequent label among their `k` nearest other points. `points`
+/// holds `n` numbers per point. Distances are Euclidean; in a tie the label of the nearest point wins.
 ///
 /// # Source
 /// Leave-one-out k-nearest-neighbour classification (T. Cover and P. Hart, 1967).
 ///
 /// # Panics
-/// The counts of points and labels differ, or `n` is 0.
+/// The numbers of points and labels differ, or `n` is 0.
 pub fn knn_agrees(points: &[f32], n: usize, labels: &[u32], k: usize, of: std::ops::Range<usize>) -> usize {
     assert!(n > 0 && points.len() == n * labels.len(), "{} numbers, {} labels", points.len(), labels.len());
     of.filter(|&at| {
@@ -20,7 +20,7 @@ pub fn knn_agrees(points: &[f32], n: usize, labels: &[u32], k: usize, of: std::o
     .count()
 }
 
-/// The `k` points nearest to point `at`, itself left out: squared distance and index, nearest first.
+/// Returns the `k` points nearest to point `at`, excluding itself: squared distance and index, nearest first.
 fn nearest(points: &[f32], n: usize, at: usize, k: usize) -> Vec<(f32, usize)> {
     let own = &points[at * n..(at + 1) * n];
     let mut best: Vec<(f32, usize)> = Vec::with_capacity(k + 1);
@@ -38,7 +38,7 @@ fn nearest(points: &[f32], n: usize, at: usize, k: usize) -> Vec<(f32, usize)> {
     best
 }
 
-/// The most frequent label; of several, the one that comes first.
+/// Returns the most frequent label; in a tie the one that comes first.
 fn vote(labels: impl Iterator<Item = u32>) -> Option<u32> {
     let mut counts: Vec<(u32, usize)> = Vec::new();
     for label in labels {

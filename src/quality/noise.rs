@@ -1,59 +1,59 @@
-//! How strong the noise in a sample is, from the sample alone.
+//! Strength of the noise in a sample, estimated from the sample alone.
 
 use super::median;
 use crate::sample::{Sample, Shape};
 
-/// About so many coefficients are looked at: the median of a third of them is within a hundredth.
+/// Approximate number of coefficients examined: the median of a third of them is within a hundredth.
 const ENOUGH: usize = 1 << 17;
-/// With fewer places than this all of them count.
+/// Minimum number of positions to choose the smoothest from; of fewer all count.
 const CHOOSE_FROM: usize = 256;
 /// Median of the absolute value of a standard normal.
 const NORMAL_MEDIAN: f32 = 0.674_489_75;
-/// Daubechies' wavelet of two vanishing moments: blind to constant and linear stretches, of energy 1.
+/// Daubechies' wavelet of two vanishing moments: zero on constant and linear stretches, of energy 1.
 const WAVELET: [f32; 4] = [-0.129_409_52, -0.224_143_87, 0.836_516_3, -0.482_962_9];
 
-/// Standard deviation of white noise in a sample, on the sample's own scale (times 255 for images on
-/// [0, 1]): per channel the median of the absolute finest diagonal wavelet coefficients over that of a
-/// normal, then the mean over channels.
+/// Estimates the standard deviation of white noise in a sample, on the scale of the sample (times 255 for images on [0,
+/// 1]): per channel the median of the absolute finest diagonal wavelet coefficients divided by that of a normal, then
+/// the mean over channels.
 ///
-/// In images only the smoothest third of all places counts. How smooth a place is, is judged by sums
-/// along rows and columns; to these the diagonal wavelet is orthogonal, so that choosing by them does
-/// not favour places where the noise happens to be weak.
+/// In images only the smoothest third of all positions counts. Smoothness is measured by sums along rows and columns;
+/// the diagonal wavelet is orthogonal to these, so the choice does not favour positions with weak noise.
 ///
-/// Fine texture all over is taken for noise, and noise that is correlated from pixel to pixel is
-/// underestimated, as is noise clipped at white where most of a page is white. Samples too small to tell (below 2 numbers) have noise 0.
+/// Fine texture everywhere is mistaken for noise, and noise that is correlated from pixel to pixel is underestimated,
+/// as is noise clipped at white on a page that is mostly white. Samples that are too small (below 2 numbers) have noise
+/// 0.
 ///
 /// # Source
 /// D. L. Donoho and I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage" (1994).
 ///
 /// # Panics
-/// The count of numbers differs from the shape.
+/// The number of values does not match the shape.
 pub fn estimate_sigma(data: &[f32], shape: Shape) -> f32 {
     assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
     let sigmas = sigmas(shape, |start, out| out.copy_from_slice(&data[start..start + out.len()]));
     sigmas.iter().sum::<f32>() / sigmas.len() as f32
 }
 
-/// [`estimate_sigma`] of each channel.
+/// Estimates the noise of each channel, see [`estimate_sigma`].
 pub fn estimate_noise(sample: &Sample) -> Vec<f32> {
     sigmas(sample.shape(), |start, out| sample.read(start, out))
 }
 
-/// The estimate for each channel of numbers, any part of which `read` writes out.
+/// Estimates the noise of each channel of numbers, any part of which `read` writes out.
 fn sigmas(shape: Shape, read: impl Fn(usize, &mut [f32])) -> Vec<f32> {
     let (channels, height, width) = shape.extents();
     let plane = |c: usize| sigma_of_plane(|at, out| read(c * height * width + at, out), height, width);
     (0..channels).map(plane).collect()
 }
 
-/// Deviation of white noise in one plane, any part of which `read` writes out.
+/// Estimates the standard deviation of white noise in one plane, any part of which `read` writes out.
 pub(super) fn sigma_of_plane(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> f32 {
     let (down, across) = (wavelet(height), wavelet(width));
     if down.len() * across.len() == 1 {
         return 0.0;
     }
     let (rows, columns) = (height - down.len() + 1, width - across.len() + 1);
-    // Rows are left out before columns, which are cheap side by side. Odd steps look at places of every kind.
+    // Rows are skipped before columns, because adjacent columns are cheap. Odd steps cover positions of every parity.
     let step = |places: usize| places.div_ceil(ENOUGH) | 1;
     let step_down = step(rows * columns).min(rows);
     let step_across = step(rows.div_ceil(step_down) * columns);
@@ -83,7 +83,7 @@ pub(super) fn sigma_of_plane(read: impl Fn(usize, &mut [f32]), height: usize, wi
     median(&mut details) / NORMAL_MEDIAN
 }
 
-/// Smallest and largest number of a set.
+/// Minimum and maximum of a set of numbers.
 #[derive(Debug, Clone, Copy)]
 struct Range(f32, f32);
 
@@ -100,11 +100,11 @@ impl Range {
     }
 }
 
-/// A strip of as many rows as a wavelet has taps, folded into one number of each sort a column: what places share.
+/// A strip of as many rows as a wavelet has taps, reduced to one number of each sort per column; positions share these.
 struct Columns {
     detail: Vec<f32>,
     sum: Vec<f32>,
-    /// By how much the lower half is above the upper one.
+    /// Sum of the lower half minus that of the upper one.
     rise: Vec<f32>,
     low: Vec<f32>,
     high: Vec<f32>,
@@ -133,7 +133,7 @@ impl Columns {
     }
 }
 
-/// What one place shows: its diagonal detail, and how much the image rises around it.
+/// Measurements at one position: absolute diagonal detail and squared slope.
 struct Place {
     detail: f32,
     slope: f32,
@@ -141,7 +141,7 @@ struct Place {
 }
 
 impl Place {
-    /// The place that begins at column `x`, under a wavelet of `N` taps.
+    /// Measures the position that begins at column `x`, with a wavelet of `N` taps.
     fn at<const N: usize>(columns: &Columns, x: usize, across: &[f32]) -> Self {
         let here = |column: &[f32]| -> [f32; N] { std::array::from_fn(|j| column[x + j]) };
         let detail = here(&columns.detail).iter().zip(across).map(|(v, w)| v * w).sum::<f32>();
@@ -156,9 +156,8 @@ impl Place {
     }
 }
 
-/// Noise that was clipped at black or white is weaker than it was. Places that touch the extremes of all that was
-/// looked at are left out, unless these are so common (a page is mostly white) that the rest would be nothing but
-/// edges.
+/// Removes positions with clipped noise, which is weaker than the unclipped: those that touch the extremes of all
+/// examined numbers. Keeps all if these are so common (a page is mostly white) that only edges would remain.
 fn keep_unclipped(places: &mut Vec<Place>, plane: &Range) {
     let is_inside = |place: &Place| place.range.0 > plane.0 && place.range.1 < plane.1;
     if 3 * places.iter().filter(|place| is_inside(place)).count() >= 2 * places.len() {
@@ -166,7 +165,7 @@ fn keep_unclipped(places: &mut Vec<Place>, plane: &Range) {
     }
 }
 
-/// The longest wavelet that fits the axis: four taps, Haar's two, or none.
+/// Returns the longest wavelet that fits the axis: four taps, Haar's two, or none.
 fn wavelet(axis: usize) -> &'static [f32] {
     const HAAR: [f32; 2] = [std::f32::consts::FRAC_1_SQRT_2, -std::f32::consts::FRAC_1_SQRT_2];
     match axis {

@@ -1,39 +1,39 @@
-//! Patches: the flattest blocks of a noisy sample, which hold little but its noise, and new noise like theirs.
+//! Patches: the flattest blocks of a noisy sample, which hold little but its noise, and synthesis of similar noise.
 
 use crate::rng::Rng;
 use crate::sample::Shape;
 
-/// Side of the blocks of an image, pixels.
+/// Side of a block of an image, in pixels.
 const SIDE: usize = 16;
 
-/// Length of the blocks of a signal, steps in time.
+/// Length of a block of a signal, in steps.
 const LENGTH: usize = 32;
 
-/// Share of all blocks that are taken, the flattest first.
+/// Divisor of the number of blocks: one in ten is taken, the flattest first.
 const SHARE: usize = 10;
 
-/// With fewer blocks than this there are no patches: their variance would be a guess.
+/// Minimum number of blocks: a variance from fewer would be a guess.
 const FEWEST: usize = 8;
 
-/// Blocks of noise. Taken as they are, they keep its spectrum, the correlation of its channels and its marginal.
+/// Blocks of noise. Unmodified, they keep its spectrum, the correlation of its channels and its marginal distribution.
 #[derive(Debug, Clone)]
 pub struct Patches {
     channels: usize,
     rows: usize,
     columns: usize,
-    /// One block after another, channels first, each without the plane that fits it best.
+    /// One block after another, channels first, each minus its best-fitting plane.
     blocks: Vec<Vec<f32>>,
 }
 
 impl Patches {
-    /// The flattest tenth of the blocks of a sample; none of a vector, of a sample that is too small, or where
-    /// flat blocks have no noise.
+    /// Takes the flattest tenth of the blocks of a sample; `None` for a vector, a sample that is too small, or one
+    /// without noise in its flat blocks.
     ///
-    /// Fine texture everywhere is taken for noise. The flattest blocks have a little less noise than the others,
-    /// so that a variance is rather too small than too large.
+    /// Fine texture everywhere is mistaken for noise. The flattest blocks have a little less noise than the others, so
+    /// the variance tends to be too small.
     ///
     /// # Panics
-    /// The count of numbers differs from the shape.
+    /// The number of values does not match the shape.
     pub fn of(data: &[f32], shape: Shape) -> Option<Self> {
         assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
         let (channels, height, width) = shape.extents();
@@ -59,7 +59,7 @@ impl Patches {
                 all.push((power, block));
             }
         }
-        // Blocks that were clipped whole have no noise to show.
+        // Completely clipped blocks show no noise.
         let loudest = all.iter().map(|(power, _)| *power).fold(0.0, f64::max);
         all.retain(|(power, _)| *power > 1e-9 * loudest);
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -68,28 +68,27 @@ impl Patches {
         (blocks.len() >= FEWEST).then_some(Self { channels, rows, columns, blocks })
     }
 
-    /// Variance of the noise, the mean over channels.
+    /// Returns the variance of the noise, the mean over channels.
     pub fn variance(&self) -> f64 {
         let numbers = (self.blocks.len() * self.channels * self.rows * self.columns) as f64;
-        // The plane that was taken out took its share of the noise with it.
+        // Corrects for the noise that was removed with the fitted plane.
         let places = (self.rows * self.columns) as f64;
         let lost = if self.rows > 1 { 3.0 } else { 2.0 };
         let sum = self.blocks.iter().flatten().map(|v| f64::from(*v).powi(2)).sum::<f64>();
         sum / numbers * places / (places - lost)
     }
 
-    /// Correlation of the noise one step to the right and one step down, -1 to 1; 0 down in a signal.
+    /// Returns the correlation of the noise one step to the right and one step down, -1 to 1; 0 down in a signal.
     pub fn correlation(&self) -> [f64; 2] {
         let plane = self.rows * self.columns;
         let planes = || self.blocks.iter().flat_map(|block| block.chunks_exact(plane));
         neighbor_correlation(planes(), self.columns)
     }
 
-    /// Noise like that of the patches over a whole sample: patches side by side, each drawn at random with a
-    /// random sign.
+    /// Synthesizes similar noise for a whole sample: adjacent patches, each drawn at random with a random sign.
     ///
     /// # Panics
-    /// The count of channels is another.
+    /// The number of channels differs.
     pub fn noise(&self, shape: Shape, rng: &mut Rng) -> Vec<f32> {
         let (channels, height, width) = shape.extents();
         assert!(channels == self.channels, "{channels} channels do not fit {}", self.channels);
@@ -112,7 +111,7 @@ impl Patches {
     }
 }
 
-/// Correlation between neighbours to the right and below over all planes; 0 where there are none, or no power.
+/// Returns the correlation between neighbours to the right and below over all planes; 0 if there are none, or no power.
 pub fn neighbor_correlation<'a>(planes: impl Iterator<Item = &'a [f32]>, columns: usize) -> [f64; 2] {
     let (mut power, mut numbers) = (0.0, 0usize);
     let (mut right, mut down, mut pairs_right, mut pairs_down) = (0.0, 0.0, 0usize, 0usize);
@@ -136,7 +135,7 @@ pub fn neighbor_correlation<'a>(planes: impl Iterator<Item = &'a [f32]>, columns
     [share(right, pairs_right), share(down, pairs_down)]
 }
 
-/// Takes out the plane (of one row: the line) that fits best.
+/// Subtracts the best-fitting plane (in one row: line).
 fn level(plane: &mut [f32], columns: usize) {
     let rows = plane.len() / columns;
     let (middle_y, middle_x) = ((rows as f64 - 1.0) / 2.0, (columns as f64 - 1.0) / 2.0);

@@ -1,22 +1,23 @@
-//! PCA: the best linear autoencoder, to hold the learned one against at an equal count of numbers.
+//! PCA: the best linear autoencoder, for comparison with the learned one at an equal number of values.
 
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Sample, Shape};
 
-/// Side of a patch of images.
+/// Side of a patch of an image, in pixels.
 const PATCH: usize = 8;
-/// Numbers of a stretch of signals.
+/// Length of a patch of a signal, in steps.
 const STRETCH: usize = 64;
-/// Rows beyond those asked for, so that the last ones asked for converge as well.
+/// Number of additional rows, so that the last requested ones converge as well.
 const SPARE: usize = 8;
-/// Rounds of the iteration: the share of a component that is mixed up falls with the ratio of
-/// neighbouring variances to this power, and components of equal variance serve equally well.
+/// Number of iterations: the mixing of a component falls with the ratio of neighbouring variances to this power, and
+/// components of equal variance serve equally well.
 const ROUNDS: usize = 60;
-/// Multiplications of a round at most: all rounds then take about a second. Patches of 8x8 pixels in colour are within it for
-/// any count of components, and images of 28x28 pixels for 40; a signal's of more than four channels for few only.
+/// Maximum number of multiplications per iteration: all iterations then take about a second. Colour patches of 8x8
+/// pixels are within it for any number of components, and images of 28x28 pixels for 40; signals of more than four
+/// channels only for few.
 const MOST: usize = 1 << 25;
 
-/// The mean and the main directions of points in `n` dimensions.
+/// Mean and principal directions of points in `n` dimensions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pca {
     mean: Vec<f32>,
@@ -25,14 +26,14 @@ pub struct Pca {
 }
 
 impl Pca {
-    /// Fits `k` components (at most `n`) to points of `n` numbers each; none where that would take too long, which
-    /// grows with the square of `n` and of `k`.
+    /// Fits `k` components (at most `n`) to points of `n` numbers each; `None` if that would take too long, which grows
+    /// with the square of `n` and of `k`.
     ///
     /// # Source
     /// Orthogonal iteration on the covariance (G. Golub and C. Van Loan, "Matrix Computations", 8.2.4).
     ///
     /// # Panics
-    /// `n` is 0, or a point has another count of numbers.
+    /// `n` is 0, or a point has another length.
     pub fn fit<'a>(points: impl Iterator<Item = &'a [f32]> + Clone, n: usize, k: usize) -> Option<Self> {
         let count = k.saturating_add(SPARE).min(n);
         if multiplications(n, count) > MOST {
@@ -56,19 +57,19 @@ impl Pca {
         })
     }
 
-    /// Components that were fitted.
+    /// Returns the number of fitted components.
     pub fn components(&self) -> usize {
         self.rows.len()
     }
 
-    /// The first `k` coordinates of a point.
+    /// Returns the first `k` coordinates of a point.
     pub fn project(&self, point: &[f32], k: usize) -> Vec<f32> {
         let along =
             |row: &Vec<f32>| point.iter().zip(&self.mean).zip(row).map(|((p, m), r)| (p - m) * r).sum();
         self.rows.iter().take(k).map(along).collect()
     }
 
-    /// The point of some coordinates.
+    /// Reconstructs a point from its coordinates.
     pub fn rebuild(&self, coordinates: &[f32]) -> Vec<f32> {
         let mut point = self.mean.clone();
         for (c, row) in coordinates.iter().zip(&self.rows) {
@@ -77,9 +78,9 @@ impl Pca {
         point
     }
 
-    /// [`Pca::fit`] to samples of one kind and one count of channels, cut into patches: 8x8 pixels of all
-    /// channels for images, 64 steps for signals, the whole of vectors. Fitting to the very sample that
-    /// is coded afterwards gives the bound that no linear coder of such patches passes.
+    /// Runs [`Pca::fit`] on patches of samples of one kind and one number of channels: 8x8 pixels of all channels for
+    /// images, 64 steps for signals, whole vectors. A fit to the sample that is coded afterwards is the bound for any
+    /// linear coder of these patches.
     ///
     /// # Panics
     /// There are no samples, or their patches differ in size.
@@ -89,10 +90,10 @@ impl Pca {
         Self::fit(points.chunks_exact(n), n, k)
     }
 
-    /// What a sample becomes when `k` numbers of each patch are kept, and how many numbers that is.
+    /// Reconstructs a sample from `k` numbers of each patch, and returns the total number of these.
     ///
     /// # Panics
-    /// The sample's patches are not those that were fitted.
+    /// The patches of the sample do not have the fitted size.
     pub fn code(&self, data: &[f32], shape: Shape, k: usize) -> (Vec<f32>, usize) {
         let n = patch_numbers(shape);
         assert!(n == self.mean.len(), "patches of {n} numbers, fitted to {}", self.mean.len());
@@ -105,7 +106,8 @@ impl Pca {
     }
 }
 
-/// Of one round: the covariance times each of `count` rows, and each row against half of the others, twice.
+/// Returns the multiplications of one iteration: the covariance times each of `count` rows, and each row against half
+/// of the others, twice.
 fn multiplications(n: usize, count: usize) -> usize {
     n.saturating_mul(count).saturating_mul(n + 2 * count)
 }
@@ -138,8 +140,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Gram-Schmidt, each row against the ones before it, twice for exactness. A row that vanishes (there is
-/// no variance left) becomes zero and codes nothing.
+/// Orthonormalizes rows by Gram-Schmidt, twice for accuracy. A row that vanishes (no variance is left) becomes zero and
+/// codes nothing.
 fn orthonormalize(rows: &mut [Vec<f64>]) {
     for i in 0..rows.len() {
         let (before, rest) = rows.split_at_mut(i);
@@ -157,7 +159,7 @@ fn orthonormalize(rows: &mut [Vec<f64>]) {
     }
 }
 
-/// Rows and columns of a patch.
+/// Returns rows and columns of a patch.
 fn patch(shape: Shape) -> (usize, usize) {
     match shape {
         Shape::Image { .. } => (PATCH, PATCH),
@@ -171,7 +173,8 @@ fn patch_numbers(shape: Shape) -> usize {
     shape.channels() * rows * columns
 }
 
-/// Positions in the sample of all patches' numbers, patch by patch; none beyond the border.
+/// Iterates over the positions of all numbers of all patches: the nearest one in the sample, and `None` beyond the
+/// border.
 fn positions(shape: Shape) -> impl Iterator<Item = (usize, Option<usize>)> {
     let ((channels, height, width), (rows, columns)) = (shape.extents(), patch(shape));
     let (down, across) = (height.div_ceil(rows), width.div_ceil(columns));
@@ -180,7 +183,7 @@ fn positions(shape: Shape) -> impl Iterator<Item = (usize, Option<usize>)> {
         let (patch, inside) = (at / n, at % n);
         let (c, y, x) = (inside / (rows * columns), inside / columns % rows, inside % columns);
         let (y, x) = (patch / across * rows + y, patch % across * columns + x);
-        // Beyond the border the last row and column go on.
+        // Beyond the border the last row and column are repeated.
         let nearest = (c * height + y.min(height - 1)) * width + x.min(width - 1);
         (nearest, (y < height && x < width).then_some(nearest))
     })
@@ -231,7 +234,7 @@ mod tests {
             let sample = image(shape);
             let pca = Pca::fit_patches(&[&sample], patch_numbers(shape)).unwrap();
             let (coded, _) = pca.code(sample.data(), shape, pca.components());
-            // A patch count below the dimension leaves directions without variance: nothing is lost by them.
+            // With fewer patches than dimensions some directions have no variance: dropping them loses nothing.
             assert!(mse(sample.data(), &coded) < 1e-8, "{shape}");
         }
     }
@@ -254,7 +257,7 @@ mod tests {
             Pca::fit_patches(&[&sample], channels * STRETCH / 2)
         };
         assert!(signal(1).is_some() && signal(12).is_none() && signal(256).is_none());
-        // Whole digits, and colour at any count.
+        // Whole digits, and colour with any number of components.
         assert!(multiplications(784, 32 + SPARE) <= MOST && multiplications(192, 192) <= MOST);
     }
 

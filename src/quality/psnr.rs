@@ -1,4 +1,4 @@
-//! How far apart two samples are, number by number: MSE, RMSE, PSNR, SNR.
+//! Distance between two samples, number by number: MSE, RMSE, PSNR, SNR.
 
 use crate::sample::Stats;
 
@@ -25,8 +25,8 @@ pub fn rmse(clean: &[f32], other: &[f32]) -> f32 {
     mse(clean, other).sqrt() as f32
 }
 
-/// Peak signal-to-noise ratio of images on [0, 1], dB: `10 log10(1 / mse)` over the whole image and all
-/// channels (RGB, not luma). Nothing is clipped, rounded or shaved off. Infinite when both are equal.
+/// Peak signal-to-noise ratio of images on [0, 1], dB: `10 log10(1 / mse)` over the whole image and all channels (RGB,
+/// not luma), without clipping, rounding or cropping. Infinite if both are equal.
 ///
 /// # Panics
 /// As [`mse`].
@@ -34,9 +34,8 @@ pub fn psnr(clean: &[f32], other: &[f32]) -> f32 {
     (10.0 * (1.0 / mse(clean, other)).log10()) as f32
 }
 
-/// Signal-to-noise ratio, dB: the clean sample's variance over the mean squared error. The mean is
-/// taken out of the signal, so that an offset (a temperature in kelvin) does not count as signal.
-/// Infinite when both are equal.
+/// Signal-to-noise ratio, dB: the variance of the clean sample over the mean squared error. The mean is subtracted from
+/// the signal, so that an offset (a temperature in kelvin) does not count as signal. Infinite if both are equal.
 ///
 /// # Panics
 /// As [`mse`].

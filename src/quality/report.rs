@@ -2,28 +2,28 @@
 
 use serde::Serialize;
 
-/// A score over many samples.
+/// Summary of a score over many samples.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Samples counted.
+    /// Number of samples.
     pub count: usize,
-    /// Samples whose score is infinite (output equals clean); they are left out of the rest.
+    /// Number of samples with an infinite score (output equals clean); they are excluded from the rest.
     pub exact: usize,
-    /// Mean of the finite scores; none where there are none.
+    /// Mean of the finite scores; `None` if there are none.
     pub mean: Option<f32>,
     /// Standard deviation of the finite scores.
     pub spread: Option<f32>,
-    /// The lowest score.
+    /// Lowest finite score.
     pub lowest: Option<f32>,
-    /// Which sample has the lowest score, in the order given.
+    /// Index of the sample with the lowest score.
     pub lowest_at: Option<usize>,
-    /// The highest finite score.
+    /// Highest finite score.
     pub highest: Option<f32>,
 }
 
 impl Summary {
-    /// Of scores in dB or SSIM, one per sample. The mean is of per-sample values, as in the literature.
-    /// Scores that are NaN count as infinite: they come from dividing 0 by 0.
+    /// Summarizes scores in dB or SSIM, one per sample. The mean is of per-sample values, as in the literature. NaN
+    /// scores count as infinite: they come from dividing 0 by 0.
     pub fn of(scores: &[f32]) -> Self {
         let finite: Vec<(usize, f32)> =
             scores.iter().copied().enumerate().filter(|(_, score)| score.is_finite()).collect();

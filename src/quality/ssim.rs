@@ -9,17 +9,17 @@ const WINDOW_SIGMA: f64 = 1.5;
 const C1: f64 = 0.01 * 0.01;
 const C2: f64 = 0.03 * 0.03;
 
-/// Structural similarity of two images on [0, 1]: 1 when equal, about 0 when unrelated. The mean over
-/// all places where the window lies wholly inside, and over channels.
+/// Structural similarity of two images on [0, 1]: 1 when equal, about 0 when unrelated. The mean over all positions
+/// with the window completely inside, and over channels.
 ///
-/// Signals and vectors are taken as images of one row per channel; put them on [0, 1] first.
+/// Signals and vectors are treated as images of one row per channel; scale them to [0, 1] first.
 ///
 /// # Source
-/// Z. Wang et al., "Image quality assessment: from error visibility to structural similarity" (2004):
-/// 11x11 Gaussian window of deviation 1.5, without the authors' later downsampling.
+/// Z. Wang et al., "Image quality assessment: from error visibility to structural similarity" (2004): 11x11 Gaussian
+/// window of deviation 1.5, without the authors' later downsampling.
 ///
 /// # Panics
-/// The lengths differ from the shape.
+/// The lengths do not match the shape.
 pub fn ssim(clean: &[f32], other: &[f32], shape: Shape) -> f32 {
     assert!(clean.len() == shape.numbers() && other.len() == clean.len(), "numbers do not fit {shape}");
     let (channels, height, width) = shape.extents();
@@ -28,7 +28,7 @@ pub fn ssim(clean: &[f32], other: &[f32], shape: Shape) -> f32 {
     (sum / channels as f64) as f32
 }
 
-/// SSIM of one channel. Keeps as many filtered rows as the window is high, not whole maps.
+/// Computes the SSIM of one channel. Holds as many filtered rows as the window is high, not whole maps.
 fn plane(clean: &[f32], other: &[f32], height: usize, width: usize) -> f64 {
     let (across, down) = (window(width), window(height));
     let columns = width - across.len() + 1;
@@ -59,7 +59,7 @@ fn moments(a: &[f32], b: &[f32], weights: &[f64]) -> [f64; 5] {
     sums
 }
 
-/// The weighted mean of the rows' moments at column `x`.
+/// Returns the weighted mean of the moments of the rows at column `x`.
 fn column(rows: &[Vec<[f64; 5]>], x: usize, weights: &[f64]) -> [f64; 5] {
     let mut sums = [0.0; 5];
     for (row, w) in rows.iter().zip(weights) {

@@ -1,24 +1,24 @@
-//! Strokes: whether the lines that were written on a page are still there, however thick.
+//! Strokes: fraction of the lines written on a page that remain, independent of their thickness.
 
 use super::ink::INK;
 
 /// Middle lines of the ink of a clean page, one pixel wide.
 ///
 /// They are found by the thinning of Guo and Hall ("Parallel thinning with two-subiteration algorithms", Communications
-/// of the ACM 32(3), 1989, algorithm A1), which keeps every dot, where that of Zhang and Suen (CACM 27(3), 1984) loses
-/// those of 2 by 2 pixels.
+/// of the ACM 32(3), 1989, algorithm A1), which keeps every dot; that of Zhang and Suen (CACM 27(3), 1984) loses those
+/// of 2 by 2 pixels.
 #[derive(Debug, Clone)]
 pub struct Strokes {
-    /// Places on the page, rising.
+    /// Indices on the page, ascending.
     middle: Vec<usize>,
 }
 
 impl Strokes {
-    /// Of a page of `height` rows of `width` pixels on [0, 1], where darker than half is ink. The time grows with the
-    /// pixels and not with the thickness of the ink.
+    /// Thins a page of `height` rows of `width` pixels on [0, 1]; pixels darker than half are ink. The time grows with
+    /// the pixels, not with the thickness of the ink.
     ///
     /// # Panics
-    /// The page is not of this size.
+    /// The page does not have this size.
     pub fn of(page: &[f32], height: usize, width: usize) -> Self {
         assert_eq!(page.len(), height * width, "a page of {height} by {width} pixels");
         let mut bitmap = Bitmap::of(page, width);
@@ -27,8 +27,8 @@ impl Strokes {
         Self { middle: (0..page.len()).filter(is_middle).collect() }
     }
 
-    /// Share of the middle lines that is ink in `other`, 0 to 1; none where the page has no ink. What is only thinner or
-    /// thicker than it was counts as whole. It is the pseudo-recall by which binarized documents are judged (Pratikakis,
+    /// Returns the fraction of the middle lines that is ink in `other`, 0 to 1; `None` if the page has no ink. A stroke
+    /// that is only thinner or thicker counts as whole. This is the pseudo-recall of binarized documents (Pratikakis,
     /// Gatos and Ntirogiannis, "H-DIBCO 2010", ICFHR 2010).
     ///
     /// # Panics
@@ -39,7 +39,7 @@ impl Strokes {
     }
 }
 
-/// Where the ink is, in a frame of white one pixel wide: all that is ink has eight neighbours.
+/// Bitmap of the ink, in a white frame one pixel wide, so that every ink pixel has eight neighbours.
 #[derive(Debug, Clone, PartialEq)]
 struct Bitmap {
     ink: Vec<bool>,
@@ -59,18 +59,18 @@ impl Bitmap {
         Self { ink, pitch }
     }
 
-    /// Where a place of the page is inside the frame.
+    /// Returns the index in the frame of an index on the page.
     fn framed(&self, at: usize, width: usize) -> usize {
         (at / width + 1) * self.pitch + at % width + 1
     }
 
-    /// The places around one, clockwise from the one above.
+    /// Returns the neighbours of an index, clockwise from the one above.
     fn around(&self, at: usize) -> [usize; 8] {
         let (up, down) = (at - self.pitch, at + self.pitch);
         [up, up + 1, at + 1, down + 1, down, down - 1, at - 1, up - 1]
     }
 
-    /// Takes edges away until lines are left.
+    /// Removes edges until only lines are left.
     fn thin(&mut self) {
         let is_edge = |at: &usize| self.ink[*at] && self.around(*at).iter().any(|&near| !self.ink[near]);
         let mut live: Vec<usize> = (0..self.ink.len()).filter(is_edge).collect();
@@ -79,8 +79,8 @@ impl Bitmap {
         }
     }
 
-    /// Takes away what can go of the places `live`, on the left first and then on the right. Only the ink around what went
-    /// can go next time; it is returned.
+    /// Removes the removable ones of the indices `live`, first at left edges, then at right ones. Returns the ink
+    /// around the removed pixels: only that can be removed next time.
     fn peel(&mut self, mut live: Vec<usize>) -> Vec<usize> {
         let mut next = Vec::new();
         for is_right in [false, true] {
@@ -95,8 +95,8 @@ impl Bitmap {
         next
     }
 
-    /// Whether the ink at a place is neither an end of a line nor all that holds two parts together, and is at the edge
-    /// whose turn it is. The names are those of the paper: C, N1, N2.
+    /// Returns `true` if the ink at an index is neither the end of a line nor the only link between two parts, and is
+    /// at the edge of this subiteration. The names are those of the paper: C, N1, N2.
     fn can_go(&self, at: usize, is_right: bool) -> bool {
         if !self.ink[at] {
             return false;
@@ -121,7 +121,7 @@ mod tests {
     const HEIGHT: usize = 40;
     const WIDTH: usize = 60;
 
-    /// White, with black where the rectangles `[top, left, height, width]` are.
+    /// White, with black in the rectangles `[top, left, height, width]`.
     fn page(rectangles: &[[usize; 4]]) -> Vec<f32> {
         let mut page = vec![1.0; HEIGHT * WIDTH];
         for &[top, left, height, width] in rectangles {
@@ -146,7 +146,7 @@ mod tests {
         Bitmap::of(&page(&rectangles), WIDTH)
     }
 
-    /// Pieces of ink that hang together, corners included.
+    /// Counts the connected pieces of ink, corners included.
     fn pieces(bitmap: &Bitmap) -> usize {
         let mut left = bitmap.clone();
         let mut count = 0;

@@ -1,11 +1,11 @@
-//! Between planes and channels-last: square transposes in registers.
+//! Conversion between planes and channels-last, by square transposes in registers.
 
 use super::epilogue::Epilogue;
 use super::parallel::Shared;
 use super::simd::Simd;
 
-/// Copies `n` pixels of `channels <= N` planes, `plane` floats apart, to `to[pixel * pitch + channel]`; lanes
-/// of missing channels become zero.
+/// Copies `n` pixels of `channels <= N` planes, `plane` floats apart, to `to[pixel * pitch + channel]`; lanes of
+/// missing channels become zero.
 ///
 /// # Safety
 /// `from` is readable for n floats of each plane, `to` writable for n rows of N floats.
@@ -19,7 +19,7 @@ pub(super) unsafe fn gather<S: Simd>(
     pitch: usize,
 ) {
     for p in (0..n).step_by(S::N) {
-        // The last vector overlaps the one before rather than be cut, where there is one.
+        // The last vector overlaps the one before it, if there is one: cheaper than a partial one.
         let lanes = S::N.min(n);
         let p = p.min(n - lanes);
         // SAFETY: the caller's contract: lanes never pass n, channels never pass `channels`.
@@ -64,11 +64,11 @@ pub(super) unsafe fn zero<S: Simd>(n: usize, to: *mut f32, pitch: usize) {
     }
 }
 
-/// The way back: `n` pixels of N channels each, one after another at `from`, to `channels <= N` planes of `out`, `plane`
-/// floats apart from `at` on, through the epilogue of channels `z` on.
+/// Inverse of [`gather`]: stores `n` pixels of N channels each, contiguous at `from`, to `channels <= N` planes of
+/// `out`, `plane` floats apart from `at` on, through the epilogue of channels `z` on.
 ///
 /// # Safety
-/// `from` is readable for n rows of N floats, and the places of `out` are the caller's alone.
+/// `from` is readable for n rows of N floats, and no other code uses these positions of `out`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn scatter<S: Simd>(
@@ -87,7 +87,7 @@ pub(super) unsafe fn scatter<S: Simd>(
         unsafe {
             let mut v = [S::zero(); 16];
             for i in 0..S::N {
-                // Rows beyond n repeat the last: they are not stored.
+                // Rows beyond n repeat the last one; they are not stored.
                 v[i] = S::load(from.add((p + i.min(lanes - 1)) * S::N));
             }
             S::transpose(&mut v);

@@ -1,4 +1,4 @@
-//! Convolution: the shape, the packed weights, and the choice of a path.
+//! Convolution: shape, packed weights, and choice of the path.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -10,53 +10,53 @@ use super::ring::Ring;
 use super::simd::Simd;
 use super::{dense, direct, output, weight_grad, winograd};
 
-/// What happens to a convolution's sum before it is stored.
+/// Function applied to a convolution's sum before it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// Nothing.
+    /// Identity.
     None,
     /// `max(0, x)`.
     Relu,
 }
 
-/// The shape of a convolution of stride 1 whose zero padding keeps `h` and `w`.
+/// Shape of a convolution of stride 1, zero-padded to preserve `h` and `w`.
 ///
 /// `x: (batch, c_in, h, w)`, `weight: (c_out, c_in, kh, kw)`, result `(batch, c_out, h, w)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv {
-    /// Images.
+    /// Number of images.
     pub batch: usize,
-    /// Channels of the input.
+    /// Number of input channels.
     pub c_in: usize,
-    /// Channels of the result.
+    /// Number of output channels.
     pub c_out: usize,
-    /// Rows.
+    /// Height of a plane, in pixels.
     pub h: usize,
-    /// Columns.
+    /// Width of a plane, in pixels.
     pub w: usize,
-    /// Rows of the kernel, odd.
+    /// Height of the kernel, odd.
     pub kh: usize,
-    /// Columns of the kernel, odd.
+    /// Width of the kernel, odd.
     pub kw: usize,
 }
 
 impl Conv {
-    /// Floats of the input.
+    /// Number of floats of the input.
     pub fn input_len(&self) -> usize {
         self.batch * self.c_in * self.h * self.w
     }
 
-    /// Floats of the weight.
+    /// Number of floats of the weight.
     pub fn weight_len(&self) -> usize {
         self.c_out * self.c_in * self.kh * self.kw
     }
 
-    /// Floats of the result.
+    /// Number of floats of the result.
     pub fn output_len(&self) -> usize {
         self.batch * self.c_out * self.h * self.w
     }
 
-    /// The convolution whose forward pass is this one's gradient of the input.
+    /// Returns the convolution whose forward pass is this one's gradient of the input.
     fn transposed(&self) -> Conv {
         Conv { c_in: self.c_out, c_out: self.c_in, ..*self }
     }
@@ -70,32 +70,32 @@ impl Conv {
     }
 }
 
-/// Which rows of the result are wanted. Of each plane so many rows are in memory, row `y` at `y % held`: all of them, or those
-/// of a [`Ring`].
+/// Rows of the result to compute, and the layout of input and result: each plane has a number of rows in memory, row
+/// `y` at `y % held`; all rows, or those of a [`Ring`].
 #[derive(Debug, Clone)]
 pub(super) struct Span {
     pub rows: Range<usize>,
-    /// Of the input.
+    /// Rows in memory of each plane of the input.
     pub x: usize,
-    /// Of the result.
+    /// Rows in memory of each plane of the result.
     pub out: usize,
-    /// Whether the input is pixels still, or the result becomes such.
+    /// Reordering of the input before the convolution, or of the result after it.
     pub around: Around,
 }
 
 impl Span {
-    /// All rows, all in memory.
+    /// Span of all rows, all in memory.
     pub(super) fn whole(conv: &Conv) -> Self {
         Self { rows: 0..conv.h, x: conv.h, out: conv.h, around: Around::None }
     }
 
-    /// The rows of tiles of 4x4.
+    /// Range of rows of 4x4 tiles.
     pub(super) fn tiles(&self) -> Range<usize> {
         self.rows.start / 4..self.rows.end.div_ceil(4)
     }
 }
 
-/// Weights in the form that the kernels read, made on first use for each path: for serving.
+/// Weights in the layouts that the kernels read, each made on the first use of its path: for inference.
 #[derive(Debug)]
 pub struct Packed {
     isa: Isa,
@@ -106,7 +106,7 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Holds `weight`, `(Z, C, KH, KW)`, for the instruction set in use.
+    /// Wraps `weight`, `(Z, C, KH, KW)`, for the current instruction set.
     pub fn new(weight: Vec<f32>) -> Self {
         Self {
             isa: Isa::current(),
@@ -118,10 +118,10 @@ impl Packed {
     }
 }
 
-/// `act(conv(x, weight) + bias + residual)`.
+/// Computes `act(conv(x, weight) + bias + residual)`.
 ///
 /// # Panics
-/// A slice has not the length of its shape.
+/// A slice does not have the length of its shape.
 pub fn conv2d(
     conv: &Conv,
     x: &[f32],
@@ -140,10 +140,10 @@ pub fn conv2d(
     output(conv.output_len(), |out| forward(conv, &Span::whole(conv), x, packed, &epilogue, out))
 }
 
-/// `onto = act(conv(x, weight) + bias + onto)`.
+/// Computes `onto = act(conv(x, weight) + bias + onto)`.
 ///
 /// # Panics
-/// A slice has not the length of its shape.
+/// A slice does not have the length of its shape.
 pub fn conv2d_onto(
     conv: &Conv,
     x: &[f32],
@@ -157,39 +157,41 @@ pub fn conv2d_onto(
     forward(conv, &Span::whole(conv), x, packed, &epilogue, Shared::new(onto));
 }
 
-/// What numbers do before a convolution or after it ([`super::fold_rows`]), by rectangles of so many rows and two columns.
+/// Reordering of pixels and channels before or after a convolution ([`super::fold_rows`]), in rectangles of the given
+/// number of rows and two columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Around {
-    /// They stay where they are.
+    /// None.
     None,
-    /// Before it pixels become channels.
+    /// Pixels become channels before the convolution.
     Fold(usize),
-    /// After it channels become pixels.
+    /// Channels become pixels after the convolution.
     Unfold(usize),
 }
 
-/// A convolution of images that pass by.
+/// Convolution of a streamed image.
 #[derive(Debug, Clone, Copy)]
 pub struct Layer<'a> {
-    /// Rows and columns of the kernel.
+    /// Height and width of the kernel.
     pub kernel: (usize, usize),
-    /// Only for kernels of 1x1 anything but none.
+    /// Reordering; anything but [`Around::None`] requires a 1x1 kernel.
     pub around: Around,
-    /// `(Z, C, KH, KW)`.
+    /// Weights `(Z, C, KH, KW)`.
     pub weight: &'a Packed,
-    /// `(Z)`.
+    /// Biases `(Z)`.
     pub bias: &'a [f32],
-    /// What happens to the sum.
+    /// Function applied to the sum.
     pub act: Activation,
-    /// Whether what the result holds already belongs to the sum.
+    /// `true` if the previous content of the result is added to the sum.
     pub adds: bool,
 }
 
-/// `out = act(conv(x, weight) + bias)`, or `act(conv(x, weight) + bias + out)`, in these rows of the convolution alone: bit for
-/// bit what the whole planes would give there. A kernel with rows takes `rows` at multiples of 4, but for the end of the planes.
+/// Computes `out = act(conv(x, weight) + bias)`, or `act(conv(x, weight) + bias + out)`, in these rows only: bit for
+/// bit the rows that a convolution of whole planes gives. For a kernel taller than 1, `rows` must begin and end at
+/// multiples of 4, or end with the plane.
 ///
 /// # Panics
-/// The shapes do not fit, or a ring has not held the rows that are read or written.
+/// The shapes do not fit, or a ring cannot hold the rows that are read or written.
 pub fn conv2d_rows(layer: &Layer, rows: Range<usize>, x: &Ring, out: &mut Ring) {
     let Layer { kernel: (kh, kw), around, weight, bias, act, adds } = *layer;
     let (fold, unfold) = match around {
@@ -215,7 +217,7 @@ pub fn conv2d_rows(layer: &Layer, rows: Range<usize>, x: &Ring, out: &mut Ring) 
     let epilogue = Epilogue { bias: Some(bias), adds, relu: act == Activation::Relu };
     let mut start = rows.start;
     while start < rows.end {
-        // Rows that are computed as one run of places end where a ring begins again.
+        // A run must be contiguous in memory, so it ends where a ring wraps around.
         let run = match around {
             Around::None if kh == 1 => x.run(start).min(out.run(start)),
             Around::Fold(_) => out.run(start),
@@ -228,7 +230,7 @@ pub fn conv2d_rows(layer: &Layer, rows: Range<usize>, x: &Ring, out: &mut Ring) 
     }
 }
 
-/// Writes the rows of `span` to `out`.
+/// Computes the rows of `span` into `out`.
 fn forward(conv: &Conv, span: &Span, x: &[f32], packed: &Packed, epilogue: &Epilogue, out: Shared<f32>) {
     assert!(epilogue.bias.is_none_or(|bias| bias.len() == conv.c_out), "one bias a channel: {conv:?}");
     let Packed { isa, weight, .. } = packed;
@@ -247,13 +249,13 @@ fn forward(conv: &Conv, span: &Span, x: &[f32], packed: &Packed, epilogue: &Epil
     }
 }
 
-/// The gradient of the input from that of the sum.
+/// Computes the gradient of the input from that of the sum.
 ///
 /// # Panics
-/// A slice has not the length of its shape.
+/// A slice does not have the length of its shape.
 pub fn grad_input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
     conv.check(conv.input_len(), weight.len(), grad.len());
-    // It is a convolution of the gradient with the kernel turned by 180 degrees and its channels swapped.
+    // A convolution of the gradient with the kernel rotated by 180 degrees and its channels swapped.
     let (isa, turned) = (Isa::current(), conv.transposed());
     let span = Span::whole(&turned);
     let epilogue = Epilogue { bias: None, adds: false, relu: false };
@@ -271,7 +273,7 @@ pub fn grad_input(conv: &Conv, weight: &[f32], grad: &[f32]) -> Vec<f32> {
     })
 }
 
-/// Weights `(Z, C, KH, KW)` as `(C, Z, KH, KW)`, taps in reverse.
+/// Returns weights `(Z, C, KH, KW)` as `(C, Z, KH, KW)`, taps in reverse order.
 fn turn(conv: &Conv, weight: &[f32]) -> Vec<f32> {
     let taps = conv.kh * conv.kw;
     let mut turned = Vec::with_capacity(weight.len());
@@ -283,10 +285,10 @@ fn turn(conv: &Conv, weight: &[f32]) -> Vec<f32> {
     turned
 }
 
-/// The gradient of the weight, `(Z, C, KH, KW)`, from that of the sum.
+/// Computes the gradient of the weight, `(Z, C, KH, KW)`, from that of the sum.
 ///
 /// # Panics
-/// A slice has not the length of its shape.
+/// A slice does not have the length of its shape.
 pub fn grad_weight(conv: &Conv, x: &[f32], grad: &[f32]) -> Vec<f32> {
     conv.check(x.len(), conv.weight_len(), grad.len());
     let mut out = vec![0.0; conv.weight_len()];
@@ -298,9 +300,9 @@ pub fn grad_weight(conv: &Conv, x: &[f32], grad: &[f32]) -> Vec<f32> {
     out
 }
 
-/// The gradient of the sum from that of the result, and its total for each channel, which is the gradient
-/// of the bias. `relu_result` is the result where the activation was ReLU: its gradient is 1 where
-/// the result is positive, else 0. `plane` is `H W`.
+/// Computes the gradient of the sum from that of the result, and its total for each channel, which is the gradient of
+/// the bias. `relu_result` is the result if the activation was ReLU: the gradient of ReLU is 1 where the result is
+/// positive, else 0. `plane` is `H W`.
 ///
 /// Without ReLU the gradient of the sum is `grad` itself, and the first part is `None`.
 ///
@@ -345,7 +347,7 @@ pub fn grad_sum(
     (masked, bias)
 }
 
-/// Masks one plane and adds it up.
+/// Work that masks the gradient of one plane and sums it.
 struct Mask<'a> {
     grad: &'a [f32],
     result: Option<&'a [f32]>,

@@ -1,9 +1,8 @@
-//! Dense: a 1x1 convolution at so few places of an image that vectors lie along the output channels instead of along the
-//! places.
+//! Dense: a 1x1 convolution at few positions of an image, vectorized over the output channels instead of over the positions.
 //!
-//! One sample through a linear layer is one place: along the places all lanes but one would be idle. As a product of matrices,
-//! places by weights, it reads the weights once for all images. Each number is the same sum in the same order as in `direct`,
-//! bit for bit.
+//! One sample through a linear layer is one position: vectorized over positions, all lanes but one would be idle. As
+//! a matrix product, positions by weights, it reads the weights once for all images. Each number is the same sum in
+//! the same order as in `direct`, bit for bit.
 
 use super::Conv;
 use super::epilogue::Epilogue;
@@ -13,19 +12,19 @@ use super::parallel::{self, Shared};
 use super::scratch::Scratch;
 use super::simd::Simd;
 
-/// Places of an image up to which this is the faster way.
+/// Largest number of positions of an image for which this path is faster.
 const FEW: usize = 8;
 
-/// Operations below which a second thread costs more than it saves.
+/// Number of operations below which a second thread costs more than it saves.
 const SMALL: usize = 400_000;
 
-/// Whether this path is for it.
+/// Returns `true` if this path is the faster one for `conv`.
 pub(super) fn fits(conv: &Conv) -> bool {
     conv.kh == 1 && conv.kw == 1 && conv.h * conv.w <= FEW
 }
 
-/// Weights in panels of output channels, the columns of one register tile each: `[panel][input channel][output channel]`, the
-/// channels missing from the last vector zero.
+/// Packs weights into panels of output channels, the columns of one register tile each:
+/// `[panel][input channel][output channel]`; channels missing from the last vector are zero.
 pub(super) fn pack(isa: Isa, conv: &Conv, weight: &[f32]) -> Vec<f32> {
     struct Pack<'a>(&'a Conv, &'a [f32]);
     impl Work for Pack<'_> {
@@ -47,7 +46,7 @@ pub(super) fn pack(isa: Isa, conv: &Conv, weight: &[f32]) -> Vec<f32> {
     unsafe { dispatch(isa, Pack(conv, weight)) }
 }
 
-/// Convolves `x` with packed weights into `out`, all of which is written.
+/// Convolves `x` with packed weights into `out`, every float of which is written.
 pub(super) fn conv2d(
     isa: Isa,
     conv: &Conv,
@@ -58,7 +57,7 @@ pub(super) fn conv2d(
 ) {
     let (k, area) = (conv.c_in, conv.h * conv.w);
     let places = conv.batch * area;
-    // Whole register tiles of places: what lies beyond the last is left over, and nobody reads its sums.
+    // Whole register tiles of positions: rows beyond the last hold stale values; their sums are never read.
     let mut rows = Scratch::take((places + 7) * k);
     let rows = rows.floats();
     for (image, x) in x.chunks_exact(k * area).enumerate() {
@@ -85,7 +84,7 @@ pub(super) fn conv2d(
     }
 }
 
-/// The panels of so many output channels.
+/// Work that lists the panels of this number of output channels.
 struct Panels(usize);
 
 impl Work for Panels {
@@ -96,10 +95,10 @@ impl Work for Panels {
     }
 }
 
-/// All places, for `vectors` vectors of output channels from the vector `first` on.
+/// Work on all positions, for `vectors` vectors of output channels from vector `first` on.
 struct Panel<'a> {
     conv: &'a Conv,
-    /// `[place][input channel]`.
+    /// Input as `[position][input channel]`.
     rows: &'a [f32],
     packed: &'a [f32],
     epilogue: &'a Epilogue<'a>,
@@ -138,10 +137,10 @@ impl Work for Panel<'_> {
     }
 }
 
-/// Sums of one place each go through the epilogue to their channels.
+/// Sink that passes the sums of each position through the epilogue to their channels.
 struct Places<'a> {
     panel: &'a Panel<'a>,
-    /// The first row's.
+    /// Position of the tile's first row.
     place: usize,
     places: usize,
 }

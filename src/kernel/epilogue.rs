@@ -1,19 +1,19 @@
-//! What happens to a sum on its way to memory: bias, what is there already, activation.
+//! Epilogue: bias, previous content of the result and activation, applied to a sum before it is stored.
 
 use super::simd::Simd;
 
-/// `act(sum + bias[channel])`, or `act(sum + bias[channel] + place)`.
+/// `act(sum + bias[channel])`, or `act(sum + bias[channel] + out)`.
 #[derive(Clone, Copy)]
 pub(super) struct Epilogue<'a> {
     pub bias: Option<&'a [f32]>,
-    /// Whether what the place of the result holds is added.
+    /// `true` if the previous content of the result is added.
     pub adds: bool,
     pub relu: bool,
 }
 
 impl Epilogue<'_> {
-    /// Where the vector of `n` places that would begin at `i` begins, and how many places it has. The last overlaps the one
-    /// before rather than be cut, where there is one, since stores of some lanes are slow; but nothing may be added twice.
+    /// Returns the start and the length of the vector that covers position `i` of `n`. The last vector overlaps the one
+    /// before it, if there is one, since partial stores are slow; but not if `adds`, which would add the overlap twice.
     #[inline(always)]
     pub(super) fn vector_at<S: Simd>(&self, i: usize, n: usize) -> (usize, usize) {
         if self.adds || n < S::N { (i, S::N.min(n - i)) } else { (i.min(n - S::N), S::N) }
@@ -36,7 +36,7 @@ impl Epilogue<'_> {
         }
     }
 
-    /// Stores one sum; bit for bit as in a vector, but that ReLU in NEON's makes 0 of -0.
+    /// Stores one sum; bit for bit as in a vector, except that ReLU on NEON turns -0 into 0.
     #[inline(always)]
     pub(super) fn one(&self, sum: f32, out: &mut f32, channel: usize) {
         let v = sum + self.bias.map_or(0.0, |bias| bias[channel]);
@@ -44,7 +44,7 @@ impl Epilogue<'_> {
         *out = if self.relu && v < 0.0 { 0.0 } else { v };
     }
 
-    /// Stores the first `out.len() <= N` lanes.
+    /// Stores the first `out.len() <= N` lanes of `sum`.
     ///
     /// # Safety
     /// The machine has the instructions of `S`.
@@ -54,7 +54,7 @@ impl Epilogue<'_> {
         unsafe { self.store::<S>(sum, self.bias_of::<S>(channel), out) }
     }
 
-    /// The bias of a channel in all lanes.
+    /// Returns the bias of a channel in all lanes.
     ///
     /// # Safety
     /// The machine has the instructions of `S`.
@@ -64,7 +64,7 @@ impl Epilogue<'_> {
         unsafe { S::splat(self.bias.map_or(0.0, |bias| bias[channel])) }
     }
 
-    /// [`Epilogue::vector`] with the bias of its channel: for many vectors of one.
+    /// [`Epilogue::vector`] with the bias already loaded, for many vectors of one channel.
     ///
     /// # Safety
     /// The machine has the instructions of `S`.

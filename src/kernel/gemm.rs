@@ -1,11 +1,11 @@
-//! The register tile: the one loop in which nearly all arithmetic happens.
+//! Register tile: the loop that does nearly all arithmetic.
 
 use super::simd::Simd;
 
 /// `c[m][n] (+)= sum over i < k of a[m a_row + i a_step] * b[i b_step + n]`, for `R` rows and `C` vectors.
 ///
-/// With `TABLE`, row `i` of `b` starts at `offsets[i]` instead: shifted views of one
-/// buffer, which is how a convolution becomes a matrix product without copies.
+/// With `TABLE`, row `i` of `b` starts at `offsets[i]` instead: shifted views of one buffer, which turns a
+/// convolution into a matrix product without copies.
 #[derive(Clone, Copy)]
 pub(super) struct Tile {
     pub k: usize,
@@ -17,18 +17,18 @@ pub(super) struct Tile {
     pub offsets: *const u32,
     pub c: *mut f32,
     pub c_row: usize,
-    /// Add to `c` rather than replace it.
+    /// Add to `c` instead of replacing it.
     pub add: bool,
 }
 
-/// Where a tile's sums go: row `m` of the tile, as vectors.
+/// Destination of a tile's sums.
 pub(super) trait Sink<S: Simd> {
     /// # Safety
     /// The machine has the instructions of `S`; the rest is the implementor's contract.
     unsafe fn put<const C: usize>(&mut self, m: usize, sums: &[S::V; C]);
 }
 
-/// Sums go to memory: row `m` to `start + m row`.
+/// Sink that stores row `m` at `start + m row`.
 struct Matrix {
     start: *mut f32,
     row: usize,
@@ -79,10 +79,10 @@ impl Tile {
         }
     }
 
-    /// The tile of `rows` rows, as [`next_rows`] gives them, and `vectors <= S::COLS` vectors, to `c`.
+    /// Computes the tile of `rows` rows, as [`next_rows`] gives them, and `vectors <= S::COLS` vectors, into `c`.
     ///
     /// # Safety
-    /// Every place named by the formula is readable (`a`, `b`, `offsets`) or writable (`c`).
+    /// Every element named by the formula is readable (`a`, `b`, `offsets`) or writable (`c`).
     #[inline(always)]
     pub(super) unsafe fn run_rows<S: Simd, const TABLE: bool>(&self, rows: usize, vectors: usize) {
         let mut sink = Matrix { start: self.c, row: self.c_row };
@@ -90,10 +90,10 @@ impl Tile {
         unsafe { self.run_into::<S, TABLE>(rows, vectors, &mut sink) }
     }
 
-    /// The same, but to `sink`.
+    /// Computes the tile into `sink`, otherwise as [`Tile::run_rows`].
     ///
     /// # Safety
-    /// Every place that the formula reads is readable, and the sink's contract holds.
+    /// Every element that the formula reads is readable, and the sink's contract holds.
     #[inline(always)]
     pub(super) unsafe fn run_into<S: Simd, const TABLE: bool>(
         &self,
@@ -118,20 +118,19 @@ impl Tile {
     }
 }
 
-/// The height of the next register tile when `left` rows are left: the full height, or 4 where that wastes less.
+/// Returns the height of the next register tile when `left` rows are left: the full height, or 4 where that wastes less.
 #[inline(always)]
 pub(super) fn next_rows<S: Simd>(left: usize) -> usize {
     if left <= 4 || S::ROWS == 6 && matches!(left, 7 | 8) { 4 } else { S::ROWS }
 }
 
-/// The number of vectors of the next register tile when `left` are left: full tiles, but 2 + 2 rather
-/// than 3 + 1.
+/// Returns the number of vectors of the next register tile when `left` are left: full tiles, but 2 + 2 rather than 3 + 1.
 #[inline(always)]
 pub(super) fn next_vectors<S: Simd>(left: usize) -> usize {
     if left == 4 { 2 } else { left.min(S::COLS) }
 }
 
-/// Panels of register tiles over `vectors` vectors: `(first vector, vectors)`.
+/// Splits `vectors` vectors into panels of register tiles: `(first vector, vectors)`.
 #[inline(always)]
 pub(super) fn panels<S: Simd>(vectors: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut first = 0;
@@ -142,7 +141,7 @@ pub(super) fn panels<S: Simd>(vectors: usize) -> impl Iterator<Item = (usize, us
     })
 }
 
-/// Register tiles over `rows` rows, of which the last may have more than there are: `(first row, rows)`.
+/// Splits `rows` rows into register tiles, of which the last may extend beyond them: `(first row, rows)`.
 #[inline(always)]
 pub(super) fn bands<S: Simd>(rows: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut first = 0;

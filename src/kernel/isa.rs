@@ -1,4 +1,4 @@
-//! The instruction set: found at run time, and how a kernel is compiled once for each.
+//! Instruction sets: detection at run time, and the compilation of a kernel for each.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -14,15 +14,15 @@ pub enum Isa {
     Avx2,
     /// 4 lanes, 32 registers, fused multiply-add: every 64-bit ARM.
     Neon,
-    /// Plain Rust on arrays of 4, which compilers turn into SSE2 or what else there is.
+    /// Plain Rust on arrays of 4, which compilers turn into SSE2 or the target's equivalent.
     Portable,
-    /// The shape of AVX-512 in plain Rust: so that it is tested on machines without.
+    /// The shape of AVX-512 in plain Rust, for tests on machines without AVX-512.
     #[cfg(test)]
     Wide,
 }
 
 impl Isa {
-    /// Its name, for logs.
+    /// Name for logs.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Avx512 => "avx512",
@@ -34,7 +34,7 @@ impl Isa {
         }
     }
 
-    /// Floats of a vector: `Simd::N`.
+    /// Number of floats of a vector: `Simd::N`.
     pub(super) fn lanes(self) -> usize {
         match self {
             Isa::Avx512 => 16,
@@ -45,7 +45,7 @@ impl Isa {
         }
     }
 
-    /// Whether this machine has it.
+    /// Returns `true` if this machine supports it.
     pub fn available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -61,7 +61,7 @@ impl Isa {
         }
     }
 
-    /// Every instruction set this machine has, the best first.
+    /// Lists every instruction set of this machine, the best first.
     pub fn all() -> Vec<Isa> {
         let all = [Isa::Avx512, Isa::Avx2, Isa::Neon, Isa::Portable];
         #[cfg(test)]
@@ -69,7 +69,7 @@ impl Isa {
         all.into_iter().filter(|isa| isa.available()).collect()
     }
 
-    /// The one that kernels called on this thread use: the best, unless inside [`with_isa`].
+    /// Instruction set that kernels called on this thread use: the best, unless inside [`with_isa`].
     pub fn current() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         FORCED.get().unwrap_or_else(|| *BEST.get_or_init(|| Isa::all()[0]))
@@ -80,10 +80,10 @@ thread_local! {
     static FORCED: Cell<Option<Isa>> = const { Cell::new(None) };
 }
 
-/// Runs `f` with the kernels it calls on this thread held to `isa`; for tests and benchmarks.
+/// Runs `f` with the kernels that it calls on this thread restricted to `isa`; for tests and benchmarks.
 ///
 /// # Panics
-/// This machine lacks it.
+/// This machine does not support it.
 pub fn with_isa<R>(isa: Isa, f: impl FnOnce() -> R) -> R {
     struct Restore(Option<Isa>);
     impl Drop for Restore {
@@ -96,13 +96,13 @@ pub fn with_isa<R>(isa: Isa, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// The name of the instruction set in use.
+/// Name of the instruction set in use.
 pub fn isa() -> &'static str {
     Isa::current().name()
 }
 
-/// Work that is compiled once for each instruction set. `run` and all it calls must be
-/// `#[inline(always)]`, or it is compiled for the oldest machine.
+/// Work that is compiled once for each instruction set. `run` and all that it calls must be `#[inline(always)]`, or
+/// it is compiled for the target's baseline.
 pub(super) trait Work {
     type Out;
     /// # Safety
@@ -127,7 +127,7 @@ pub(super) unsafe fn dispatch<W: Work>(isa: Isa, work: W) -> W::Out {
         // SAFETY: the caller's contract, passed on.
         unsafe { work.run::<super::simd::Avx2>() }
     }
-    // SAFETY: the caller says that the machine has it; the plain ones need no more than the target's own.
+    // SAFETY: available, by the caller's contract; the plain ones need only the target's baseline.
     unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]

@@ -1,17 +1,17 @@
-//! Memory that is kept: the rows of one image go where those of the one before went, without being cleared or asked for again.
-//! Whichever thread had it (what a kernel works in stays with its thread, see `scratch`).
+//! Buffer pool: the rows of an image use the memory of the previous one's, which is neither cleared nor allocated
+//! again. The pool is shared by all threads (scratch memory of kernels is per thread, see `scratch`).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::pages;
 
-/// What lies ready, [`MOST`] floats at most.
+/// Free buffers, [`MOST`] floats in total at most.
 static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
-/// What an image of 12 megapixels takes, and a little more.
+/// Maximum number of floats in the pool: an image of 12 megapixels needs a little less.
 const MOST: usize = 64 << 20;
 
-/// At least `len` floats, which hold what is left over from before.
+/// Takes a buffer of at least `len` floats, with stale content.
 pub(super) fn take(len: usize) -> Vec<f32> {
     let mut free = lock();
     let fits = (0..free.len()).filter(|i| (len..=2 * len).contains(&free[*i].len()));
@@ -24,7 +24,8 @@ pub(super) fn take(len: usize) -> Vec<f32> {
     }
 }
 
-/// Takes back what [`take`] gave, until the program rests ([`pages::keep`]).
+/// Returns a buffer to the pool, or frees it if the pool is full. The pool is cleared when the program is idle
+/// ([`pages::keep`]).
 pub(super) fn give(floats: Vec<f32>) {
     if floats.is_empty() {
         return;
@@ -36,7 +37,7 @@ pub(super) fn give(floats: Vec<f32>) {
     }
 }
 
-/// Lets go of all that lies ready.
+/// Frees all buffers of the pool.
 pub(super) fn clear() {
     let all = std::mem::take(&mut *lock());
     drop(all);

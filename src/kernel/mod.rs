@@ -1,11 +1,12 @@
 //! Kernels: convolution and pixel-shuffle on slices of `f32`, forward and backward, for CPUs.
 //!
-//! `reference` says what each operation is, for tests. The fast paths are `direct` (any shape), `dense` (1x1 at a few places),
-//! `winograd` (3x3 over planes of some size) and `weight_grad`; each is compiled for AVX-512, AVX2, NEON and plain vectors, and
-//! chosen at run time (`isa`). A `ring` holds the rows of an image that passes by. `parallel` owns the threads. Results are
-//! bit-identical for any number of threads, and do not depend on what else is in the batch. `NOTES.md` has the numbers.
+//! `reference` defines each operation, for tests. The fast paths are `direct` (any shape), `dense` (1x1 at few
+//! positions), `winograd` (3x3 over planes of some size) and `weight_grad`; each is compiled for AVX-512, AVX2, NEON
+//! and plain vectors, and selected at run time (`isa`). A `ring` buffers the last rows of an image that is streamed.
+//! `parallel` owns the threads. Results are bit-identical for any number of threads, and do not depend on the other
+//! images of the batch. `NOTES.md` has the numbers.
 //!
-//! All `unsafe` of this crate is here.
+//! All `unsafe` code of this crate is in this module.
 
 // Register tiles are indexed in several arrays at once; iterators would hide which.
 #![allow(clippy::needless_range_loop)]
@@ -41,14 +42,14 @@ pub use shuffle::{fold_rows, pixel_shuffle, pixel_unshuffle, unfold_rows};
 
 use parallel::Shared;
 
-/// Floats that a task moves at least which does nothing but move them.
+/// Minimum number of floats that a task moves, for tasks that only move data.
 const GRAIN: usize = 16 << 10;
 
-/// A new vector of `len` floats, all of which `write` writes.
+/// Returns a new vector of `len` floats, all of which `write` must write.
 fn output(len: usize, write: impl FnOnce(Shared<f32>)) -> Vec<f32> {
     let mut out = Vec::<f32>::with_capacity(len);
     write(Shared::raw(out.as_mut_ptr(), len));
-    // SAFETY: the capacity is there, and `write`, whose contract it is, has written every one.
+    // SAFETY: the capacity is `len`, and `write` has written every float, by its contract.
     unsafe { out.set_len(len) };
     out
 }

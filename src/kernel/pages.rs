@@ -1,6 +1,6 @@
-//! Pages: when memory that was freed goes back to the system.
+//! Pages: when freed memory is returned to the operating system.
 //!
-//! The program's allocator is mimalloc (`main.rs`). In a process that has another one, nothing here has an effect.
+//! The program's allocator is mimalloc (`main.rs`). In a process with another allocator, nothing here has an effect.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,33 +12,33 @@ use super::kept;
 /// `mi_option_purge_delay` of mimalloc's `mi_option_t`, which the bindings do not name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
-/// How often the program looks whether pages are to go back.
+/// Interval of the checks whether freed pages are due to be returned.
 pub const LOOK: Duration = Duration::from_millis(500);
 
-/// For so many looks at most, work that goes on keeps freed pages: tensors of the same sizes come again with every request
-/// and with every tile, and the system clears each page that it gives anew.
+/// Maximum age of freed pages while work continues, in intervals of [`LOOK`]: every request and every tile allocates
+/// tensors of the same sizes again, and the system has to zero each page that it hands out.
 const LONGEST: u32 = 60;
 
-/// For so long freed pages stay when no work goes on: who sends one image often sends another, and a virtual machine whose
-/// host takes back what it frees may need half as long to get that again as to compute.
+/// Time without work after which freed pages are returned: a client that sends one image often sends another, and on
+/// a virtual machine whose host reclaims freed memory, getting it back may take half as long as the computation.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// Milliseconds instead of [`QUIET`]; mimalloc's own name.
+/// Environment variable that replaces [`QUIET`], in milliseconds; the name is mimalloc's own.
 const DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
-/// Memory of so many bytes is worth giving back once the work is over.
+/// Smallest size, in bytes, that is worth returning once the work is done.
 const LARGE: usize = 64 << 20;
 
-/// How often large memory was freed.
+/// Number of times that large memory was freed.
 static FREED: AtomicU64 = AtomicU64::new(0);
 
-/// Work under way that takes large memory.
+/// Number of running pieces of work that use large memory.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
-/// How often all threads were told to give back what they hold.
+/// Number of times that all threads were asked to return the memory that they hold.
 static TOLD: AtomicU64 = AtomicU64::new(0);
 
-/// Lets freed pages stay with the process for a while, and sees to it that they go back then.
+/// Keeps freed pages with the process for a while, and starts the thread that returns them afterwards.
 pub fn keep() {
     let stated = std::env::var(DELAY).ok();
     let quiet = stated.as_deref().and_then(|ms| ms.parse().ok()).map_or(QUIET, Duration::from_millis);
@@ -48,7 +48,7 @@ pub fn keep() {
         // SAFETY: sets one number within mimalloc.
         unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, delay as _) };
     }
-    // Pages whose time is over go back only when someone allocates; a service at rest has no one who does.
+    // mimalloc purges expired pages only on an allocation, and an idle service does not allocate.
     let sweep = move || {
         let (mut seen, mut owed, mut quiet, mut told) = (0, 0, 0, false);
         loop {
@@ -63,7 +63,7 @@ pub fn keep() {
                 TOLD.fetch_add(1, Ordering::Relaxed);
                 owed = 0;
             }
-            // By force twice: what the other threads give back after this one's turn goes with the next.
+            // Forced in two consecutive rounds: pages that other threads release after the first go back with the second.
             let force = std::mem::replace(&mut told, tell) || tell;
             if force {
                 kept::clear();
@@ -72,32 +72,32 @@ pub fn keep() {
             unsafe { libmimalloc_sys::mi_collect(force) };
         }
     };
-    // Without the thread they go back later.
+    // If the thread cannot start, pages are returned later.
     let _ = thread::Builder::new().name("limpid-pages".into()).stack_size(64 << 10).spawn(sweep);
 }
 
-/// Gives freed pages back now: among tensors of many sizes what stays grows to as much as is in use. Costs the page
-/// faults of using them again.
+/// Returns freed pages now: with tensors of many sizes, unused pages can grow to as much memory as is in use. Using
+/// them again costs page faults.
 pub fn release() {
     kept::clear();
     // SAFETY: may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) }
 }
 
-/// Makes room for `bytes` that are not like what was freed before, such as a file of that size: if these are many, each thread
-/// gives back what it holds before its next work.
+/// Makes room for an allocation of `bytes` unlike those freed before, such as a file of that size: if it is large,
+/// every thread returns its unused memory before its next piece of work.
 pub fn make_room(bytes: usize) {
     if bytes >= 2 * LARGE {
         TOLD.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Work that takes large memory, for as long as it is held.
+/// Guard of work that uses large memory.
 #[derive(Debug)]
 pub struct Large(());
 
 impl Large {
-    /// Tells that work begins that takes so many bytes; none where these are not worth giving back.
+    /// Registers work that uses this number of bytes; `None` if that is too little to be worth returning.
     pub fn begin(bytes: usize) -> Option<Self> {
         (bytes >= LARGE).then(|| {
             UNDER_WAY.fetch_add(1, Ordering::Relaxed);
@@ -113,14 +113,14 @@ impl Drop for Large {
     }
 }
 
-/// Tells that large memory was freed. The allocator leaves what one thread frees with the thread that asked for it, until
-/// that one looks.
+/// Records that large memory was freed. Memory that one thread frees stays with the thread that allocated it, until
+/// that thread next collects.
 pub fn freed() {
     FREED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Gives back what this thread holds, if all were told to since it last looked. To be called by threads between pieces of
-/// work; costs next to nothing where they were not.
+/// Returns the memory that this thread holds, if all threads were asked to since its last call. Threads call it
+/// between pieces of work; otherwise it costs next to nothing.
 pub fn settle() {
     thread_local!(static SEEN: Cell<u64> = const { Cell::new(0) });
     let told = TOLD.load(Ordering::Relaxed);

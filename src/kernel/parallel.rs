@@ -1,8 +1,8 @@
 //! Threads: one pool for all kernels, sized from the machine and the cgroup's quota.
 //!
-//! [`for_each`] splits work into numbered tasks that write to disjoint places, so results do not depend
-//! on who ran which. The caller works too. A second caller that finds the pool busy runs its tasks
-//! itself: with several requests at work each already has a core, and nothing queues.
+//! [`for_each`] splits work into numbered tasks that write to disjoint positions, so results do not depend on which
+//! thread ran which task. The caller runs tasks too. A second caller that finds the pool busy runs its tasks itself:
+//! with several requests running, each already has a core, and nothing queues.
 
 use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,20 +12,20 @@ use std::time::{Duration, Instant};
 
 use super::{GRAIN, quota};
 
-/// How long an idle worker looks for new work before it sleeps: longer than what lies between two layers of a
-/// network, since to wake a core of a virtual machine takes about as long as a small layer.
+/// Time that an idle worker spins for new work before it sleeps: longer than the gap between two layers of a network,
+/// since waking a core of a virtual machine takes about as long as a small layer.
 const AWAKE: Duration = Duration::from_micros(100);
 
 static THREADS: OnceLock<usize> = OnceLock::new();
 
-/// Threads that kernels may use: the cores of this machine, capped by the cgroup's quota, unless
+/// Number of threads that kernels may use: the cores of this machine, capped by the cgroup's quota, unless
 /// [`set_threads`] was called before. Computed once.
 pub fn threads() -> usize {
     *THREADS.get_or_init(quota::cores)
 }
 
-/// Fixes the number of threads that kernels may use, at least 1. Whether it was in time: before the
-/// first call of [`threads`].
+/// Fixes the number of threads that kernels may use, at least 1. Returns `false`, without effect, if the number is
+/// already fixed, by this function or by the first call of [`threads`].
 pub fn set_threads(n: usize) -> bool {
     THREADS.set(n.max(1)).is_ok()
 }
@@ -35,14 +35,14 @@ thread_local! {
     static OWN: OnceCell<Box<dyn Fn() -> usize>> = const { OnceCell::new() };
 }
 
-/// Lets kernels called on this thread use as many threads as `limit` tells each of them, outside of [`with_threads`]. To be
-/// called once on a thread.
+/// Limits kernels called on this thread, outside of [`with_threads`], to `limit()` threads, evaluated for each
+/// kernel. Only the first call on a thread has an effect.
 pub fn limit_by(limit: impl Fn() -> usize + 'static) {
     OWN.with(|own| _ = own.set(Box::new(limit)));
 }
 
-/// Runs `f` with the kernels it calls on this thread limited to `n` threads; with 1 they run right
-/// here. More than [`threads`] is allowed, for tests.
+/// Runs `f` with the kernels that it calls on this thread limited to `n` threads; with 1 they run on this thread.
+/// More than [`threads`] is allowed, for tests.
 pub fn with_threads<R>(n: usize, f: impl FnOnce() -> R) -> R {
     struct Restore(usize);
     impl Drop for Restore {
@@ -54,7 +54,7 @@ pub fn with_threads<R>(n: usize, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Threads that a kernel called here and now would use.
+/// Number of threads that a kernel called now on this thread would use.
 pub fn limit() -> usize {
     match LIMIT.get() {
         usize::MAX => OWN.with(|own| own.get().map_or_else(threads, |limit| limit().max(1))),
@@ -62,8 +62,7 @@ pub fn limit() -> usize {
     }
 }
 
-/// Calls `task(0)`, ..., `task(count - 1)`, each once, in any order, on any thread, and returns when all
-/// are done.
+/// Calls `task(0)`, ..., `task(count - 1)`, each once, in any order, on any thread, and returns when all are done.
 pub(super) fn for_each(count: usize, task: impl Fn(usize) + Sync) {
     let helpers = limit().min(count).saturating_sub(1);
     let pool = (helpers > 0).then(|| pool(helpers)).flatten();
@@ -73,7 +72,8 @@ pub(super) fn for_each(count: usize, task: impl Fn(usize) + Sync) {
     }
 }
 
-/// `f(i, row)` for each row of `width` places, and what each gave, in order. Rows are long, and shared out some at a time.
+/// Calls `f(i, row)` for each row of `width` elements and returns the results in order. Each task takes several rows
+/// if they are short.
 ///
 /// # Panics
 /// `width` is 0.
@@ -94,19 +94,19 @@ pub fn map_rows<T: Send, R: Send + Default>(
     results
 }
 
-/// Starts the pool's threads now. They inherit the priority of the thread that starts them, which must
-/// not be one that was lowered.
+/// Starts the pool's threads now. They inherit the priority of the calling thread, which must not be one whose
+/// priority was lowered.
 pub fn start() {
     drop(pool(threads().saturating_sub(1)));
 }
 
-/// The pool, with at least `helpers` workers, unless someone else uses it.
+/// Claims the pool, with at least `helpers` workers; `None` if another caller uses it.
 fn pool(helpers: usize) -> Option<Claim> {
     static POOL: OnceLock<&'static Pool> = OnceLock::new();
     let pool = *POOL.get_or_init(|| Box::leak(Box::default()));
     let mut workers = match pool.workers.try_lock() {
         Ok(workers) => workers,
-        // A task of whoever had it panicked; the pool is whole.
+        // A task of the previous claim panicked; the pool itself is intact.
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
         Err(TryLockError::WouldBlock) => return None,
     };
@@ -121,7 +121,7 @@ fn pool(helpers: usize) -> Option<Claim> {
     Some(Claim { pool, _workers: workers })
 }
 
-/// What one caller asks of the workers.
+/// Work that one caller posts to the workers.
 struct Job {
     task: *const (dyn Fn(usize) + Sync),
     count: usize,
@@ -130,7 +130,7 @@ struct Job {
 }
 
 impl Job {
-    /// Takes tasks until none is left.
+    /// Runs tasks until none is left.
     fn help(&self) {
         loop {
             let i = self.next.fetch_add(1, Ordering::Relaxed);
@@ -146,7 +146,7 @@ impl Job {
     }
 }
 
-/// A pointer to the job on its caller's stack.
+/// Pointer to the job on its caller's stack.
 #[derive(Clone, Copy)]
 struct JobPtr(*const Job);
 
@@ -156,32 +156,32 @@ unsafe impl Send for JobPtr {}
 #[derive(Default)]
 struct State {
     job: Option<JobPtr>,
-    /// Helpers still wanted.
+    /// Number of helpers that may still join.
     wanted: usize,
 }
 
-/// On cache lines of its own: what one thread polls should not be slowed by what another writes beside it.
+/// Value on cache lines of its own: writes to its neighbours must not slow the thread that polls it.
 #[derive(Default)]
 #[repr(align(128))]
 struct Apart<T>(T);
 
 #[derive(Default)]
 struct Pool {
-    /// How many there are; held by the caller whose job it is.
+    /// Number of workers; locked by the caller that runs a job.
     workers: Mutex<usize>,
     state: Mutex<State>,
     wake: Condvar,
     left: Condvar,
     sleepers: AtomicUsize,
-    /// The caller sleeps until the last helper has left.
+    /// `true` while the caller sleeps until the last helper has left.
     awaited: AtomicBool,
-    /// Grows with each job: what idle workers watch.
+    /// Incremented with each job; idle workers poll it.
     posted: Apart<AtomicUsize>,
-    /// Helpers at work: what the caller watches.
+    /// Number of helpers that run tasks; the caller polls it.
     inside: Apart<AtomicUsize>,
 }
 
-/// The right to use the pool.
+/// Exclusive right to use the pool.
 struct Claim {
     pool: &'static Pool,
     _workers: MutexGuard<'static, usize>,
@@ -206,7 +206,7 @@ impl Claim {
     }
 }
 
-/// Withdraws the job and waits for its helpers, whatever happens.
+/// Guard that withdraws the job and waits for its helpers, also while unwinding.
 struct Leave(&'static Pool);
 
 impl Drop for Leave {
@@ -217,7 +217,7 @@ impl Drop for Leave {
             state.job = None;
             state.wanted = 0;
         }
-        // No one enters now; helpers are within their last task: look a while before sleeping.
+        // No helper can join now; those left run their last task: spin for a while before sleeping.
         if spin_until(|| inside.load(Ordering::Acquire) == 0) {
             return;
         }
@@ -230,8 +230,8 @@ impl Drop for Leave {
     }
 }
 
-/// Looks for `done` for as long as a thread stays awake; whether it came. Whoever else wants the core goes first, above all
-/// the one that is waited for, where the system has put both on one core.
+/// Spins until `done` or for [`AWAKE`]; returns `true` if `done`. Yields between rounds, since the system may have
+/// put the thread that it waits for on the same core.
 fn spin_until(done: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     loop {
@@ -265,7 +265,7 @@ impl Pool {
         }
     }
 
-    /// A worker's life.
+    /// Main loop of a worker.
     fn work(&self) {
         let Pool { posted: Apart(posted), inside: Apart(inside), .. } = self;
         let mut seen = 0;
@@ -284,7 +284,8 @@ impl Pool {
             drop(state);
             // SAFETY: the job lives until its caller has seen `inside` fall to 0.
             unsafe { &*job }.help();
-            // The caller either sees this, or says before it looks that it waits, and then is told under the lock.
+            // The caller either sees this decrement, or has set `awaited` before it checks `inside`, and is then
+            // notified under the lock.
             if inside.fetch_sub(1, Ordering::SeqCst) == 1 && self.awaited.load(Ordering::SeqCst) {
                 let _state = self.lock();
                 self.left.notify_all();
@@ -293,14 +294,14 @@ impl Pool {
     }
 }
 
-/// A mutable slice that tasks write disjoint parts of.
+/// Mutable slice of which tasks write disjoint parts.
 #[derive(Clone, Copy)]
 pub(super) struct Shared<T> {
     start: *mut T,
     len: usize,
 }
 
-// SAFETY: whoever takes parts of it promises that they are disjoint.
+// SAFETY: the callers of `part` and `at` promise that their parts are disjoint.
 unsafe impl<T: Send> Sync for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Send for Shared<T> {}
@@ -310,31 +311,31 @@ impl<T> Shared<T> {
         Self { start: slice.as_mut_ptr(), len: slice.len() }
     }
 
-    /// `len` places from `start` on that may not be written yet; they are there as long as it is used.
+    /// Wraps `len` elements from `start` on, which may be uninitialized and must outlive this value.
     pub(super) fn raw(start: *mut T, len: usize) -> Self {
         Self { start, len }
     }
 
-    /// `len` places from `start`.
+    /// Returns the `len` elements from `start` on.
     ///
     /// # Safety
-    /// No one else uses these places until the part is dropped, and the slice outlives it.
+    /// No other code uses these elements until the part is dropped, and the slice outlives it.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub(super) unsafe fn part(&self, start: usize, len: usize) -> &mut [T] {
         assert!(start + len <= self.len, "a part must lie inside its slice");
-        // SAFETY: inside the slice, by the check; exclusive, by the caller's contract.
+        // SAFETY: in bounds, by the check; exclusive, by the caller's contract.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
     }
 
-    /// The place `at`, for writes that are not in one piece.
+    /// Returns a pointer to element `at`, for writes that are not contiguous.
     ///
     /// # Safety
-    /// As for `part`, for every place written through it.
+    /// As for `part`, for every element written through it.
     #[inline(always)]
     pub(super) unsafe fn at(&self, at: usize) -> *mut T {
         assert!(at < self.len, "a place must lie inside its slice");
-        // SAFETY: inside the slice, by the check.
+        // SAFETY: in bounds, by the check.
         unsafe { self.start.add(at) }
     }
 }
@@ -373,7 +374,7 @@ mod tests {
     fn a_panic_in_a_task_reaches_the_caller_and_the_pool_works_on() {
         let result = catch_unwind(|| with_threads(2, || for_each(8, |i| assert!(i != 5))));
         assert!(result.is_err());
-        // Other tests use the pool too, and then this one works alone.
+        // Other tests use the pool too; retry until it is free.
         let start = Instant::now();
         let mut threads = 0;
         while threads < 2 {

@@ -1,16 +1,15 @@
-//! The share of the machine this process may use: cores, less what its cgroup withholds.
+//! CPU quota: the cores that this process may use, capped by its cgroup.
 
 use std::fs;
 
-/// Whole cores: the cores the scheduler offers, capped by the CPU quota of the cgroup (v2 or v1), at
-/// least 1.
+/// Number of whole cores: those the scheduler offers, capped by the CPU quota of the cgroup (v2 or v1), at least 1.
 pub(super) fn cores() -> usize {
     let offered = std::thread::available_parallelism().map_or(1, |n| n.get());
     let quota = quota_v2().or_else(quota_v1);
     quota.map_or(offered, |quota| offered.min(quota.ceil() as usize)).max(1)
 }
 
-/// The smallest quota from this process's group up to the root: any of them binds.
+/// Returns the smallest quota from this process's group up to the root: each of them applies.
 fn quota_v2() -> Option<f64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?.trim().to_owned();
@@ -27,7 +26,7 @@ fn quota_v1() -> Option<f64> {
     ratio(read("cpu.cfs_quota_us")?, read("cpu.cfs_period_us")?)
 }
 
-/// `/a/b` gives `/a/b`, `/a` and the root, an empty string.
+/// Yields the path and its parents: `/a/b` gives `/a/b`, `/a` and the root, an empty string.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     let path = path.trim_end_matches('/');
     std::iter::successors(Some(path), |path| path.rfind('/').map(|end| &path[..end]))

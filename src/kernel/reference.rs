@@ -1,10 +1,10 @@
-//! The reference: each operation as its definition says, one obvious loop after another.
+//! Reference: each operation by its definition, as plain loops.
 //!
-//! Slow on purpose. Tests hold the fast paths against it.
+//! Slow on purpose. Tests compare the fast paths with it.
 
 use super::{Activation, Conv};
 
-/// The result of a convolution: `act(conv(x, weight) + bias + residual)`.
+/// Computes a convolution: `act(conv(x, weight) + bias + residual)`.
 pub fn conv2d(
     conv: &Conv,
     x: &[f32],
@@ -27,7 +27,7 @@ pub fn conv2d(
     out
 }
 
-/// The gradients `(of x, of weight, of bias)` from that of the sum before the activation.
+/// Computes the gradients `(of x, of weight, of bias)` from that of the sum before the activation.
 pub fn conv2d_grad(conv: &Conv, x: &[f32], weight: &[f32], grad: &[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let mut gx = vec![0f64; conv.input_len()];
     let mut gw = vec![0f64; conv.weight_len()];
@@ -88,7 +88,7 @@ fn taps(conv: &Conv) -> impl Iterator<Item = (usize, usize, usize)> + use<> {
     (0..conv.c_in * kh * kw).map(move |k| (k / (kh * kw), k / kw % kh, k % kw))
 }
 
-/// Where tap `(i, j)` of the output at `(y, col)` reads, or `None` in the padding.
+/// Index that tap `(i, j)` of the output at `(y, col)` reads, or `None` in the padding.
 fn source(conv: &Conv, n: usize, c: usize, y: usize, col: usize, i: usize, j: usize) -> Option<usize> {
     let y = (y + i).checked_sub(conv.kh / 2).filter(|y| *y < conv.h)?;
     let col = (col + j).checked_sub(conv.kw / 2).filter(|col| *col < conv.w)?;

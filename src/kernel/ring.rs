@@ -1,11 +1,11 @@
-//! Ring: rows of planes that pass by, of which only the last few are in memory.
+//! Ring: planes of a streamed image, of which only the last few rows are in memory.
 
 use std::ops::Range;
 
 use super::parallel::{self, Shared};
 use super::{GRAIN, kept};
 
-/// `(C, H, W)` of which some rows of each plane are in memory: row `y` lies where row `y - held` was.
+/// `(C, H, W)` with `held` rows of each plane in memory: row `y` replaces row `y - held`.
 #[derive(Debug, Clone)]
 pub struct Ring {
     channels: usize,
@@ -17,14 +17,14 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Planes of `height` x `width`, at least `rows` of them in memory.
+    /// Creates planes of `height` x `width`, at least `rows` rows of them in memory.
     pub fn new(channels: usize, (height, width): (usize, usize), rows: usize) -> Self {
-        // Tiles of four rows stay in one piece.
+        // A multiple of four, so that the rows of a tile are contiguous.
         let held = rows.next_multiple_of(4).min(height);
         Self { channels, height, width, held, data: Vec::new() }
     }
 
-    /// Bytes that it takes once it is in use.
+    /// Size in bytes once it is in use.
     pub fn bytes(&self) -> usize {
         self.len().saturating_mul(size_of::<f32>())
     }
@@ -33,33 +33,33 @@ impl Ring {
         self.channels.saturating_mul(self.held).saturating_mul(self.width)
     }
 
-    /// Planes.
+    /// Number of planes.
     pub fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Rows of a whole plane.
+    /// Height of a whole plane.
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Floats of a row.
+    /// Width of a row, in floats.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Row `y` of a channel, as far as it is in memory.
+    /// Returns row `y` of a channel, which must be in memory.
     ///
     /// # Panics
-    /// There is no such channel.
+    /// The channel does not exist.
     pub fn row(&self, channel: usize, y: usize) -> &[f32] {
         &self.data()[(channel * self.held + y % self.held) * self.width..][..self.width]
     }
 
-    /// Row `y` of a channel, which takes the place of the row `held` before.
+    /// Returns row `y` of a channel, which replaces row `y - held`.
     ///
     /// # Panics
-    /// There is no such channel.
+    /// The channel does not exist.
     pub fn row_mut(&mut self, channel: usize, y: usize) -> &mut [f32] {
         let (held, width) = (self.held, self.width);
         &mut self.data_mut()[(channel * held + y % held) * width..][..width]
@@ -68,7 +68,7 @@ impl Ring {
     /// Writes these rows of all channels by `put(channel, y, row)`, on all threads.
     ///
     /// # Panics
-    /// There are more rows than are in memory.
+    /// There are more rows than fit in memory.
     pub fn put(&mut self, rows: Range<usize>, put: impl Fn(usize, usize, &mut [f32]) + Sync) {
         self.check(&rows);
         let Self { channels, held, width, .. } = *self;
@@ -78,31 +78,31 @@ impl Ring {
         parallel::for_each(channels * tasks, |task| {
             let (channel, first) = (task / tasks, rows.start + task % tasks * step);
             for y in first..rows.end.min(first + step) {
-                // SAFETY: each task has its own rows, which differ in their places, by the check.
+                // SAFETY: each task has its own rows, which are disjoint in memory, by the check.
                 put(channel, y, unsafe { data.part((channel * held + y % held) * width, width) });
             }
         });
     }
 
-    /// Makes row `y` of a channel the same as row `from`, which is in memory.
+    /// Copies row `from` of a channel, which must be in memory, to row `y`.
     ///
     /// # Panics
-    /// There is no such channel.
+    /// The channel does not exist.
     pub fn repeat(&mut self, channel: usize, from: usize, y: usize) {
         let start = |y: usize| (channel * self.held + y % self.held) * self.width;
         let (from, to, width) = (start(from), start(y), self.width);
         self.data_mut().copy_within(from..from + width, to);
     }
 
-    /// Rows of each plane in memory.
+    /// Number of rows of each plane in memory.
     pub(super) fn held(&self) -> usize {
         self.held
     }
 
-    /// The rows of all planes.
+    /// Returns the rows of all planes.
     ///
     /// # Panics
-    /// None was ever written.
+    /// No row was ever written.
     pub(super) fn data(&self) -> &[f32] {
         &self.data[..self.len()]
     }
@@ -115,13 +115,13 @@ impl Ring {
         &mut self.data[..len]
     }
 
-    /// How many rows from `y` on lie one after another.
+    /// Number of rows from `y` on that are contiguous in memory.
     pub(super) fn run(&self, y: usize) -> usize {
         self.held - y % self.held
     }
 
     /// # Panics
-    /// These rows are not in memory together.
+    /// These rows do not fit in memory together.
     pub(super) fn check(&self, rows: &Range<usize>) {
         let Self { height, held, .. } = self;
         assert!(rows.end <= *height && rows.len() <= *held, "rows {rows:?} of {height}, {held} in memory");
@@ -142,7 +142,7 @@ mod tests {
     };
     use super::*;
 
-    /// A ring with the rows `rows` of `whole`, `(C, H, W)`, in their places.
+    /// Writes rows `rows` of `whole`, `(C, H, W)`, to a ring.
     fn put(ring: &mut Ring, whole: &[f32], rows: Range<usize>) {
         let (height, width) = (ring.height, ring.width);
         ring.put(rows, |c, y, row| row.copy_from_slice(&whole[(c * height + y) * width..][..width]));
@@ -183,7 +183,7 @@ mod tests {
                     };
                     for (adds, step) in [(false, 8), (true, 12)] {
                         let (whole, case) = (whole(adds), format!("{isa:?} {conv:?} by {step}"));
-                        // Rows of the result follow four rows behind those of the input.
+                        // Rows of the result lag four rows behind those of the input.
                         let mut from = Ring::new(c_in, (h, w), step + 4 + 1);
                         let mut to = Ring::new(c_out, (h, w), step);
                         for end in (step..h + 4 + step).step_by(step) {
@@ -241,7 +241,7 @@ mod tests {
                 let weight = noise(c_coarse * channels, 3);
                 let (bias, wide_bias) = (noise(c_coarse, 4), noise(channels, 5));
                 on_every_isa(|isa| {
-                    // Each of its own shape.
+                    // One for each shape.
                     let [packed, wide_packed] = [(); 2].map(|()| Packed::new(weight.clone()));
                     let new = |channels, plane, rows| Ring::new(channels, plane, rows);
                     let layer = |around| {

@@ -1,5 +1,4 @@
-//! Scratch memory: cache-line aligned, kept by each thread and used again, so that kernels
-//! allocate nothing in steady state.
+//! Scratch memory: cache-line aligned, cached by each thread for reuse, so that kernels allocate nothing in steady state.
 
 use std::cell::RefCell;
 
@@ -8,12 +7,12 @@ use std::cell::RefCell;
 #[repr(C, align(64))]
 struct Line([f32; 16]);
 
-/// Floats on cache-line boundaries. What they hold at first is left over from before.
+/// Floats on cache-line boundaries, with stale content at first.
 pub(super) struct Scratch {
     lines: Vec<Line>,
 }
 
-/// Buffers that a thread keeps; more than kernels hold at a time.
+/// Maximum number of buffers that a thread caches; more than kernels use at a time.
 const KEPT: usize = 8;
 
 thread_local! {
@@ -21,7 +20,7 @@ thread_local! {
 }
 
 impl Scratch {
-    /// At least `len` floats.
+    /// Takes a buffer of at least `len` floats.
     pub(super) fn take(len: usize) -> Self {
         let wanted = len.div_ceil(16);
         let mut lines = FREE.with_borrow_mut(|free| pick(free, wanted));
@@ -42,7 +41,7 @@ impl Scratch {
     }
 }
 
-/// The smallest buffer that is large enough, else the largest.
+/// Takes the smallest buffer that is large enough, else the largest.
 fn pick(free: &mut Vec<Vec<Line>>, wanted: usize) -> Vec<Line> {
     let fits = (0..free.len()).filter(|&i| free[i].len() >= wanted).min_by_key(|&i| free[i].len());
     let best = fits.or_else(|| (0..free.len()).max_by_key(|&i| free[i].len()));
@@ -52,7 +51,7 @@ fn pick(free: &mut Vec<Vec<Line>>, wanted: usize) -> Vec<Line> {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let lines = std::mem::take(&mut self.lines);
-        // At thread exit the list may be gone already: then the buffer just goes too.
+        // At thread exit the list may already be destroyed: then the buffer is just freed.
         let _ = FREE.try_with(|free| {
             let mut free = free.borrow_mut();
             if free.len() < KEPT {

@@ -1,4 +1,4 @@
-//! Rectangles of pixels to channels and back; whole planes by 2x2.
+//! Reordering of rectangles of pixels to channels and back; whole planes by 2x2.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::ring::Ring;
 use super::simd::Simd;
 use super::{GRAIN, output};
 
-/// `(B,C,2H,2W)` -> `(B,4C,H,W)`: channel `4c + 2i + j` holds row `i`, column `j` of each square of channel
+/// Reorders `(B,C,2H,2W)` to `(B,4C,H,W)`: channel `4c + 2i + j` holds row `i`, column `j` of each square of channel
 /// `c`. `planes` is `B C`; `h` and `w` are the result's.
 ///
 /// # Panics
@@ -18,7 +18,7 @@ pub fn pixel_unshuffle(x: &[f32], planes: usize, h: usize, w: usize) -> Vec<f32>
     whole(x, planes, h, w, true)
 }
 
-/// `(B,4C,H,W)` -> `(B,C,2H,2W)`: the inverse. `planes` is `B C`; `h` and `w` are the argument's.
+/// Reorders `(B,4C,H,W)` to `(B,C,2H,2W)`: the inverse. `planes` is `B C`; `h` and `w` are the argument's.
 ///
 /// # Panics
 /// `x` has another length.
@@ -27,11 +27,11 @@ pub fn pixel_shuffle(x: &[f32], planes: usize, h: usize, w: usize) -> Vec<f32> {
     whole(x, planes, h, w, false)
 }
 
-/// [`pixel_unshuffle`] by any number of rows and columns, of these rows of the result alone: channel `(c rows + i) cols + j`
-/// holds row `i`, column `j` of each rectangle of channel `c`.
+/// [`pixel_unshuffle`] by any number of rows and columns, for these rows of the result only: channel
+/// `(c rows + i) cols + j` holds row `i`, column `j` of each rectangle of channel `c`.
 ///
 /// # Panics
-/// The shapes do not fit, or a ring has not held these rows.
+/// The shapes do not fit, or a ring cannot hold these rows.
 pub fn fold_rows(by: (usize, usize), rows: Range<usize>, x: &Ring, to: &mut Ring) {
     let shuffle =
         Shuffle { to_channels: true, by, rows, w: to.width(), x_held: x.held(), to_held: to.held() };
@@ -39,10 +39,10 @@ pub fn fold_rows(by: (usize, usize), rows: Range<usize>, x: &Ring, to: &mut Ring
     shuffle.run_rings(x.channels(), x, to);
 }
 
-/// The inverse of [`fold_rows`]; `rows` are the argument's.
+/// Inverse of [`fold_rows`]; `rows` are the argument's.
 ///
 /// # Panics
-/// The shapes do not fit, or a ring has not held these rows.
+/// The shapes do not fit, or a ring cannot hold these rows.
 pub fn unfold_rows(by: (usize, usize), rows: Range<usize>, x: &Ring, to: &mut Ring) {
     let shuffle =
         Shuffle { to_channels: false, by, rows, w: x.width(), x_held: x.held(), to_held: to.held() };
@@ -56,13 +56,13 @@ fn whole(x: &[f32], planes: usize, h: usize, w: usize, to_channels: bool) -> Vec
     output(x.len(), |to| shuffle.run(planes, x, to))
 }
 
-/// Numbers on their way between pixels and channels.
+/// Reordering between pixels and channels.
 #[derive(Clone)]
 struct Shuffle {
     to_channels: bool,
     /// Rows and columns of a rectangle of pixels.
     by: (usize, usize),
-    /// Those of the channels that are wanted, and their columns.
+    /// Rows of the channels to move, and their number of columns.
     rows: Range<usize>,
     w: usize,
     /// Rows of each plane in memory.
@@ -80,7 +80,7 @@ impl Shuffle {
     }
 
     fn run_rings(&self, planes: usize, x: &Ring, to: &mut Ring) {
-        // At first nothing is written yet, and nothing asked for.
+        // Before the first row `x` may not be written yet, and `data` would panic.
         if !self.rows.is_empty() {
             self.run(planes, x.data(), Shared::new(to.data_mut()));
         }
@@ -117,7 +117,7 @@ impl Work for Band<'_> {
             self;
         let (fine_held, coarse_held) = if to_channels { (x_held, to_held) } else { (to_held, x_held) };
         for (y, i) in rows.flat_map(|y| (0..a).map(move |i| (y, i))) {
-            // The row of pixels, and where every b-th of it lies among the channels.
+            // Starts of the row of pixels, and of its every b-th pixel among the channels.
             let pixels = (plane * fine_held + (a * y + i) % fine_held) * b * w;
             let channel = |j: usize| (((plane * a + i) * b + j) * coarse_held + y % coarse_held) * w;
             // SAFETY: this task alone writes these rows.

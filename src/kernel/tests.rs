@@ -1,8 +1,8 @@
-//! Every fast path against the reference, over a grid of shapes.
+//! Comparison of every fast path with the reference, over a grid of shapes.
 
 use super::*;
 
-/// Numbers in -1..1 that look random, the same for the same seed.
+/// Pseudo-random numbers in -1..1, the same for the same seed.
 pub(super) fn noise(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -21,7 +21,7 @@ pub(super) fn on_every_isa(mut f: impl FnMut(Isa)) {
     }
 }
 
-/// The largest difference, as a part of the largest value.
+/// Returns the largest difference, relative to the largest value.
 fn error(got: &[f32], want: &[f32]) -> f32 {
     assert_eq!(got.len(), want.len());
     let top = want.iter().fold(1e-6, |top: f32, w| top.max(w.abs()));
@@ -35,7 +35,7 @@ fn conv(batch: usize, c_in: usize, c_out: usize, (h, w): (usize, usize), (kh, kw
     Conv { batch, c_in, c_out, h, w, kh, kw }
 }
 
-/// Shapes that every path must get right: odd extents, channels that fill no block, planes of one pixel.
+/// Shapes that every path must support: odd extents, channels that fill no block, planes of one pixel.
 fn grid() -> Vec<Conv> {
     let mut grid = Vec::new();
     for plane in [(1, 1), (1, 5), (3, 3), (8, 8), (17, 23), (16, 16)] {
@@ -150,11 +150,11 @@ fn bits_do_not_depend_on_the_number_of_threads() {
         conv(5, 24, 48, (8, 8), (1, 1)),
         conv(3, 64, 64, (32, 32), (3, 3)),
         conv(16, 32, 64, (8, 8), (3, 3)),
-        // Wide planes, whose tiles lie along the lanes.
+        // Wide planes: tiles along the lanes.
         conv(1, 40, 40, (13, 250), (3, 3)),
         conv(2, 16, 24, (35, 60), (3, 3)),
         conv(2, 16, 24, (1, 900), (1, 3)),
-        // Single small images, whose output channels threads share.
+        // Single small images: threads share the output channels.
         conv(1, 64, 64, (14, 14), (3, 3)),
         conv(1, 96, 72, (8, 8), (3, 3)),
         conv(1, 4, 64, (14, 14), (3, 3)),
@@ -206,7 +206,7 @@ fn an_image_does_not_depend_on_its_batch() {
     }
 }
 
-/// Few places and many take different paths.
+/// Few positions and many take different paths.
 #[test]
 fn a_place_does_not_depend_on_how_many_there_are() {
     let many = conv(1, 70, 41, (1, 19), (1, 1));
@@ -224,7 +224,7 @@ fn a_place_does_not_depend_on_how_many_there_are() {
     });
 }
 
-/// Small enough for `benches/check-memory.sh`, which watches every access.
+/// Small enough for `benches/check-memory.sh`, which checks every memory access.
 #[test]
 fn bounds_are_kept_on_every_path() {
     for shape in [

@@ -1,9 +1,8 @@
-//! The gradient of the weights, directly: for each tap a matrix product over positions.
+//! Gradient of the weights, directly: for each tap a matrix product over positions.
 //!
-//! Strips of the input and of the gradient are laid out channels-last, with the flat-shift padding of
-//! `direct`, so that each tap's gradient is `sum over p of grad[p][z] * x[p + offset(tap)][c]`. Strips are dealt to a
-//! fixed number of groups, each with its own sums, which are added in order: the result does not depend on
-//! the number of threads.
+//! Strips of the input and of the gradient are converted to channels-last, with the flat-shift padding of `direct`, so that
+//! each tap's gradient is `sum over p of grad[p][z] * x[p + offset(tap)][c]`. Strips are dealt to a fixed number of groups,
+//! each with its own sums, which are added in order: the result does not depend on the number of threads.
 
 use super::Conv;
 use super::channels_last::{gather, zero};
@@ -14,9 +13,9 @@ use super::parallel::{self, Shared};
 use super::scratch::Scratch;
 use super::simd::Simd;
 
-/// Groups of strips, at most.
+/// Maximum number of groups of strips.
 const GROUPS: usize = 8;
-/// Floats of channels-last scratch a strip aims at.
+/// Target size of a strip's channels-last scratch, in floats.
 const STRIP: usize = 48 << 10;
 
 /// Writes the gradient of the weights, `(Z, C, KH, KW)`, to `out`.
@@ -45,7 +44,7 @@ pub(super) fn conv2d(isa: Isa, conv: &Conv, x: &[f32], grad: &[f32], out: &mut [
 }
 
 struct Plan {
-    /// As in `direct`.
+    /// `true` if the plane is one row, as in `direct`.
     line: bool,
     h: usize,
     w: usize,
@@ -53,7 +52,7 @@ struct Plan {
     strips: usize,
     pitch: usize,
     groups: usize,
-    /// The output channels are the vectors, the input channels the rows; otherwise the reverse.
+    /// `true` if the output channels are the vectors and the input channels the rows; otherwise the reverse.
     by_output: bool,
     /// Channels rounded up to whole vectors, and never less than a tile's height.
     c_in: usize,
@@ -76,7 +75,7 @@ impl Plan {
         let strips = h.div_ceil(step);
         let items = conv.batch * strips;
         let by_output = conv.c_in < conv.c_out && conv.c_in < 16;
-        // 8 rows beyond the last: a tile may be taller than what is left.
+        // 8 rows beyond the last: a tile may be taller than the rows that are left.
         let tap = if by_output { (c_in + 8) * c_out } else { (c_out + 8) * c_in };
         Self {
             line,
@@ -138,7 +137,7 @@ impl Work for Group<'_> {
     }
 }
 
-/// Lays out rows `first - pad_y ..` channels-last, `pad_x` zero pixels first, the padding column zero.
+/// Converts rows `first - pad_y ..` to channels-last, preceded by `pad_x` zero pixels, the padding column zero.
 #[inline(always)]
 unsafe fn stage<S: Simd>(
     plan: &Plan,
@@ -152,7 +151,7 @@ unsafe fn stage<S: Simd>(
     let area = plan.h * plan.w;
     for c in (0..padded).step_by(S::N) {
         let present = channels.saturating_sub(c).min(S::N);
-        // SAFETY: rows and channels inside the planes are read; the scratch was made for the rest.
+        // SAFETY: only rows and channels of the planes are read; the scratch has room for the rest.
         unsafe {
             let to = to.add(c);
             let from = planes.as_ptr().add(if present > 0 { c * area } else { 0 });
@@ -193,7 +192,7 @@ unsafe fn multiply<S: Simd>(
     sums: *mut f32,
 ) {
     for tap in 0..conv.kh * conv.kw {
-        // SAFETY: shifted by a tap, the positions lie within x and its halo; sums hold all taps.
+        // SAFETY: shifted by a tap, the positions are within x and its halo; sums hold all taps.
         unsafe {
             let x = x.add((tap / conv.kw * plan.pitch + tap % conv.kw) * plan.c_in);
             let c = sums.add(tap * plan.tap);
@@ -206,7 +205,7 @@ unsafe fn multiply<S: Simd>(
     }
 }
 
-/// `c[m][n] += sum over p of a[p][m] * b[p][n]`; an operand is `(start, columns, pitch)`.
+/// Computes `c[m][n] += sum over p of a[p][m] * b[p][n]`; an operand is `(start, columns, pitch)`.
 ///
 /// # Safety
 /// Both operands have `k` rows; `c` has rows of b's pitch for a's columns and 8 more.

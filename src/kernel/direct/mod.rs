@@ -1,10 +1,10 @@
 //! Direct convolution by flat shifts, for every shape.
 //!
-//! A strip of rows of each input channel is copied into scratch with a row pitch of `w` plus the padding
-//! of one side: the zeros after one row are the left padding of the next. Over flat positions `p` the
-//! convolution is then `out[z][p] = sum over (c, tap) of weight[z][c][tap] * x[c][p + offset(tap)]`, a matrix
-//! product whose rows are shifted views of the scratch, with no copy per tap and no trouble with
-//! odd widths. What falls on the padding columns is dropped when results are stored.
+//! A strip of rows of each input channel is copied into scratch with a row pitch of `w` plus the padding of one side:
+//! the zeros after one row are the left padding of the next. Over flat positions `p` the convolution is then
+//! `out[z][p] = sum over (c, tap) of weight[z][c][tap] * x[c][p + offset(tap)]`, a matrix product with shifted views
+//! of the scratch as rows, without a copy per tap and for any width. Sums at the padding columns are discarded when
+//! results are stored.
 
 mod sink;
 mod stage;
@@ -19,14 +19,14 @@ use super::parallel::{self, Shared};
 use super::simd::Simd;
 use strip::Strip;
 
-/// Floats of scratch a strip may fill: half of a common L2 cache.
+/// Maximum scratch of a strip, in floats: half of a common L2 cache.
 const STRIP: usize = 128 << 10;
 
-/// Operations below which a second thread costs more than it saves: about four microseconds' worth.
+/// Number of operations below which a second thread costs more than it saves: about four microseconds' worth.
 const SMALL: usize = 400_000;
 
-/// Weights as the register tile reads them: blocks of rows (output channels), in each `[k][row]`, the
-/// channels missing from the last block zero.
+/// Packs weights as the register tile reads them: blocks of rows (output channels), each as `[k][row]`; channels
+/// missing from the last block are zero.
 pub(super) fn pack(isa: Isa, weight: &[f32], rows: usize, k: usize) -> Vec<f32> {
     struct Pack<'a>(&'a [f32], usize, usize);
     impl Work for Pack<'_> {
@@ -68,16 +68,16 @@ pub(super) fn conv2d(
     });
 }
 
-/// How a convolution is cut into strips and where its taps lie.
+/// Split of a convolution into strips, and offsets of its taps.
 struct Plan {
-    /// The rows are one long row, seen as a column so that it may be cut anywhere.
+    /// `true` if the rows form one long row, treated as a column so that it can be split at any position.
     line: bool,
     h: usize,
     w: usize,
-    /// Rows of a strip.
+    /// Number of rows of a strip.
     step: usize,
     strips: usize,
-    /// Tasks that share a strip's output channels, where there are fewer strips than threads.
+    /// Number of tasks that share a strip's output channels, if there are fewer strips than threads.
     shares: usize,
     pitch: usize,
     /// Floats from one channel's scratch to the next.
@@ -87,13 +87,13 @@ struct Plan {
 
 impl Plan {
     fn new(conv: &Conv, span: &Span) -> Self {
-        // Unfolded, rows do not follow one another.
+        // After unfolding, rows are not contiguous.
         let line = is_line(conv) && !matches!(span.around, Around::Unfold(_));
         let rows = span.rows.len();
         let (h, w) = if line { (rows * conv.w, 1) } else { (rows, conv.w) };
         let pitch = if line { 1 } else { w + conv.kw / 2 };
-        // Small enough for the cache; enough strips for every thread, results being the same; but not so small
-        // that the padding and the last register tile outweigh the rest.
+        // Small enough for the cache; enough strips for every thread, which does not change the results; but not so
+        // small that the padding and the last register tile outweigh the rest.
         let fits = (STRIP / conv.c_in / pitch).saturating_sub(conv.kh - 1).max(1);
         let operations = 2 * conv.batch * rows * conv.w * conv.weight_len();
         let threads = if operations < SMALL { 1 } else { parallel::limit() };
@@ -103,8 +103,8 @@ impl Plan {
         let step = h.div_ceil(strips.max(h.div_ceil(fits)).max(1)).max(1);
         let strips = h.div_ceil(step);
         let shares = if conv.batch * strips < threads { threads.min(conv.c_out.div_ceil(8)) } else { 1 };
-        // The last tile reads up to a tile's width beyond the strip. Planes lie an odd number of cache
-        // lines apart, so that the same position of all channels spreads over the whole L1 cache.
+        // The last tile reads up to a tile's width beyond the strip. The distance between planes is an odd number of
+        // cache lines, so that the same position of all channels spreads over the whole L1 cache.
         let len = (step + conv.kh - 1) * pitch + 2 * (conv.kw / 2) + 64;
         let plane = (len.div_ceil(16) | 1) * 16;
         let offsets = (0..conv.c_in * conv.kh * conv.kw)
@@ -115,7 +115,7 @@ impl Plan {
     }
 }
 
-/// Whether no tap leaves its row, and the plane is one row: a signal, or any plane under a 1x1 kernel.
+/// Returns `true` if no tap leaves its row, and the plane is one row: a signal, or any plane under a 1x1 kernel.
 pub(super) fn is_line(conv: &Conv) -> bool {
     conv.kh == 1 && (conv.kw == 1 || conv.h == 1)
 }

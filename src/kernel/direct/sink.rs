@@ -1,13 +1,13 @@
-//! Sinks: where a strip's sums go.
+//! Sinks: destinations of a strip's sums.
 
 use super::super::gemm::Sink;
 use super::super::simd::Simd;
 use super::strip::Strip;
 
-/// Sums go from the registers through the epilogue to the result.
+/// Sink that stores sums through the epilogue straight from registers.
 pub(super) struct Places<'a> {
     pub strip: &'a Strip<'a>,
-    /// Of the first channel's first position in the whole result.
+    /// Index of the first channel's first position in the whole result.
     pub at: usize,
     pub z: usize,
     pub channels: usize,
@@ -33,18 +33,19 @@ impl<S: Simd> Sink<S> for Places<'_> {
     }
 }
 
-/// Sums become pixels, of rectangles of `high` rows and two columns: `len` of one row of some channels.
+/// Sink that unfolds sums into pixels, in rectangles of `high` rows and two columns: `len` columns of one row of some
+/// channels.
 pub(super) struct Unfolded<'a, S: Simd> {
     pub strip: &'a Strip<'a>,
     pub high: usize,
     pub image: usize,
-    /// The row, within the span, and the first column.
+    /// Row, within the span, and first column.
     pub y: usize,
     pub col: usize,
     pub len: usize,
     pub z: usize,
     pub channels: usize,
-    /// The sums of the even columns, which wait for those of the odd ones.
+    /// Sums of the even columns, buffered until those of the odd ones arrive.
     pub even: [S::V; 3],
 }
 
@@ -80,7 +81,7 @@ impl<S: Simd> Sink<S> for Unfolded<'_, S> {
 }
 
 impl Strip<'_> {
-    /// Where a row of an output channel begins in the result; of a line, a position.
+    /// Index of a row of an output channel in the result; for a line, of a position.
     #[inline(always)]
     pub(super) fn place(&self, image: usize, z: usize, row: usize) -> usize {
         let Self { conv, span, plan, .. } = self;
@@ -113,8 +114,8 @@ impl Strip<'_> {
             let n = if contiguous { len } else { plan.w.saturating_sub(col).min(len - at) };
             let to = self.place(image, z, first + row) + col;
             for m in 0..if n > 0 { channels } else { 0 } {
-                // SAFETY: the tile has `channels` rows of `len` positions; the places lie in this
-                // strip's rows of channel z + m.
+                // SAFETY: the tile has `channels` rows of `len` positions; the output positions are in this strip's
+                // rows of channel z + m.
                 unsafe {
                     let from = tile.add(m * S::COLS * S::N + at);
                     let out = self.out.part(to + m * span.out * conv.w, n);

@@ -1,4 +1,4 @@
-//! Stage: a strip of the input on its way into scratch, with its padding.
+//! Stage: copies a strip of the input into scratch, with its padding.
 
 use super::super::conv::Around;
 use super::super::shuffle::split;
@@ -46,8 +46,8 @@ impl Strip<'_> {
         }
     }
 
-    /// The same for channels that are pixels still: those of rectangles of `high` rows and two columns. The strip is positions of
-    /// a line.
+    /// Copies the strip and folds it: the channels are pixels of rectangles of `high` rows and two columns. The strip
+    /// is a range of positions of a line.
     #[inline(always)]
     unsafe fn stage_folded<S: Simd>(
         &self,
@@ -82,7 +82,7 @@ impl Strip<'_> {
 /// Copies `n` floats.
 #[inline(always)]
 unsafe fn copy<S: Simd>(from: *const f32, to: *mut f32, n: usize) {
-    // SAFETY: the caller says that n floats are readable and writable.
+    // SAFETY: n floats are readable and writable, by the caller's contract.
     unsafe {
         if n < S::N {
             S::store_n(to, n, S::load_n(from, n));
@@ -99,7 +99,7 @@ unsafe fn copy<S: Simd>(from: *const f32, to: *mut f32, n: usize) {
 #[inline(always)]
 unsafe fn fill<S: Simd>(to: *mut f32, n: usize, value: f32) {
     let mut i = 0;
-    // SAFETY: the caller says that n floats are writable.
+    // SAFETY: n floats are writable, by the caller's contract.
     unsafe {
         let v = S::splat(value);
         while i + S::N <= n {

@@ -1,4 +1,4 @@
-//! Strip: what one task computes, a register tile at a time.
+//! Strip: the work of one task, a register tile at a time.
 
 use super::super::Conv;
 use super::super::conv::{Around, Span};
@@ -11,7 +11,7 @@ use super::super::simd::Simd;
 use super::Plan;
 use super::sink::{Places, Unfolded};
 
-/// Floats of half an L1 cache.
+/// Half an L1 cache, in floats.
 const CHUNK: usize = 4 << 10;
 
 /// One task: some rows of one image, for a share of the output channels.
@@ -50,7 +50,7 @@ impl Work for Strip<'_> {
 }
 
 impl Strip<'_> {
-    /// All output channels at all positions of the strip, a register tile at a time.
+    /// Computes all output channels at all positions of the strip, a register tile at a time.
     #[inline(always)]
     unsafe fn sweep<S: Simd>(
         &self,
@@ -61,14 +61,14 @@ impl Strip<'_> {
         rows: usize,
     ) {
         let Self { conv, plan, .. } = self;
-        // Where rows fill vectors well, tiles end with their row; else they run on over the padding, and rows are
+        // If rows fill vectors well, tiles end with their row; else they continue over the padding, and the rows are
         // picked out when results are stored.
         let filled = plan.w.next_multiple_of(S::N);
         let is_filled = plan.pitch > plan.w && filled >= 16 && 8 * filled <= 9 * plan.pitch;
         let by_row = is_filled || matches!(self.span.around, Around::Unfold(_));
         let (lines, line) = if by_row { (rows, plan.w) } else { (1, rows * plan.pitch) };
-        // Some tiles share a pass over the weights, and so write longer runs of each channel, as long as what they
-        // read of the input stays in half of an L1 cache.
+        // Several tiles share a pass over the weights, and so write longer runs of each channel, as long as the input
+        // that they read fits in half of an L1 cache.
         let tile = S::COLS * S::N;
         let run = tile * (CHUNK / (conv.c_in * conv.kh * tile)).clamp(1, 8);
         for start in (0..lines).map(|r| r * plan.pitch) {
@@ -81,7 +81,7 @@ impl Strip<'_> {
         }
     }
 
-    /// This share's output channels at `run` positions from `start` on.
+    /// Computes this share's output channels at `run` positions from `start` on.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
     unsafe fn run_of<S: Simd>(
@@ -95,7 +95,7 @@ impl Strip<'_> {
     ) {
         let Self { conv, plan, .. } = self;
         let k = plan.offsets.len();
-        // A share has the register tiles that begin in it.
+        // A share owns the register tiles that begin in it.
         let own = |share: usize| share * conv.c_out / plan.shares;
         let mut z = 0;
         while z < own(self.share + 1) {
@@ -111,7 +111,7 @@ impl Strip<'_> {
                     a: self.packed[z * k..].as_ptr(),
                     a_row: 1,
                     a_step: block,
-                    // SAFETY: positions lie inside the plane.
+                    // SAFETY: positions are inside the plane.
                     b: unsafe { planes.add(p) },
                     b_step: 0,
                     offsets: plan.offsets.as_ptr(),
@@ -120,7 +120,7 @@ impl Strip<'_> {
                     add: false,
                 };
                 // SAFETY: packed weights hold k x block floats from z k on; shifted reads end within the 64 spare
-                // floats of each plane; the result fits in `tile_out`; this task owns these places of the output.
+                // floats of each plane; the result fits in `tile_out`; this task owns these positions of the output.
                 unsafe {
                     if let Around::Unfold(high) = self.span.around {
                         let (strip, y, even) = (self, first + row, [S::zero(); 3]);

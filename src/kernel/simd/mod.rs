@@ -1,4 +1,4 @@
-//! Vectors of `f32`: one trait, and its AVX-512, AVX2, NEON and plain forms.
+//! Vectors of `f32`: one trait, and its AVX-512, AVX2, NEON and plain implementations.
 
 #[cfg(target_arch = "aarch64")]
 mod arm;
@@ -12,29 +12,29 @@ pub(super) use plain::Plain;
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{Avx2, Avx512};
 
-/// A vector of [`Simd::N`] floats and what kernels do with it.
+/// Vector of [`Simd::N`] floats and the operations of the kernels.
 ///
 /// # Safety
-/// All methods need the instructions of the implementor; pointers must be valid for the lanes they
-/// name. They are unaligned unless a kernel aligns them.
+/// All methods need the instructions of the implementor; pointers must be valid for the lanes they name. They need
+/// not be aligned.
 pub(super) trait Simd: Copy {
     type V: Copy;
-    /// Lanes.
+    /// Number of lanes.
     const N: usize;
-    /// Rows of a register tile with [`Simd::COLS`] vectors.
+    /// Number of rows of a register tile with [`Simd::COLS`] vectors.
     const ROWS: usize;
-    /// Vectors of a register tile.
+    /// Number of vectors of a register tile.
     const COLS: usize;
 
     unsafe fn zero() -> Self::V;
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(p: *const f32) -> Self::V;
     unsafe fn store(p: *mut f32, v: Self::V);
-    /// The first `n <= N` lanes, zeros after them.
+    /// Loads the first `n <= N` lanes; the others are zero.
     unsafe fn load_n(p: *const f32, n: usize) -> Self::V;
-    /// The first `n <= N` lanes.
+    /// Stores the first `n <= N` lanes.
     unsafe fn store_n(p: *mut f32, n: usize, v: Self::V);
-    /// Asks for the cache line of `p` if there is a way to; `p` may point anywhere.
+    /// Prefetches the cache line of `p`, if the target can; `p` may point anywhere.
     #[inline(always)]
     fn prefetch(_p: *const f32) {}
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
@@ -48,7 +48,7 @@ pub(super) trait Simd: Copy {
     unsafe fn where_positive(y: Self::V, g: Self::V) -> Self::V;
     /// Transposes the first N vectors as an N x N matrix.
     unsafe fn transpose(rows: &mut [Self::V; 16]);
-    /// `(evens, odds)` of the 2N floats `a, b`.
+    /// Deinterleaves the 2N floats `a, b` into `(evens, odds)`.
     unsafe fn unzip(a: Self::V, b: Self::V) -> (Self::V, Self::V);
     /// The inverse of `unzip`.
     unsafe fn zip(even: Self::V, odd: Self::V) -> (Self::V, Self::V);

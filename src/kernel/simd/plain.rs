@@ -1,8 +1,8 @@
-//! Vectors in plain Rust: the fallback, and a stand-in for the shape of AVX-512 in tests.
+//! Vectors in plain Rust: the fallback, and a stand-in for AVX-512 in tests.
 
 use super::Simd;
 
-/// `N` lanes in plain Rust, which compilers turn into what the target has.
+/// `N` lanes in plain Rust, which compilers turn into the target's instructions.
 #[derive(Clone, Copy)]
 pub(in crate::kernel) struct Plain<const N: usize>;
 
@@ -64,7 +64,7 @@ impl<const N: usize> Simd for Plain<N> {
     }
     #[inline(always)]
     unsafe fn fma(a: [f32; N], b: [f32; N], c: [f32; N]) -> [f32; N] {
-        // Not fused: where the instruction is missing, `mul_add` is a library call.
+        // Not fused: without the instruction, `mul_add` is a library call.
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
     #[inline(always)]

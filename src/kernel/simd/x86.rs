@@ -68,7 +68,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn relu(a: __m512) -> __m512 {
-        // The second operand is what comes back when one is NaN.
+        // `max` returns its second operand if one is NaN.
         unsafe { _mm512_max_ps(_mm512_setzero_ps(), a) }
     }
     #[inline(always)]
@@ -129,7 +129,7 @@ pub(in crate::kernel) struct Avx2;
 #[inline(always)]
 unsafe fn mask8(n: usize) -> __m256i {
     const BITS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-    // SAFETY: `n <= 8`, so the 8 numbers read lie inside BITS.
+    // SAFETY: `n <= 8`, so the 8 numbers read are inside BITS.
     unsafe { _mm256_loadu_si256(BITS.as_ptr().add(8 - n).cast()) }
 }
 

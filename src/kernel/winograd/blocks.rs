@@ -1,4 +1,4 @@
-//! Blocks of tiles: what one task transforms and multiplies at a time.
+//! Blocks of tiles: the unit that one task transforms and multiplies.
 
 use std::ops::Range;
 
@@ -6,21 +6,21 @@ use super::super::Conv;
 use super::super::channels_last::{gather, zero};
 use super::super::simd::Simd;
 
-/// How tiles are cut into blocks: rectangles of one image, or all columns of several small images.
+/// Split of tiles into blocks: rectangles of one image, or all columns of several small images.
 pub(super) struct Blocks {
     batch: usize,
-    /// The tile rows and columns that are cut.
+    /// Tile rows and columns to split.
     down: Range<usize>,
     across: Range<usize>,
-    /// Of a block, at most.
+    /// Maximum extents of a block.
     images: usize,
     rows: usize,
     cols: usize,
-    /// Blocks along each axis.
+    /// Number of blocks along each axis.
     count: [usize; 3],
 }
 
-/// One block: a rectangle of tiles in each of some images.
+/// One block: a rectangle of tiles in each of several images.
 pub(super) struct Block {
     pub images: Range<usize>,
     pub rows: Range<usize>,
@@ -28,7 +28,8 @@ pub(super) struct Block {
 }
 
 impl Blocks {
-    /// Blocks of at most `most` tiles of these tile rows and columns, at least `wanted` of them if there are enough tiles.
+    /// Splits these tile rows and columns into blocks of at most `most` tiles, at least `wanted` blocks if there are
+    /// enough tiles.
     pub(super) fn new(
         batch: usize,
         down: Range<usize>,
@@ -51,12 +52,13 @@ impl Blocks {
         self.count.iter().product()
     }
 
-    /// Tiles of the largest block.
+    /// Number of tiles of the largest block.
     pub(super) fn tiles(&self) -> usize {
         self.images * self.rows * self.cols
     }
 
-    /// Floats of the pixels of the largest rectangle, with `halo` more pixels each way, for `lanes` channels.
+    /// Floats of the pixels of the largest rectangle, with a halo of `halo` pixels in total along each axis, for
+    /// `lanes` channels.
     pub(super) fn pixels(&self, halo: usize, lanes: usize) -> usize {
         (4 * self.rows + halo) * (4 * self.cols + halo) * lanes
     }
@@ -74,23 +76,23 @@ impl Blocks {
     }
 }
 
-/// The size of parts, each at most `most`, that cut `n` most evenly.
+/// Returns the size of parts, each at most `most`, that split `n` most evenly.
 fn even(n: usize, most: usize) -> usize {
     n.div_ceil(n.div_ceil(most).max(1)).max(1)
 }
 
 impl Block {
-    /// Tiles of one image's rectangle.
+    /// Number of tiles of one image's rectangle.
     pub(super) fn area(&self) -> usize {
         self.rows.len() * self.cols.len()
     }
 }
 
-/// Lays out a rectangle of one image's planes channels-last, N channels a pixel: `high` x `wide` pixels from `(y, x)`,
-/// zero where they lie outside. A plane has `held` rows in memory.
+/// Converts a rectangle of one image's planes to channels-last, N channels a pixel: `high` x `wide` pixels from
+/// `(y, x)`, zero outside of the planes. A plane has `held` rows in memory.
 ///
 /// # Safety
-/// `planes` is readable for `channels` such planes, `to` writable for the rectangle.
+/// `planes` is readable for `channels` planes, `to` writable for the rectangle.
 #[inline(always)]
 pub(super) unsafe fn stage<S: Simd>(
     conv: &Conv,
@@ -105,7 +107,7 @@ pub(super) unsafe fn stage<S: Simd>(
     let left = (-x).max(0) as usize;
     let inside = ((w - x).min(wide as isize) as usize).saturating_sub(left);
     for r in 0..high {
-        // SAFETY: only pixels inside the planes are read; rows lie within the rectangle.
+        // SAFETY: only pixels inside the planes are read; rows are within the rectangle.
         unsafe {
             let row = to.add(r * wide * S::N);
             let from_y = y + r as isize;

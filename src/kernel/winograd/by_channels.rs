@@ -1,5 +1,5 @@
-//! Channels along the lanes: a vector is N channels of one tile, and everything between the transforms is channels-last, so
-//! that planes of any width fill whole vectors.
+//! Channels along the lanes: a vector is N channels of one tile, and all data between the transforms is
+//! channels-last, so that planes of any width fill whole vectors.
 
 use std::ops::Range;
 
@@ -14,18 +14,18 @@ use super::blocks::{Block, Blocks, stage};
 use super::transform::{self, Grid, point_step, points_len};
 use super::{POINTS, Pass};
 
-/// Tiles of a block, where there are as many: fewer would not pay for reading the weights.
+/// Minimum number of tiles of a block, if there are as many: fewer would not pay for reading the weights.
 const TILES: usize = 48;
-/// Floats of a block's transformed tiles in large planes: long rows are read and written faster and have less border, which
-/// is worth more than to stay in the L2 cache. With a quarter of it, 40 and 64 channels took a tenth longer (AVX2).
+/// Floats of a block's transformed tiles in large planes: long rows are read and written faster and have less border,
+/// which outweighs staying in the L2 cache. With a quarter of it, 40 and 64 channels took a tenth longer (AVX2).
 const FLOATS: usize = 1 << 19;
-/// Rows of a register tile of one vector, so many that no sum waits for the one before it.
+/// Rows of a register tile of one vector: enough independent sums to hide the latency of each addition.
 const ONE: usize = 8;
-/// A block with fewer tiles is bound by reading the weights, not by arithmetic: threads had better share its output
-/// channels, and each transform the same tiles, than share tiles and each read all weights.
+/// Number of tiles below which a block is bound by reading the weights, not by arithmetic: it is faster if threads
+/// share its output channels, each transforming the same tiles, than if they share tiles and each reads all weights.
 const FEW: usize = 24;
 
-/// The tasks that convolve some tile columns.
+/// Tasks that convolve some tile columns.
 pub(super) struct Tasks<'a> {
     pass: Pass<'a>,
     packed: &'a [f32],
@@ -34,7 +34,7 @@ pub(super) struct Tasks<'a> {
 }
 
 impl<'a> Tasks<'a> {
-    /// Those for the tile columns `across`.
+    /// Plans the tasks for the tile columns `across`.
     pub(super) fn new(pass: Pass<'a>, packed: &'a [f32], across: Range<usize>) -> Self {
         let Pass { isa, conv, span, .. } = pass;
         assert!(
@@ -44,9 +44,9 @@ impl<'a> Tasks<'a> {
         let threads = parallel::limit();
         let is_all = across.len() == conv.w.div_ceil(4);
         let tiles = conv.batch * span.tiles().len() * across.len();
-        // How work is shared changes no result: each is one sum, in the same order.
+        // The split changes no result: each is one sum, in the same order.
         let shares = if is_all && tiles < threads * FEW { threads } else { 1 };
-        // So many blocks that threads end at about the same time.
+        // Enough blocks for the threads to finish at about the same time.
         let most = (tiles / (4 * threads)).min(FLOATS / (POINTS * conv.c_in)).max(TILES);
         let blocks = Blocks::new(conv.batch, span.tiles(), across, most, threads.div_ceil(shares));
         Self { pass, packed, blocks, shares }
@@ -56,11 +56,12 @@ impl<'a> Tasks<'a> {
         self.blocks.len() * self.shares
     }
 
-    /// Convolves the part of task `i`.
+    /// Runs task `i`.
     pub(super) fn run(&self, i: usize) {
         let Self { pass, packed, blocks, shares } = self;
         let (block, share) = (blocks.get(i / shares), (i % shares, *shares));
-        // SAFETY: the pass says that it is available; blocks cover disjoint pixels of the result, shares disjoint channels.
+        // SAFETY: `isa` is available, by the contract of `Pass`; blocks cover disjoint pixels of the result, shares
+        // disjoint channels.
         unsafe { dispatch(pass.isa, Forward { pass, blocks, block, share, packed }) }
     }
 }
@@ -69,7 +70,7 @@ struct Forward<'a> {
     pass: &'a Pass<'a>,
     blocks: &'a Blocks,
     block: Block,
-    /// Which of how many shares of the output channels.
+    /// Index of the share of the output channels, and number of shares.
     share: (usize, usize),
     packed: &'a [f32],
 }
@@ -79,7 +80,7 @@ impl Work for Forward<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Pass { conv, span, x, .. } = *self.pass;
-        // Whole register tiles of rows, which go at most 3 beyond the last; there lie old numbers, whose sums nobody reads.
+        // Whole register tiles of rows: up to 3 rows beyond the last hold stale values; their sums are never read.
         let tiles = self.blocks.tiles() + 3;
         let c_in = conv.c_in.next_multiple_of(S::N);
         let columns = S::COLS * S::N;
@@ -108,7 +109,7 @@ impl Work for Forward<'_> {
 /// Transforms a block's tiles of `channels` channels to `[point][tile][channel]`. A plane has `held` rows in memory.
 ///
 /// # Safety
-/// `pixels` and `v` have the room that `Blocks::pixels` and `points_len` tell.
+/// `pixels` and `v` have the sizes given by `Blocks::pixels` and `points_len`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn transform_input<S: Simd>(
@@ -147,7 +148,7 @@ pub(super) unsafe fn transform_input<S: Simd>(
 }
 
 impl Forward<'_> {
-    /// The panels of this share.
+    /// Panels of this share.
     #[inline(always)]
     fn panels<S: Simd>(&self) -> impl Iterator<Item = (usize, usize)> {
         let all = self.pass.conv.c_out.div_ceil(S::N);
@@ -157,7 +158,7 @@ impl Forward<'_> {
         panels::<S>(all).skip(own.start).take(own.len())
     }
 
-    /// The 36 products for the panel of `vectors` vectors of output channels from `z` on.
+    /// Computes the 36 products for the panel of `vectors` vectors of output channels from `z` on.
     #[inline(always)]
     unsafe fn multiply<S: Simd>(
         &self,
@@ -212,13 +213,14 @@ impl Forward<'_> {
         let channels = S::N.min(conv.c_out - z);
         let point = point_step(tiles, columns);
         let (x, wide) = (4 * block.cols.start, 4 * block.cols.len());
-        // Rows that begin and end with their plane's are one run of pixels, which fills vectors better than they do.
+        // Rows as wide as the plane are one contiguous run of pixels, which fills vectors better than single rows do.
         let is_run = x == 0 && wide >= conv.w;
         let pitch = if is_run { conv.w } else { wide };
         let mut from = m;
         for image in block.images.clone() {
             for row in block.rows.clone() {
-                // The last first: pixels beyond its row's end lie where those of the next row go.
+                // From last to first: pixels beyond the end of a row are written where the next row begins, which
+                // must overwrite them.
                 for col in (0..block.cols.len()).rev() {
                     // SAFETY: the tile's points are inside m, its pixels inside 4 rows of the rectangle.
                     unsafe {
@@ -230,7 +232,7 @@ impl Forward<'_> {
                 let (runs, n) = if is_run { (1, rows * conv.w) } else { (rows, wide.min(conv.w - x)) };
                 for i in 0..runs {
                     let at = ((image * conv.c_out + z) * span.out + 4 * row % span.out + i) * conv.w + x;
-                    // SAFETY: these pixels of these channels are this block's.
+                    // SAFETY: no other block writes these pixels of these channels.
                     unsafe {
                         let from = pixels.add(i * wide * S::N);
                         scatter::<S>(from, span.out * conv.w, channels, n, *out, at, z, epilogue);

@@ -1,6 +1,6 @@
-//! Tiles along the lanes: a vector is one channel of N tiles side by side. For wide planes: pixels become tiles by taking
-//! every fourth, without transposes, and channels need not fill vectors, so that no arithmetic is lost on 40 of them. Sums have
-//! the order of `by_channels`, and so the same bits.
+//! Tiles along the lanes: a vector is one channel of N adjacent tiles. For wide planes: pixels become tiles by taking
+//! every fourth, without transposes, and channels need not fill vectors, so that no arithmetic is wasted with 40
+//! channels. Sums have the order of `by_channels`, and so the same bits.
 
 use std::ops::Range;
 
@@ -14,15 +14,15 @@ use super::super::simd::Simd;
 use super::transform::{self, Grid};
 use super::{POINTS, Pass};
 
-/// Vectors of transformed tiles that are at work together, about: long rows are read and written faster, and these still stay in
-/// the L2 cache.
+/// Approximate number of vectors of transformed tiles that a task works on: long rows are read and written faster,
+/// and this many still fit in the L2 cache.
 const VECTORS: usize = 9 << 10;
 
-/// Rows of fewer vectors go together, as many as fill register tiles of two vectors and of three.
+/// Number of vectors below which rows are processed together: fills register tiles both of two vectors and of three.
 const FULL: usize = 6;
 
-/// The tile columns, from the left, for which this is the faster way: those that fill vectors, and the last ones if they nearly
-/// fill one more. Vectors of 16 channels have more lanes to lose.
+/// Number of tile columns, from the left, for which this path is faster: those that fill vectors, and the last ones if they
+/// nearly fill one more. With 16 lanes the other path wastes more on channels that fill no vector, so fewer tiles suffice.
 pub(super) fn columns(isa: Isa, conv: &Conv) -> usize {
     let (all, lanes) = (conv.w.div_ceil(4), isa.lanes());
     let left = all % lanes;
@@ -30,32 +30,32 @@ pub(super) fn columns(isa: Isa, conv: &Conv) -> usize {
     if is_filled { all } else { all - left }
 }
 
-/// The tasks that convolve some tile columns.
+/// Tasks that convolve some tile columns.
 pub(super) struct Tasks<'a> {
     pass: Pass<'a>,
     packed: &'a [f32],
-    /// Rows of tiles, and vectors across.
+    /// Rows of tiles, and number of vectors across.
     down: Range<usize>,
     wide: usize,
-    /// Of a task, at most.
+    /// Maximum extents of a task.
     rows: usize,
     cols: usize,
 }
 
 impl<'a> Tasks<'a> {
-    /// Those for the first `columns` tile columns.
+    /// Plans the tasks for the first `columns` tile columns.
     pub(super) fn new(pass: Pass<'a>, packed: &'a [f32], columns: usize) -> Self {
         let Pass { isa, conv, span, .. } = pass;
         assert!(packed.len() == POINTS * conv.c_in * conv.c_out, "weights packed for this shape");
         let (down, wide) = (span.tiles(), columns.div_ceil(isa.lanes()));
-        // How tiles are shared among tasks changes no result: each is computed by itself.
+        // The split changes no result: each tile is computed independently.
         let most = (VECTORS / (POINTS * conv.c_in)).max(FULL / 2);
         let cols = wide.div_ceil(wide.div_ceil(most));
         let rows = (FULL / cols).min(conv.batch * down.len() / parallel::limit()).max(1);
         Self { pass, packed, down, wide, rows, cols }
     }
 
-    /// Tasks down and across an image.
+    /// Number of tasks down and across an image.
     fn extents(&self) -> (usize, usize) {
         (self.down.len().div_ceil(self.rows), self.wide.div_ceil(self.cols))
     }
@@ -65,7 +65,7 @@ impl<'a> Tasks<'a> {
         self.pass.conv.batch * down * across
     }
 
-    /// Convolves the part of task `i`.
+    /// Runs task `i`.
     pub(super) fn run(&self, i: usize) {
         let Self { pass, packed, .. } = self;
         let (down, across) = self.extents();
@@ -79,12 +79,12 @@ impl<'a> Tasks<'a> {
             rows: cut(i / across % down, self.rows, self.down.clone()),
             cols: cut(i % across, self.cols, 0..self.wide),
         };
-        // SAFETY: the pass says that it is available; tasks write disjoint pixels of the result.
+        // SAFETY: `isa` is available, by the contract of `Pass`; tasks write disjoint pixels of the result.
         unsafe { dispatch(pass.isa, work) }
     }
 }
 
-/// A rectangle of one image's tiles.
+/// Rectangle of one image's tiles.
 struct Forward<'a> {
     pass: &'a Pass<'a>,
     packed: &'a [f32],
@@ -95,8 +95,8 @@ struct Forward<'a> {
     cols: Range<usize>,
 }
 
-/// Floats from one point of a panel of `vectors` vectors of `channels` channels to the next: a cache line more than its own, or
-/// else the 36 places of one tile would compete for the same few lines of the L1 cache.
+/// Floats from one point of a panel of `vectors` vectors of `channels` channels to the next: one cache line more than
+/// its size, or else the 36 elements of one tile would compete for the same few lines of the L1 cache.
 #[inline(always)]
 fn point_step<S: Simd>(channels: usize, vectors: usize) -> usize {
     channels * vectors * S::N + 16
@@ -128,13 +128,13 @@ impl Work for Forward<'_> {
 }
 
 impl Forward<'_> {
-    /// Floats of a row of every fourth pixel. The vector beyond holds the pixel that the last tile sees of the next.
+    /// Floats of a row of every fourth pixel. The extra vector holds the pixel that the last tile reads from the next one.
     #[inline(always)]
     fn pitch<S: Simd>(&self) -> usize {
         (self.cols.len() + 1) * S::N
     }
 
-    /// The row, and the vector in it, of one of the rectangle's vectors.
+    /// Row, and vector in that row, of one of the rectangle's vectors.
     #[inline(always)]
     fn place(&self, vector: usize) -> (usize, usize) {
         (vector / self.cols.len(), vector % self.cols.len())
@@ -165,7 +165,7 @@ impl Forward<'_> {
                         let from = Grid {
                             start: pixels.add(16 * row * p + col * S::N).cast_const(),
                             row: 4 * p,
-                            // The last pixel of the tile before, a tile's own four, the first of the tile after.
+                            // Last pixel of the tile before, the tile's own four, first pixel of the tile after.
                             cols: [3 * p - 1, 0, p, 2 * p, 3 * p, 1],
                         };
                         let to = v.add(i * panel + (c * vectors + n) * S::N);
@@ -176,8 +176,8 @@ impl Forward<'_> {
         }
     }
 
-    /// Lays out the row of pixels at `at` as four rows of every fourth, and puts the pixels on either side where the first tile
-    /// and the last look for them; zero beyond the image.
+    /// Splits the row of pixels at `at` into four rows of every fourth pixel, and stores the pixels on either side
+    /// where the first tile and the last one read them; zero beyond the image.
     #[inline(always)]
     unsafe fn stage<S: Simd>(&self, at: usize, to: *mut f32) {
         let Self { pass: Pass { conv: Conv { w, .. }, span, x, .. }, cols, .. } = self;
@@ -185,7 +185,8 @@ impl Forward<'_> {
         let (p, step) = (self.pitch::<S>(), 4 * S::N);
         for (i, x) in cols.clone().map(|col| col * step).enumerate() {
             let mut edge = [0.0; 64];
-            // SAFETY: 4 N pixels are read, from the row or, where it ends, from its copy; the places are those of one vector.
+            // SAFETY: 4 N pixels are read, from the row or, at its end, from a copy; the positions written are those
+            // of one vector.
             unsafe {
                 let from = if x + step <= *w {
                     row.as_ptr().add(x)
@@ -194,7 +195,7 @@ impl Forward<'_> {
                     edge.as_ptr()
                 };
                 for n in 0..4 {
-                    // The next channel's, which lies too far away for the processor to expect it.
+                    // The next channel's row is too far away for the hardware prefetcher.
                     S::prefetch(row.as_ptr().wrapping_add(span.x * w + x + n * S::N));
                 }
                 let [a, b, c, d] = std::array::from_fn(|n| S::load(from.add(n * S::N)));
@@ -207,14 +208,14 @@ impl Forward<'_> {
         }
         let before = (cols.start * step).checked_sub(1).map_or(0.0, |x| row[x]);
         let after = row.get(cols.end * step).copied().unwrap_or(0.0);
-        // SAFETY: both lie in the vector that follows a row of every fourth pixel.
+        // SAFETY: both are in the extra vector of a row of every fourth pixel.
         unsafe {
             *to.add(3 * p - 1) = before;
             *to.add(p - S::N) = after;
         }
     }
 
-    /// The 36 products of a panel, for the output channels of one register tile, to `[point][channel][tile]`.
+    /// Computes the 36 products of a panel, for the output channels of one register tile, to `[point][channel][tile]`.
     #[inline(always)]
     unsafe fn multiply<S: Simd>(
         &self,
@@ -282,15 +283,15 @@ impl Forward<'_> {
     }
 }
 
-/// The pixels of a vector of tiles: rows of every fourth go, in order, through the epilogue to the result. Its parts are copies,
-/// which the compiler knows that no store changes.
+/// Sink that interleaves rows of every fourth pixel of a vector of tiles and stores them through the epilogue. Its
+/// fields are copies, so that the compiler knows that no store changes them.
 struct Pixels<'a, S: Simd> {
     out: Shared<f32>,
     epilogue: Epilogue<'a>,
     bias: S::V,
-    /// The first pixel's place in the whole result.
+    /// Index of the first pixel in the whole result.
     at: usize,
-    /// From one row to the next.
+    /// Pixels from one row to the next.
     pitch: usize,
     rows: usize,
     cols: usize,

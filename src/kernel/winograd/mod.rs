@@ -1,9 +1,9 @@
 //! Winograd's F(4x4, 3x3): a 3x3 convolution with a quarter of the multiplications.
 //!
-//! The result is cut into tiles of 4x4 pixels, each from 6x6 pixels of the input. Transformed, a tile is 36
-//! numbers a channel, and the convolution a product for each of the 36 apart: as matrices over tiles and
-//! channels, 36 small matrix products. The lanes of a vector are tiles of one channel as far as rows of them fill vectors
-//! (`by_tiles`), and else channels of one tile (`by_channels`, which also serves the gradient of the weights).
+//! The result is split into tiles of 4x4 pixels, each computed from 6x6 pixels of the input. Transformed, a tile is
+//! 36 numbers a channel, and the convolution one product for each of the 36: as matrices over tiles and channels, 36
+//! small matrix products. The lanes of a vector are tiles of one channel where rows of tiles fill vectors
+//! (`by_tiles`), and otherwise channels of one tile (`by_channels`, also used for the gradient of the weights).
 //!
 //! # Source
 //! A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
@@ -34,20 +34,20 @@ pub(super) struct Packed {
     by_tiles: OnceLock<Vec<f32>>,
 }
 
-/// One convolution: what it reads, and where it writes.
+/// Operands of one convolution.
 #[derive(Clone, Copy)]
 pub(super) struct Pass<'a> {
-    /// Available on this machine.
+    /// Instruction set, available on this machine.
     pub isa: Isa,
     pub conv: &'a Conv,
-    /// The rows that are computed, whole tiles.
+    /// Rows to compute, whole tiles.
     pub span: &'a Span,
     pub x: &'a [f32],
     pub epilogue: &'a Epilogue<'a>,
     pub out: Shared<f32>,
 }
 
-/// Convolves. `packed` is that of the same weight, or empty.
+/// Runs the convolution. `packed` belongs to the same weight, or is empty.
 pub(super) fn conv2d(pass: Pass, weight: Weight, packed: &Packed) {
     let Pass { isa, conv, .. } = pass;
     let (all, wide) = (conv.w.div_ceil(4), by_tiles::columns(isa, conv));
@@ -68,11 +68,11 @@ pub(super) fn conv2d(pass: Pass, weight: Weight, packed: &Packed) {
     });
 }
 
-/// Numbers of a transformed tile.
+/// Number of points, the numbers of a transformed tile.
 const POINTS: usize = 36;
 
-/// Whether this way is faster than the direct one: enough channels to pay for the transforms, and planes of
-/// which tiles of 4x4 are a good cover. The batch has no say, or else a sample's result would depend on it.
+/// Returns `true` if this path is faster than the direct one: enough channels to pay for the transforms, and planes
+/// that 4x4 tiles cover well. The batch size is ignored, or else a sample's result would depend on it.
 pub(super) fn fits(conv: &Conv) -> bool {
     let channels = |c: usize| c >= 16 && c.is_multiple_of(8);
     let covered = conv.h.next_multiple_of(4) * conv.w.next_multiple_of(4);

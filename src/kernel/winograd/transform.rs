@@ -1,13 +1,13 @@
-//! The transforms of tiles, a vector of channels at a time.
+//! Transforms of tiles, a vector of channels or tiles at a time.
 //!
-//! With interpolation points 0, 1, -1, 2, -2 and infinity: `B` takes 6x6 input pixels, `G` a 3x3 kernel and `A` 4x4
-//! gradients to 36 numbers; `A'` and `G'` go back to 4x4 results and 3x3 gradients.
+//! With interpolation points 0, 1, -1, 2, -2 and infinity: `B` maps 6x6 input pixels, `G` a 3x3 kernel and `A` 4x4
+//! gradients to 36 numbers; `A'` and `G'` map back to 4x4 results and 3x3 gradients.
 
 use super::super::gemm::Sink;
 use super::super::simd::Simd;
 use super::POINTS;
 
-/// `B' d` of six numbers.
+/// Computes `B' d` of six numbers.
 #[inline(always)]
 unsafe fn input6<S: Simd>(d: [S::V; 6]) -> [S::V; 6] {
     // SAFETY: the caller has the instructions of S.
@@ -29,7 +29,7 @@ unsafe fn input6<S: Simd>(d: [S::V; 6]) -> [S::V; 6] {
     }
 }
 
-/// `A' m` of six numbers: four.
+/// Computes `A' m`: six numbers to four.
 #[inline(always)]
 unsafe fn output6<S: Simd>(m: [S::V; 6]) -> [S::V; 4] {
     // SAFETY: the caller has the instructions of S.
@@ -41,7 +41,7 @@ unsafe fn output6<S: Simd>(m: [S::V; 6]) -> [S::V; 4] {
     }
 }
 
-/// `A g` of four numbers: six.
+/// Computes `A g`: four numbers to six.
 #[inline(always)]
 unsafe fn grad4<S: Simd>(g: [S::V; 4]) -> [S::V; 6] {
     // SAFETY: the caller has the instructions of S.
@@ -54,7 +54,7 @@ unsafe fn grad4<S: Simd>(g: [S::V; 4]) -> [S::V; 6] {
     }
 }
 
-/// `G w` of three numbers: six.
+/// Computes `G w`: three numbers to six.
 #[inline(always)]
 unsafe fn weight3<S: Simd>(w: [S::V; 3]) -> [S::V; 6] {
     // SAFETY: the caller has the instructions of S.
@@ -75,7 +75,7 @@ unsafe fn weight3<S: Simd>(w: [S::V; 3]) -> [S::V; 6] {
     }
 }
 
-/// `G' u` of six numbers: three.
+/// Computes `G' u`: six numbers to three.
 #[inline(always)]
 unsafe fn weight_grad6<S: Simd>(u: [S::V; 6]) -> [S::V; 3] {
     // SAFETY: the caller has the instructions of S.
@@ -92,7 +92,7 @@ unsafe fn weight_grad6<S: Simd>(u: [S::V; 6]) -> [S::V; 3] {
     }
 }
 
-/// Where vectors lie: `(i, j)` at `start + i row + cols[j]`.
+/// Layout of vectors: `(i, j)` at `start + i row + cols[j]`.
 #[derive(Clone, Copy)]
 pub(super) struct Grid<P, const N: usize> {
     pub start: P,
@@ -101,7 +101,7 @@ pub(super) struct Grid<P, const N: usize> {
 }
 
 impl<P, const N: usize> Grid<P, N> {
-    /// Columns `col` apart.
+    /// Layout with columns `col` apart.
     #[inline(always)]
     pub(super) fn new(start: P, row: usize, col: usize) -> Self {
         Self { start, row, cols: std::array::from_fn(|j| j * col) }
@@ -118,14 +118,14 @@ impl<S: Simd, const N: usize> Sink<S> for Grid<*mut f32, N> {
     }
 }
 
-/// Defines a two-dimensional transform from `$from` x `$from` to `$to` x `$to` vectors: `$one` along one axis, then along
-/// the other.
+/// Defines a two-dimensional transform from `$from` x `$from` to `$to` x `$to` vectors: `$one` along one axis, then
+/// along the other.
 macro_rules! both_axes {
     ($(#[$doc:meta])* $name:ident, $one:ident, $from:literal -> $to:literal) => {
         $(#[$doc])*
         ///
         /// # Safety
-        /// All places of `from` are readable, and the sink's contract holds.
+        /// All elements of `from` are readable, and the sink's contract holds.
         #[inline(always)]
         pub(super) unsafe fn $name<S: Simd>(from: Grid<*const f32, $from>, to: &mut impl Sink<S>) {
             // SAFETY: the caller's contract.
@@ -150,28 +150,28 @@ macro_rules! both_axes {
 }
 
 both_axes!(
-    /// Input pixels to points.
+    /// Transforms input pixels to points.
     input, input6, 6 -> 6);
 both_axes!(
-    /// Points to result pixels.
+    /// Transforms points to result pixels.
     output, output6, 6 -> 4);
 both_axes!(
-    /// Gradient pixels to points.
+    /// Transforms gradient pixels to points.
     grad, grad4, 4 -> 6);
 both_axes!(
-    /// Kernel taps to points.
+    /// Transforms kernel taps to points.
     weight, weight3, 3 -> 6);
 both_axes!(
-    /// Points to the gradient of the taps.
+    /// Transforms points to the gradient of the taps.
     weight_grad, weight_grad6, 6 -> 3);
 
-/// Floats from one point's matrix to the next: `rows` of `columns`, and a cache line more, or else the 36 places of
-/// one tile would compete for the same few lines of the L1 cache.
+/// Floats from one point's matrix to the next: `rows` of `columns`, and one cache line more, or else the 36 elements
+/// of one tile would compete for the same few lines of the L1 cache.
 pub(super) fn point_step(rows: usize, columns: usize) -> usize {
     (rows * columns).next_multiple_of(16) + 16
 }
 
-/// Floats of 36 such matrices.
+/// Floats of [`POINTS`] such matrices.
 pub(super) fn points_len(rows: usize, columns: usize) -> usize {
     POINTS * point_step(rows, columns)
 }

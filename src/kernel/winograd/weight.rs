@@ -1,4 +1,4 @@
-//! Weights: from taps to points, in the order in which products read them.
+//! Weights: transformed from taps to points, in the order in which products read them.
 
 use super::super::channels_last::gather;
 use super::super::gemm::{Sink, bands, panels};
@@ -9,25 +9,25 @@ use super::super::{Conv, output};
 use super::POINTS;
 use super::transform::{self, Grid};
 
-/// The taps of a convolution, `(Z, C, 3, 3)`; `turned`, those of its gradient of the input: `(C, Z, 3, 3)`, to be taken in
-/// reverse.
+/// Taps of a convolution, `(Z, C, 3, 3)`; if `turned`, those of its gradient of the input, `(C, Z, 3, 3)`, read in
+/// reverse order.
 #[derive(Clone, Copy)]
 pub(in crate::kernel) struct Weight<'a> {
     pub taps: &'a [f32],
     pub turned: bool,
 }
 
-/// What output channels are in a register tile. Those of one tile are read together, and so lie together.
+/// Role of output channels in a register tile. Those of one tile are read together, and so are contiguous.
 #[derive(Clone, Copy)]
 pub(super) enum Group {
-    /// Its columns; there are zeros for channels missing from the last vector.
+    /// Columns; channels missing from the last vector are zero.
     Columns,
-    /// Its rows.
+    /// Rows.
     Rows,
 }
 
 impl Group {
-    /// `(first channel, channels)` of each of the groups of `all` channels, a multiple of 8.
+    /// Lists `(first channel, channels)` of each group of `all` channels, a multiple of 8.
     #[inline(always)]
     fn cut<S: Simd>(self, all: usize) -> Vec<(usize, usize)> {
         match self {
@@ -38,7 +38,7 @@ impl Group {
         }
     }
 
-    /// The channels of all groups.
+    /// Total number of channels of all groups.
     fn channels(self, isa: Isa, all: usize) -> usize {
         match self {
             Group::Columns => all.next_multiple_of(isa.lanes()),
@@ -58,7 +58,7 @@ pub(super) fn pack(isa: Isa, conv: &Conv, weight: Weight, group: Group) -> Vec<f
     })
 }
 
-/// Transforms 16 output channels.
+/// Work that transforms 16 output channels.
 struct Pack<'a> {
     conv: &'a Conv,
     weight: Weight<'a>,
@@ -80,7 +80,7 @@ impl Work for Pack<'_> {
         for z in (self.first..end).step_by(S::N) {
             let whole = groups.iter().find(|(first, channels)| *first <= z && z + S::N <= first + channels);
             for c in 0..conv.c_in {
-                // SAFETY: the places are those of this task's channels; the local array has room for N lanes of all points.
+                // SAFETY: only this task's channels are written; the local array has room for N lanes of all points.
                 unsafe {
                     if let Some(&group) = whole {
                         let (to, step) = (self.out.at(place(group, 0, c, z)), group.1 * conv.c_in);
@@ -104,8 +104,8 @@ impl Work for Pack<'_> {
 }
 
 impl Weight<'_> {
-    /// Transforms the kernels from channel `c` of the input to the N channels of the result from `z` on, zeros where there are
-    /// fewer.
+    /// Transforms the kernels from channel `c` of the input to the N channels of the result from `z` on; missing
+    /// channels are zero.
     ///
     /// # Safety
     /// The machine has the instructions of `S`; the sink's contract holds.

@@ -1,4 +1,4 @@
-//! The gradient of the weights: `G' [sum over tiles of (A dy A') (B' x B)] G`, 36 products over tiles.
+//! Gradient of the weights: `G' [sum over tiles of (A dy A') (B' x B)] G`, 36 products over tiles.
 //!
 //! Blocks are dealt to a fixed number of groups, each with its own sums, which are added in order: the result does
 //! not depend on the number of threads.
@@ -14,13 +14,14 @@ use super::blocks::{Block, Blocks, stage};
 use super::by_channels::transform_input;
 use super::transform::{self, Grid, point_step, points_len};
 
-/// Tiles of a block: the length of the sums in registers.
+/// Number of tiles of a block: the length of the sums in registers.
 const TILES: usize = 64;
-/// Groups of blocks, at most, and blocks of a group, at least: sums take memory and time to add.
+/// Maximum number of groups, and minimum number of blocks of a group: sums take memory, and time to add.
 const GROUPS: usize = 8;
 const BLOCKS: usize = 3;
 
-/// A power of two, so that two or four threads get the same number each; two wherever there are two blocks.
+/// Number of groups: a power of two, so that two or four threads get the same number each; two if there are at least
+/// two blocks.
 fn groups(blocks: usize) -> usize {
     let most = (blocks / BLOCKS).clamp(1, GROUPS);
     (1 << most.ilog2()).max(blocks.clamp(1, 2))
@@ -31,7 +32,7 @@ pub(in crate::kernel) fn conv2d(isa: Isa, conv: &Conv, x: &[f32], grad: &[f32], 
     let blocks = Blocks::new(conv.batch, 0..conv.h.div_ceil(4), 0..conv.w.div_ceil(4), TILES, 2);
     let groups = groups(blocks.len());
     let (c_in, c_out) = (conv.c_in.next_multiple_of(16), conv.c_out.next_multiple_of(16));
-    // 8 rows beyond the last: a register tile may be taller than what is left.
+    // 8 rows beyond the last: a register tile may be taller than the rows that are left.
     let point = (c_out + 8) * c_in + 16;
     let mut sums = Scratch::take(groups * POINTS * point);
     let shared = Shared::new(sums.floats());
@@ -134,7 +135,7 @@ unsafe fn transform_grad<S: Simd>(
     }
 }
 
-/// Adds the groups' sums of one output channel and transforms them back to taps.
+/// Work that adds the groups' sums of one output channel and transforms them back to taps.
 struct Reduce<'a> {
     sums: &'a [f32],
     groups: usize,

@@ -1,25 +1,25 @@
-//! Devices: where tensors live.
+//! Devices that hold tensors.
 
 use serde::{Deserialize, Serialize};
 
 use super::Device;
 
-/// A device by name.
+/// Name of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceName {
-    /// The processor.
+    /// CPU.
     #[default]
     Cpu,
-    /// The first CUDA device.
+    /// First CUDA device.
     Cuda,
 }
 
 impl DeviceName {
-    /// The device.
+    /// Opens the device.
     ///
     /// # Errors
-    /// A line: the program was built without it, or the machine has none.
+    /// One line: the program was built without support for it, or the machine has none.
     pub fn open(self) -> Result<Device, String> {
         match self {
             DeviceName::Cpu => Ok(Device::Cpu),

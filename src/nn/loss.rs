@@ -1,25 +1,25 @@
-//! Losses: what a training step drives down.
+//! Losses that training minimizes.
 
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Keeps the logarithm finite for a sample that is rebuilt perfectly: 50 dB on images' 0..1 scale.
+/// Keeps the logarithm finite for a sample that is reconstructed perfectly: 50 dB on the 0..1 scale of images.
 const FLOOR: f64 = 1e-5;
 
-/// How the squared errors of a batch become one number.
+/// Reduction of a batch's squared errors to one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Loss {
-    /// The mean squared error: strong noise, where errors are large, counts most.
+    /// Mean squared error: strong noise, which causes large errors, dominates.
     #[default]
     Mse,
-    /// The mean logarithm of each sample's mean squared error, which is what PSNR is: a decibel counts
-    /// as much at weak noise as at strong.
+    /// Mean logarithm of each sample's mean squared error, as in PSNR: a decibel counts the same at weak noise and at
+    /// strong noise.
     Psnr,
 }
 
 impl Loss {
-    /// The loss of errors (result less target, on the samples' own scale) and their plain mean square.
+    /// Computes the loss of errors (result minus target, on the samples' own scale) and their plain mean square.
     ///
     /// # Shape
     /// `errors: (B, ...)` -> two scalars.
@@ -63,7 +63,7 @@ mod tests {
         let pull = |loss: Loss| {
             let errors = errors();
             let grads = loss.of(errors.as_tensor()).unwrap().0.backward().unwrap();
-            // The change of the loss when each sample's error shrinks by the same factor.
+            // Derivative of the loss when each sample's error shrinks by the same factor.
             let moved = (grads.get(errors.as_tensor()).unwrap() * errors.as_tensor()).unwrap();
             moved.sum((1, 2)).unwrap().to_vec1::<f32>().unwrap()
         };

@@ -1,10 +1,10 @@
-//! Networks: candle tensors, from custom operations up to whole autoencoders.
+//! Neural networks on candle tensors, from custom operations up to whole autoencoders.
 //!
 //! Axes are letters throughout: `B` batch, `C` channels, `H` height, `W` width, `L` length, `D`
 //! features, `Z` latent channels. Order is always `(B, C, H, W)`, `(B, C, L)`, `(B, D)`.
 //!
-//! [`op`] wraps the kernels as differentiable operations, [`layer`] holds their weights, [`model`]
-//! composes layers into the families of autoencoders.
+//! [`op`] wraps the kernels as differentiable operations, [`layer`] adds their weights, [`model`] composes layers
+//! into the families of autoencoders.
 
 mod device;
 pub mod layer;

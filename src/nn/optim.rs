@@ -1,7 +1,7 @@
 //! AdamW with moments that can be saved, and a moving average of the weights.
 //!
-//! candle-nn's own keeps its moments private, so a run could not be resumed exactly. One pass over
-//! each weight updates weight, moments and average together.
+//! candle-nn's own optimizer keeps its moments private, so a run could not be resumed exactly. One pass over each
+//! weight updates weight, moments and average together.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,20 +9,20 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Result, Tensor, Var, bail};
 
-/// Settings of the optimiser that do not change during a run.
+/// Settings of the optimizer, constant during a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Config {
-    /// Decay of the mean of gradients.
+    /// Decay of the mean of the gradients.
     pub beta1: f32,
-    /// Decay of the mean of squared gradients.
+    /// Decay of the mean of the squared gradients.
     pub beta2: f32,
-    /// Keeps the division safe.
+    /// Added to the denominator, to avoid a division by zero.
     pub epsilon: f32,
     /// Decoupled weight decay, applied to weights but not to biases.
     pub weight_decay: f32,
-    /// Gradients of a larger global norm are scaled down to it.
+    /// Maximum global norm of the gradients; larger ones are scaled down to it.
     pub max_norm: f32,
-    /// Longest memory of the moving average of the weights: 0.999 averages about 1000 steps.
+    /// Decay of the moving average of the weights, once the run is long enough: 0.999 averages about 1000 steps.
     pub average: f32,
 }
 
@@ -49,7 +49,7 @@ struct Slot {
     state: RefCell<State>,
 }
 
-/// What is kept for one weight tensor; all three have its length.
+/// State of one weight tensor; all three vectors have its length.
 #[derive(Debug, Clone, PartialEq)]
 struct State {
     mean: Vec<f32>,
@@ -58,7 +58,7 @@ struct State {
 }
 
 impl AdamW {
-    /// An optimiser that has not taken a step yet.
+    /// Creates an optimizer at step 0.
     ///
     /// # Errors
     /// A weight is not `f32`.
@@ -72,17 +72,17 @@ impl AdamW {
         Ok(Self { config, step: 0, slots: vars.into_iter().map(slot).collect::<Result<_>>()? })
     }
 
-    /// Steps taken so far.
+    /// Number of steps taken.
     pub fn steps(&self) -> u64 {
         self.step
     }
 
-    /// Takes one step at `rate` against `grads`; returns the gradients' global norm before clipping.
+    /// Takes one step at learning rate `rate` against `grads`; returns the gradients' global norm before clipping.
     ///
-    /// A norm that is not finite takes no step: the caller decides what to do.
+    /// If the norm is not finite, no step is taken: the caller decides what to do.
     ///
     /// # Errors
-    /// A weight has no gradient: its layer is cut off from the loss.
+    /// A weight has no gradient: its layer is disconnected from the loss.
     pub fn step(&mut self, grads: &GradStore, rate: f32) -> Result<f32> {
         let mut total = 0f64;
         for (name, slot) in &self.slots {
@@ -104,7 +104,7 @@ impl AdamW {
         Ok(norm)
     }
 
-    /// The moving average of the weights: what is validated and published.
+    /// Moving average of the weights, which is validated and published.
     ///
     /// # Errors
     /// Out of memory on the device.
@@ -112,7 +112,7 @@ impl AdamW {
         self.collect(|state| &state.average)
     }
 
-    /// Everything a later run needs to go on from here, by name; the step count is kept apart.
+    /// Collects the state that a later run needs to resume, by name, except for the step count.
     ///
     /// # Errors
     /// Out of memory on the device.
@@ -128,7 +128,7 @@ impl AdamW {
         Ok(all)
     }
 
-    /// Takes over what [`AdamW::save`] gave after `step` steps.
+    /// Restores the state that [`AdamW::save`] returned after `step` steps.
     ///
     /// # Errors
     /// A tensor is missing or has another size.
@@ -165,7 +165,7 @@ type Part = fn(&State) -> &Vec<f32>;
 const PARTS: [(&str, Part); 3] =
     [("mean", |s| &s.mean), ("square", |s| &s.square), ("average", |s| &s.average)];
 
-/// One step on one weight, in place.
+/// In-place update of one weight tensor by one step.
 struct Update<'a> {
     config: Config,
     step: u64,
@@ -196,7 +196,8 @@ impl InplaceOp2 for Update<'_> {
 }
 
 impl Update<'_> {
-    /// On other devices the weight visits the CPU, which has its moments: a few megabytes a step.
+    /// Updates the weights. On devices other than the CPU they are copied to the CPU and back, where the moments are:
+    /// a few megabytes a step.
     fn run(&self, var: &Var, grad: &Tensor) -> Result<()> {
         let device = var.device();
         if device.is_cpu() {
@@ -214,7 +215,7 @@ impl Update<'_> {
         let rate = (f64::from(self.rate) / power(beta1)) as f32;
         let unbias = (1.0 / power(beta2)) as f32;
         let decay = if decays { 1.0 - self.rate * weight_decay } else { 1.0 };
-        // Short memory at first: the average must not drag along the first, random weights.
+        // Short memory at first: the average must not retain the first, random weights.
         let memory = average.min(self.step as f32 / (self.step as f32 + 10.0));
 
         let moments = state.mean.iter_mut().zip(&mut state.square).zip(&mut state.average);
@@ -247,7 +248,7 @@ mod tests {
         var.flatten_all().unwrap().to_vec1().unwrap()
     }
 
-    /// With bias correction the first step is `rate * sign(gradient)`, whatever the gradient's size.
+    /// With bias correction the first step is `rate * sign(gradient)`, independent of the gradient's size.
     #[test]
     fn the_first_step_has_the_length_of_the_rate() {
         let (var, mut optimizer) = fixture();

@@ -1,6 +1,6 @@
-//! Learning rates as pure functions of the step.
+//! Learning rate schedules as pure functions of the step.
 
-/// Linear warm-up over the first `warmup` steps, then half a cosine down to `floor` times the peak.
+/// Learning rate with linear warm-up over the first `warmup` steps, then half a cosine down to `floor` times the peak.
 ///
 /// # Source
 /// I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017,

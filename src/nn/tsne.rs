@@ -1,26 +1,26 @@
-//! Parametric t-SNE: what a batch of latent vectors loses of who lies near whom.
+//! Parametric t-SNE: loss of neighbourhood structure in a batch of latent vectors.
 
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-/// A sample in so many of a batch is a near one.
+/// One in this many samples of a batch counts as a neighbour.
 const NEAR: usize = 32;
 
-/// Fewest near ones.
+/// Minimum number of neighbours.
 const LEAST: f64 = 2.0;
 
-/// A reach is halved, or doubled, at most so often,
+/// Maximum number of bisection steps when the bandwidth is fitted.
 const ROUNDS: usize = 50;
 
-/// or until the entropy is as near to what it should be, in nats.
+/// Tolerance of the entropy at which the fit stops, in nats.
 const EXACT: f64 = 1e-5;
 
-/// How little the latents tell of which samples are neighbours, in nats: the divergence from the likeness of
-/// `samples` to that of `latents`, but for a constant. Likeness falls off with distance, among samples as a normal
-/// density whose reach is fitted to how crowded it is there, among latents with the heavy tail of Student's.
+/// Loss of neighbourhood structure in the latents, in nats: the divergence from the similarities of `samples` to
+/// those of `latents`, up to a constant. Similarity decreases with distance: among samples as a normal density with a
+/// bandwidth fitted to the local density, among latents with the heavy tail of Student's t.
 ///
 /// # Shape
-/// `samples: B` rows of equally many numbers, `latents: (B, Z)` -> a scalar.
+/// `samples: B` rows of equal length, `latents: (B, Z)` -> a scalar.
 ///
 /// # Source
 /// L. van der Maaten, "Learning a parametric embedding by preserving local structure", AISTATS 2009
@@ -33,20 +33,20 @@ pub fn loss(samples: &[f32], latents: &Tensor) -> Result<Tensor> {
     let samples = Tensor::from_slice(samples, (count, samples.len() / count.max(1)), latents.device())?;
     let alike = Tensor::from_vec(likeness(&distances(&samples)?)?, (count, count), latents.device())?;
     let near = (distances(latents)? + 1.0)?;
-    // Each is as near to itself as can be, which tells nothing.
+    // The similarity of a sample to itself is always 1, and is left out.
     let all = (near.recip()?.sum_all()? - count as f64)?;
     (near.log()? * alike)?.sum_all()? + (all + 1e-6)?.log()?
 }
 
-/// The squared distance of each two rows, `(B, D) -> (B, B)`.
+/// Squared distances of all pairs of rows, `(B, D) -> (B, B)`.
 fn distances(rows: &Tensor) -> Result<Tensor> {
     let squares = rows.sqr()?.sum_keepdim(1)?;
     let products = rows.matmul(&rows.t()?.contiguous()?)?;
-    // Rounding may leave a distance a little below 0.
+    // Rounding may leave a distance slightly below 0.
     squares.broadcast_add(&squares.t()?)?.sub(&(products * 2.0)?)?.relu()
 }
 
-/// How alike each two samples are, row by row, 0 for a sample itself; all sum to 1. `apart: (B, B)` are their squared
+/// Similarities of all pairs of samples, row by row, 0 on the diagonal; all sum to 1. `apart: (B, B)` are the squared
 /// distances.
 fn likeness(apart: &Tensor) -> Result<Vec<f32>> {
     let apart = apart.to_vec2::<f32>()?;
@@ -56,14 +56,14 @@ fn likeness(apart: &Tensor) -> Result<Vec<f32>> {
     Ok((0..count * count).map(|k| both(k) as f32).collect())
 }
 
-/// How alike sample `own` and each other one are, given their squared distances; the reach is such that the entropy is
-/// that of a few samples as near as each other.
+/// Similarities of sample `own` to each sample, from their squared distances; the bandwidth is fitted so that the
+/// entropy equals that of a few equally near neighbours.
 fn shares(apart: &[f32], own: usize) -> Vec<f64> {
     let goal = (apart.len() as f64 / NEAR as f64).max(LEAST).ln();
     let others = apart.iter().enumerate().filter(|(j, _)| *j != own).map(|(_, d)| f64::from(*d));
     let nearest = others.clone().fold(f64::INFINITY, f64::min);
     let beyond: Vec<f64> = others.map(|d| d - nearest).collect();
-    // With likeness exp(-sharpness * d), the sum of all and the entropy of their shares.
+    // Sum of the similarities exp(-sharpness * d), and the entropy of their shares.
     let at = |sharpness: f64| {
         let (mut sum, mut mean) = (0.0, 0.0);
         for d in &beyond {
@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// Two groups of four samples of three numbers.
+    /// Two groups of four samples of three numbers each.
     fn samples() -> Vec<f32> {
         (0..8).flat_map(|i| [(i / 4) as f32 * 9.0, 0.1 * i as f32, 0.05 * (i % 3) as f32]).collect()
     }
@@ -121,7 +121,7 @@ mod tests {
         assert!((0..8).all(|i| all[i * 9] == 0.0 && (0..8).all(|j| all[i * 8 + j] == all[j * 8 + i])));
         let within: f32 = (0..64).filter(|k| k / 32 == k % 8 / 4).map(|k| all[k]).sum();
         assert!(within > 0.99, "{within}");
-        // Samples that are all the same have no neighbours that are nearer.
+        // Among identical samples none is nearer than another.
         assert!(alike(&[1.0; 24]).iter().all(|p| p.is_finite()));
     }
 

@@ -1,7 +1,7 @@
-//! The weights of a model by name: created from a seed or read from an artifact, by the same path.
+//! Weights of a model by name: created from a seed or read from an artifact, by the same path.
 //!
-//! candle's own `VarMap` draws first weights from a thread's chance, which cannot be seeded on the
-//! CPU; here every tensor draws from a stream named by the seed and its own name.
+//! candle's own `VarMap` initializes weights from the thread's random generator, which cannot be seeded on the CPU;
+//! here every tensor draws from a stream determined by the seed and its own name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,28 +12,28 @@ use candle_nn::{Init, VarBuilder};
 
 use crate::rng::{self, Rng};
 
-/// Named weights, filled in while a model is built over [`Weights::builder`].
+/// Named weights, recorded while a model is built over [`Weights::builder`].
 #[derive(Debug, Clone)]
 pub struct Weights(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Weights to start from; a model that asks for another shape is refused.
+    /// Stored weights; a model that requests one in another shape is rejected.
     initial: HashMap<String, Tensor>,
     purpose: Purpose,
     taken: Mutex<Taken>,
 }
 
-/// What the weights are for.
+/// Use of the weights.
 #[derive(Debug)]
 enum Purpose {
-    /// To serve: every weight is there, and nothing tracks gradients.
+    /// Inference: every weight must be stored, and gradients are not tracked.
     Serve,
-    /// To train: weights that are not there are drawn from the seed.
+    /// Training: weights that are not stored are drawn from the seed.
     Train(u64),
 }
 
-/// What the model has asked for so far.
+/// Weights that the model has requested so far.
 #[derive(Debug, Default)]
 struct Taken {
     names: BTreeSet<String>,
@@ -41,12 +41,12 @@ struct Taken {
 }
 
 impl Weights {
-    /// Weights to train: those of `initial`, and the rest drawn from `seed`.
+    /// Creates weights for training: those of `initial`, and the rest drawn from `seed`.
     pub fn to_train(initial: HashMap<String, Tensor>, seed: u64) -> Self {
         Self::new(initial, Purpose::Train(seed))
     }
 
-    /// Weights to serve: the model must ask for exactly these.
+    /// Creates weights for inference: the model must request exactly these.
     pub fn to_serve(initial: HashMap<String, Tensor>) -> Self {
         let detached = initial.into_iter().map(|(name, tensor)| (name, tensor.detach())).collect();
         Self::new(detached, Purpose::Serve)
@@ -56,15 +56,15 @@ impl Weights {
         Self(Arc::new(Inner { initial, purpose, taken: Mutex::default() }))
     }
 
-    /// Reads the bytes of a safetensors file.
+    /// Reads tensors from the bytes of a safetensors file.
     ///
     /// # Errors
-    /// The bytes are no safetensors file, or a number is not finite.
+    /// The bytes are not a safetensors file, or a number is not finite.
     pub fn read(bytes: &[u8], device: &Device) -> Result<HashMap<String, Tensor>> {
         let mut tensors = candle_core::safetensors::load_buffer(bytes, device)?;
         for (name, tensor) in &mut tensors {
             *tensor = tensor.to_dtype(DType::F32)?;
-            // The sum of squares is finite only if every number is (and none is absurdly large).
+            // The sum of squares is finite only if every number is (and none is extremely large).
             if !tensor.sqr()?.sum_all()?.to_scalar::<f32>()?.is_finite() {
                 bail!("weight {name} holds numbers that are not finite");
             }
@@ -72,7 +72,7 @@ impl Weights {
         Ok(tensors)
     }
 
-    /// The bytes of a safetensors file with `tensors`, in the order of their names.
+    /// Returns the bytes of a safetensors file with `tensors`, ordered by name.
     ///
     /// # Errors
     /// A tensor cannot be read back from its device.
@@ -80,17 +80,17 @@ impl Weights {
         Ok(safetensors::serialize(tensors, None)?)
     }
 
-    /// Where a model gets its weights from.
+    /// Returns the builder from which a model requests its weights.
     pub fn builder(&self, device: &Device) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self.clone()), DType::F32, device.clone())
     }
 
-    /// Every weight to train that a model has asked for, by name.
+    /// Every trainable weight that a model has requested, by name.
     pub fn vars(&self) -> BTreeMap<String, Var> {
         self.taken().vars.clone()
     }
 
-    /// Stored weights that no layer asked for: a sign that config and weights do not belong together.
+    /// Names of stored weights that no layer requested: a sign that config and weights do not match.
     pub fn unused(&self) -> Vec<String> {
         let taken = self.taken();
         let mut names: Vec<_> =

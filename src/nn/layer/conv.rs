@@ -1,4 +1,4 @@
-//! The 2-D convolution layer: stride 1, bias and activation fused.
+//! 2-D convolution layer: stride 1, bias and activation fused.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -9,10 +9,10 @@ use candle_nn::{Init, VarBuilder};
 use crate::kernel::{Around, Ring};
 use crate::nn::op::{self, Activation, Frozen};
 
-/// `act(conv(x, weight) + bias + residual)`.
+/// Layer that computes `act(conv(x, weight) + bias + residual)`.
 ///
-/// Weights that cannot be trained, such as those loaded for serving, are prepared for the kernels at the first
-/// call and kept so.
+/// Weights that cannot be trained, such as those loaded for inference, are prepared for the kernels at the first call
+/// and cached.
 #[derive(Debug, Clone)]
 pub struct Conv2d {
     weight: Tensor,
@@ -21,10 +21,10 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// A layer from `c_in` to `c_out` channels with a kernel of `(rows, columns)`, both odd.
+    /// Creates a layer from `c_in` to `c_out` channels with a kernel of `(rows, columns)`, both odd.
     ///
-    /// New weights are normal with variance `gain^2 / fan_in`: He's initialisation at `gain`
-    /// 1.41 (K. He et al., ICCV 2015), smaller where a layer should begin near zero.
+    /// New weights are normal with variance `gain^2 / fan_in`: He's initialisation at `gain` 1.41 (K. He et al., ICCV
+    /// 2015), smaller where a layer should start near zero.
     ///
     /// # Errors
     /// The stored weights have another shape.
@@ -42,13 +42,13 @@ impl Conv2d {
         Ok(Self::of(weight, bias))
     }
 
-    /// The layer of a weight `(Z, C, KH, KW)` and a bias `(Z)`.
+    /// Creates the layer of a weight `(Z, C, KH, KW)` and a bias `(Z)`.
     pub(super) fn of(weight: Tensor, bias: Tensor) -> Self {
         Self { weight, bias, frozen: Arc::default() }
     }
 
-    /// The same layer with its weights as they are now, prepared for serving: later training of the variables it
-    /// was made from does not change it, and no gradient reaches them.
+    /// Returns a copy with the current weights, prepared for inference: later training of the original variables does
+    /// not change it, and gradients do not reach them.
     ///
     /// # Errors
     /// Out of memory on the device.
@@ -57,7 +57,7 @@ impl Conv2d {
         Ok(Self { weight, bias, frozen: Arc::default() })
     }
 
-    /// What is there to be added, `residual`, is taken over: its memory may become the result's.
+    /// Applies the layer. `residual` is added before the activation; its memory may be reused for the result.
     ///
     /// # Shape
     /// `x: (B, C, H, W)` -> `(B, Z, H, W)`; `residual` has the result's shape.
@@ -73,8 +73,8 @@ impl Conv2d {
         }
     }
 
-    /// [`Conv2d::forward`] in some rows of one image that passes by: `act(conv(x) + bias)`, or with `adds` that and what `out`
-    /// holds already, bit for bit.
+    /// [`Conv2d::forward`] for some rows of one streamed image: `act(conv(x) + bias)`, or with `adds`
+    /// `act(conv(x) + bias + out)`, bit for bit.
     ///
     /// # Errors
     /// The channels do not fit, or the weights can be trained.
@@ -89,7 +89,7 @@ impl Conv2d {
         self.rows_around(rows, x, Around::None, (act, adds), out)
     }
 
-    /// [`Conv2d::rows`], folded before or unfolded after.
+    /// [`Conv2d::rows`] with a fold before or an unfold after.
     pub(super) fn rows_around(
         &self,
         rows: Range<usize>,
@@ -104,12 +104,12 @@ impl Conv2d {
         }
     }
 
-    /// Whether prepared weights compute the result for `x`: no gradient will be asked for.
+    /// Returns `true` if prepared weights compute the result for `x`, which requires that no gradient is tracked.
     pub(super) fn serves(&self, x: &Tensor) -> bool {
         !x.track_op() && self.frozen().is_some()
     }
 
-    /// The prepared weights, if these weights never change and Limpid's kernels run them.
+    /// Prepared weights, if these weights are constant and Limpid's kernels support them.
     fn frozen(&self) -> Option<&Frozen> {
         if self.weight.track_op() || self.bias.track_op() {
             return None;

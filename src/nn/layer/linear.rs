@@ -1,4 +1,4 @@
-//! The linear layer of vectors: a matrix product and a bias.
+//! Linear layer of vectors: a matrix product and a bias.
 
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
@@ -6,17 +6,17 @@ use candle_nn::{Init, VarBuilder};
 use super::Conv2d;
 use crate::nn::op::Activation;
 
-/// `x W^T + b`, computed as a 1x1 convolution: Limpid's kernels sum every number in one order, whereas a general matrix product
-/// sums in another for another size of the batch.
+/// Layer that computes `x W^T + b` as a 1x1 convolution: Limpid's kernels sum in a fixed order, whereas a general
+/// matrix product sums in an order that depends on the batch size.
 #[derive(Debug, Clone)]
 pub struct Linear(Conv2d);
 
 impl Linear {
-    /// Floats that the kernel works in for each feature of one sample: a tile of eight rows (`kernel::dense`).
+    /// Floats of scratch in the kernel for each feature of one sample: a tile of eight rows (`kernel::dense`).
     pub const WORKS_IN: usize = 8;
 
-    /// A layer from `d_in` to `d_out` features; new weights are normal with variance
-    /// `gain^2 / d_in` (see [`super::Conv2d::new`]).
+    /// Creates a layer from `d_in` to `d_out` features; new weights are normal with variance `gain^2 / d_in` (see
+    /// [`super::Conv2d::new`]).
     ///
     /// # Errors
     /// The stored weights have another shape.
@@ -24,7 +24,7 @@ impl Linear {
         let init = Init::Randn { mean: 0.0, stdev: gain / (d_in as f64).sqrt() };
         let weight = vb.get_with_hints((d_out, d_in), "weight", init)?;
         let bias = vb.get_with_hints(d_out, "bias", Init::Const(0.0))?;
-        // It shares its numbers with the stored matrix, also while these are trained.
+        // The reshaped weight shares memory with the stored matrix, also while that is trained.
         Ok(Self(Conv2d::of(weight.reshape((d_out, d_in, 1, 1))?, bias)))
     }
 
@@ -39,7 +39,7 @@ impl Linear {
             let images = x.reshape((batch, features, 1, 1))?;
             return self.0.forward(&images, Activation::None, None)?.flatten_from(1);
         }
-        // A line of samples, along which the gradient of the weights is summed fast.
+        // A row of samples, along which the gradient of the weights is summed fast.
         let line = x.t()?.contiguous()?.reshape((1, features, 1, batch))?;
         let line = self.0.forward(&line, Activation::None, None)?;
         line.reshape(((), batch))?.t()?.contiguous()
@@ -70,7 +70,7 @@ mod tests {
             let error =
                 (&seen - &expected).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
             assert!(error < 1e-4, "{error}");
-            // Prepared for serving it takes another way, to the same bits.
+            // Prepared for inference it takes another path, with the same bits.
             let served = Linear(layer.0.freeze().unwrap()).forward(&x).unwrap();
             assert_eq!(rows(&served), rows(&seen));
             for i in 0..11 {

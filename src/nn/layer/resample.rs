@@ -1,7 +1,7 @@
-//! Steps between two scales: fewer places with more channels each, and back.
+//! Steps between two scales: fewer positions with more channels each, and back.
 //!
-//! Numbers move into channels (and back) beside a 1x1 convolution, which equals a convolution whose stride
-//! is its width (and its transpose) and has no overlap, so no checkerboard and no odd-size case.
+//! Reordering between positions and channels, with a 1x1 convolution, equals a convolution with a stride equal to its width
+//! (or its transpose). Positions do not overlap, so there are no checkerboard artefacts and no special cases for odd sizes.
 
 use std::ops::Range;
 
@@ -12,17 +12,17 @@ use super::Conv2d;
 use crate::kernel::{self, Around, Ring};
 use crate::nn::op::{Activation, pixel_shuffle, pixel_unshuffle};
 
-/// Which neighbours become channels of one place.
+/// Shape of the neighbourhood that becomes channels of one position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fold {
     /// Squares of 2x2.
     Square,
-    /// So many in a row.
+    /// This many adjacent numbers of a row.
     Row(usize),
 }
 
 impl Fold {
-    /// The rows and columns that become channels: so many times fewer are left.
+    /// Rows and columns of the neighbourhood, the factors by which the extents shrink.
     pub fn rectangle(self) -> (usize, usize) {
         match self {
             Fold::Square => (2, 2),
@@ -30,7 +30,7 @@ impl Fold {
         }
     }
 
-    /// How many numbers become channels of one place.
+    /// Number of channels that one channel becomes.
     pub fn factor(self) -> usize {
         match self {
             Fold::Square => 4,
@@ -38,13 +38,13 @@ impl Fold {
         }
     }
 
-    /// The rows before it of these rows after it.
+    /// Rows before the fold that become these rows after it.
     pub fn pixels(self, rows: &Range<usize>) -> Range<usize> {
         let (high, _) = self.rectangle();
         high * rows.start..high * rows.end
     }
 
-    /// The rows of a rectangle of two columns.
+    /// Rows of a neighbourhood of two columns.
     fn pairs(self) -> Result<usize> {
         match self.rectangle() {
             (rows, 2) => Ok(rows),
@@ -52,12 +52,12 @@ impl Fold {
         }
     }
 
-    /// [`Fold::fold`] of some rows of one image that passes by, given in rows of the result.
+    /// [`Fold::fold`] for some rows of one streamed image, given as rows of the result.
     pub fn fold_rows(self, rows: Range<usize>, x: &Ring, to: &mut Ring) {
         kernel::fold_rows(self.rectangle(), rows, x, to);
     }
 
-    /// The inverse of [`Fold::fold_rows`], `rows` being the argument's.
+    /// Inverse of [`Fold::fold_rows`]; `rows` are the argument's.
     pub fn unfold_rows(self, rows: Range<usize>, x: &Ring, to: &mut Ring) {
         kernel::unfold_rows(self.rectangle(), rows, x, to);
     }
@@ -77,7 +77,7 @@ impl Fold {
         split.reshape((b, c * n, h, w / n))
     }
 
-    /// The inverse of [`Fold::fold`].
+    /// Inverse of [`Fold::fold`].
     ///
     /// # Errors
     /// The channels are not a multiple of the factor.
@@ -92,16 +92,16 @@ impl Fold {
     }
 }
 
-/// To the next coarser scale: `(B, C, H, W)` folded, -> `(B, Z, ...)`.
+/// Step to the next coarser scale: `(B, C, H, W)`, folded, -> `(B, Z, ...)`.
 #[derive(Debug, Clone)]
 pub struct Down(Conv2d, Fold);
 
-/// To the next finer scale: `(B, C, H, W)` -> `(B, Z, ...)` unfolded.
+/// Step to the next finer scale: `(B, C, H, W)` -> `(B, Z, ...)`, unfolded.
 #[derive(Debug, Clone)]
 pub struct Up(Conv2d, Fold);
 
 impl Down {
-    /// A step from `c_in` to `c_out` channels.
+    /// Creates a step from `c_in` to `c_out` channels.
     ///
     /// # Errors
     /// The stored weights have another shape.
@@ -110,22 +110,22 @@ impl Down {
     }
 
     /// # Errors
-    /// An extent is no multiple of the fold's, or the channels do not fit.
+    /// An extent is not a multiple of the fold's, or the channels do not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.0.forward(&self.1.fold(x)?, Activation::None, None)
     }
 
-    /// [`Down::forward`] in some rows of one image that passes by, in one pass.
+    /// [`Down::forward`] for some rows of one streamed image, in one pass.
     ///
     /// # Errors
-    /// As [`Conv2d::rows`]; a fold of other than two columns.
+    /// As [`Conv2d::rows`], or the fold has other than two columns.
     pub fn rows(&self, rows: Range<usize>, x: &Ring, out: &mut Ring) -> Result<()> {
         self.0.rows_around(rows, x, Around::Fold(self.1.pairs()?), (Activation::None, false), out)
     }
 }
 
 impl Up {
-    /// A step from `c_in` to `c_out` channels.
+    /// Creates a step from `c_in` to `c_out` channels.
     ///
     /// # Errors
     /// The stored weights have another shape.
@@ -139,10 +139,10 @@ impl Up {
         self.1.unfold(&self.0.forward(x, Activation::None, None)?)
     }
 
-    /// [`Up::forward`] in some rows of one image that passes by, given in those of `x`, in one pass.
+    /// [`Up::forward`] for some rows of one streamed image, given as rows of `x`, in one pass.
     ///
     /// # Errors
-    /// As [`Conv2d::rows`]; a fold of other than two columns.
+    /// As [`Conv2d::rows`], or the fold has other than two columns.
     pub fn rows(&self, rows: Range<usize>, x: &Ring, out: &mut Ring) -> Result<()> {
         self.0.rows_around(rows, x, Around::Unfold(self.1.pairs()?), (Activation::None, false), out)
     }

@@ -1,4 +1,4 @@
-//! The residual block: two convolutions whose result is added to the input.
+//! Residual block: two convolutions and a skip connection.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::Conv2d;
 use crate::kernel::Ring;
 use crate::nn::op::Activation;
 
-/// `x + conv(relu(conv(x)))`, without normalisation or an activation behind the sum.
+/// Block that computes `x + conv(relu(conv(x)))`, without normalisation or an activation after the sum.
 ///
 /// # Source
 /// B. Lim et al., "Enhanced deep residual networks for single image super-resolution", CVPRW 2017,
@@ -21,19 +21,19 @@ pub struct Residual {
 }
 
 impl Residual {
-    /// A block of `width` channels with kernels of `(rows, columns)`.
+    /// Creates a block of `width` channels with kernels of `(rows, columns)`.
     ///
     /// # Errors
     /// The stored weights have another shape.
     pub fn new(width: usize, kernel: (usize, usize), vb: VarBuilder) -> Result<Self> {
         Ok(Self {
             first: Conv2d::new(width, width, kernel, 2f64.sqrt(), vb.pp("first"))?,
-            // Small, so that a deep stack of new blocks begins near the identity.
+            // Small, so that a deep stack of new blocks starts near the identity.
             second: Conv2d::new(width, width, kernel, 0.3, vb.pp("second"))?,
         })
     }
 
-    /// `count` blocks, one behind the other.
+    /// Creates a sequence of `count` blocks.
     ///
     /// # Errors
     /// The stored weights have another shape.
@@ -41,7 +41,7 @@ impl Residual {
         (0..count).map(|i| Self::new(width, kernel, vb.pp(i))).collect()
     }
 
-    /// Takes `x` over: its memory may become the result's.
+    /// Applies the block. The memory of `x` may be reused for the result.
     ///
     /// # Shape
     /// `x: (B, C, H, W)` -> `(B, C, H, W)`.
@@ -53,8 +53,8 @@ impl Residual {
         self.second.forward(&inner, Activation::None, Some(x))
     }
 
-    /// [`Residual::forward`] in some rows of one image that passes by: those of `inner`, between the convolutions, then those of
-    /// the result, which take the place of the input's in `map`.
+    /// [`Residual::forward`] for some rows of one streamed image: rows `between` of `inner`, between the
+    /// convolutions, then rows `result`, which replace the input's in `map`.
     ///
     /// # Errors
     /// As [`Conv2d::rows`].
@@ -63,7 +63,7 @@ impl Residual {
         self.second.rows(result, inner, Activation::None, true, map)
     }
 
-    /// Runs `x` through `blocks` in order, and takes it over as [`Residual::forward`] does.
+    /// Applies `blocks` to `x` in order, reusing its memory as [`Residual::forward`] does.
     ///
     /// # Errors
     /// The shapes do not fit.

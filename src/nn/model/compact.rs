@@ -13,20 +13,20 @@ use crate::nn::layer::{Conv2d, Down, Fold, Linear, Residual, Up};
 use crate::nn::op::{Activation, pixel_shuffle, pixel_unshuffle};
 use crate::sample::Shape;
 
-/// Height and width inside the network are multiples of this.
+/// Divisor of height and width inside the network.
 pub const STRIDE: usize = 4;
 
 /// Sizes of a compact model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// 1 gray, 3 colour.
+    /// Number of channels: 1 gray, 3 colour.
     pub channels: usize,
-    /// Rows of every image.
+    /// Height of every image, in pixels.
     pub height: usize,
-    /// Columns of every image.
+    /// Width of every image, in pixels.
     pub width: usize,
-    /// Numbers of the latent.
+    /// Number of values in the latent.
     pub latent: usize,
     /// Feature channels at 1/2 and 1/4.
     #[serde(default = "default_widths")]
@@ -45,12 +45,12 @@ fn default_blocks() -> [usize; 2] {
 }
 
 impl Config {
-    /// The default sizes for images of `shape` and a latent of `latent` numbers.
+    /// Default sizes for images of this shape and a latent of `latent` numbers.
     pub fn new(channels: usize, height: usize, width: usize, latent: usize) -> Self {
         Self { channels, height, width, latent, widths: default_widths(), blocks: default_blocks() }
     }
 
-    /// The one shape of sample it takes.
+    /// Shape of sample that the model takes.
     pub fn shape(&self) -> Shape {
         Shape::image(self.channels, self.height, self.width)
     }
@@ -71,18 +71,18 @@ impl Config {
         super::dense::check_latent(self.latent, self.shape().numbers(), keeps_stats)
     }
 
-    /// Places at 1/4.
+    /// Number of positions at 1/4.
     fn quarter(&self) -> usize {
         self.height.div_ceil(STRIDE) * self.width.div_ceil(STRIDE)
     }
 
-    /// Numbers of the coarsest features, flattened.
+    /// Number of values of the coarsest features, flattened.
     fn flat(&self) -> usize {
         self.widths[1] * self.quarter()
     }
 
-    /// Floats of the maps that live at a time at most: four of the larger scale, as in [`super::scales`], and what the
-    /// linear layers work in.
+    /// Peak number of floats in maps: four maps of the larger scale, as in [`super::scales`], and the scratch of the
+    /// linear layers.
     pub(super) fn floats(&self) -> usize {
         let half = 4 * self.quarter() * self.widths[0];
         4 * half.max(self.flat()) + Linear::WORKS_IN * self.flat().max(self.latent)
@@ -97,7 +97,7 @@ impl Config {
     }
 }
 
-/// The network; see the file's opening.
+/// Network; see the file's diagram.
 #[derive(Debug, Clone)]
 pub struct Compact {
     config: Config,
@@ -135,6 +135,8 @@ impl Compact {
         })
     }
 
+    /// Encodes a batch.
+    ///
     /// # Shape
     /// `x: (B, C, H, W)`, `H` and `W` those of the config rounded up to multiples of 4 -> `(B, Z)`.
     ///
@@ -147,6 +149,8 @@ impl Compact {
         self.to_latent.forward(&x.flatten_from(1)?)
     }
 
+    /// Decodes a batch.
+    ///
     /// # Shape
     /// `z: (B, Z)` -> `(B, C, H, W)`, see [`Compact::encode`].
     ///

@@ -10,11 +10,11 @@ use crate::nn::layer::Linear;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Numbers of every vector.
+    /// Number of values of every vector.
     pub features: usize,
-    /// Numbers of the latent.
+    /// Number of values in the latent.
     pub latent: usize,
-    /// Widths of the hidden layers of the encoder; the decoder has them in reverse.
+    /// Widths of the encoder's hidden layers; the decoder has them in reverse.
     #[serde(default = "default_hidden")]
     pub hidden: Vec<usize>,
 }
@@ -24,7 +24,7 @@ fn default_hidden() -> Vec<usize> {
 }
 
 impl Config {
-    /// The default hidden layers for vectors of `features` numbers and a latent of `latent`.
+    /// Default hidden layers for vectors of `features` numbers and a latent of `latent`.
     pub fn new(features: usize, latent: usize) -> Self {
         Self { features, latent, hidden: default_hidden() }
     }
@@ -44,7 +44,7 @@ impl Config {
         [&[self.features], self.hidden.as_slice(), &[self.latent]].concat()
     }
 
-    /// Floats that live at a time at most: what a layer takes, works in and gives, and that again with ReLU.
+    /// Peak number of floats: input, scratch and output of a layer, and the output again with ReLU.
     pub(super) fn floats(&self) -> usize {
         let widest = self.widths().into_iter().max().unwrap_or(0);
         (3 + Linear::WORKS_IN) * widest
@@ -55,7 +55,7 @@ impl Config {
     }
 }
 
-/// Checks that a latent vector, with the statistics kept beside it, is smaller than the sample.
+/// Checks that a latent vector, together with the stored statistics, is smaller than the sample.
 pub(super) fn check_latent(
     latent: usize,
     numbers: usize,
@@ -68,7 +68,7 @@ pub(super) fn check_latent(
     Err(format!("latent must lie in 1..={most} for samples of {numbers} numbers, got {latent}"))
 }
 
-/// The network; see the file's opening.
+/// Network; see the file's first lines.
 #[derive(Debug, Clone)]
 pub struct Dense {
     encoder: Vec<Linear>,

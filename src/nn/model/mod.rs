@@ -1,10 +1,10 @@
 //! Models: the families of autoencoders, one file each.
 //!
-//! Every family is the same three maps: `encode` (a sample to the maps of its latent), `decode` (the
-//! latent alone to the sample) and, where the family has one, `refine` (which also sees what the
-//! latent leaves out). A model sees normalised tensors and knows neither files nor statistics.
+//! Every family has the same three maps: `encode` (a sample to the maps of its latent), `decode` (the latent alone to
+//! the sample) and, in some families, `refine` (which also uses the detail that the latent leaves out). A model takes
+//! normalised tensors and does not deal with files or statistics.
 //!
-//! To add a family: a file with its `Config` and its maps, a variant of [`Family`] and of [`Model`].
+//! To add a family, add a file with its `Config` and its maps, and a variant of [`Family`] and of [`Model`].
 
 mod compact;
 mod dense;
@@ -26,22 +26,22 @@ pub use signal::Config as SignalConfig;
 
 use crate::sample::{Kind, Sample, Shape, Stats};
 
-/// What a model is built from; part of an artifact's `config.json`.
+/// Description of a model; part of an artifact's `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The family with its sizes.
+    /// Family with its sizes.
     pub family: Family,
-    /// What is taken out of a sample before the network.
+    /// Normalization of a sample before the network.
     #[serde(default)]
     pub normalize: Normalize,
-    /// Sampling rate of the signals it was trained on, Hz; others are resampled, or refused. None where that is not known,
-    /// and for other kinds.
+    /// Sampling rate of the training signals, in Hz; others are resampled, or rejected. `None` if unknown, and for
+    /// other kinds of sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f32>,
 }
 
-/// The families of autoencoders.
+/// Families of autoencoders.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -55,24 +55,23 @@ pub enum Family {
     Dense(dense::Config),
 }
 
-/// What is taken out of a sample before the network and put back after it.
+/// Normalization of a sample before the network, undone after it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Normalize {
-    /// Mean and deviation of the sample itself; they become part of the latent.
+    /// Mean and deviation of the sample itself, stored in the latent.
     #[default]
     Sample,
-    /// Fixed numbers, those of the training data; the latent holds the network's numbers alone.
+    /// Fixed mean and deviation, those of the training data; the latent holds only the network's numbers.
     Fixed(Stats),
-    /// Mean and deviation of each channel of the sample itself: each has a unit of its own. They become part of the
-    /// latent.
+    /// Mean and deviation of each channel of the sample itself, for channels with different units; stored in the latent.
     Channel,
-    /// Fixed numbers for each column of a vector, those of the training data.
+    /// Fixed mean and deviation of each column of a vector, those of the training data.
     Columns(Vec<Stats>),
 }
 
 impl Normalize {
-    /// How many statistics the latent of a sample with so many channels holds.
+    /// Number of statistics, pairs of mean and deviation, in the latent of a sample with `channels` channels.
     pub fn kept(&self, channels: usize) -> usize {
         match self {
             Normalize::Sample => 1,
@@ -91,25 +90,25 @@ impl Normalize {
     }
 }
 
-/// What the encoder gives.
+/// Output of the encoder.
 #[derive(Debug, Clone)]
 pub struct Code {
-    /// The maps of the latent, coarsest first.
+    /// Maps of the latent, coarsest first.
     pub planes: Vec<Tensor>,
-    /// What the latent leaves out, for [`Model::refine`] only.
+    /// Detail that the latent leaves out, for [`Model::refine`] only.
     pub detail: Option<Tensor>,
 }
 
-/// What the decoder gives.
+/// Output of the decoder.
 #[derive(Debug, Clone)]
 pub struct Rebuilt {
-    /// The sample.
+    /// Reconstructed sample.
     pub strict: Tensor,
-    /// The decoder's last features, for [`Model::refine`] only.
+    /// Last features of the decoder, for [`Model::refine`] only.
     pub features: Option<Tensor>,
 }
 
-/// A network with its weights.
+/// Network with its weights.
 #[derive(Debug, Clone)]
 pub enum Model {
     /// Images of any size.
@@ -123,10 +122,10 @@ pub enum Model {
 }
 
 impl Config {
-    /// Checks that every size is usable and that the latent is smaller than the sample.
+    /// Checks that every size is valid and that the latent is smaller than the sample.
     ///
     /// # Errors
-    /// A line that names the member, its range and the value seen.
+    /// One line that names the field, its range and the value.
     pub fn validate(&self) -> std::result::Result<(), String> {
         if self.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
             return Err(format!("rate must be above 0 Hz, got {:?}", self.rate));
@@ -152,7 +151,7 @@ impl Config {
         }
     }
 
-    /// The kind of sample, its channels, and the one shape taken where there is but one.
+    /// Kind of sample, its number of channels, and its shape if the family accepts only one.
     pub fn input(&self) -> (Kind, usize, Option<Shape>) {
         match &self.family {
             Family::Pyramid(c) => (Kind::Image, c.channels, None),
@@ -162,7 +161,7 @@ impl Config {
         }
     }
 
-    /// The sizes of a network at several scales; none for the families whose latent is a vector.
+    /// Sizes of a multi-scale network; `None` for the families with a vector as latent.
     pub fn scales(&self) -> Option<Sizes> {
         match &self.family {
             Family::Pyramid(c) => Some(c.sizes()),
@@ -171,7 +170,7 @@ impl Config {
         }
     }
 
-    /// Height and width, or the length, must be multiples of this inside the network.
+    /// Divisor of height and width, or of the length, inside the network.
     pub fn stride(&self) -> usize {
         match &self.family {
             Family::Pyramid(_) => pyramid::STRIDE,
@@ -181,7 +180,7 @@ impl Config {
         }
     }
 
-    /// Channels of all maps of a whole latent.
+    /// Number of channels of all maps of a whole latent.
     pub fn latent_channels(&self) -> usize {
         match &self.family {
             Family::Pyramid(c) => c.latent.iter().sum(),
@@ -191,7 +190,7 @@ impl Config {
         }
     }
 
-    /// The channel counts that are valid prefixes of the latent, ascending; the last is the whole.
+    /// Numbers of channels that are valid prefixes of the latent, ascending; the last is the whole.
     pub fn prefixes(&self) -> Vec<usize> {
         match &self.family {
             Family::Pyramid(_) | Family::Signal(_) => (1..=self.latent_channels()).collect(),
@@ -199,8 +198,8 @@ impl Config {
         }
     }
 
-    /// Extents of the maps a latent of `keep` channels has for a sample of `shape`, coarsest first;
-    /// maps without channels are left out.
+    /// Extents of the maps of a latent of `keep` channels for a sample of `shape`, coarsest first; maps without
+    /// channels are omitted.
     ///
     /// # Shape
     /// A map at scale `s` covers `ceil(H / s) x ceil(W / s)`, or `ceil(L / s)`.
@@ -219,8 +218,8 @@ impl Config {
         dims
     }
 
-    /// Floats that the maps of one sample take at most that goes through the network in one piece, `height` x `width` inside it,
-    /// beside a few of the sample's own size.
+    /// Peak number of floats in maps when one sample of `height` x `width`, as padded for the network, is processed
+    /// in one piece; a few buffers of the sample's own size come on top.
     pub fn floats(&self, height: usize, width: usize) -> usize {
         match &self.family {
             Family::Pyramid(c) => c.sizes().floats(height, width),
@@ -230,13 +229,13 @@ impl Config {
         }
     }
 
-    /// How many numbers a latent of `keep` channels holds for a sample of `shape`.
+    /// Number of values in a latent of `keep` channels for a sample of `shape`.
     pub fn latent_numbers(&self, shape: Shape, keep: usize) -> usize {
         let stats = 2 * self.normalize.kept(shape.channels());
         self.latent_dims(shape, keep).iter().map(|d| d.iter().product::<usize>()).sum::<usize>() + stats
     }
 
-    /// Multiply-accumulate operations of a full denoising pass over a sample of `shape`.
+    /// Number of multiply-accumulate operations to denoise a sample of `shape`, refiner included.
     pub fn macs(&self, shape: Shape) -> usize {
         match &self.family {
             Family::Pyramid(PyramidConfig { channels, .. })
@@ -251,7 +250,7 @@ impl Config {
 }
 
 impl Model {
-    /// Builds the network over the weights of `vb`, creating those that are not there yet.
+    /// Builds the network over the weights of `vb`, creating missing ones.
     ///
     /// # Errors
     /// A weight is missing or has another shape.
@@ -264,7 +263,7 @@ impl Model {
         })
     }
 
-    /// `f`: a normalised batch to the maps of its latents.
+    /// Encodes a normalised batch to the maps of its latents.
     ///
     /// # Shape
     /// Images `(B, C, H, W)` with `H` and `W` multiples of the stride -> maps `(B, Z, H/s, W/s)`, or
@@ -284,7 +283,7 @@ impl Model {
         }
     }
 
-    /// `g`: the maps of latents to a normalised batch.
+    /// Decodes the maps of latents to a normalised batch.
     ///
     /// # Errors
     /// The shapes do not fit.
@@ -302,8 +301,8 @@ impl Model {
         }
     }
 
-    /// The final sample: the decoder's result, corrected by what the latent leaves out. A family
-    /// without a refiner gives the decoder's result back. Takes both, so that each map is gone once it is used.
+    /// Returns the final sample: the decoder's result, corrected by the detail that the latent leaves out, or unchanged in a
+    /// family without a refiner. Takes its arguments by value, so that each map is freed after its last use.
     ///
     /// # Errors
     /// The shapes do not fit.
@@ -318,7 +317,7 @@ impl Model {
         }
     }
 
-    /// The network at several scales, whose samples may pass by.
+    /// Multi-scale network, which supports streaming inference.
     pub fn scales(&self) -> Option<&Scales> {
         match self {
             Model::Pyramid(m) | Model::Signal(m) => Some(m),
@@ -326,14 +325,14 @@ impl Model {
         }
     }
 
-    /// Whether [`Model::refine`] changes anything.
+    /// Returns `true` if [`Model::refine`] changes anything.
     pub fn has_refiner(&self) -> bool {
         matches!(self, Model::Pyramid(_) | Model::Signal(_))
     }
 }
 
-/// Sets all channels behind the first `keep` (counted over all maps, coarsest first) to zero: what a
-/// decoder sees of a shorter latent.
+/// Sets all channels after the first `keep` (counted over all maps, coarsest first) to zero, as a decoder sees a
+/// shorter latent.
 ///
 /// # Errors
 /// A map has no channel axis.

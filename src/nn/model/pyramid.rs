@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::scales::{Axes, Sizes};
 
-/// The coarsest scale: height and width inside the network are multiples of it.
+/// Coarsest scale: height and width inside the network are multiples of it.
 pub const STRIDE: usize = Axes::Plane.stride();
 
 /// Sizes of a pyramid; arrays go from 1/2 to 1/8 of the image size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// 1 gray, 3 colour.
+    /// Number of channels: 1 gray, 3 colour.
     pub channels: usize,
     /// Feature channels of each scale.
     pub widths: [usize; 3],
@@ -41,13 +41,13 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The default sizes for `channels`: half as many latent numbers as the image has.
+    /// Default sizes for `channels`: half as many latent numbers as the image has.
     pub fn for_channels(channels: usize) -> Self {
         let latent = Self::default().latent.map(|z| z * channels);
         Self { channels, latent, ..Self::default() }
     }
 
-    /// What the network is built from.
+    /// Sizes of the network.
     pub fn sizes(&self) -> Sizes {
         let Self { channels, widths, encoder_blocks, decoder_blocks, refiner_blocks, latent } = *self;
         let axes = Axes::Plane;
@@ -61,7 +61,7 @@ impl Config {
         self.sizes().validate()?;
         let numbers = 16 * self.latent[0] + 4 * self.latent[1] + self.latent[2];
         let pixels = 64 * self.channels;
-        // At 16x16 pixels the two statistics must fit beside the maps of four 8x8 squares.
+        // At 16x16 pixels the two statistics must fit in addition to the maps of four 8x8 squares.
         if 4 * numbers + 2 >= 4 * pixels {
             return Err(format!(
                 "latent must hold fewer numbers than the image: {numbers} of {pixels} per 8x8 pixels"

@@ -1,4 +1,4 @@
-//! The network of `pyramid` and `signal`: an autoencoder at three scales, over a plane or along a line.
+//! Network of `pyramid` and `signal`: an autoencoder at three scales, over a plane or along a line.
 //!
 //! ```text
 //! x --fold--> head --[e1 at s1]--down--[e2 at s2]--down--[e3 at s3]
@@ -10,8 +10,8 @@
 //!            [refiner on d1 and detail] --> unfold, + strict --> full
 //! ```
 //!
-//! Scales are 1/2, 1/4, 1/8 of each side of an image and 1/4, 1/8, 1/16 of a signal's length. Only plain
-//! convolutions and no global operator, so that what passes by in parts is exact ([`stream`]).
+//! Scales are 1/2, 1/4, 1/8 of each side of an image and 1/4, 1/8, 1/16 of a signal's length. There are only plain
+//! convolutions and no global operator, so streaming inference is exact ([`stream`]).
 
 mod stream;
 
@@ -23,30 +23,30 @@ use crate::nn::layer::{Conv2d, Down, Fold, Residual, Up};
 use crate::nn::op::Activation;
 pub use stream::{Parts, Ports, Stream};
 
-/// Along which axes a network works.
+/// Axes along which a network works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axes {
     /// Height and width.
     Plane,
-    /// Time; tensors inside have a height of 1.
+    /// Time; tensors inside have height 1.
     Line,
 }
 
-/// How far the parts of a network look to either side, in numbers of the sample along an axis.
+/// Receptive field radius of the parts of a network, in pixels or time steps of the sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
-    /// The encoder: from any map of the latent into the sample.
+    /// Radius of the encoder: from any map of the latent into the sample.
     pub encoder: usize,
-    /// The decoder and the refiner: from the result into any map of the latent.
+    /// Radius of the decoder and the refiner: from the result into any map of the latent.
     pub decoder: usize,
 }
 
-/// Sizes of a network; arrays go from the finest scale to the coarsest.
+/// Sizes of a network; arrays are ordered from the finest scale to the coarsest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sizes {
-    /// Along which axes it works.
+    /// Axes along which it works.
     pub axes: Axes,
-    /// Channels of the sample.
+    /// Number of channels of the sample.
     pub channels: usize,
     /// Feature channels of each scale.
     pub widths: [usize; 3],
@@ -61,7 +61,7 @@ pub struct Sizes {
 }
 
 impl Axes {
-    /// How many times smaller each scale is along an axis.
+    /// Downsampling factor of each scale along an axis.
     pub const fn scales(self) -> [usize; 3] {
         match self {
             Axes::Plane => [2, 4, 8],
@@ -69,7 +69,7 @@ impl Axes {
         }
     }
 
-    /// How many times smaller a map at `scale` is in rows and in columns.
+    /// Downsampling factors of a map at `scale` in rows and in columns.
     pub fn shrink(self, scale: usize) -> (usize, usize) {
         match self {
             Axes::Plane => (scale, scale),
@@ -77,12 +77,12 @@ impl Axes {
         }
     }
 
-    /// The coarsest scale: extents inside the network are multiples of it.
+    /// Coarsest scale: extents inside the network are multiples of it.
     pub const fn stride(self) -> usize {
         self.scales()[2]
     }
 
-    /// Rows and columns of the kernels that look around.
+    /// Rows and columns of the kernels larger than 1x1.
     fn kernel(self) -> (usize, usize) {
         match self {
             Axes::Plane => (3, 3),
@@ -90,7 +90,7 @@ impl Axes {
         }
     }
 
-    /// From the sample to the first scale, and from one scale to the next.
+    /// Folds from the sample to the first scale, and from one scale to the next.
     fn folds(self) -> (Fold, Fold) {
         match self {
             Axes::Plane => (Fold::Square, Fold::Square),
@@ -129,9 +129,9 @@ impl Sizes {
         Ok(())
     }
 
-    /// How far the parts look.
+    /// Receptive field radius of the parts.
     pub fn reach(&self) -> Reach {
-        // A kernel looks half its width far, a residual block twice that; folds look inside themselves.
+        // A kernel's radius is half its width, a residual block's twice that; folds do not overlap.
         let (scales, one) = (self.axes.scales(), self.axes.kernel().1 / 2);
         let blocks = |i: usize, count: usize| 2 * one * scales[i] * count;
         let head = one * scales[0];
@@ -142,8 +142,8 @@ impl Sizes {
         Reach { encoder, decoder }
     }
 
-    /// Floats of the maps that live at a time at most. At any scale these are two where a step leads to the next, what it makes
-    /// of them, and the detail or another scale's map: less than four of the largest.
+    /// Peak number of floats in maps. At a step between scales these are two maps of one scale, the step's result,
+    /// and the detail or another scale's map: less than four of the largest.
     pub(super) fn floats(&self, height: usize, width: usize) -> usize {
         let map = |(scale, channels): (usize, usize)| {
             let (rows, cols) = self.axes.shrink(scale);
@@ -152,7 +152,7 @@ impl Sizes {
         4 * self.axes.scales().into_iter().zip(self.widths).map(map).max().unwrap_or(0)
     }
 
-    /// Multiplications to denoise a square of 8x8 pixels, or 64 steps in time.
+    /// Number of multiply-accumulate operations to denoise a square of 8x8 pixels, or 64 time steps.
     pub(super) fn macs_per_64(&self) -> usize {
         let (kh, kw) = self.axes.kernel();
         let (taps, [w1, w2, w3], c) = (kh * kw, self.widths, 4 * self.channels);
@@ -172,7 +172,7 @@ impl Sizes {
     }
 }
 
-/// The network; see the file's opening.
+/// Network; see the file's diagram.
 #[derive(Debug, Clone)]
 pub struct Scales {
     sizes: Sizes,
@@ -187,14 +187,14 @@ struct Encoder {
     head: Conv2d,
     blocks: [Vec<Residual>; 3],
     downs: [Down; 2],
-    /// To the latent, finest first.
+    /// Convolutions to the latent, finest first.
     heads: [Conv2d; 3],
 }
 
 #[derive(Debug, Clone)]
 struct Decoder {
     fold: Fold,
-    /// From the latent, finest first.
+    /// Convolutions from the latent, finest first.
     tails: [Conv2d; 3],
     blocks: [Vec<Residual>; 3],
     ups: [Up; 2],
@@ -224,11 +224,13 @@ impl Scales {
         })
     }
 
-    /// What it was built from.
+    /// Sizes that it was built from.
     pub fn sizes(&self) -> &Sizes {
         &self.sizes
     }
 
+    /// Encodes a batch.
+    ///
     /// # Shape
     /// `x: (B, C, H, W)` -> maps `(B, Z, H/s, W/s)`, coarsest first; detail `(B, widths[0], H/s, W/s)` at the
     /// finest scale. Along a line `H` is 1 throughout.
@@ -239,7 +241,7 @@ impl Scales {
         self.encoder.forward(x)
     }
 
-    /// The inverse shapes of [`Scales::encode`]; features have the shape of the detail.
+    /// Decodes the maps of latents; shapes are the inverse of [`Scales::encode`], features have the shape of the detail.
     ///
     /// # Errors
     /// There are not three maps, or their sizes do not fit each other.
@@ -247,6 +249,8 @@ impl Scales {
         self.decoder.forward(planes)
     }
 
+    /// Corrects the decoder's result.
+    ///
     /// # Shape
     /// `strict: (B, C, H, W)`, `features` and `detail` as of [`Scales::encode`] -> `(B, C, H, W)`.
     ///
@@ -326,7 +330,7 @@ impl Refiner {
             features: Conv2d::new(w, w, (1, 1), 1.0, vb.pp("features"))?,
             detail: Conv2d::new(w, w, (1, 1), 1.0, vb.pp("detail"))?,
             blocks: Residual::stack(c.refiner_blocks, w, kernel, vb.pp("blocks"))?,
-            // Near zero, so that a new refiner hands the decoder's result through.
+            // Near zero, so that a new refiner returns the decoder's result nearly unchanged.
             tail: Conv2d::new(w, fold.factor() * c.channels, kernel, 0.1, vb.pp("tail"))?,
         })
     }

@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::scales::{Axes, Sizes};
 
-/// The coarsest scale: the length inside the network is a multiple of it.
+/// Coarsest scale: the length inside the network is a multiple of it.
 pub const STRIDE: usize = Axes::Line.stride();
 
-/// Most channels: leads, axes, sensors.
+/// Maximum number of channels: leads, axes, sensors.
 const MOST_CHANNELS: usize = 256;
 
 /// Sizes of a signal model; arrays go from 1/4 to 1/16 of the signal's length.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Leads, axes, sensors: they are seen together.
+    /// Number of channels, such as leads, axes or sensors; the network processes them together.
     pub channels: usize,
     /// Feature channels of each scale.
     pub widths: [usize; 3],
@@ -26,7 +26,7 @@ pub struct Config {
     pub decoder_blocks: [usize; 3],
     /// Residual blocks of the refiner, at 1/4.
     pub refiner_blocks: usize,
-    /// Latent channels of each scale: 4, 2 and 1 numbers each per 16 steps in time.
+    /// Latent channels of each scale: 4, 2 and 1 numbers each per 16 time steps.
     pub latent: [usize; 3],
 }
 
@@ -44,13 +44,13 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The default sizes for `channels`: half as many latent numbers as the signal has.
+    /// Default sizes for `channels`: half as many latent numbers as the signal has.
     pub fn for_channels(channels: usize) -> Self {
         let latent = Self::default().latent.map(|z| z * channels);
         Self { channels, latent, ..Self::default() }
     }
 
-    /// What the network is built from.
+    /// Sizes of the network.
     pub fn sizes(&self) -> Sizes {
         let Self { channels, widths, encoder_blocks, decoder_blocks, refiner_blocks, latent } = *self;
         let axes = Axes::Line;
@@ -64,7 +64,7 @@ impl Config {
         self.sizes().validate()?;
         let numbers = 4 * self.latent[0] + 2 * self.latent[1] + self.latent[2];
         let steps = 16 * self.channels;
-        // Over 64 steps in time the two statistics must fit beside the maps.
+        // Over 64 time steps the two statistics must fit in addition to the maps.
         if 4 * numbers + 2 >= 4 * steps {
             return Err(format!(
                 "latent must hold fewer numbers than the signal: {numbers} of {steps} per 16 steps in time"

@@ -1,4 +1,4 @@
-//! What every family of models must hold.
+//! Requirements on every family of models.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -67,7 +67,7 @@ fn every_weight_gets_a_gradient() {
     }
 }
 
-/// From 16x16 up, at every size, odd ones included; a smaller prefix never holds more.
+/// From 16x16 up, at every size, odd ones included; a shorter prefix never holds more numbers.
 #[test]
 fn the_latent_of_an_image_has_fewer_numbers_than_the_image() {
     for channels in [1, 3] {
@@ -82,7 +82,7 @@ fn the_latent_of_an_image_has_fewer_numbers_than_the_image() {
     }
 }
 
-/// From 64 steps in time up, at every length.
+/// From 64 time steps up, at every length.
 #[test]
 fn the_latent_of_a_signal_has_fewer_numbers_than_the_signal() {
     for channels in [1, 2, 12] {
@@ -113,7 +113,7 @@ fn a_latent_that_is_not_smaller_is_refused() {
     assert!(small(Family::Dense(DenseConfig::new(10, 7))).validate().is_ok());
 }
 
-/// One place is changed, and what differs then is what sees it.
+/// Changes one position and measures how far the differences extend.
 #[test]
 fn the_network_sees_as_far_as_its_reach_and_no_farther() {
     let (encoder_blocks, decoder_blocks) = ([1, 2, 1], [2, 1, 1]);
@@ -129,7 +129,7 @@ fn the_network_sees_as_far_as_its_reach_and_no_farther() {
         let weights = Weights::to_train(Default::default(), 1);
         let model = Model::new(&config, weights.builder(&Device::Cpu)).unwrap();
         let (Reach { encoder, decoder }, at) = (config.scales().unwrap().reach(), length / 2);
-        // How far to the left there are places that differ, each `scale` numbers wide.
+        // Distance to the left over which positions differ, each `scale` numbers wide.
         let left = |a: &Tensor, b: &Tensor, scale: usize| {
             let apart = (a - b).unwrap().abs().unwrap().sum_keepdim(1).unwrap().flatten_all().unwrap();
             let rows: Vec<f32> = apart.to_vec1().unwrap();

@@ -8,12 +8,12 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp3, InplaceOp2, Layout, Result, 
 use super::{Activation, elsewhere, floats, is_ours, part, stored, with_floats};
 use crate::kernel::{self, Around, Conv, Layer, Packed, Ring};
 
-/// `act(conv(x, weight) + bias + residual)`, stride 1, zero padding that keeps `H` and `W`.
+/// Computes `act(conv(x, weight) + bias + residual)`, stride 1, zero-padded to preserve `H` and `W`.
 ///
 /// # Shape
-/// `x: (B, C, H, W)`, `weight: (Z, C, KH, KW)`, both odd and below 32, `bias: (Z)`, `residual: (B, Z, H, W)` ->
-/// `(B, Z, H, W)`. A signal `(B, C, L)` is an image of height 1 with a kernel such as `(1, 5)`. Elsewhere than on the CPU
-/// a kernel is square, or flat over one row.
+/// `x: (B, C, H, W)`, `weight: (Z, C, KH, KW)`, `KH` and `KW` odd and below 32, `bias: (Z)`, `residual: (B, Z, H, W)`
+/// -> `(B, Z, H, W)`. A signal `(B, C, L)` is an image of height 1 with a kernel such as `(1, 5)`. On devices other
+/// than the CPU a kernel must be square, or flat over one row.
 ///
 /// # Errors
 /// The shapes do not fit.
@@ -34,7 +34,7 @@ pub fn conv2d(
     match residual {
         None => x.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Plain { act }),
         Some(residual) => {
-            // candle's operations have three arguments at most, so weight and bias travel as one.
+            // candle's operations have three arguments at most, so weight and bias are passed as one.
             let parameters = Tensor::cat(&[weight.flatten_all()?, bias.flatten_all()?], 0)?;
             let op = Residual { act, weight: weight.shape().clone() };
             x.apply_op3(&parameters, &residual.contiguous()?, op)
@@ -68,7 +68,7 @@ fn result(conv: &Conv, values: Vec<f32>) -> (CpuStorage, Shape) {
     stored(values, (conv.batch, conv.c_out, conv.h, conv.w))
 }
 
-/// Weights prepared for the CPU kernels once: for serving, where they do not change.
+/// Weights prepared once for the CPU kernels: for inference, where they do not change.
 #[derive(Debug, Clone)]
 pub struct Frozen(Arc<Prepared>);
 
@@ -80,10 +80,10 @@ struct Prepared {
 }
 
 impl Frozen {
-    /// Prepares `weight: (Z, C, KH, KW)` and `bias: (Z)`; `None` where Limpid's kernels do not run.
+    /// Prepares `weight: (Z, C, KH, KW)` and `bias: (Z)`; `None` if Limpid's kernels do not support them.
     ///
     /// # Errors
-    /// The weight is no such tensor.
+    /// The weight does not have four dimensions.
     pub fn new(weight: &Tensor, bias: &Tensor) -> Result<Option<Self>> {
         if !is_ours(weight) || !is_ours(bias) {
             return Ok(None);
@@ -94,7 +94,7 @@ impl Frozen {
         Ok(Some(Self(Arc::new(Prepared { shape, weight: Packed::new(values), bias }))))
     }
 
-    /// [`conv2d`] with these weights. No gradient flows through it, and the result takes the memory of `residual`.
+    /// [`conv2d`] with these weights. Not differentiable; the result reuses the memory of `residual`.
     ///
     /// # Errors
     /// The shapes do not fit.
@@ -110,7 +110,7 @@ impl Frozen {
 }
 
 impl Frozen {
-    /// The convolution in some rows of one image that passes by, see [`kernel::conv2d_rows`].
+    /// Convolves some rows of one streamed image, see [`kernel::conv2d_rows`].
     ///
     /// # Errors
     /// The channels do not fit.
@@ -137,7 +137,7 @@ impl Frozen {
     }
 }
 
-/// The frozen convolution.
+/// Operation with frozen weights.
 struct Serve {
     frozen: Arc<Prepared>,
     act: Activation,
@@ -171,7 +171,7 @@ impl InplaceOp2 for Serve {
     }
 }
 
-/// Arguments: x, weight, bias.
+/// Operation without residual; arguments: x, weight, bias.
 struct Plain {
     act: Activation,
 }
@@ -211,7 +211,7 @@ impl CustomOp3 for Plain {
     }
 }
 
-/// Arguments: x, weight and bias in one, residual.
+/// Operation with residual; arguments: x, weight and bias concatenated, residual.
 struct Residual {
     act: Activation,
     weight: Shape,
@@ -260,12 +260,12 @@ impl CustomOp3 for Residual {
     }
 }
 
-/// What the backward pass of either form computes.
+/// Results of the backward pass of either operation.
 struct Gradients {
     x: Option<Tensor>,
     weight: Option<Vec<f32>>,
     bias: Vec<f32>,
-    /// Of the sum before the activation, which is also the residual's.
+    /// Gradient of the sum before the activation, which is also the residual's.
     sum: Tensor,
 }
 

@@ -1,18 +1,18 @@
-//! Convolution on candle's own kernels: other devices, other types.
+//! Convolution on candle's own kernels, for other devices and other types.
 //!
-//! candle's gradient of the input runs a transposed convolution that is naive on every back end. At stride 1
-//! it is also a plain convolution with the kernel turned by 180 degrees and its channels swapped, which is
-//! fast everywhere, so the gradient is defined here.
+//! candle computes the gradient of the input with a transposed convolution that is naive on every back end. At stride
+//! 1 it is also a plain convolution with the kernel rotated by 180 degrees and its channels swapped, which is fast
+//! everywhere, so the gradient is defined here.
 
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, MetalStorage, Result, Shape, Tensor, bail};
 
-/// `conv(x, weight)` with the padding that keeps `H` and `W`.
+/// Computes `conv(x, weight)`, zero-padded to preserve `H` and `W`.
 pub(super) fn convolve(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     let (_, _, kh, kw) = weight.dims4()?;
     if kh == 1 && kw > 1 && x.dim(2)? == 1 {
-        // candle pads both axes alike. Over one row a kernel of one row equals a square one whose other rows
-        // see nothing but padding.
+        // candle pads both axes alike. Over one row, a kernel of one row equals a square one with other rows that see
+        // only padding.
         let square = weight.pad_with_zeros(2, kw / 2, kw / 2)?;
         return convolve(x, &square);
     }
@@ -23,7 +23,7 @@ pub(super) fn convolve(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     if x.track_op() || weight.track_op() { x.apply_op3(weight, &y, Differentiable) } else { Ok(y) }
 }
 
-/// Passes its third argument on, as the convolution of the first two.
+/// Operation that returns its third argument as the convolution of the first two, to define the gradient.
 struct Differentiable;
 
 impl Differentiable {
@@ -85,7 +85,7 @@ impl CustomOp3 for Differentiable {
         let (x, weight, grad) = (x.detach(), weight.detach(), grad.contiguous()?);
         let turned = weight.flip(&[2, 3])?.transpose(0, 1)?.contiguous()?;
         let gx = grad.conv2d(&turned, k / 2, 1, 1, 1)?;
-        // The gradient as the kernel, the batch as the channels.
+        // The gradient is the kernel, and the batch the channels.
         let (batch_in, batch_grad) = (x.transpose(0, 1)?.contiguous()?, grad.transpose(0, 1)?.contiguous()?);
         let gw = batch_in.conv2d(&batch_grad, k / 2, 1, 1, 1)?.transpose(0, 1)?.contiguous()?;
         Ok((Some(gx), Some(gw), None))

@@ -1,7 +1,7 @@
-//! Operations: what layers are made of, differentiable, on any candle device.
+//! Operations: the differentiable building blocks of layers, on any candle device.
 //!
-//! On the CPU they run on Limpid's own kernels (`crate::kernel`), elsewhere, and for other types than
-//! `f32`, on candle's.
+//! On the CPU they run on Limpid's own kernels (`crate::kernel`); on other devices, and for types other than `f32`,
+//! on candle's.
 
 mod conv;
 mod elsewhere;
@@ -15,12 +15,12 @@ pub use crate::kernel::Activation;
 pub use conv::{Frozen, conv2d};
 pub use shuffle::{pixel_shuffle, pixel_unshuffle};
 
-/// Whether Limpid's kernels can take `x`.
+/// Returns `true` if Limpid's kernels support `x`.
 fn is_ours(x: &Tensor) -> bool {
     x.device().is_cpu() && x.dtype() == DType::F32
 }
 
-/// The numbers of an argument of a custom operation.
+/// Numbers of an argument of a custom operation.
 fn floats<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
@@ -41,7 +41,7 @@ fn stored(values: Vec<f32>, shape: impl Into<Shape>) -> (CpuStorage, Shape) {
     (CpuStorage::F32(values), shape.into())
 }
 
-/// The part `range` of a flat tensor, as `shape`.
+/// Returns part `range` of a flat tensor, as `shape`.
 fn part(flat: &Tensor, range: Range<usize>, shape: impl Into<Shape>) -> Result<Tensor> {
     flat.narrow(0, range.start, range.len())?.reshape(shape.into())
 }

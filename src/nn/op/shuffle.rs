@@ -1,4 +1,4 @@
-//! Pixels to channels and back, by 2, each the other's gradient.
+//! Pixels to channels and back, by 2; each is the gradient of the other.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 
@@ -28,7 +28,7 @@ pub fn pixel_unshuffle(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Way::Unshuffle)
 }
 
-/// The inverse of [`pixel_unshuffle`].
+/// Inverse of [`pixel_unshuffle`].
 ///
 /// # Shape
 /// `x: (B, 4C, H, W)` -> `(B, C, 2H, 2W)`.
@@ -46,7 +46,7 @@ pub fn pixel_shuffle(x: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op1(Way::Shuffle)
 }
 
-/// Which way.
+/// Direction of the reordering.
 enum Way {
     Shuffle,
     Unshuffle,

@@ -1,4 +1,4 @@
-//! The operations against candle's own, forward and backward.
+//! Comparison of the operations with candle's own, forward and backward.
 
 use candle_core::{Device, Tensor, Var};
 
@@ -65,7 +65,7 @@ impl Case {
             .unwrap()
     }
 
-    /// candle's composition, all of it differentiated by candle.
+    /// candle's composition, differentiated by candle.
     fn candle(&self) -> Tensor {
         let (z, _, k, _) = self.weight.dims4().unwrap();
         let sum = self.x.conv2d(&self.weight, k / 2, 1, 1, 1).unwrap();
@@ -74,7 +74,7 @@ impl Case {
         if self.act == Activation::Relu { sum.relu().unwrap() } else { sum }
     }
 
-    /// The result and each argument's gradient of a loss that weighs every output differently.
+    /// Returns the result and each argument's gradient for a loss that weights every output differently.
     fn evaluate(&self, y: Tensor) -> Vec<Tensor> {
         let loss = (&y * noise(y.dims(), 5).to_dtype(y.dtype()).unwrap()).unwrap().sum_all().unwrap();
         let grads = loss.backward().unwrap();
@@ -113,7 +113,7 @@ fn results_and_all_gradients_are_those_of_candle() {
 
 #[test]
 fn elsewhere_all_gradients_are_those_of_candle_too() {
-    // f64 takes the way of other devices.
+    // f64 takes the path of other devices.
     for case in cases() {
         let double = |v: &Var| Var::from_tensor(&v.to_dtype(DType::F64).unwrap()).unwrap();
         let case = Case {
@@ -130,7 +130,7 @@ fn elsewhere_all_gradients_are_those_of_candle_too() {
     }
 }
 
-/// A flat kernel over one row, on other devices, against Limpid's own kernel.
+/// Compares a flat kernel over one row on other devices with Limpid's own kernel.
 #[test]
 fn elsewhere_a_flat_kernel_over_one_row_does_what_ours_does() {
     let run = |dtype| {

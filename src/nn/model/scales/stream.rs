@@ -1,9 +1,9 @@
-//! Stream: the network over one sample that passes by, a band of rows at a time.
+//! Streaming inference: the network over one sample, a band of rows at a time.
 //!
-//! With every band each layer computes what it then can: it follows the layer before by the row that its kernel looks ahead, in
-//! whole tiles of four rows. So every place of every map is computed once, and of each map no more is in memory than
-//! the rows between the layer that writes them and the last one that reads them ([`Ring`]). Residual blocks change their
-//! map in place. Every number is that of the whole maps, bit for bit: the same kernels sum the same products.
+//! With every band each layer computes all rows that it can: it lags the layer before it by the row that its kernel looks
+//! ahead, in whole tiles of four rows. So every position of every map is computed once, and each map has in memory only the
+//! rows between the layer that writes them and the last one that reads them ([`Ring`]). Residual blocks change their map in
+//! place. Every number equals that of the whole maps, bit for bit: the same kernels sum the same products.
 
 mod chain;
 mod schedule;
@@ -19,33 +19,33 @@ use crate::nn::op::Activation;
 use chain::Chain;
 use schedule::{Band, Schedule};
 
-/// Which parts of a network a sample passes.
+/// Parts of a network that a sample runs through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parts {
-    /// The encoder, to the latent.
+    /// Encoder, to the latent.
     Encoder,
-    /// The decoder, from the latent.
+    /// Decoder, from the latent.
     Decoder,
-    /// All, with the refiner.
+    /// All parts, with the refiner.
     All,
 }
 
-/// What comes out of a stream and goes into it. Rows come in order, each once.
+/// Source and sinks of a stream. Rows come in order, each once.
 pub trait Ports {
-    /// Puts rows of the normalised sample.
+    /// Writes rows of the normalised sample to `pixels`.
     fn read(&mut self, rows: Range<usize>, pixels: &mut Ring);
-    /// Puts rows of a map of the latent, coarsest first; takes and may change them where there is an encoder.
+    /// Writes rows of latent map `index`, coarsest first; after an encoder, receives the rows and may change them.
     fn latent(&mut self, index: usize, rows: Range<usize>, map: &mut Ring);
-    /// Takes rows of the result.
+    /// Receives rows of the result.
     fn write(&mut self, rows: Range<usize>, pixels: &Ring);
 }
 
-/// A sample on its way through a network.
+/// Streaming pass of one sample through a network.
 #[derive(Debug)]
 pub struct Stream<'a> {
     schedule: Schedule,
     fold: Fold,
-    /// Rows of the finest scale that have entered.
+    /// Number of rows of the finest scale that have entered.
     entered: usize,
     encoder: Option<Encoding<'a>>,
     /// Maps of the latent, finest first.
@@ -53,7 +53,7 @@ pub struct Stream<'a> {
     decoder: Option<Decoding<'a>>,
 }
 
-/// The encoder's part.
+/// Streaming state of the encoder.
 #[derive(Debug)]
 struct Encoding<'a> {
     network: &'a Encoder,
@@ -62,20 +62,20 @@ struct Encoding<'a> {
     chains: [Chain<'a>; 3],
 }
 
-/// The part of the decoder and, after an encoder, the refiner.
+/// Streaming state of the decoder and, after an encoder, the refiner.
 #[derive(Debug)]
 struct Decoding<'a> {
     network: &'a Decoder,
     chains: [Chain<'a>; 3],
     refiner: Option<(&'a Refiner, Chain<'a>)>,
-    /// The result before it is unfolded.
+    /// Result before it is unfolded.
     folded: Ring,
     pixels: Ring,
 }
 
 impl Scales {
-    /// The way of a sample of `height` x `width`, multiples of the stride, through `parts`, in bands of about so many places at
-    /// the finest scale. Takes no memory yet.
+    /// Creates a stream of a sample of `height` x `width`, multiples of the stride, through `parts`, in bands of
+    /// about `places` positions at the finest scale. Allocates no maps yet.
     pub fn stream(&self, parts: Parts, (height, width): (usize, usize), places: usize) -> Stream<'_> {
         let sizes = &self.sizes;
         let fold = sizes.axes.folds().0;
@@ -97,15 +97,15 @@ impl Scales {
 }
 
 impl Stream<'_> {
-    /// Whether there is more to come.
+    /// Returns `true` if bands are left to process.
     pub fn is_going(&self) -> bool {
         self.entered < self.schedule.levels[0].height + self.schedule.last
     }
 
-    /// One band further.
+    /// Processes one band.
     ///
     /// # Errors
-    /// The weights can be trained.
+    /// The weights are trainable.
     pub fn advance(&mut self, ports: &mut impl Ports) -> Result<()> {
         let Self { schedule, fold, entered, encoder, latent, decoder } = self;
         let band = *entered..*entered + schedule.levels[0].band;
@@ -122,7 +122,7 @@ impl Stream<'_> {
         }
     }
 
-    /// Bytes of its maps.
+    /// Size of its maps in bytes.
     pub fn bytes(&self) -> usize {
         let chains = |chains: &[Chain]| chains.iter().map(Chain::bytes).sum::<usize>();
         let encoder = self.encoder.iter().map(|e| e.pixels.bytes() + e.folded.bytes() + chains(&e.chains));

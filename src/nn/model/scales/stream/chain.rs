@@ -1,4 +1,4 @@
-//! Chain: a map, and the residual blocks that change it in place as its rows pass by.
+//! Chain: a map, and the residual blocks that change it in place while its rows are streamed.
 
 use std::ops::Range;
 
@@ -8,32 +8,34 @@ use super::schedule::{Band, Level};
 use crate::kernel::Ring;
 use crate::nn::layer::Residual;
 
-/// A map, and the residual blocks that change it in place.
+/// Map and the residual blocks that change it in place.
 #[derive(Debug)]
 pub struct Chain<'a> {
     level: Level,
     pub map: Ring,
-    /// Each with its map between the convolutions.
+    /// Residual blocks, each with its map between the convolutions.
     blocks: Vec<(&'a Residual, Ring)>,
-    /// How far behind the map is written.
+    /// Lag with which the map is written, in rows.
     lag: usize,
 }
 
 impl<'a> Chain<'a> {
-    /// Over a ring whose rows are written `lag` behind and read so far behind at most.
+    /// Creates a chain over a ring that is written with lag `lag` and read with lag `read` at most.
     pub fn new(level: Level, channels: usize, blocks: &'a [Residual], lag: usize, read: usize) -> Self {
         let inner = |block| (block, level.ring(channels, 0, level.look_back(0)));
         let map = level.ring(channels, lag, read.max(level.after(lag, blocks)));
         Self { level, map, blocks: blocks.iter().map(inner).collect(), lag }
     }
 
-    /// The rows that are written once a band has entered.
+    /// Rows that are written once a band has entered.
     pub fn rows(&self, band: &Band) -> Range<usize> {
         self.level.rows(band, self.lag)
     }
 
+    /// Runs the blocks on the rows that a band makes available.
+    ///
     /// # Errors
-    /// The weights can be trained.
+    /// The weights are trainable.
     pub fn run(&mut self, band: &Band) -> Result<()> {
         let (level, mut lag) = (self.level, self.lag);
         for (block, inner) in &mut self.blocks {
@@ -44,7 +46,7 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    /// Bytes of its maps.
+    /// Size of its maps in bytes.
     pub fn bytes(&self) -> usize {
         self.map.bytes() + self.blocks.iter().map(|(_, inner)| inner.bytes()).sum::<usize>()
     }

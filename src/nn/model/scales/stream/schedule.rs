@@ -1,7 +1,8 @@
-//! Schedule: which rows each layer computes once a band of rows has entered.
+//! Schedule: rows that each layer computes once a band of rows has entered.
 //!
-//! A lag is how many rows, of its own scale, a layer is behind the rows that have entered. A layer whose kernel has rows is
-//! behind the one before it, and one at another scale as far as that one is.
+//! A lag is the number of rows, of its own scale, by which a layer is behind the rows that have entered. A layer with
+//! a kernel taller than one row lags behind the one before it; a layer at another scale has the lag of its input,
+//! converted to its own rows.
 
 use std::ops::Range;
 
@@ -10,70 +11,71 @@ use super::Parts;
 use crate::kernel::Ring;
 use crate::nn::layer::Residual;
 
-/// Rows by which a layer follows the one before, where its kernel has rows: a tile of Winograd's algorithm.
+/// Rows by which a layer with a kernel taller than one row lags behind the one before it: a tile of Winograd's algorithm.
 const BEHIND: usize = 4;
 
-/// The extents of one scale.
+/// Extents of one scale.
 #[derive(Debug, Clone, Copy)]
 pub struct Level {
     pub height: usize,
     pub width: usize,
-    /// How many times fewer rows it has than the finest scale.
+    /// Factor by which it has fewer rows than the finest scale.
     pub shrink: usize,
-    /// Rows by which a layer with a large kernel follows the one before.
+    /// Rows by which a layer with a large kernel lags behind the one before it.
     pub behind: usize,
-    /// Rows of a band.
+    /// Number of rows of a band.
     pub band: usize,
 }
 
-/// A band: the rows of the finest scale that enter together, counted on beyond the end.
+/// Band: the rows of the finest scale that enter together; numbering continues beyond the end of the sample.
 pub type Band = Range<usize>;
 
 impl Level {
-    /// The rows that a layer computes that is so far behind, once a band has entered.
+    /// Rows that a layer with lag `lag` computes once a band has entered.
     pub fn rows(&self, band: &Band, lag: usize) -> Range<usize> {
         let at = |row: usize| (row / self.shrink).saturating_sub(lag).min(self.height);
         at(band.start)..at(band.end)
     }
 
-    /// A ring whose rows are written and read so far behind.
+    /// Creates a ring for rows written and read with these lags.
     pub fn ring(&self, channels: usize, written: usize, read: usize) -> Ring {
         Ring::new(channels, (self.height, self.width), self.band + read - written)
     }
 
-    /// How far behind a chain of `blocks` ends that begins `lag` behind.
+    /// Lag after a chain of `blocks` that starts with lag `lag`.
     pub fn after(&self, lag: usize, blocks: &[Residual]) -> usize {
         lag + 2 * self.behind * blocks.len()
     }
 
-    /// How far behind a layer with a large kernel reads what one that is `lag` behind writes, the row it looks back included.
+    /// Lag up to which a layer with a large kernel reads the output of one with lag `lag`, including the row that it
+    /// looks back.
     pub fn look_back(&self, lag: usize) -> usize {
         lag + self.behind + self.behind.min(1)
     }
 }
 
-/// The lags of a network; arrays go from the finest scale to the coarsest.
+/// Lags of a network; arrays are ordered from the finest scale to the coarsest.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
     pub levels: [Level; 3],
-    /// How many times fewer rows each scale has than the finer one before it.
+    /// Factor by which each scale has fewer rows than the next finer one.
     pub shrink: usize,
-    /// The encoder's first layer of each scale, and its last.
+    /// Lags of the encoder's first layer of each scale, and of its last.
     pub entered: [usize; 3],
     pub coded: [usize; 3],
-    /// The decoder's first layer of each scale, and its last.
+    /// Lags of the decoder's first layer of each scale, and of its last.
     pub begun: [usize; 3],
     pub decoded: [usize; 3],
-    /// The decoder's result.
+    /// Lag of the decoder's result.
     pub strict: usize,
-    /// The result, refined where a refiner takes part.
+    /// Lag of the result, refined if there is a refiner.
     pub result: usize,
-    /// So many rows after the last has entered, all is done.
+    /// Number of rows after the last one has entered until all is done.
     pub last: usize,
 }
 
 impl Schedule {
-    /// For a finest scale of `height` x `width`, of which about so many places enter at a time.
+    /// Plans a finest scale of `height` x `width`, of which about `places` positions enter at a time.
     pub fn new(network: &Scales, parts: Parts, (height, width): (usize, usize), places: usize) -> Self {
         let Scales { sizes, encoder, decoder, refiner } = network;
         let (shrink, narrow) = sizes.axes.folds().1.rectangle();

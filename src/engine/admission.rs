@@ -1,7 +1,8 @@
-//! Admission: who may come in, how many may wait, and what those refused are told.
+//! Admission: limits of concurrent requests, queue length and memory, and the reply to rejected requests.
 //!
-//! A request is let in once, by count, and is inside until its reply is made; the bytes of the reply count until they were
-//! sent. What it holds and what its work needs is counted in bytes as it comes to be known. Work begins when the memory it needs is free, in order of arrival.
+//! A request is admitted once, by count, and counts until its reply is made; the bytes of the reply count until they
+//! are sent. The memory that it holds and that its work needs is counted in bytes once it is known. Work starts when
+//! the memory it needs is free, in order of arrival.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,44 +15,44 @@ use super::Error;
 /// Weight of the newest request in the running mean.
 const WEIGHT: f64 = 0.1;
 
-/// The bounds of the door.
+/// Limits of admission.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Threads that do the work.
+    /// Number of worker threads.
     pub workers: usize,
-    /// Requests that may wait beside those at work.
+    /// Maximum number of queued requests, in addition to running ones.
     pub queue: usize,
-    /// Bytes that work under way may hold.
+    /// Maximum bytes of running work.
     pub memory_bytes: usize,
-    /// Bytes that work inside, waiting or under way, may need beyond that.
+    /// Maximum bytes of all admitted work, queued or running, beyond `memory_bytes`.
     pub queue_bytes: usize,
 }
 
-/// The door.
+/// Admission control of the engine.
 #[derive(Debug)]
 pub(super) struct Admission {
     bounds: Bounds,
     /// Free memory, in KiB.
     memory: Arc<Semaphore>,
     load: Mutex<Load>,
-    /// Requests let in so far.
+    /// Number of requests admitted since the start.
     count: AtomicU64,
     is_draining: AtomicBool,
     left: Notify,
 }
 
-/// What is inside.
+/// Current load.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Load {
-    /// Requests, waiting or at work.
+    /// Number of requests, queued or running.
     pub requests: usize,
-    /// Bytes they hold or need.
+    /// Bytes that they hold or need.
     pub bytes: usize,
-    /// Running mean of the work of one request; none until the first is done.
+    /// Running mean of the work of one request, in seconds; `None` until the first is done.
     pub mean_seconds: Option<f64>,
 }
 
-/// One request inside; it leaves when dropped.
+/// One admitted request, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Entry {
     admission: Arc<Admission>,
@@ -61,7 +62,7 @@ pub(super) struct Entry {
     worked: AtomicU64,
 }
 
-/// Bytes that are counted until this is dropped.
+/// Bytes that count against the limits until this is dropped.
 #[derive(Debug)]
 pub struct Held {
     admission: Arc<Admission>,
@@ -81,10 +82,10 @@ impl Admission {
         }
     }
 
-    /// Lets one request in, whose work is worth nothing after `deadline`.
+    /// Admits one request; its result is useless after `deadline`.
     ///
     /// # Errors
-    /// Too many are inside, or the service is stopping.
+    /// Too many requests are admitted, or the service is stopping.
     pub(super) fn enter(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Entry, Error> {
         let mut load = self.lock();
         self.check(&load)?;
@@ -93,15 +94,15 @@ impl Admission {
         Ok(Entry { admission: Arc::clone(self), number, deadline, worked: AtomicU64::new(0) })
     }
 
-    /// Lets work in that others wait for who are inside.
+    /// Admits work that already admitted requests depend on, bypassing the queue limit.
     pub(super) fn enter_always(self: &Arc<Self>) -> Entry {
         let mut load = self.lock();
         load.requests += 1;
-        // Before all others: they wait for it.
+        // Number 0 puts it before all other work, which depends on it.
         Entry { admission: Arc::clone(self), number: 0, deadline: None, worked: AtomicU64::new(0) }
     }
 
-    /// Whether one more request would be let in now: asked before its body is read.
+    /// Checks if one more request would be admitted now; called before its body is read.
     ///
     /// # Errors
     /// As [`Admission::enter`].
@@ -120,10 +121,10 @@ impl Admission {
         Ok(())
     }
 
-    /// Counts `bytes` until the result is dropped.
+    /// Counts `bytes` against the limits until the result is dropped.
     ///
     /// # Errors
-    /// So many could never be had, or cannot be had now.
+    /// This exceeds the limit, or there is no room now.
     pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Error> {
         let Bounds { memory_bytes, queue_bytes, .. } = self.bounds;
         if bytes > memory_bytes {
@@ -138,35 +139,35 @@ impl Admission {
         Ok(Held { admission: Arc::clone(self), bytes })
     }
 
-    /// Counts `bytes` that are there already until the result is dropped.
+    /// Counts `bytes` that are already allocated until the result is dropped.
     pub(super) fn count(self: &Arc<Self>, bytes: usize) -> Held {
         let mut load = self.lock();
-        // What is counted is in memory, so that sums stay far from the end of the range.
+        // Counted bytes are in memory, so the sum cannot overflow.
         load.bytes += bytes;
         Held { admission: Arc::clone(self), bytes }
     }
 
-    /// Memory for work, when it is free; first come, first served.
+    /// Waits until memory for work is free; first come, first served.
     pub(super) async fn memory(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Error> {
         Arc::clone(&self.memory).acquire_many_owned(kib(bytes)).await.map_err(|_| Error::Draining)
     }
 
-    /// Bytes that work under way may hold.
+    /// Maximum bytes of running work.
     pub(super) fn memory_bytes(&self) -> usize {
         self.bounds.memory_bytes
     }
 
-    /// What is inside now.
+    /// Current load.
     pub(super) fn load(&self) -> Load {
         *self.lock()
     }
 
-    /// Whether no one is let in any more.
+    /// Returns `true` if no request is admitted any more.
     pub(super) fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::Acquire)
     }
 
-    /// Lets no one in any more, and waits until all have left.
+    /// Stops admission, and waits until all requests have left.
     pub(super) async fn drain(&self) {
         self.is_draining.store(true, Ordering::Release);
         loop {
@@ -184,23 +185,23 @@ impl Admission {
     }
 
     fn lock(&self) -> MutexGuard<'_, Load> {
-        // Counts only, changed in one step each: whole even if poisoned.
+        // Plain counters, each changed in one step: consistent even if poisoned.
         self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Entry {
-    /// How many were let in before it.
+    /// Number of requests admitted before it.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Whether its deadline has passed.
+    /// Returns `true` if its deadline has passed.
     pub(super) fn is_late(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// Counts work that was done for it.
+    /// Adds the time of work done for it.
     pub(super) fn record(&self, ran: Duration) {
         self.worked.fetch_add(ran.as_nanos() as u64, Ordering::Relaxed);
     }
@@ -238,12 +239,12 @@ impl Drop for Held {
     }
 }
 
-/// How long the work inside takes at the speed that was measured, so that a caller who waits that long finds room: 1 to
-/// 60 s, and up to a fifth more, by `seed`, so that not all who were refused come back at once.
+/// Time after which a client is likely to find room: admitted requests times their measured mean, 1 to 60 s, with up
+/// to a fifth of jitter from `seed`, so that rejected clients do not all retry at once.
 fn retry_after(load: Load, workers: usize, seed: u64) -> Duration {
     let rounds = load.requests as f64 / workers.max(1) as f64;
     let seconds = (load.mean_seconds.unwrap_or(1.0) * rounds).clamp(1.0, 60.0);
-    // A multiplicative hash (D. Knuth, The Art of Computer Programming 3, 6.4).
+    // Multiplicative hash (D. Knuth, The Art of Computer Programming 3, 6.4).
     let jitter = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as f64 / f64::from(u32::MAX);
     Duration::from_secs_f64((seconds * (1.0 + 0.2 * jitter)).min(60.0))
 }

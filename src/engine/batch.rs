@@ -1,11 +1,11 @@
-//! Batches: small samples that wait for the same model in the same shape go through it together.
+//! Batches: small queued samples of the same model and shape are computed together.
 //!
-//! Nobody waits for a batch to fill. Each sample that arrives queues for a worker as any work does; the worker that is
-//! free takes with the oldest sample its share of all that wait and are at work. An idle service so computes each sample at
-//! once and alone, and batches grow with the load by themselves. Results do not depend on the company.
+//! No sample waits for a batch to fill. Each sample is queued for a worker like any other work; a free worker takes,
+//! with the oldest sample, its share of all that are queued and running. So an idle service computes each sample at
+//! once and alone, and batches grow with the load. Results do not depend on the other samples of the batch.
 //!
-//! To wait for those who were just answered and may ask again would make batches larger, but leave cores idle meanwhile: tried
-//! with 28x28 and 8 connections, a request took 8 % less of a core, and no more were answered.
+//! Waiting for clients that were just answered and may send another request would make batches larger, but leave cores idle
+//! meanwhile: in a test with 28x28 and 8 connections, a request took 8 % less of a core, but throughput did not rise.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,21 +24,21 @@ use crate::kernel::parallel;
 use crate::sample::{Sample, Shape};
 use crate::telemetry;
 
-/// Batches of fewer numbers than this are done sooner than other threads are woken.
+/// Batches of fewer numbers are computed on one thread, since waking others takes longer.
 const TINY: usize = 512;
 
-/// A sample that waits, with whom it belongs to.
+/// Queued sample, with its request's resources.
 pub(super) struct Item {
     pub(super) sample: Sample,
     pub(super) reply: oneshot::Sender<Result<Done<Denoised>, Error>>,
     pub(super) arrived: Instant,
     pub(super) room: Room,
     pub(super) entry: Arc<Entry>,
-    /// That of its request; while it is computed, one inside that.
+    /// Span of its request; while it is computed, a child of that.
     pub(super) span: Span,
 }
 
-/// What samples of one batch have in common: the loaded model (its place in memory), the shape and the options.
+/// Properties that the samples of one batch share: the loaded model (by its address), the shape and the options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     session: usize,
@@ -48,14 +48,14 @@ pub(super) struct Key {
     ratio: Option<u32>,
 }
 
-/// The samples that wait or are at work, by what they have in common.
+/// Queued and running samples, grouped by key.
 #[derive(Default)]
 pub(super) struct Batches(Mutex<Groups>);
 
 #[derive(Default)]
 struct Groups {
     by_key: HashMap<Key, Group>,
-    /// Nothing is computed any more.
+    /// `true` once nothing is computed any more.
     is_closed: bool,
 }
 
@@ -63,11 +63,11 @@ struct Group {
     session: Arc<Session>,
     options: Options,
     items: VecDeque<Item>,
-    /// Samples at work.
+    /// Number of samples being computed.
     running: usize,
 }
 
-/// Whether a sample is small enough to go with others.
+/// Returns `true` if a sample is small enough to be batched.
 pub(super) fn fits(session: &Session, shape: Shape, options: &Options, config: &Config) -> bool {
     config.batch > 1
         && shape.numbers() <= config.batch_numbers
@@ -75,15 +75,15 @@ pub(super) fn fits(session: &Session, shape: Shape, options: &Options, config: &
         && session.is_whole(shape)
 }
 
-/// How many of those that wait one of `workers` takes: as many as all would have if what waits and what is at work were dealt
-/// out anew. By the share of what waits alone, batches would stay at half of that.
+/// Number of queued samples that one of `workers` takes into its next batch: an even share of all queued and running
+/// samples. An even share of the queued ones alone would keep batches at half of that.
 fn share(waiting: usize, running: usize, workers: usize) -> usize {
     (waiting + running).div_ceil(workers).min(waiting)
 }
 
 impl Batches {
-    /// Adds a sample; once closed, drops it unanswered. Whoever adds one must see to it that [`Batches::run`] is called once:
-    /// at any time there are at least as many calls to come as samples that wait.
+    /// Adds a sample; once closed, drops it unanswered. The caller must ensure that [`Batches::run`] is called once
+    /// for it: there are always at least as many pending calls as queued samples.
     pub(super) fn push(&self, session: &Arc<Session>, options: Options, item: Item) -> Key {
         let key = Key {
             session: Arc::as_ptr(session) as usize,
@@ -100,7 +100,7 @@ impl Batches {
         key
     }
 
-    /// Drops what waits unanswered, and takes no more.
+    /// Drops queued samples unanswered, and accepts no more.
     pub(super) fn close(&self) {
         let mut groups = self.lock();
         groups.is_closed = true;
@@ -111,7 +111,7 @@ impl Batches {
         drop(left);
     }
 
-    /// Computes a batch of what waits under `key`, if anything still does: the share of one worker.
+    /// Computes a batch of samples queued under `key`, if there are any: the share of one worker.
     pub(super) fn run(&self, key: &Key, engine: &Inner) {
         let Inner { config, pool, .. } = engine;
         let Some((session, options, items)) = self.take(key, pool.workers(), config) else { return };
@@ -145,7 +145,7 @@ impl Batches {
             wanted.into_iter().zip(all).for_each(|(item, one)| item.answer(Ok(one), begun, ran, batch));
             return;
         }
-        // Where one of several is at fault, each alone finds it, and costs nobody else the result.
+        // If one of several fails, each is computed alone, so that only the faulty one is rejected.
         for item in wanted {
             let begun = Instant::now();
             let one = denoise(std::slice::from_ref(&item)).map(|mut all| all.remove(0));
@@ -153,7 +153,7 @@ impl Batches {
         }
     }
 
-    /// Drops what nobody waits for any more under `key`. Whether there was any.
+    /// Drops the samples under `key` whose clients have left; returns `true` if there were any.
     pub(super) fn sweep(&self, key: &Key) -> bool {
         let mut groups = self.lock();
         let Some(group) = groups.by_key.get_mut(key) else { return false };
@@ -165,13 +165,13 @@ impl Batches {
             groups.by_key.remove(key);
         }
         drop(groups);
-        // Outside the lock: dropping an item makes room, and wakes who waits for it.
+        // Outside the lock: dropping an item frees its permits, and wakes tasks that wait for them.
         let is_any = !left.is_empty();
         drop(left);
         is_any
     }
 
-    /// Takes the share of one of `workers` of all that waits or is at work under `key`, as far as it waits.
+    /// Takes one of `workers`' share of the samples that are queued or running under `key`, limited to the queued ones.
     fn take(&self, key: &Key, workers: usize, config: &Config) -> Option<(Arc<Session>, Options, Vec<Item>)> {
         let mut groups = self.lock();
         let group = groups.by_key.get_mut(key).filter(|group| !group.items.is_empty())?;
@@ -182,19 +182,19 @@ impl Batches {
     }
 
     fn lock(&self) -> MutexGuard<'_, Groups> {
-        // No model runs while it is locked, so it is whole even if poisoned.
+        // No model runs while it is locked, so the state is consistent even if poisoned.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Group {
-    /// Whether nothing is left to keep it for.
+    /// Returns `true` if the group is empty and can be removed.
     fn is_over(&self) -> bool {
         self.items.is_empty() && self.running == 0
     }
 }
 
-/// Samples that count as at work until this is dropped.
+/// Samples that count as running until this is dropped.
 struct Running<'a> {
     batches: &'a Batches,
     key: &'a Key,
@@ -213,12 +213,12 @@ impl Drop for Running<'_> {
 }
 
 impl Item {
-    /// The result of a batch of `batch` samples that ran for so long.
+    /// Sends the result of a batch of `batch` samples that ran for `ran`.
     fn answer(self, result: Result<Denoised, Error>, begun: Instant, ran: Duration, batch: usize) {
         let Self { reply, arrived, room, entry, span, .. } = self;
-        // Its share: the door tells from this how long those inside take.
+        // Its share of the time: admission estimates the time of running requests from it.
         entry.record(ran / u32::try_from(batch).unwrap_or(u32::MAX));
-        // Before the answer: who has it may count on the room.
+        // Before the reply: a client that has it may rely on the freed permits.
         drop((room, entry, span));
         let _ = reply.send(result.map(|value| Done::new(value, arrived, begun, ran)));
     }
@@ -262,7 +262,7 @@ mod tests {
         Engine::start(config, Arc::new(Registry::open(None, None).unwrap()))
     }
 
-    /// Answers of samples that came while the one worker was busy, and how many times a model was run for them.
+    /// Returns the results of samples that were queued while the only worker was busy, and the number of model runs for them.
     async fn together(engine: &Engine, std: f32, values: &[f32]) -> (Vec<Result<Sample, Error>>, usize) {
         let (go, wait) = mpsc::channel::<()>();
         let busy = tokio::spawn({
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!([share(6, 0, 2), share(3, 3, 2), share(1, 3, 2), share(5, 2, 1)], [3, 3, 1, 5]);
     }
 
-    /// On a scale near the end of the range, the result of the large one is beyond it.
+    /// With values near the end of the range, the result of the large sample exceeds it.
     #[tokio::test]
     async fn one_that_fails_costs_its_batch_nothing_but_time() {
         let (answers, runs) = together(&engine(), 3e38, &[1.0, 3e38, 2.0]).await;
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(runs, 4);
     }
 
-    /// Keeps the one worker busy until the sender is dropped.
+    /// Blocks the only worker until the sender is dropped.
     async fn occupy(engine: &Engine) -> mpsc::Sender<()> {
         let (go, wait) = mpsc::channel::<()>();
         let busy = engine.admit(None).unwrap();
@@ -348,7 +348,7 @@ mod tests {
         assert!(tokio::time::timeout(MOMENT, &mut leaves).await.is_err());
         let mut waits = Box::pin(first.denoise(&session, sample(1.0), Options::default(), Depth::F32));
         assert!(tokio::time::timeout(MOMENT, &mut waits).await.is_err());
-        // One of two workers begins with the task of the first request, and finds the sample of the second.
+        // One of two workers starts with the task of the first request, and finds the sample of the second.
         engine.0.pool.withdraw((first.entry.number(), 3));
         let key = *engine.0.batches.lock().by_key.keys().next().unwrap();
         let (.., taken) = engine.0.batches.take(&key, 2, engine.config()).unwrap();

@@ -1,30 +1,31 @@
-//! How much the engine may hold and compute at once.
+//! Limits of the engine's memory and concurrency.
 
 use serde::{Deserialize, Serialize};
 
-/// The engine's part of the configuration.
+/// Engine section of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Worker threads; one per usable core when absent, at least 2: large work leaves half of them to small work.
+    /// Worker threads; one per usable core when absent, at least 2. Large work uses at most half of them.
     pub workers: Option<usize>,
-    /// Requests that may wait beside those at work; one more is refused with 429.
+    /// Maximum number of queued requests, in addition to running ones; further requests are rejected with 429.
     pub queue: usize,
-    /// Bytes of working memory that samples at work may hold together; half of the memory this process
-    /// may use when absent. A sample that needs more than all of it is refused with 413.
+    /// Bytes of working memory that running samples may use together; half of the memory this process may use when
+    /// absent. A sample that needs more than all of it is rejected with 413.
     pub memory_bytes: Option<usize>,
-    /// Bytes that the work waiting in the queue may need together; four times `memory_bytes` when absent.
+    /// Bytes of working memory that queued work may need together; four times `memory_bytes` when absent.
     pub queue_bytes: Option<usize>,
-    /// Samples of this many numbers or more count as large: no more than half of the workers are at them.
+    /// Samples of this many numbers or more count as large: at most half of the workers process them.
     pub wide_numbers: usize,
-    /// Bytes of weights of loaded models that are kept; beyond it those unused for longest go. An eighth of the
+    /// Bytes of weights of loaded models; beyond it the least recently used models are unloaded. An eighth of the
     /// memory this process may use when absent.
     pub models_bytes: Option<usize>,
-    /// Small samples that go through a model together, at most; 1 computes each alone.
+    /// Maximum number of small samples in a batch; 1 computes each sample alone.
     pub batch: usize,
-    /// Samples of more numbers are not small.
+    /// Largest sample, in numbers, that counts as small.
     pub batch_numbers: usize,
-    /// A worker busy with one sample for longer counts as stuck, and the service as not ready.
+    /// Seconds after which a worker busy with one sample counts as stuck; the service is not ready when all workers
+    /// are stuck.
     pub stuck_after_seconds: f64,
 }
 
@@ -50,7 +51,7 @@ pub(super) fn memory() -> usize {
     let machine = read("/proc/meminfo").as_deref().and_then(total_of_meminfo);
     let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
     let group = groups.into_iter().find_map(|path| read(path)?.trim().parse::<usize>().ok());
-    // Where neither can be read, a figure small enough for any machine this runs on.
+    // If neither can be read, a figure small enough for any machine.
     machine.into_iter().chain(group).min().unwrap_or(2 << 30)
 }
 

@@ -1,46 +1,46 @@
-//! Why the engine did not do the work.
+//! Errors of the engine.
 
 use std::time::Duration;
 
-/// See the variants; each is one answer of the HTTP face.
+/// Error of the engine; each variant maps to one HTTP response.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// As much work waits as may wait (`queue_full`).
+    /// The queue is full (`queue_full`).
     #[error("the queue is full; try again in {} s", .retry_after.as_secs_f64().ceil())]
     QueueFull {
-        /// When there is likely to be room: the work ahead over the measured speed, 1 to 60 s.
+        /// Time until there is likely to be room: the queued work divided by the measured speed, 1 to 60 s.
         retry_after: Duration,
     },
-    /// One sample needs more than all the memory there is for samples (`payload_too_large`).
+    /// One sample needs more than all the memory that samples may use (`payload_too_large`).
     #[error(
         "the sample needs {actual} bytes of working memory, all samples together may have {limit}; send a \
          smaller one, or raise engine.memory_bytes"
     )]
     TooLarge {
-        /// Bytes there may be.
+        /// Maximum number of bytes.
         limit: usize,
-        /// Bytes it needs.
+        /// Number of bytes that it needs.
         actual: usize,
     },
-    /// The computation panicked; other requests are not touched (`internal`).
+    /// The computation panicked; other requests are unaffected (`internal`).
     #[error("the computation failed: {0}")]
     Panicked(String),
-    /// The request's own deadline passed (`deadline_exceeded`).
+    /// The deadline of the request passed (`deadline_exceeded`).
     #[error("the deadline passed before the work was done; what was left of it was given up")]
     Deadline,
-    /// The service is stopping and takes no new work (`draining`).
+    /// The service is stopping and accepts no new work (`draining`).
     #[error("the service is stopping; send the request again to another instance, or in a moment")]
     Draining,
-    /// The model cannot be had.
+    /// The model is not available.
     #[error(transparent)]
     Registry(#[from] crate::registry::Error),
-    /// The model cannot do what was asked.
+    /// The model cannot do the requested operation.
     #[error(transparent)]
     Infer(#[from] crate::infer::Error),
 }
 
 impl Error {
-    /// Whether a model turned out to be damaged.
+    /// Returns `true` if the model turned out to be damaged.
     pub(super) fn is_damage(&self) -> bool {
         use crate::{infer, registry};
         matches!(
@@ -49,7 +49,7 @@ impl Error {
         )
     }
 
-    /// What became of the work, in the words of the metrics.
+    /// Label of this error in the metrics.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Error::QueueFull { .. } | Error::TooLarge { .. } | Error::Draining => "rejected",

@@ -1,8 +1,9 @@
-//! The engine: the scheduler between many requests and few cores.
+//! Engine: the scheduler between many requests and few cores.
 //!
-//! A request is let in with [`Engine::admit`], asks for [`Engine::session`] and then for one of [`Ticket::denoise`],
-//! [`Ticket::encode`], [`Ticket::decode`] (or [`Ticket::run`] for anything else). Work waits for its turn and its memory,
-//! and is computed on the engine's own threads; async threads compute nothing, and read and write only what is brief.
+//! A request is admitted by [`Engine::admit`], gets its model from [`Engine::session`] and then calls
+//! [`Ticket::denoise`], [`Ticket::encode`], [`Ticket::decode`] (or [`Ticket::run`] for other work). Work is queued
+//! until a worker and its memory are free, and is computed on the engine's own threads; async threads do no
+//! computation, and read and write only small data.
 
 mod admission;
 mod batch;
@@ -37,7 +38,7 @@ use crate::registry::Registry;
 use crate::sample::{Depth, Latent, Sample};
 use crate::telemetry;
 
-/// The engine; clones share it. The last one to go stops its threads.
+/// Handle of the engine; clones share it. Dropping the last one stops its threads.
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<Inner>);
 
@@ -49,48 +50,48 @@ struct Inner {
     admission: Arc<Admission>,
     pool: Pool,
     batches: Batches,
-    /// Held by large work, so that some workers are always free of it.
+    /// Permits of large work, so that some workers are always free of it.
     wide: Arc<Semaphore>,
-    /// Pieces and other steps of work that were computed.
+    /// Number of steps of work that were computed.
     pieces: AtomicUsize,
     is_started: AtomicBool,
 }
 
-/// A result with the time it took, for `Server-Timing`.
+/// Result with the time it took, for `Server-Timing`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Done<T> {
-    /// What was computed.
+    /// Result of the work.
     pub value: T,
-    /// From arrival to the start of the work.
+    /// Time from arrival to the start of the work.
     pub queued: Duration,
-    /// The work itself.
+    /// Time of the work itself.
     pub ran: Duration,
 }
 
-/// How the engine is, for `/readyz`, `/startupz` and start-up logs.
+/// State of the engine, for `/readyz`, `/startupz` and start-up logs.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Health {
-    /// [`Engine::preload`] has come to its end.
+    /// `true` once [`Engine::preload`] has finished.
     pub is_started: bool,
-    /// Takes no new work.
+    /// `true` if no new work is accepted.
     pub is_draining: bool,
-    /// Worker threads.
+    /// Number of worker threads.
     pub workers: usize,
-    /// Workers that have been at one sample for longer than `engine.stuck_after_seconds`.
+    /// Number of workers that have been busy with one sample for longer than `engine.stuck_after_seconds`.
     pub stuck: usize,
-    /// Models that are loaded, as `name@version`.
+    /// Loaded models, as `name@version`.
     pub models: Vec<String>,
-    /// Requests inside, waiting or at work.
+    /// Number of admitted requests, queued or running.
     pub requests: usize,
-    /// Bytes of working memory they need.
+    /// Bytes of working memory that they need.
     pub bytes: usize,
-    /// Bytes there are.
+    /// Total bytes of working memory.
     pub memory_bytes: usize,
 }
 
 impl Health {
-    /// Whether requests should be sent here. Overload alone does not make it false: it is answered
-    /// with 429, and taking an instance away would make it worse for the rest.
+    /// Returns `true` if requests should be sent to this instance. Overload alone does not make it `false`: it is
+    /// answered with 429, and removing an instance would increase the load of the others.
     pub fn is_ready(&self) -> bool {
         self.is_started && !self.is_draining && self.stuck < self.workers
     }
@@ -100,10 +101,10 @@ impl Engine {
     /// Starts the worker threads; models are loaded on first use or by [`Engine::preload`].
     ///
     /// # Panics
-    /// The system gives no threads: nothing can be served then.
+    /// The system cannot create threads: no request can be served then.
     pub fn start(config: Config, registry: Arc<Registry>) -> Self {
         let cores = cores::start();
-        // One more than a single core has: a small request must not wait until a large one is done.
+        // At least 2, also on a single core: a small request must not wait until a large one is done.
         let workers = config.workers.unwrap_or(cores.max(2)).max(1);
         let memory_bytes = config.memory_bytes.unwrap_or_else(|| config::memory() / 2);
         let queue_bytes = config.queue_bytes.unwrap_or(memory_bytes.saturating_mul(4));
@@ -121,36 +122,36 @@ impl Engine {
         }))
     }
 
-    /// The models there are.
+    /// Registry of the available models.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.0.registry
     }
 
-    /// The loaded model that `reference` means now; loads it on first use.
+    /// Returns the loaded model that `reference` refers to now; loads it on first use.
     ///
     /// # Errors
-    /// There is no such model or version, it is damaged, or there is no room for the work of loading.
+    /// The model or version does not exist or is damaged, or there is no room for loading it.
     pub async fn session(&self, reference: &ModelRef) -> Result<Arc<Session>, Error> {
         loop {
             let (name, version) = self.0.registry.resolve(reference)?;
             if let Some(session) = self.0.models.find(&(name.clone(), version)) {
                 return Ok(session);
             }
-            // As a task of its own: who gives up while it goes on leaves it to those who come after.
+            // As a task of its own: if the caller is cancelled, the load continues for later callers.
             let load = self.clone().load(name.clone(), version).in_current_span();
             let error = match tokio::spawn(load).await.unwrap_or(Err(Error::Draining)) {
                 Err(error) if error.is_damage() => error,
                 result => return result,
             };
             self.0.registry.quarantine(&name, version, error.to_string());
-            // The version before it serves, where none was asked for by its number.
+            // The previous version is used instead, unless the request named a version.
             if reference.version.is_some() || self.0.registry.resolve(reference).is_err() {
                 return Err(error);
             }
         }
     }
 
-    /// Loads a model, unless someone else has done so or is at it.
+    /// Loads a model, unless another caller has done so or is loading it.
     async fn load(self, name: Name, version: u32) -> Result<Arc<Session>, Error> {
         let exact = ModelRef { name: name.clone(), version: Some(version) };
         let load = || async {
@@ -160,7 +161,7 @@ impl Engine {
                 let bytes = artifact.weights.len();
                 Ok((Session::load(artifact)?, bytes))
             };
-            // For requests that are inside already: it is never refused.
+            // Admitted requests depend on it, so it is never rejected.
             let entry = Arc::new(self.0.admission.enter_always());
             let loaded = Ticket { engine: self.clone(), entry }.run(0, work).await?.value;
             telemetry::model_loaded(name.as_str(), loaded.is_ok());
@@ -169,8 +170,8 @@ impl Engine {
         self.0.models.get((name.clone(), version), load).await
     }
 
-    /// Loads these models, so that first requests need not wait, and opens the engine for `/readyz`.
-    /// Gives those that failed, with the reason; they are tried again on first use.
+    /// Loads these models, so that first requests need not wait, and marks the engine as started for `/readyz`.
+    /// Returns the models that failed, with the reason; loading them is retried on first use.
     pub async fn preload(&self, models: &[ModelRef]) -> Vec<(ModelRef, Error)> {
         let mut failed = Vec::new();
         for model in models {
@@ -182,22 +183,22 @@ impl Engine {
         failed
     }
 
-    /// Forgets loaded versions of `name` other than its default one, after a version came or went or the
-    /// default moved. Requests under way finish with the version they began with.
+    /// Unloads versions of `name` other than its default one, after a version was added or removed or the default
+    /// changed. Running requests finish with the version they started with.
     pub fn reload(&self, name: &Name) {
         let default = self.0.registry.get(name).ok().and_then(|summary| summary.default);
         self.0.models.forget(name, default);
     }
 
-    /// Lets one request in, whose work is given up at `deadline`.
+    /// Admits one request, which is cancelled at `deadline`.
     ///
     /// # Errors
-    /// Too many are inside, or the engine is stopping.
+    /// Too many requests are admitted, or the engine is stopping.
     pub fn admit(&self, deadline: Option<Instant>) -> Result<Ticket, Error> {
         Ok(Ticket { engine: self.clone(), entry: Arc::new(self.0.admission.enter(deadline)?) })
     }
 
-    /// Whether [`Engine::admit`] would let one in now: asked before the body of a request is read.
+    /// Checks if [`Engine::admit`] would admit a request now; called before the request's body is read.
     ///
     /// # Errors
     /// As [`Engine::admit`].
@@ -205,15 +206,15 @@ impl Engine {
         self.0.admission.peek()
     }
 
-    /// Counts bytes that a request holds outside of work, such as its body, until the result is dropped.
+    /// Accounts for bytes that a request holds outside of work (its body, for example), until the result is dropped.
     ///
     /// # Errors
-    /// So many could never be had, or cannot be had now.
+    /// This exceeds the limit, or there is no room now.
     pub fn hold(&self, bytes: usize) -> Result<Held, Error> {
         self.0.admission.hold(bytes)
     }
 
-    /// [`Ticket::denoise`] of a request of its own, with the result in floats.
+    /// [`Ticket::denoise`] as a separate request, with the result as floats.
     ///
     /// # Errors
     /// Those of the session, or no room.
@@ -226,7 +227,7 @@ impl Engine {
         self.admit(None)?.denoise(session, sample, options, Depth::F32).await
     }
 
-    /// [`Ticket::encode`] of a request of its own.
+    /// [`Ticket::encode`] as a separate request.
     ///
     /// # Errors
     /// Those of the session, or no room.
@@ -239,7 +240,7 @@ impl Engine {
         self.admit(None)?.encode(session, sample, ratio).await
     }
 
-    /// [`Ticket::decode`] of a request of its own, with the result in floats.
+    /// [`Ticket::decode`] as a separate request, with the result as floats.
     ///
     /// # Errors
     /// Those of the session, or no room.
@@ -247,10 +248,10 @@ impl Engine {
         self.admit(None)?.decode(session, latent, Depth::F32).await
     }
 
-    /// [`Ticket::run`] of a request of its own.
+    /// [`Ticket::run`] as a separate request.
     ///
     /// # Errors
-    /// No room, never room, a panic in `work`, or the engine is stopping.
+    /// No room now or ever, a panic in `work`, or the engine is stopping.
     pub async fn run<T: Send + 'static>(
         &self,
         bytes: usize,
@@ -259,12 +260,12 @@ impl Engine {
         self.admit(None)?.run(bytes, work).await
     }
 
-    /// The settings.
+    /// Settings of the engine.
     fn config(&self) -> &Config {
         &self.0.config
     }
 
-    /// How the engine is now.
+    /// Current state of the engine.
     pub fn health(&self) -> Health {
         let load = self.0.admission.load();
         let limit = Duration::try_from_secs_f64(self.0.config.stuck_after_seconds).unwrap_or(Duration::MAX);
@@ -280,14 +281,14 @@ impl Engine {
         }
     }
 
-    /// The models that are loaded, as `name@version`, with the bytes of their weights.
+    /// Loaded models, as `name@version`, with the bytes of their weights.
     pub fn models(&self) -> Vec<(String, usize)> {
         let loaded = self.0.models.loaded().into_iter();
         loaded.map(|((name, version), bytes)| (format!("{name}@{version}"), bytes)).collect()
     }
 
-    /// Takes no new work and waits until all inside is done, at most for `deadline`; then drops what waits.
-    /// Whether all was done.
+    /// Stops accepting work and drains admitted requests for at most `deadline`; then drops queued work. Returns
+    /// `true` if all requests were completed.
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         let drained = tokio::time::timeout(deadline, self.0.admission.drain()).await.is_ok();
         self.0.pool.close();
@@ -295,7 +296,7 @@ impl Engine {
         drained
     }
 
-    /// Pieces and other steps that were computed since the start: what dropped work did not cost.
+    /// Number of steps computed since the start, which shows that dropped work was not computed.
     pub fn pieces(&self) -> usize {
         self.0.pieces.load(Ordering::Relaxed)
     }
@@ -317,7 +318,7 @@ mod tests {
         engine(Config { workers: Some(1), queue, memory_bytes: Some(1 << 20), ..Config::default() })
     }
 
-    /// Work that waits until the sender is dropped, already begun on the only worker.
+    /// Starts work on the only worker that blocks until the sender is dropped.
     async fn occupy(engine: &Engine) -> (mpsc::Sender<()>, tokio::task::JoinHandle<()>) {
         let (go, wait) = mpsc::channel::<()>();
         let (begun_tx, begun) = oneshot::channel();

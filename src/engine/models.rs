@@ -1,4 +1,4 @@
-//! Models in memory: loaded once on first use, kept by name and version within a budget of bytes.
+//! Loaded models: loaded once on first use, cached by name and version within a budget of bytes.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -18,35 +18,35 @@ use crate::name::Name;
 type Key = (Name, u32);
 type Table<S> = HashMap<Key, Arc<Slot<S>>>;
 
-/// How often it is looked whether a model that left the table is still in use.
+/// Interval of the checks whether an unloaded model is still in use.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The table of loaded models. Looking one up takes no lock.
+/// Cache of loaded models. Lookups take no lock.
 #[derive(Debug)]
 pub(super) struct Models<S> {
     table: ArcSwap<Table<S>>,
-    /// Counts look-ups: the slot with the lowest mark was unused for longest.
+    /// Counter of lookups: the slot with the lowest value is the least recently used.
     clock: AtomicU64,
-    /// Bytes of weights that are kept.
+    /// Maximum bytes of weights in the cache.
     budget: usize,
-    /// Models that left the table; freed by a thread of their own once nobody uses them.
+    /// Channel of evicted models to the thread that frees them once they are unused.
     gone: mpsc::Sender<Arc<S>>,
 }
 
-/// The place of one model; those who come while it loads wait for the one load.
+/// Slot of one model; callers that come while it loads wait for the same load.
 #[derive(Debug)]
 struct Slot<S> {
     session: OnceCell<Arc<S>>,
-    /// Of its weights; 0 until they are loaded.
+    /// Bytes of its weights; 0 until they are loaded.
     bytes: AtomicUsize,
     used: AtomicU64,
 }
 
 impl<S: Send + Sync + 'static> Models<S> {
-    /// An empty table that keeps models of at most `budget` bytes together, and always the one used last.
+    /// Creates an empty cache for models of at most `budget` bytes together; the model used last is never evicted.
     ///
     /// # Panics
-    /// The system gives no thread: nothing can be served then.
+    /// The system cannot create a thread: no request can be served then.
     pub(super) fn new(budget: usize) -> Self {
         let (gone, left) = mpsc::channel();
         let free = move || free(&left);
@@ -57,7 +57,7 @@ impl<S: Send + Sync + 'static> Models<S> {
         Self { table: ArcSwap::default(), clock: AtomicU64::new(0), budget, gone }
     }
 
-    /// The model of `key`, if it is here.
+    /// Returns the model of `key`, if it is loaded.
     pub(super) fn find(&self, key: &Key) -> Option<Arc<S>> {
         let table = self.table.load();
         let slot = table.get(key)?;
@@ -65,10 +65,10 @@ impl<S: Send + Sync + 'static> Models<S> {
         slot.session.get().cloned()
     }
 
-    /// The model of `key`; `load` makes it, and tells the bytes of its weights, if it is not here yet.
+    /// Returns the model of `key`, loading it if needed; `load` also returns the bytes of its weights.
     ///
     /// # Errors
-    /// Those of `load`; the next caller tries anew.
+    /// Those of `load`; the next caller tries again.
     pub(super) async fn get<F>(&self, key: Key, load: impl FnOnce() -> F) -> Result<Arc<S>, Error>
     where
         F: Future<Output = Result<(S, usize), Error>>,
@@ -83,7 +83,7 @@ impl<S: Send + Sync + 'static> Models<S> {
         };
         let session = slot.session.get_or_try_init(make).await;
         match &session {
-            // A slot without a model must not stay in the table.
+            // A slot without a model must not stay in the cache.
             Err(_) => self.change(|table| drop(table.remove(&key))),
             Ok(_) if is_new => self.change(|table| shrink(table, self.budget, &key)),
             Ok(_) => {}
@@ -91,12 +91,12 @@ impl<S: Send + Sync + 'static> Models<S> {
         session.cloned()
     }
 
-    /// Drops the models of `name`, except `version`. Requests under way keep theirs.
+    /// Evicts the models of `name`, except `version`. Running requests continue to use theirs.
     pub(super) fn forget(&self, name: &Name, except: Option<u32>) {
         self.change(|table| table.retain(|(n, version), _| n != name || Some(*version) == except));
     }
 
-    /// Names and versions of the models that are loaded, in order, with the bytes of their weights.
+    /// Names and versions of the loaded models, sorted, with the bytes of their weights.
     pub(super) fn loaded(&self) -> Vec<(Key, usize)> {
         let table = self.table.load();
         let loaded = table.iter().filter(|(_, slot)| slot.session.initialized());
@@ -115,7 +115,7 @@ impl<S: Send + Sync + 'static> Models<S> {
         slot
     }
 
-    /// A new place for `key`, or the one that another caller made just before.
+    /// Returns a new slot for `key`, or the one that another caller has just inserted.
     fn insert(&self, key: &Key, now: u64) -> Arc<Slot<S>> {
         let (session, bytes) = (OnceCell::new(), AtomicUsize::new(0));
         let new = Arc::new(Slot { session, bytes, used: AtomicU64::new(now) });
@@ -127,7 +127,7 @@ impl<S: Send + Sync + 'static> Models<S> {
         before.get(key).cloned().unwrap_or(new)
     }
 
-    /// Changes the table; what left it is freed elsewhere, since freeing weights takes its time.
+    /// Changes the table; evicted models are freed by another thread, since freeing weights is slow.
     fn change(&self, change: impl Fn(&mut Table<S>)) {
         let mut after = None;
         let before = self.table.rcu(|table| {
@@ -141,13 +141,13 @@ impl<S: Send + Sync + 'static> Models<S> {
         let left =
             before.iter().filter(|(key, slot)| !after.get(*key).is_some_and(|now| Arc::ptr_eq(now, slot)));
         for session in left.filter_map(|(_, slot)| slot.session.get()) {
-            // The thread goes with this table only.
+            // The receiving thread ends only with this cache.
             let _ = self.gone.send(Arc::clone(session));
         }
     }
 }
 
-/// Drops the slots unused for longest until what is left fits, never that of `newest`.
+/// Evicts the least recently used slots until the rest fits the budget, but never that of `newest`.
 fn shrink<S>(table: &mut Table<S>, budget: usize, newest: &Key) {
     let bytes = |slot: &Arc<Slot<S>>| slot.bytes.load(Ordering::Relaxed);
     while table.values().map(bytes).sum::<usize>() > budget {
@@ -159,7 +159,7 @@ fn shrink<S>(table: &mut Table<S>, budget: usize, newest: &Key) {
     }
 }
 
-/// Holds what left the table until nobody else does, so that no request has to free it.
+/// Holds evicted models until they are unused, so that no request has to free them.
 fn free<S>(left: &mpsc::Receiver<Arc<S>>) {
     let mut held: Vec<Arc<S>> = Vec::new();
     loop {
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(models.loaded(), [(key("b", 1), 10)]);
     }
 
-    /// Tells which thread frees it.
+    /// Model that records which thread frees it.
     struct Told(mpsc::Sender<Option<String>>);
 
     impl Drop for Told {

@@ -1,7 +1,7 @@
-//! The pool: a fixed number of named threads for long computing, with a queue in the order of the requests.
+//! Worker pool: a fixed number of named threads for long computations, with a queue ordered by request.
 //!
-//! Not the runtime's blocking pool: that one grows to hundreds of threads, and its queue is shared with
-//! everything else that blocks.
+//! The runtime's blocking pool is not used: it grows to hundreds of threads, and its queue is shared with all other
+//! blocking work.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use crate::kernel::{pages, parallel};
 
-/// Work for one thread. It must not panic: whoever makes it catches.
+/// Work for one thread. It must not panic: its creator catches panics.
 pub(super) type Task = Box<dyn FnOnce() + Send>;
 
-/// The place of a task in the queue: by the number of its request, then in order of arrival.
+/// Position of a task in the queue: by the number of its request, then in order of arrival.
 pub(super) type Place = (u64, u64);
 
-/// The threads with what they share.
+/// Pool of worker threads.
 #[derive(Debug)]
 pub(super) struct Pool {
     shared: Arc<Shared>,
@@ -28,9 +28,9 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     born: Instant,
-    /// When each worker began what it does, in milliseconds since `born` plus 1; 0 while it waits.
+    /// Start of each worker's current task, in milliseconds since `born` plus 1; 0 while it is idle.
     since: Vec<AtomicU64>,
-    /// Workers at work.
+    /// Number of workers that run a task.
     busy: AtomicUsize,
 }
 
@@ -42,11 +42,12 @@ struct Queue {
 }
 
 impl Pool {
-    /// Starts `workers` threads (at least 1) named `limpid-work-0` and so on. The kernels of each have what the others at
-    /// work leave of `cores`, as each of them finds it: long work so gives way to small, and takes what becomes free.
+    /// Starts `workers` threads (at least 1) named `limpid-work-0` and so on. The kernels of each use the cores that
+    /// the other busy workers leave of `cores`, evaluated for each kernel: long work so yields cores to small work,
+    /// and takes cores that become free.
     ///
     /// # Errors
-    /// The system gives no more threads.
+    /// The system cannot create more threads.
     pub(super) fn start(workers: usize, cores: usize) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
@@ -67,13 +68,13 @@ impl Pool {
         Ok(pool)
     }
 
-    /// How many threads there are.
+    /// Number of worker threads.
     pub(super) fn workers(&self) -> usize {
         self.shared.since.len()
     }
 
-    /// Adds a task of request `number`, behind those of earlier requests and before those of later ones; after
-    /// [`Pool::close`] it is dropped undone.
+    /// Queues a task of request `number`, behind those of earlier requests and before those of later ones; after
+    /// [`Pool::close`] it is dropped without being run.
     pub(super) fn submit(&self, number: u64, task: Task) -> Place {
         let mut queue = self.shared.lock();
         queue.arrived += 1;
@@ -85,21 +86,21 @@ impl Pool {
         place
     }
 
-    /// Drops the task of a place, if it has not begun.
+    /// Drops the task at a position, if it has not started.
     pub(super) fn withdraw(&self, place: Place) {
         let task = self.shared.lock().tasks.remove(&place);
         // Outside the lock: dropping a task runs code of its owner.
         drop(task);
     }
 
-    /// How many threads have been busy with one task for longer than `limit`.
+    /// Number of threads that have been busy with one task for longer than `limit`.
     pub(super) fn stuck(&self, limit: Duration) -> usize {
         let now = self.shared.born.elapsed().as_millis() as u64;
         let is_stuck = |since: u64| since > 0 && now.saturating_sub(since - 1) > limit.as_millis() as u64;
         self.shared.since.iter().filter(|since| is_stuck(since.load(Ordering::Relaxed))).count()
     }
 
-    /// Drops what waits; the threads end with the task they are at.
+    /// Drops queued tasks; each thread ends after its current task.
     pub(super) fn close(&self) {
         let mut queue = self.shared.lock();
         queue.is_closed = true;
@@ -119,17 +120,17 @@ impl Drop for Pool {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // No task runs while the queue is locked, so it is whole even if poisoned.
+        // No task runs while the queue is locked, so it is consistent even if poisoned.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Cores that no other worker uses, for one at work.
+    /// Number of cores that the other workers leave for a busy one.
     fn free(&self, cores: usize) -> usize {
         let others = self.busy.load(Ordering::Relaxed).saturating_sub(1);
         cores.saturating_sub(others).max(1)
     }
 
-    /// A worker's life.
+    /// Main loop of a worker.
     fn work(&self, index: usize) {
         while let Some(task) = self.next() {
             pages::settle();
@@ -143,7 +144,7 @@ impl Shared {
         }
     }
 
-    /// The task of the earliest request; sleeps until there is one, none when the pool is closed.
+    /// Takes the task of the earliest request; sleeps until there is one, `None` once the pool is closed.
     fn next(&self) -> Option<Task> {
         let mut queue = self.lock();
         loop {
@@ -157,7 +158,7 @@ impl Shared {
                 self.wake.wait_timeout(queue, pages::LOOK).unwrap_or_else(PoisonError::into_inner);
             queue = woken;
             if wait.timed_out() && queue.tasks.is_empty() {
-                // Another thread may have freed what this one asked for, such as a model that left.
+                // Another thread may have freed memory that this one allocated, such as an unloaded model.
                 drop(queue);
                 pages::settle();
                 queue = self.lock();

@@ -1,4 +1,4 @@
-//! A ticket: one request inside the engine, from its admission to its reply, with all the work it asks for.
+//! Ticket: one admitted request, until its reply, with all its work.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,30 +17,30 @@ use crate::kernel::{pages, parallel};
 use crate::sample::{Depth, Latent, Sample};
 use crate::telemetry;
 
-/// Work on fewer bytes is done sooner than a thread is woken for it; see [`Ticket::convert`].
+/// Work on fewer bytes takes less time than waking a thread for it; see [`Ticket::convert`].
 pub const BRIEF: usize = 1 << 16;
 
-/// The right to have work done; clones are the same request. Work is done in the order in which requests were admitted,
-/// so that one that was begun is brought to its end before newer ones.
+/// Permit to have work done; clones belong to the same request. Work is ordered by the admission of its request, so
+/// that started requests are finished before newer ones.
 ///
-/// Dropping the future of any piece of work takes it out of the queue; once begun, it ends with the piece that
-/// is being computed. The same happens when the deadline passes.
+/// Dropping the future of a piece of work removes it from the queue; once started, it stops after the step that is
+/// being computed. The same happens when the deadline passes.
 #[derive(Debug, Clone)]
 pub struct Ticket {
     pub(super) engine: Engine,
     pub(super) entry: Arc<Entry>,
 }
 
-/// What scheduling wants to know of a piece of work.
+/// Scheduling parameters of a piece of work.
 #[derive(Debug, Clone, Copy)]
 struct Size {
-    /// Bytes it needs at most.
+    /// Peak working memory in bytes.
     bytes: usize,
-    /// It may take long: some workers are kept free of such work.
+    /// `true` for work that may take long: some workers are reserved for other work.
     is_wide: bool,
 }
 
-/// What a piece of work holds until it is done.
+/// Resources that a piece of work holds until it is done.
 pub(super) struct Room {
     _held: Held,
     _memory: OwnedSemaphorePermit,
@@ -48,7 +48,7 @@ pub(super) struct Room {
 }
 
 impl Ticket {
-    /// Counts bytes that the request holds outside of work, such as its body, until the result is dropped.
+    /// Accounts for bytes that the request holds outside of work (its body, for example), until the result is dropped.
     ///
     /// # Errors
     /// No room.
@@ -56,13 +56,12 @@ impl Ticket {
         self.engine.hold(bytes)
     }
 
-    /// Counts bytes that are in memory already, until the result is dropped: these are never refused, but those who come after
-    /// may be.
+    /// Accounts for bytes that are already in memory, until the result is dropped: never rejected, but later requests may be.
     pub fn count(&self, bytes: usize) -> Held {
         self.engine.0.admission.count(bytes)
     }
 
-    /// [`Session::denoise_at`] in its turn; small samples together with others like them.
+    /// Queues [`Session::denoise_at`]; small samples are batched.
     ///
     /// # Errors
     /// Those of the session, or no room.
@@ -86,7 +85,7 @@ impl Ticket {
         self.infer(session, "denoise", size, work).await
     }
 
-    /// [`Session::encode_at`] in its turn.
+    /// Queues [`Session::encode_at`].
     ///
     /// # Errors
     /// Those of the session, or no room.
@@ -103,7 +102,7 @@ impl Ticket {
         self.infer(session, "encode", size, work).await
     }
 
-    /// [`Session::decode_at`] in its turn.
+    /// Queues [`Session::decode_at`].
     ///
     /// # Errors
     /// Those of the session, or no room.
@@ -119,22 +118,22 @@ impl Ticket {
         self.infer(session, "decode", size, work).await
     }
 
-    /// Computes `work`, which needs `bytes` of memory beside its captures, on one of the engine's threads.
+    /// Runs `work`, which needs `bytes` of memory in addition to its captures, on one of the engine's threads.
     ///
     /// # Errors
-    /// No room, never room, a panic in `work`, the deadline, or the engine is stopping.
+    /// No room now or ever, a panic in `work`, the deadline, or the engine is stopping.
     pub async fn run<T: Send + 'static>(
         &self,
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Done<T>, Error> {
         let is_wide = bytes >= self.engine.config().wide_numbers * size_of::<f32>();
-        // Reading and writing files, loading a model, scores.
+        // Files, model loading and scores need only one thread.
         self.work("other", Size { bytes, is_wide }, move |_| parallel::with_threads(1, work)).await
     }
 
-    /// [`Ticket::run`] for work that takes no longer than its `bytes` tell, such as reading a file: what is brief is done right
-    /// here, on the thread that asks.
+    /// [`Ticket::run`] for work that takes time in proportion to `bytes`, such as reading a file: small work runs on
+    /// the calling thread.
     ///
     /// # Errors
     /// Those of [`Ticket::run`].
@@ -154,7 +153,7 @@ impl Ticket {
         value.map_err(panicked)
     }
 
-    /// Work of a model, counted.
+    /// Queues an operation of a model, and counts it in the metrics.
     async fn infer<T: Send + 'static>(
         &self,
         session: &Arc<Session>,
@@ -193,18 +192,18 @@ impl Ticket {
             let ran = begun.elapsed();
             drop((compute, span));
             ticket.entry.record(ran);
-            // Before the answer: who has it may count on the room.
+            // Before the reply: a client that has it may rely on the freed permits.
             drop((room, ticket));
             let done = |value| Done { value, queued: begun - arrived, ran };
             let _ = reply.send(value.map(done).map_err(panicked));
         });
-        // The task is dropped unanswered where the pool was closed, or the deadline passed.
+        // The task is dropped without a reply if the pool was closed or the deadline passed.
         let answer = result.await;
         queued.forget();
         answer.unwrap_or_else(|_| Err(self.unanswered()))
     }
 
-    /// Denoises a small sample in a batch with others that wait.
+    /// Queues a small sample to be denoised in a batch.
     async fn denoise_together(
         &self,
         session: &Arc<Session>,
@@ -230,8 +229,8 @@ impl Ticket {
         answer.unwrap_or_else(|_| Err(self.unanswered()))
     }
 
-    /// The room for a piece of work: first the right to take long, then memory, since memory must not lie idle while its
-    /// owner waits.
+    /// Acquires the permits of a piece of work: first the one for large work, then memory, which must not stay
+    /// reserved while its owner waits.
     async fn room(&self, size: Size) -> Result<Room, Error> {
         let held = self.engine.hold(size.bytes)?;
         let inner = &self.engine.0;
@@ -240,13 +239,13 @@ impl Ticket {
         Ok(Room { _held: held, _memory: memory, _wide: wide })
     }
 
-    /// Why work ended without an answer.
+    /// Reason why work ended without a result.
     fn unanswered(&self) -> Error {
         if self.entry.is_late() { Error::Deadline } else { Error::Draining }
     }
 }
 
-/// Work in the queue; dropped together with the future that waits for it, it is taken out again.
+/// Queued work; dropping this, with the future that waits for it, removes it from the queue.
 struct Queued<'a> {
     ticket: &'a Ticket,
     place: Option<Place>,
@@ -259,7 +258,7 @@ impl Queued<'_> {
         self.place = Some(engine.0.pool.submit(entry.number(), Box::new(task)));
     }
 
-    /// It was answered: there is nothing to take out.
+    /// Marks the work as answered, so that it is not removed.
     fn forget(&mut self) {
         (self.place, self.key) = (None, None);
     }
@@ -268,7 +267,7 @@ impl Queued<'_> {
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         let inner = &self.ticket.engine.0;
-        // A sample that another's task has taken leaves its own task to one that still waits, for whom there may be no other.
+        // If another request's task has taken this sample, this task must stay queued for a sample that still waits.
         let is_spare = self.key.is_none_or(|key| inner.batches.sweep(&key));
         if is_spare {
             self.place.into_iter().for_each(|place| inner.pool.withdraw(place));
@@ -276,7 +275,7 @@ impl Drop for Queued<'_> {
     }
 }
 
-/// One operation of a model, counted when it ends: also when the future that waits for it is dropped.
+/// One operation of a model, counted when it ends, also if its future is dropped.
 struct Op {
     labels: telemetry::Infer,
     entry: Arc<Entry>,
@@ -313,7 +312,7 @@ fn flatten<T>(done: Done<infer::Result<T>>) -> Result<Done<T>, Error> {
     Ok(Done { value: value?, queued, ran })
 }
 
-/// What a panic said.
+/// Converts a panic to an error.
 pub(super) fn panicked(cause: Box<dyn Any + Send>) -> Error {
     telemetry::panicked("compute");
     let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());

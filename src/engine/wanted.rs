@@ -1,14 +1,14 @@
-//! Wanted: one piece of work goes on for as long as somebody waits for it.
+//! Cancellation: a piece of work continues only while a client waits for its result.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::infer::Pace;
 
-/// The pace of one piece of work: asked before each piece.
+/// Cancellation check of one piece of work, called before each step.
 pub(super) struct Wanted<'a> {
-    /// Whether somebody still waits for the result.
+    /// Returns `true` while a client waits for the result.
     pub(super) is_wanted: &'a dyn Fn() -> bool,
-    /// Counts the pieces.
+    /// Counter of computed steps.
     pub(super) pieces: &'a AtomicUsize,
 }
 

@@ -1,4 +1,4 @@
-//! Rows and columns that are too dark or too bright: readout of sensors, dirty scanner lines.
+//! Rows and columns that are too dark or too bright, as from sensor readout or dirty scanner lines.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::{Error, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
-/// Adds one normal number to each row and one to each column, the same in all channels.
+/// Adds one normal offset to each row and one to each column, the same in all channels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Banding {
@@ -16,7 +16,7 @@ pub struct Banding {
     /// Standard deviation of the columns' offsets, on the 0..255 scale.
     #[serde(default)]
     pub columns: Span,
-    /// The share of lines that are hit.
+    /// Share of lines that are affected, 0 to 1.
     #[serde(default = "all")]
     pub share: Span,
 }

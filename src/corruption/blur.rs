@@ -1,8 +1,8 @@
-//! Blur by a Gaussian, mirrored beyond the border.
+//! Gaussian blur, mirrored beyond the border.
 
 use crate::sample::Shape;
 
-/// The planes of `data`, channels first, blurred by a Gaussian of standard deviation `radius` in pixels.
+/// Blurs the planes of `data`, channels first, by a Gaussian of standard deviation `radius`, in pixels.
 pub fn blurred(data: &[f32], shape: Shape, radius: f32) -> Vec<f32> {
     let (_, height, width) = shape.extents();
     let taps = taps(radius);
@@ -14,7 +14,7 @@ pub fn blurred(data: &[f32], shape: Shape, radius: f32) -> Vec<f32> {
     out
 }
 
-/// A Gaussian whose taps sum to 1, cut at three deviations.
+/// Gaussian kernel with taps that sum to 1, truncated at three deviations.
 fn taps(radius: f32) -> Vec<f32> {
     let reach = (3.0 * radius).ceil().max(0.0) as isize;
     let taps: Vec<f32> = (-reach..=reach).map(|i| (-0.5 * (i as f32 / radius).powi(2)).exp()).collect();
@@ -46,7 +46,7 @@ mod tests {
         let mut point = [0.0; 143];
         point[5 * 13 + 6] = 1.0;
         let seen = blurred(&point, shape, 1.0);
-        // 1 / (2 pi) in the middle, and exp(-1/2) of that beside it.
+        // 1 / (2 pi) in the middle, and exp(-1/2) of that next to it.
         assert!((seen[5 * 13 + 6] - 0.159).abs() < 0.002 && (seen[5 * 13 + 7] - 0.0967).abs() < 0.002);
     }
 }

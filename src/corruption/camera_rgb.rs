@@ -1,4 +1,4 @@
-//! The noise of a camera, by a shorter way: noise on linear colours, with or without a mosaic.
+//! Camera noise by a simpler model: noise on linear colours, with or without a mosaic.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,20 +7,20 @@ use super::{Error, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
-/// Turns a picture to linear light, adds noise that grows with the light to each channel, and turns it back; in four cases
-/// of five through a Bayer mosaic, whose interpolation correlates the noise of neighbours.
+/// Converts an image to linear light, adds noise that grows with the light to each channel, and converts it back; in
+/// four cases of five through a Bayer mosaic and its interpolation, which correlates the noise of neighbours.
 ///
-/// The target goes the same way without noise. A gray image counts as a colour image of equal channels.
+/// The target is converted the same way without noise. A gray image is treated as a colour image with equal channels.
 ///
 /// # Source
 /// S. Guo et al., "Toward convolutional blind denoising of real photographs" (CBDNet), CVPR 2019, section 3.1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CameraRgb {
-    /// Deviation of the shot noise at white, 0 to 1 of full scale, drawn evenly in the logarithm.
+    /// Standard deviation of the shot noise at white, 0 to 1 of full scale, drawn log-uniformly.
     #[serde(default = "default_shot")]
     pub shot: Span,
-    /// Deviation of the read noise, likewise.
+    /// Standard deviation of the read noise, in the same unit, drawn log-uniformly.
     #[serde(default = "default_read")]
     pub read: Span,
 }
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn noise_is_that_of_linear_light_through_the_curve() {
-        // A flat picture: on linear light L the variance is L shot^2 + read^2, and the curve's slope scales it.
+        // A flat image: on linear light L the variance is L shot^2 + read^2, scaled by the slope of the curve.
         let shape = Shape::image(3, 96, 96);
         let kind = CameraRgb { shot: Span::at(0.02), read: Span::at(0.01) };
         let mut seen = 0;
@@ -85,7 +85,7 @@ mod tests {
             assert!(target.iter().all(|v| (v - first).abs() < 1e-5));
             let variance =
                 noisy.iter().zip(&target).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / noisy.len() as f32;
-            // Slopes of gamma 1.8 to 2.4 at 0.5 are 1 to 2.3, the S-curve's at most 1.5; a mosaic takes at most 5/8 away.
+            // Slopes of gamma 1.8 to 2.4 at 0.5 are 1 to 2.3, the S-curve's at most 1.5; a mosaic removes at most 5/8.
             assert!((0.006..0.05).contains(&variance.sqrt()), "{}", variance.sqrt());
             seen += 1;
         }

@@ -1,9 +1,9 @@
-//! What an 8-bit file does to noise: rounding and clipping.
+//! Effect of an 8-bit file on noise: rounding and clipping.
 
 use serde::{Deserialize, Serialize};
 
-/// Rounds values to 8 bits and clips them to [0, 1]. Behind `gaussian` it makes the noise that an 8-bit
-/// noisy file holds; most published tables leave it out, so say which of the two was used.
+/// Rounds values to 8 bits and clips them to [0, 1]. After `gaussian` it makes the noise of an 8-bit noisy file; most
+/// published tables omit it, so state which of the two was used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clip {}

@@ -10,14 +10,13 @@ use crate::sample::Shape;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gaussian {
-    /// Standard deviation: on the 0..255 scale for images, in standard deviations of the sample
-    /// otherwise.
+    /// Standard deviation: on the 0..255 scale for images, otherwise in standard deviations of the sample.
     pub sigma: Span,
-    /// How far the noise is correlated: the standard deviation, in pixels, of the Gaussian that blurs
-    /// it. 0 is white noise. The blurred noise keeps its strength `sigma`.
+    /// Extent of the correlation: standard deviation, in pixels, of the Gaussian that blurs the noise. 0 is white
+    /// noise. Blurred noise keeps the strength `sigma`.
     #[serde(default)]
     pub blur: Span,
-    /// Share of the variance, 0 to 1, that is the same in all channels: 1 is gray noise on a colour image.
+    /// Share of the variance, 0 to 1, that is common to all channels: 1 is gray noise on a colour image.
     #[serde(default)]
     pub shared: Span,
 }
@@ -34,7 +33,7 @@ impl Gaussian {
         let blur = self.blur.draw(rng);
         let mut noise = vec![0.0; data.len()];
         rng.fill_normal(&mut noise);
-        // Drawn only where asked for, so that configs without it keep their noise.
+        // Drawn only if requested, so that older configs produce the same noise as before.
         if self.shared != Span::default() && shape.channels() > 1 {
             share(&mut noise, shape.channels(), self.shared.draw(rng), rng);
         }
@@ -47,7 +46,7 @@ impl Gaussian {
     }
 }
 
-/// Replaces `share` of the variance of each channel by noise that all have in common.
+/// Replaces `share` of the variance of each channel by noise common to all channels.
 fn share(noise: &mut [f32], channels: usize, share: f32, rng: &mut Rng) {
     let mut common = vec![0.0; noise.len() / channels];
     rng.fill_normal(&mut common);
@@ -57,7 +56,7 @@ fn share(noise: &mut [f32], channels: usize, share: f32, rng: &mut Rng) {
     }
 }
 
-/// Blurs white noise, channel by channel, and keeps its variance at 1.
+/// Blurs white noise, channel by channel, preserving a variance of 1.
 fn color(noise: &mut [f32], shape: Shape, blur: f32) {
     let (channels, height, width) = shape.extents();
     for plane in noise.chunks_exact_mut((noise.len() / channels).max(1)) {
@@ -72,8 +71,8 @@ fn color(noise: &mut [f32], shape: Shape, blur: f32) {
     }
 }
 
-/// A Gaussian of unit energy, so that white noise keeps its variance; shorter than the axis, so that a
-/// wrapped window never meets the same number twice.
+/// Gaussian of unit energy, so that white noise keeps its variance; shorter than the axis, so that a wrapped window
+/// never contains the same number twice.
 fn kernel(blur: f32, axis: usize) -> Vec<f32> {
     let reach = ((3.0 * blur).ceil() as usize).min((axis.max(1) - 1) / 2);
     let taps: Vec<f32> = (0..=2 * reach)
@@ -86,8 +85,8 @@ fn kernel(blur: f32, axis: usize) -> Vec<f32> {
     taps.into_iter().map(|t| t / energy).collect()
 }
 
-/// Circular convolution of every `stride`-th number of `line`: noise has no border, so wrapping keeps
-/// its variance equal everywhere.
+/// Circular convolution of every `stride`-th number of `line`: noise has no border, so wrapping makes its variance
+/// equal everywhere.
 fn circular(line: &mut [f32], stride: usize, kernel: &[f32]) {
     let source: Vec<f32> = line.iter().step_by(stride).copied().collect();
     let (n, reach) = (source.len(), kernel.len() / 2);

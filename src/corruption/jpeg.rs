@@ -1,4 +1,4 @@
-//! The blocks, rings and smeared colours of a JPEG file.
+//! Block and ringing artefacts and smeared colours of a JPEG file.
 
 use image::codecs::jpeg::JpegDecoder;
 use image::{ImageDecoder, ImageResult};
@@ -9,50 +9,49 @@ use super::{Error, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
-/// Side of the blocks of colour images, whose chroma may be stored at half size: all places of the grid
-/// are covered by shifts below it.
+/// Side of the blocks of colour images with chroma at half size: shifts below it cover all positions of the grid.
 const GRID: usize = 16;
 
-/// Writes the image as a JPEG file in memory and reads it back. Values are clipped to [0, 1].
+/// Encodes the image as a JPEG file in memory and decodes it. Values are clipped to [0, 1].
 ///
-/// The grid of blocks lies anywhere, not always at the upper left corner: a model that has only seen
-/// grids at the corner of its crops fails on pictures that were cropped after they had been compressed.
+/// The block grid starts anywhere, not always at the upper left corner: a model trained only with grids at the corner
+/// of its crops fails on images that were cropped after compression.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Jpeg {
-    /// Quality as the libjpeg family counts it, 1 to 100; the whole numbers of the range are drawn.
+    /// Quality on the scale of libjpeg, 1 to 100; whole numbers of the range are drawn.
     pub quality: Span,
-    /// How finely colours are stored; one of several, each as likely. One that is listed twice is twice as likely.
+    /// Chroma subsampling; one entry is drawn, each equally likely. An entry listed twice is twice as likely.
     #[serde(default = "Sampling::full", skip_serializing_if = "Sampling::is_full")]
     pub sampling: Vec<Sampling>,
-    /// Tables by which coefficients are rounded; one of several, each as likely.
+    /// Quantisation tables; one entry is drawn, each equally likely.
     #[serde(default = "Tables::standard", skip_serializing_if = "Tables::is_standard")]
     pub tables: Vec<Tables>,
 }
 
-/// Size at which the two colour planes are stored (ITU-T T.81, A.1.1).
+/// Size of the two chroma planes (ITU-T T.81, A.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sampling {
-    /// As large as the image.
+    /// Full size.
     #[serde(rename = "4:4:4")]
     Full,
-    /// Half as wide: many cameras.
+    /// Half width: many cameras.
     #[serde(rename = "4:2:2")]
     Half,
-    /// Half as wide and high: phones, and most programs by default.
+    /// Half width and height: phones, and most programs by default.
     #[serde(rename = "4:2:0")]
     Quarter,
 }
 
-/// Quantisation tables of encoders.
+/// Quantisation tables of different encoders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tables {
     /// ITU-T T.81, Annex K: libjpeg and most cameras.
     Standard,
-    /// The tables of ImageMagick by N. Robidoux.
+    /// Tables of ImageMagick by N. Robidoux.
     ImageMagick,
-    /// Tuned for PSNR-HVS: near those of mozjpeg.
+    /// Tuned for PSNR-HVS: close to those of mozjpeg.
     PsnrHvs,
 }
 
@@ -94,7 +93,7 @@ impl Tables {
 }
 
 impl Jpeg {
-    /// Files of this quality, colours at full size, standard tables.
+    /// Returns the corruption of this quality, chroma at full size, standard tables.
     pub fn of(quality: Span) -> Self {
         Self { quality, sampling: Sampling::full(), tables: Tables::standard() }
     }
@@ -109,12 +108,12 @@ impl Jpeg {
         let quality = self.quality.draw_whole(rng).clamp(1, 100) as u8;
         let (channels, height, width) = shape.extents();
         let frame = Frame { height, width, down: rng.below(GRID), right: rng.below(GRID) };
-        // A list of one takes no draw, so that configs from before there were lists keep their noise.
+        // A list of one entry takes no draw, so that configs older than lists keep their noise.
         let (sampling, tables) = (super::choose(&self.sampling, rng), super::choose(&self.tables, rng));
         let file = File { quality, sampling, tables, channels: if channels == 3 { 3 } else { 1 } };
         for planes in data.chunks_exact_mut(file.channels * height * width) {
-            // Bytes that an encoder wrote a moment ago do not fail to be read, and no crop is
-            // larger than the format's 65535 pixels; if it were, an uncorrupted crop is no harm.
+            // Decoding what was just encoded does not fail, and no crop is larger than the format's 65535 pixels; if
+            // it were, leaving the crop uncorrupted does no harm.
             if let Some(pixels) = file.round_trip(&frame, &frame.pixels(planes, file.channels)) {
                 frame.put_back(&pixels, planes, file.channels);
             }
@@ -122,7 +121,7 @@ impl Jpeg {
     }
 }
 
-/// Settings of one file.
+/// Settings of one JPEG file.
 struct File {
     quality: u8,
     sampling: Sampling,
@@ -131,7 +130,7 @@ struct File {
 }
 
 impl File {
-    /// 8-bit pixels of the moved image, channels last, written and read; none if that fails.
+    /// Encodes and decodes the 8-bit pixels of the shifted image, channels last; `None` if that fails.
     fn round_trip(&self, frame: &Frame, pixels: &[u8]) -> Option<Vec<u8>> {
         let side = |n: usize| u16::try_from(n).ok();
         let (width, height) = (side(frame.width + frame.right)?, side(frame.height + frame.down)?);
@@ -153,7 +152,7 @@ fn read(file: &[u8], bytes: usize) -> ImageResult<Vec<u8>> {
     Ok(back)
 }
 
-/// An image moved down and to the right, its first row and column filling the gap.
+/// Image shifted down and to the right; its first row and column fill the gap.
 struct Frame {
     height: usize,
     width: usize,
@@ -162,7 +161,7 @@ struct Frame {
 }
 
 impl Frame {
-    /// 8-bit pixels of the moved image, channels last.
+    /// Returns the 8-bit pixels of the shifted image, channels last.
     fn pixels(&self, planes: &[f32], channels: usize) -> Vec<u8> {
         let (area, columns) = (self.height * self.width, self.width + self.right);
         let byte = |i: usize| {

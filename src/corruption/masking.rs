@@ -10,16 +10,16 @@ use crate::sample::Shape;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Masking {
-    /// The share of single pixels that are missing, 0 to 1.
+    /// Share of single pixels that are missing, 0 to 1.
     #[serde(default)]
     pub pixels: Span,
-    /// How many rectangles (stretches, in signals and vectors) are missing.
+    /// Number of missing rectangles (intervals, in signals and vectors).
     #[serde(default)]
     pub rectangles: Span,
     /// Sides of a rectangle, as shares of the image's sides.
     #[serde(default = "default_size")]
     pub size: Span,
-    /// What stands in the holes: 0 black, 1 white (smallest and largest value in signals and vectors).
+    /// Value of missing pixels: 0 black, 1 white (smallest and largest value in signals and vectors).
     #[serde(default)]
     pub fill: Span,
 }
@@ -58,7 +58,7 @@ impl Masking {
         }
     }
 
-    /// Start and length along an axis: whole, at least 1, inside.
+    /// Draws start and length along an axis: whole numbers, length at least 1, inside the axis.
     fn stretch(&self, axis: usize, rng: &mut Rng) -> (usize, usize) {
         let length = ((self.size.draw(rng) * axis as f32).round() as usize).clamp(1, axis);
         (rng.below(axis - length + 1), length)

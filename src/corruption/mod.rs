@@ -1,7 +1,7 @@
 //! Corruptions: the maps from clean to noisy that training, validation and evaluation apply.
 //!
-//! A corruption is written as one object keyed by its kind, or as a list applied in order; ranges are
-//! pairs, and a single number is a range of one value:
+//! A corruption is written as one object keyed by its kind, or as a list applied in order; ranges are pairs, and a
+//! single number is a range of one value:
 //!
 //! ```json
 //! {"gaussian": {"sigma": [0, 55]}}
@@ -10,9 +10,9 @@
 //! ```
 //!
 //! # Scales
-//! Images lie on [0, 1]; their `sigma` is given on the 0..255 scale. For signals and vectors `sigma` is
-//! relative to the sample's own standard deviation: 0.5 adds noise half as strong as the signal.
-//! Results are floats and are not clipped, unless `clip`, `quantize` or `jpeg` says so.
+//! Images have the range [0, 1]; their `sigma` is given on the 0..255 scale. For signals and vectors `sigma` is
+//! relative to the sample's own standard deviation: 0.5 adds noise half as strong as the signal. Results are floats
+//! and are not clipped, except by `clip`, `quantize` and `jpeg`.
 
 mod banding;
 mod blur;
@@ -58,30 +58,30 @@ pub use speckle::Speckle;
 use crate::rng::Rng;
 use crate::sample::{Kind, Sample, Shape, Stats};
 
-/// Entries of one list; a longer one is a mistake, and each costs time on every crop.
+/// Maximum number of entries of a list; a longer one is a mistake, and each entry costs time on every crop.
 const LONGEST_LIST: usize = 32;
-/// Lists within lists.
+/// Maximum nesting of lists.
 const DEEPEST_NESTING: usize = 8;
 
-/// A map from clean to noisy, its parameters drawn anew for every crop.
+/// Map from clean to noisy; its parameters are drawn for every crop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "snake_case")]
 pub enum Corruption {
-    /// Nothing; of use inside `random`.
+    /// No corruption; of use inside `random`.
     None {},
     /// Normal noise, white or coloured.
     Gaussian(Gaussian),
-    /// Shot noise: counts of photons.
+    /// Shot noise: photon counts.
     Poisson(Poisson),
     /// Shot noise and read noise of a camera.
     PoissonGaussian(PoissonGaussian),
     /// Dead and hot pixels.
     SaltPepper(SaltPepper),
-    /// Noise in proportion to the value.
+    /// Noise proportional to the value.
     Speckle(Speckle),
-    /// Few levels of brightness.
+    /// Few brightness levels.
     Quantize(Quantize),
-    /// The blocks and rings of a JPEG file.
+    /// Compression artefacts of a JPEG file.
     Jpeg(Jpeg),
     /// Missing pixels and rectangles.
     Masking(Masking),
@@ -91,73 +91,73 @@ pub enum Corruption {
     Shading(Shading),
     /// Rounding and clipping to what an 8-bit file can hold.
     Clip(Clip),
-    /// Sensor noise, developed to a picture as a camera does.
+    /// Sensor noise, developed to an image as in a camera.
     Camera(Camera),
-    /// Sensor noise on linear colours, a shorter way to the same.
+    /// Sensor noise on linear colours, a simpler model of the same.
     CameraRgb(CameraRgb),
-    /// Enlarging after the noise came.
+    /// Enlargement after the noise.
     Resize(Resize),
     /// Unsharp mask.
     Sharpen(Sharpen),
-    /// One of several, each as likely.
+    /// One of several, each equally likely.
     Random(Vec<Corruption>),
     /// All of several, in order; written as a plain list.
     #[serde(skip)]
     Sequence(Vec<Corruption>),
 }
 
-/// Why a corruption cannot be applied.
+/// Error of an invalid corruption.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// A range leaves what makes sense.
+    /// A range exceeds its limits.
     #[error("{field} is {seen}, must lie within [{low}, {high}]")]
     Range {
-        /// Kind and member, for example `gaussian.sigma`.
+        /// Kind and field, for example `gaussian.sigma`.
         field: String,
-        /// Smallest value.
+        /// Smallest allowed value.
         low: f32,
-        /// Largest value.
+        /// Largest allowed value.
         high: f32,
-        /// The range seen.
+        /// Range given.
         seen: Span,
     },
-    /// A range whose ends are swapped.
+    /// The ends of a range are swapped.
     #[error("{field} is {seen}, its first number must not be above its second")]
     Order {
-        /// Kind and member.
+        /// Kind and field.
         field: String,
-        /// The range seen.
+        /// Range given.
         seen: Span,
     },
-    /// A list with nothing in it, or with too much.
+    /// A list is empty or too long.
     #[error("{field} has {seen} entries, must have 1 to {limit}")]
     Count {
-        /// The list.
+        /// Name of the list.
         field: &'static str,
-        /// Entries seen.
+        /// Number of entries given.
         seen: usize,
-        /// Most entries.
+        /// Maximum number of entries.
         limit: usize,
     },
-    /// Lists within lists within lists.
+    /// Lists are nested too deeply.
     #[error("lists are nested more than {limit} deep")]
     Depth {
-        /// Deepest nesting.
+        /// Maximum nesting.
         limit: usize,
     },
-    /// A corruption of images asked for something else.
+    /// A corruption of images was requested for another kind of sample.
     #[error("{field} applies to images, not to a {kind}")]
     Kind {
-        /// The corruption.
+        /// Name of the corruption.
         field: &'static str,
-        /// What the data are.
+        /// Kind of the samples.
         kind: Kind,
     },
 }
 
 impl Corruption {
-    /// What a model is trained against when nothing is said: white noise, blind, up to 55 on the
-    /// 0..255 scale for images, up to the signal's own strength for the rest.
+    /// Default training corruption: white noise of unknown strength, up to 55 on the 0..255 scale for images, up to
+    /// the signal's own strength for other kinds.
     pub fn default_for(kind: Kind) -> Self {
         let sigma = if kind == Kind::Image { Span::new(0.0, 55.0) } else { Span::new(0.0, 1.0) };
         Corruption::Gaussian(Gaussian { sigma, ..Gaussian::default() })
@@ -168,11 +168,10 @@ impl Corruption {
         Corruption::Gaussian(Gaussian { sigma: Span::at(sigma), ..Gaussian::default() })
     }
 
-    /// Whether all ranges make sense, for samples of `kind`. To be called once, before
-    /// [`Corruption::apply`].
+    /// Checks that all ranges are valid for samples of `kind`. Must be called once, before [`Corruption::apply`].
     ///
     /// # Errors
-    /// The first range, list or kind that does not fit.
+    /// The first range, list or kind that is invalid.
     pub fn check(&self, kind: Kind) -> Result<(), Error> {
         self.check_at(kind, 0)
     }
@@ -201,11 +200,11 @@ impl Corruption {
         }
     }
 
-    /// Corrupts `noisy` in place, and shapes `target`, the clean sample to be learnt, where the corruption changes more than
-    /// noise: a development of raw data, an enlargement or a sharpening is not to be undone. Both are samples or crops of
-    /// `shape`, channels first, on the sample's scale; `target` is clean.
+    /// Corrupts `noisy` in place, and changes `target`, the clean sample to be learnt, in the same way where the
+    /// corruption does more than add noise: the network should not learn to undo a raw development, an enlargement or
+    /// a sharpening. Both are samples or crops of `shape`, channels first, on the sample's scale; `target` is clean.
     ///
-    /// Parameters and noise come from `rng` alone, so equal streams give equal results.
+    /// Parameters and noise come only from `rng`, so equal streams give equal results.
     pub fn corrupt(&self, noisy: &mut [f32], target: &mut [f32], shape: Shape, rng: &mut Rng) {
         debug_assert_eq!((noisy.len(), target.len()), (shape.numbers(), shape.numbers()));
         match self {
@@ -238,9 +237,9 @@ impl Corruption {
         }
     }
 
-    /// A noisy sample of `clean`, and the target that belongs to it (see [`Corruption::corrupt`]).
+    /// Returns a noisy sample of `clean`, and the matching target (see [`Corruption::corrupt`]).
     ///
-    /// Where a number is not finite, which only absurd units bring about, both are `clean`.
+    /// If a number is not finite, which happens only with extreme units, both are `clean`.
     pub fn pair(&self, clean: &Sample, rng: &mut Rng) -> (Sample, Sample) {
         let shape = clean.shape();
         let (mut noisy, mut target) = (clean.data().to_vec(), clean.data().to_vec());
@@ -252,13 +251,15 @@ impl Corruption {
     }
 }
 
-/// One of `list`; without a draw where there is no choice.
+/// Draws one entry of `list`; a list of one entry takes no draw.
 fn choose<T: Copy>(list: &[T], rng: &mut Rng) -> T {
     if list.len() == 1 { list[0] } else { list[rng.below(list.len())] }
 }
 
+/// Checks the number of entries of a list of choices.
+///
 /// # Errors
-/// There is nothing to choose from, or too much.
+/// The list is empty or too long.
 fn check_choices<T>(field: &'static str, list: &[T]) -> Result<(), Error> {
     match list.len() {
         1..=LONGEST_LIST => Ok(()),
@@ -269,8 +270,8 @@ fn check_choices<T>(field: &'static str, list: &[T]) -> Result<(), Error> {
 /// Weights of red, green and blue in luma (ITU-R BT.601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// Gives each colour picture among the planes of both to `of`. Planes that are no colour picture go as one of equal channels
-/// each, and come back as its luma.
+/// Calls `of` with each colour image among the planes of both. Planes that do not form a colour image are passed as
+/// one with equal channels each, and its luma is returned.
 fn each_picture(
     noisy: &mut [f32],
     target: &mut [f32],
@@ -302,7 +303,7 @@ fn check_list(field: &'static str, list: &[Corruption], kind: Kind, depth: usize
     list.iter().try_for_each(|each| each.check_at(kind, depth + 1))
 }
 
-/// `sigma` as written in a config, on the sample's own scale.
+/// Converts `sigma` of a config to the sample's own scale.
 fn amplitude(sigma: f32, data: &[f32], shape: Shape) -> f32 {
     match shape.kind() {
         Kind::Image => sigma / 255.0,
@@ -310,7 +311,7 @@ fn amplitude(sigma: f32, data: &[f32], shape: Shape) -> f32 {
     }
 }
 
-/// The values that black and white stand for: 0 and 1 in images, the extremes of the sample otherwise.
+/// Values of black and white: 0 and 1 in images, the extremes of the sample otherwise.
 fn extremes(data: &[f32], shape: Shape) -> (f32, f32) {
     match shape.kind() {
         Kind::Image => (0.0, 1.0),
@@ -324,7 +325,7 @@ impl Serialize for Corruption {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             Corruption::Sequence(list) => list.serialize(to),
-            // The derived form: an object keyed by kind.
+            // Derived representation: an object keyed by kind.
             keyed => Corruption::serialize(keyed, to),
         }
     }

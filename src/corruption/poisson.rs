@@ -1,4 +1,4 @@
-//! Shot noise: each value becomes a count of photons.
+//! Shot noise: each value becomes a photon count.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +8,12 @@ use crate::sample::{Kind, Shape};
 
 /// Replaces each value by a Poisson count with that mean, in units of `1 / peak`.
 ///
-/// Counts have no sign: in signals and vectors the absolute value is counted and keeps its sign; in
-/// images what lies below black counts as black.
+/// Counts have no sign: in signals and vectors the absolute value is counted and the sign preserved; in images,
+/// values below black count as black.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Poisson {
-    /// Photons at white (1 in images, the largest absolute value in signals and vectors): the fewer,
-    /// the noisier.
+    /// Photons at white (1 in images, the largest absolute value in signals and vectors); fewer photons mean more noise.
     pub peak: Span,
 }
 
@@ -28,7 +27,7 @@ impl Poisson {
     }
 }
 
-/// The noise itself, shared with cameras' mixed noise.
+/// Adds shot noise, also for the mixed noise of cameras.
 pub(super) fn count_photons(data: &mut [f32], shape: Shape, peak: f32, rng: &mut Rng) {
     let signed = shape.kind() != Kind::Image;
     let white = if signed { data.iter().fold(0.0f32, |m, v| m.max(v.abs())) } else { 1.0 };
@@ -43,7 +42,7 @@ pub(super) fn count_photons(data: &mut [f32], shape: Shape, peak: f32, rng: &mut
     }
 }
 
-/// A Poisson number of the given mean.
+/// Draws a Poisson number of the given mean.
 ///
 /// # Source
 /// Below 10 by multiplying uniforms (D. E. Knuth); from 10 on by transformed rejection, algorithm PTRS
@@ -80,12 +79,12 @@ fn count(mean: f64, rng: &mut Rng) -> f64 {
     }
 }
 
-/// Uniform in (0, 1]: both branches above take logarithms of it.
+/// Uniform in (0, 1], so that its logarithm is finite.
 fn uniform(rng: &mut Rng) -> f64 {
     1.0 - f64::from(rng.uniform())
 }
 
-/// `ln(k!)` by Stirling's series, exact to 1e-10 from 10 on and by its product below.
+/// `ln(k!)` by Stirling's series, exact to 1e-10 from 10 on, and by the sum of logarithms below.
 fn ln_factorial(k: f64) -> f64 {
     if k < 10.0 {
         return (2..=k as u32).map(|i| f64::from(i).ln()).sum();

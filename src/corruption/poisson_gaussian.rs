@@ -1,4 +1,4 @@
-//! The noise of a camera: shot noise of the light, then read noise of the electronics.
+//! Camera noise: shot noise of the light, then read noise of the electronics.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ use crate::sample::Shape;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoissonGaussian {
-    /// Photons at white, as for `poisson`.
+    /// Photons at white, as in `poisson`.
     pub peak: Span,
-    /// Read noise, as for `gaussian`.
+    /// Standard deviation of the read noise, as in `gaussian`.
     pub sigma: Span,
 }
 

@@ -1,4 +1,4 @@
-//! Few levels of brightness.
+//! Few brightness levels.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use super::{Error, Span, extremes};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
-/// Rounds values to `2^bits` even levels from black to white and clips what lies outside.
+/// Rounds values to `2^bits` even levels from black to white and clips values outside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quantize {
-    /// Bits per value, 1 to 16; the whole numbers of the range are drawn.
+    /// Bits per value, 1 to 16; whole numbers of the range are drawn.
     pub bits: Span,
 }
 

@@ -1,4 +1,4 @@
-//! Enlarging: what a picture that was made larger after its noise came has.
+//! Enlargement of an image after its noise.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +6,8 @@ use super::{Error, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
-/// Enlarges a part of the image to the size of the whole, noisy and target alike, so that noise that came before is
-/// correlated: a kernel of each neighbour pair, bilinear or cubic (Catmull-Rom), each as likely.
+/// Enlarges a part of the image to the size of the whole, noisy and target alike, which correlates noise that was
+/// added before; the interpolation is bilinear or cubic (Catmull-Rom), each equally likely.
 ///
 /// # Source
 /// K. Zhang et al., "Designing a practical degradation model for deep blind image super-resolution", ICCV 2021, section 3.2;
@@ -15,7 +15,7 @@ use crate::sample::Shape;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resize {
-    /// Factor, 1 to 4.
+    /// Scale factor, 1 to 4.
     pub factor: Span,
 }
 
@@ -51,7 +51,7 @@ fn cubic(t: f32) -> f32 {
     }
 }
 
-/// Four taps of each place of an axis.
+/// Indices and weights of the four taps of each position of an axis.
 struct Taps(Vec<([usize; 4], [f32; 4])>);
 
 impl Taps {
@@ -65,7 +65,7 @@ impl Taps {
         Self((0..axis).map(place).collect())
     }
 
-    /// Every `stride`-th number of `line`, enlarged.
+    /// Enlarges every `stride`-th number of `line`.
     fn along<'a>(&'a self, line: &'a [f32], stride: usize) -> impl Iterator<Item = f32> + 'a {
         self.0.iter().map(move |(at, weights)| (0..4).map(|k| weights[k] * line[at[k] * stride]).sum())
     }

@@ -6,11 +6,11 @@ use super::{Error, Span, extremes};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
-/// Replaces values, here and there, by black or white, each as likely. Channels are hit one by one.
+/// Replaces random values by black or white, each equally likely. Channels are treated separately.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SaltPepper {
-    /// The share of values that are hit, 0 to 1.
+    /// Share of values that are replaced, 0 to 1.
     pub amount: Span,
 }
 
@@ -23,7 +23,7 @@ impl SaltPepper {
         let amount = self.amount.draw(rng);
         let (black, white) = extremes(data, shape);
         for value in data {
-            // One draw tells both whether a value is hit and by what.
+            // One draw decides both if a value is replaced and by which colour.
             let u = rng.uniform();
             if u < amount {
                 *value = if u < 0.5 * amount { black } else { white };

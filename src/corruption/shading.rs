@@ -1,4 +1,4 @@
-//! Shadows and stains on paper; drift of a signal: corruption of low frequency.
+//! Shadows and stains on paper, drift of a signal: low-frequency corruption.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,18 +6,18 @@ use super::{Error, Span, amplitude};
 use crate::rng::Rng;
 use crate::sample::{Kind, Shape};
 
-/// Darkens images by a smooth random field and by round stains with a darker rim (what a cup leaves);
-/// adds a smooth random drift to signals and vectors.
+/// Darkens images by a smooth random field and by round stains with a darker rim (as from a cup); adds a smooth
+/// random drift to signals and vectors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shading {
-    /// How dark at most: 0.3 takes 30 % of the light. In signals and vectors: the drift's largest
-    /// amplitude, in standard deviations of the sample.
+    /// Maximum darkening: 0.3 removes 30 % of the light. In signals and vectors: maximum amplitude of the drift, in
+    /// standard deviations of the sample.
     pub strength: Span,
-    /// How wide a shadow is, as a share of the longer side.
+    /// Width of a shadow, as a share of the longer side.
     #[serde(default = "default_scale")]
     pub scale: Span,
-    /// How many stains; images only.
+    /// Number of stains; images only.
     #[serde(default)]
     pub stains: Span,
 }
@@ -54,12 +54,12 @@ impl Shading {
     }
 }
 
-/// Random numbers of [0, 1) on a grid of `cell` pixels, joined smoothly ("value noise").
+/// Random numbers of [0, 1) on a grid of `cell` pixels, interpolated smoothly ("value noise").
 fn smooth_field(height: usize, width: usize, cell: f32, rng: &mut Rng) -> Vec<f32> {
     let columns = (width as f32 / cell) as usize + 3;
     let rows = (height as f32 / cell) as usize + 3;
     let grid: Vec<f32> = (0..rows * columns).map(|_| rng.uniform()).collect();
-    // A random start, so that the knots do not always lie on the border.
+    // Random offset, so that the knots are not always on the border.
     let (dy, dx) = (rng.uniform(), rng.uniform());
     let ease = |t: f32| t * t * (3.0 - 2.0 * t);
     let at = |y: usize, x: usize| {
@@ -73,7 +73,7 @@ fn smooth_field(height: usize, width: usize, cell: f32, rng: &mut Rng) -> Vec<f3
     (0..height * width).map(|i| at(i / width, i % width)).collect()
 }
 
-/// A round stain somewhere: an even tint inside, a rim about twice as dark, nothing outside.
+/// Adds a round stain at a random position: an even tint inside, a rim about twice as dark, nothing outside.
 fn stain(field: &mut [f32], width: usize, strength: f32, cell: f32, rng: &mut Rng) {
     let height = field.len() / width;
     let (cy, cx) = (rng.range(0.0, height as f32), rng.range(0.0, width as f32));
@@ -112,7 +112,7 @@ mod tests {
         let data = shaded(r#"{"strength": 0.5, "scale": 0.5}"#, Shape::image(1, 64, 64));
         let jump =
             data.chunks(64).flat_map(|row| row.windows(3).map(|w| (w[2] - w[0]).abs())).fold(0.0, f32::max);
-        // Smoothstep is at most 1.5 steep: 2 pixels of a cell of 32 move the light by 0.5 * 1.5 * 2 / 32.
+        // The slope of smoothstep is at most 1.5: 2 pixels of a cell of 32 change the light by 0.5 * 1.5 * 2 / 32.
         assert!(jump < 0.05, "{jump}");
     }
 

@@ -1,4 +1,4 @@
-//! Sharpening: the unsharp mask of cameras and programs, which makes noise stronger.
+//! Sharpening: the unsharp mask of cameras and programs, which amplifies noise.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,9 @@ use crate::sample::Shape;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sharpen {
-    /// Share of the difference, 0 to 5.
+    /// Factor of the difference, 0 to 5.
     pub amount: Span,
-    /// Deviation of the blur in pixels, 0.3 to 10.
+    /// Standard deviation of the blur in pixels, 0.3 to 10.
     #[serde(default = "default_radius")]
     pub radius: Span,
 }

@@ -1,4 +1,4 @@
-//! A range of a parameter, from which each crop draws its own value.
+//! Range of a parameter, from which each crop draws its own value.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Error;
 use crate::rng::Rng;
 
-/// From `low` to `high`; written `[low, high]`, and read from a single number too.
+/// Range from `low` to `high`; written `[low, high]`, or read from a single number.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Span {
     low: f32,
@@ -16,41 +16,41 @@ pub struct Span {
 }
 
 impl Span {
-    /// The range from `low` to `high`.
+    /// Creates the range from `low` to `high`.
     pub const fn new(low: f32, high: f32) -> Self {
         Self { low, high }
     }
 
-    /// The range of one value.
+    /// Creates the range of one value.
     pub const fn at(value: f32) -> Self {
         Self { low: value, high: value }
     }
 
-    /// Its smallest value.
+    /// Smallest value.
     pub fn low(self) -> f32 {
         self.low
     }
 
-    /// Its largest value.
+    /// Largest value.
     pub fn high(self) -> f32 {
         self.high
     }
 
-    /// A value of the range, each as likely. Draws from `rng` even where there is no choice, so that
-    /// widening one range moves no other draw.
+    /// Draws a value, uniformly. Also draws from `rng` if the range has only one value, so that widening one range
+    /// does not change other draws.
     pub fn draw(self, rng: &mut Rng) -> f32 {
         rng.range(self.low, self.high)
     }
 
-    /// A whole number of the range, both ends included.
+    /// Draws a whole number of the range, both ends included.
     pub(super) fn draw_whole(self, rng: &mut Rng) -> usize {
         let (low, high) = (self.low.ceil() as usize, self.high.floor() as usize);
         low + rng.below(high.saturating_sub(low) + 1)
     }
 
-    /// Whether the range lies within `[low, high]`.
+    /// Checks that the range is within `[low, high]`.
     pub(super) fn check(self, field: &str, low: f32, high: f32) -> Result<(), Error> {
-        // Asked for what must hold, so that NaN fails too.
+        // Written so that NaN fails too.
         let is_ordered = self.low <= self.high;
         if !is_ordered {
             return Err(Error::Order { field: field.to_owned(), seen: self });

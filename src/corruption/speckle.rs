@@ -1,11 +1,11 @@
-//! Speckle: noise in proportion to the value, as in radar, ultrasound and laser light.
+//! Speckle: noise proportional to the value, as in radar, ultrasound and laser light.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Span};
 use crate::rng::Rng;
 
-/// Multiplies each value by a normal number of mean 1.
+/// Multiplies each value by a normal factor of mean 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Speckle {

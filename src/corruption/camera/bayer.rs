@@ -1,16 +1,16 @@
-//! The Bayer mosaic: each pixel of a sensor sees one colour, and demosaicing interpolates the other two.
+//! Bayer mosaic: each pixel of a sensor measures one colour, and demosaicing interpolates the other two.
 
 use serde::{Deserialize, Serialize};
 
 use crate::rng::Rng;
 
-/// The way to interpolate the colours that a pixel did not see.
+/// Method to interpolate the colours that a pixel did not measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Demosaic {
-    /// The mean of the nearest pixels of the colour.
+    /// Mean of the nearest pixels of the colour.
     Bilinear,
-    /// Bilinear, corrected by the gradient of the colour that was seen.
+    /// Bilinear, corrected by the gradient of the measured colour.
     ///
     /// # Source
     /// H. S. Malvar, L. He and R. Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned color
@@ -19,13 +19,13 @@ pub enum Demosaic {
 }
 
 impl Demosaic {
-    /// Every way.
+    /// All methods.
     pub fn all() -> Vec<Self> {
         vec![Self::Bilinear, Self::Malvar]
     }
 }
 
-/// Place of the red pixel in a cell of 2x2; blue is diagonal to it.
+/// Position of the red pixel in a cell of 2x2; blue is diagonal to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Pattern {
     down: usize,
@@ -33,12 +33,12 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// One of RGGB, GRBG, GBRG and BGGR.
+    /// Draws one of RGGB, GRBG, GBRG and BGGR.
     pub fn draw(rng: &mut Rng) -> Self {
         Self { down: rng.below(2), right: rng.below(2) }
     }
 
-    /// Channel that the pixel at `(y, x)` sees: 0 red, 1 green, 2 blue.
+    /// Channel that the pixel at `(y, x)` measures: 0 red, 1 green, 2 blue.
     fn channel(self, y: usize, x: usize) -> usize {
         match ((y + self.down) % 2, (x + self.right) % 2) {
             (0, 0) => 0,
@@ -48,7 +48,7 @@ impl Pattern {
     }
 }
 
-/// A sensor of this size.
+/// Mosaic of a sensor of this size.
 #[derive(Debug, Clone, Copy)]
 pub struct Mosaic {
     pub height: usize,
@@ -57,14 +57,14 @@ pub struct Mosaic {
 }
 
 impl Mosaic {
-    /// Values that the sensor sees of three planes.
+    /// Samples the sensor values from three planes.
     pub fn sample(&self, planes: &[f32]) -> Vec<f32> {
         let area = self.height * self.width;
         let see = |i: usize| planes[self.pattern.channel(i / self.width, i % self.width) * area + i];
         (0..area).map(see).collect()
     }
 
-    /// Three planes from the values of the sensor.
+    /// Interpolates three planes from the sensor values.
     pub fn fill(&self, raw: &[f32], how: Demosaic, planes: &mut [f32]) {
         let area = self.height * self.width;
         for y in 0..self.height {
@@ -77,7 +77,7 @@ impl Mosaic {
     }
 }
 
-/// A pixel of the sensor with its neighbours; beyond the border they mirror, which keeps the pattern.
+/// Pixel of the sensor with its neighbours; beyond the border they are mirrored, which preserves the pattern.
 struct Around<'a> {
     mosaic: &'a Mosaic,
     raw: &'a [f32],
@@ -101,7 +101,7 @@ impl Around<'_> {
         let down = self.at(-1, 0) + self.at(1, 0);
         let corners = self.at(-1, -1) + self.at(-1, 1) + self.at(1, -1) + self.at(1, 1);
         let mut rgb = [here; 3];
-        // Corrections of the second ring, which only Malvar's filters have.
+        // Second ring of neighbours, used only by Malvar's filters.
         let ring = |dy: isize, dx: isize| self.at(-dy, -dx) + self.at(dy, dx);
         match (channel(0, 0), how) {
             (1, _) => {
@@ -133,7 +133,7 @@ impl Around<'_> {
     }
 }
 
-/// Index mirrored into `0..n`, the border itself not repeated.
+/// Index mirrored into `0..n`, without repeating the border.
 fn mirror(i: isize, n: usize) -> usize {
     let period = (2 * n as isize - 2).max(1);
     let i = i.rem_euclid(period) as usize;
@@ -181,7 +181,7 @@ mod tests {
         mosaic.fill(&raw, Demosaic::Malvar, &mut back);
         let at = |c: usize, y: usize, x: usize| back[c * 99 + y * 11 + x];
         assert_eq!((at(0, 4, 5), at(1, 4, 5), at(2, 4, 5)), (0.625, 1.0, 0.625));
-        // Its red neighbour to the left gets a quarter of it as green; the red pixel's own colour is what it saw.
+        // Its red neighbour to the left gets a quarter of it as green; the red pixel keeps its measured colour.
         assert_eq!((at(0, 4, 4), at(1, 4, 4)), (0.0, 0.25));
     }
 }

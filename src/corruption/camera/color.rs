@@ -1,10 +1,10 @@
-//! Colours of a sensor: a colour matrix and white balance between linear sRGB and what the sensor sees.
+//! Sensor colours: colour matrix and white balance between linear sRGB and sensor values.
 
 use crate::rng::Rng;
 
 type Matrix = [[f32; 3]; 3];
 
-/// XYZ to camera colours, of four cameras of the Darmstadt noise data set.
+/// Matrices from XYZ to camera colours, of four cameras of the Darmstadt noise data set.
 const XYZ_TO_CAMERA: [Matrix; 4] = [
     [[1.0234, -0.2969, -0.2266], [-0.5625, 1.6328, -0.0469], [-0.0703, 0.2188, 0.6406]],
     [[0.4913, -0.0541, -0.0202], [-0.613, 1.3513, 0.2906], [-0.1564, 0.2151, 0.7183]],
@@ -12,23 +12,23 @@ const XYZ_TO_CAMERA: [Matrix; 4] = [
     [[0.6596, -0.2079, -0.0562], [-0.4782, 1.3016, 0.1933], [-0.097, 0.1581, 0.5181]],
 ];
 
-/// Linear sRGB to XYZ (IEC 61966-2-1).
+/// Matrix from linear sRGB to XYZ (IEC 61966-2-1).
 const SRGB_TO_XYZ: Matrix = [
     [0.412_456_4, 0.357_576_1, 0.180_437_5],
     [0.212_672_9, 0.715_152_2, 0.072_175],
     [0.019_333_9, 0.119_192, 0.950_304_1],
 ];
 
-/// A colour matrix and gains.
+/// Colour matrix and gains.
 pub struct Color {
     to_camera: Matrix,
     to_srgb: Matrix,
-    /// Gains of red, green and blue, the exposure in all three.
+    /// Gains of red, green and blue, each including the exposure.
     gains: [f32; 3],
 }
 
 impl Color {
-    /// A random mix of the matrices, and random gains.
+    /// Draws a random mix of the matrices, and random gains.
     pub fn draw(rng: &mut Rng) -> Self {
         let weights: [f32; 4] = std::array::from_fn(|_| rng.uniform() + 1e-8);
         let whole: f32 = weights.iter().sum();
@@ -37,7 +37,7 @@ impl Color {
             each(|r, c| mixed[r][c] += matrix[r][c] * weight / whole);
         }
         let mut to_camera = product(&mixed, &SRGB_TO_XYZ);
-        // White is white to the sensor too.
+        // Normalized so that white is white on the sensor too.
         for row in &mut to_camera {
             let sum: f32 = row.iter().sum();
             row.iter_mut().for_each(|v| *v /= sum);
@@ -47,10 +47,10 @@ impl Color {
         Self { to_srgb: inverse(&to_camera), to_camera, gains }
     }
 
-    /// Linear sRGB to the sensor's values.
+    /// Converts linear sRGB to sensor values.
     pub fn to_camera(&self, planes: &mut [f32]) {
         apply(&self.to_camera, planes, |rgb| {
-            // Highlights keep their level, so that white does not turn to the colour of the gains.
+            // Highlights keep their level, so that white does not take on the colour of the gains.
             let gray = (rgb[0] + rgb[1] + rgb[2]) / 3.0;
             let keep = ((gray - 0.9) / 0.1).max(0.0).powi(2);
             std::array::from_fn(|c| {
@@ -60,7 +60,7 @@ impl Color {
         });
     }
 
-    /// The sensor's values to linear sRGB, cut to 0..1.
+    /// Converts sensor values to linear sRGB, clipped to 0..1.
     pub fn to_srgb(&self, planes: &mut [f32]) {
         let area = planes.len() / 3;
         for (plane, gain) in planes.chunks_exact_mut(area.max(1)).zip(self.gains) {
@@ -70,7 +70,7 @@ impl Color {
     }
 }
 
-/// `matrix` on each pixel of three planes, then `then`.
+/// Applies `matrix`, then `then`, to each pixel of three planes.
 fn apply(matrix: &Matrix, planes: &mut [f32], then: impl Fn([f32; 3]) -> [f32; 3]) {
     let area = planes.len() / 3;
     let (red, rest) = planes.split_at_mut(area);
@@ -91,7 +91,7 @@ fn product(a: &Matrix, b: &Matrix) -> Matrix {
     product
 }
 
-/// By cofactors.
+/// Inverse by cofactors.
 fn inverse(m: &Matrix) -> Matrix {
     let cofactor = |r: usize, c: usize| {
         let [(r1, r2), (c1, c2)] = [r, c].map(|i| ((i + 1) % 3, (i + 2) % 3));

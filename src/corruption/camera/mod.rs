@@ -1,4 +1,4 @@
-//! The noise of a camera's finished picture: sensor noise, then demosaicing, white balance, colour matrix and tone curve.
+//! Noise of a camera's finished image: sensor noise, then demosaicing, white balance, colour matrix and tone curve.
 
 mod bayer;
 mod color;
@@ -15,10 +15,10 @@ use super::{Error, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
-/// Turns an sRGB picture back into raw sensor values, adds shot and read noise there, and develops it again.
+/// Converts an sRGB image back to raw sensor values, adds shot and read noise to them, and develops it again.
 ///
-/// The target goes through the same mosaic and development without noise, so that a network is not asked to undo the
-/// development. A gray image counts as a colour image of equal channels; its result is the luma (BT.601).
+/// The target passes through the same mosaic and development without noise, so that a network does not learn to undo
+/// the development. A gray image is treated as a colour image with equal channels; its result is the luma (BT.601).
 ///
 /// # Source
 /// T. Brooks et al., "Unprocessing images for learned raw denoising", CVPR 2019: unprocessing, gains, colour matrices and the
@@ -27,11 +27,11 @@ use crate::sample::Shape;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Camera {
-    /// Variance of the shot noise at white, as a share of the full scale squared, drawn evenly in the logarithm: 3e-6 is a
+    /// Variance of the shot noise at white, as a share of the full scale squared, drawn log-uniformly: 3e-6 is a
     /// large sensor at ISO 100, 0.012 a phone in the dark.
     #[serde(default = "default_shot")]
     pub shot: Span,
-    /// The way to interpolate the missing colours; one of several, each as likely.
+    /// Demosaicing methods; one entry is drawn, each equally likely.
     #[serde(default = "Demosaic::all")]
     pub demosaic: Vec<Demosaic>,
 }
@@ -59,7 +59,7 @@ impl Camera {
     }
 }
 
-/// Variance of sensor noise: `shot` times the value plus `read`.
+/// Parameters of sensor noise; its variance is `shot` times the value plus `read`.
 struct SensorNoise {
     shot: f32,
     read: f32,
@@ -69,7 +69,7 @@ impl SensorNoise {
     fn draw(shot: Span, rng: &mut Rng) -> Self {
         let log = rng.range(shot.low().ln(), shot.high().ln());
         let spread = rng.normal();
-        // Phones and large sensors, each as often.
+        // Phones and large sensors, equally often.
         let read = if rng.below(2) == 0 {
             (2.18 * log + 1.20 + 0.26 * spread).exp()
         } else {
@@ -87,7 +87,7 @@ impl SensorNoise {
     }
 }
 
-/// One camera with its settings.
+/// Simulated camera with its settings.
 struct Sensor {
     noise: SensorNoise,
     mosaic: Mosaic,
@@ -97,9 +97,9 @@ struct Sensor {
 }
 
 impl Sensor {
-    /// Both pictures, three planes each, through the camera: the first with noise.
+    /// Passes both images, three planes each, through the camera: the first with noise.
     fn develop(&self, noisy: &mut [f32], target: &mut [f32], rng: &mut Rng) {
-        // What precedes in a list of corruptions may have made the two differ; most often they are equal.
+        // Usually both are equal, but earlier corruptions of a list may have made them differ.
         let mut raw = self.raw(noisy);
         self.noise.add(&mut raw, rng);
         self.finish(&raw, noisy);
@@ -180,7 +180,7 @@ mod tests {
         let kind = Camera { shot: Span::at(0.003), demosaic: vec![Demosaic::Bilinear] };
         kind.apply(&mut noisy, &mut target, shape, &mut Rng::new(1, Purpose::Corrupt, 0));
         let noise: Vec<f32> = noisy.iter().zip(&target).map(|(a, b)| a - b).collect();
-        // The upper half of green, away from the edge in the middle.
+        // Upper half of green, away from the edge in the middle.
         let green = &noise[128 * 128..2 * 128 * 128];
         let rows = || green.chunks_exact(128);
         let (mut product, mut square) = (0.0, 0.0);

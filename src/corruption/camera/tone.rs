@@ -1,11 +1,11 @@
-//! Tone curve: from linear light to the values of a finished picture, and back.
+//! Tone curve from linear light to the values of a finished image, and back.
 
 use crate::rng::Rng;
 
-/// Intervals of the tables.
+/// Number of intervals of the tables.
 const STEPS: usize = 1024;
 
-/// A gamma and an S-curve, as tables.
+/// Gamma and S-curve, as tables.
 ///
 /// # Source
 /// T. Brooks et al., "Unprocessing images for learned raw denoising", CVPR 2019: gamma 2.2 and the smoothstep 3x^2 - 2x^3; here
@@ -18,12 +18,12 @@ pub struct ToneCurve {
 }
 
 impl ToneCurve {
-    /// Gamma 1.8 to 2.4, and none to all of the S-curve.
+    /// Draws a gamma of 1.8 to 2.4, and a share of the S-curve of 0 to 1.
     pub fn draw(rng: &mut Rng) -> Self {
         Self::new(rng.range(1.8, 2.4), rng.uniform())
     }
 
-    /// The curve of a gamma and a share of the S-curve, 0 to 1.
+    /// Creates the curve of a gamma and a share of the S-curve, 0 to 1.
     pub fn new(gamma: f32, share: f32) -> Self {
         let bend = |y: f32| y + share * (y * y * (3.0 - 2.0 * y) - y);
         let unbend = |value: f32| {
@@ -41,12 +41,12 @@ impl ToneCurve {
         }
     }
 
-    /// Value of linear light, 0 to 1.
+    /// Converts linear light to a value, 0 to 1.
     pub fn display(&self, linear: f32) -> f32 {
         look_up(&self.display, linear.max(0.0).sqrt())
     }
 
-    /// Linear light of a value, 0 to 1.
+    /// Converts a value to linear light, 0 to 1.
     pub fn linear(&self, value: f32) -> f32 {
         look_up(&self.linear, value)
     }
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn the_curve_is_that_of_the_formula_and_its_inverse_undoes_it() {
         let curve = ToneCurve::new(2.2, 1.0);
-        // 0.5^(1/2.2) = 0.7297, whose smoothstep is 0.8203.
+        // 0.5^(1/2.2) = 0.7297; its smoothstep is 0.8203.
         assert!((curve.display(0.5) - 0.8203).abs() < 1e-3, "{}", curve.display(0.5));
         for value in [0.0, 0.02, 0.1, 0.5, 0.9, 1.0] {
             let back = curve.display(curve.linear(value));

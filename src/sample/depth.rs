@@ -1,20 +1,20 @@
-//! Depth: how fine the numbers of a sample are, and how they are kept in memory.
+//! Bit depth of the numbers of a sample, and their representation in memory.
 
 use super::{Error, Sample, Shape};
 
-/// How fine numbers are.
+/// Bit depth of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Depth {
-    /// 8 bits or fewer: 0..255 is 0..1.
+    /// 8 bits or fewer: 0..255 maps to 0..1.
     U8,
-    /// 16 bits: 0..65535 is 0..1.
+    /// 16 bits: 0..65535 maps to 0..1.
     U16,
-    /// 32-bit float, kept as it is.
+    /// 32-bit float, not converted.
     F32,
 }
 
 impl Depth {
-    /// Bytes that one number takes.
+    /// Number of bytes of one number.
     pub fn bytes(self) -> usize {
         match self {
             Depth::U8 => 1,
@@ -24,21 +24,21 @@ impl Depth {
     }
 }
 
-/// A number as a sample may keep it.
+/// Number type in which a sample can store its values.
 pub trait Number: Copy + Send + Sync + 'static {
-    /// Its depth.
+    /// Bit depth of the type.
     const DEPTH: Depth;
 
-    /// From the sample's scale; whole numbers clamp to 0..1 and round half away from zero.
+    /// Converts from the sample's scale; whole numbers clamp to 0..1 and round half away from zero.
     fn from_f32(v: f32) -> Self;
 
-    /// To the sample's scale.
+    /// Converts to the sample's scale.
     fn to_f32(self) -> f32;
 
-    /// The numbers of a sample that keeps them like this, as they are kept.
+    /// Returns the stored numbers of a sample, if they have this type.
     fn of(sample: &Sample) -> Option<&[Self]>;
 
-    /// A sample that keeps its numbers like this.
+    /// Creates a sample that stores these numbers.
     ///
     /// # Errors
     /// As for [`Sample::new`].
@@ -105,8 +105,8 @@ impl Number for f32 {
     }
 }
 
-/// The nearest whole number of one that is not negative, half up. `f32::round` is a call into a library and no
-/// instruction on older machines.
+/// Rounds a non-negative number to the nearest whole one, half up. `f32::round` is a library call on older machines,
+/// not an instruction.
 fn round(v: f32) -> i32 {
     let whole = v as i32;
     whole + i32::from(v - whole as f32 >= 0.5)

@@ -1,4 +1,4 @@
-//! The latent of a sample: what the encoder keeps and all the decoder sees.
+//! Latent of a sample: the encoder's output and the decoder's only input.
 
 use super::{Shape, Stats};
 
@@ -7,24 +7,23 @@ use super::{Shape, Stats};
 pub struct Plane {
     /// Extents, channels first: `(Z, H, W)`, `(Z, L)` or `(Z)`.
     pub dims: Vec<usize>,
-    /// The numbers, in the order of `dims`.
+    /// Numbers, in the order of `dims`.
     pub data: Vec<f32>,
 }
 
-/// Everything the decoder needs to rebuild a sample, and nothing else.
+/// Complete input of the decoder to reconstruct a sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Latent {
-    /// The shape of the sample it decodes to.
+    /// Shape of the sample that it decodes to.
     pub shape: Shape,
-    /// The sample's statistics, where the model takes them per sample: one, or one for each channel.
+    /// Statistics of the sample, if the model normalizes each sample: one entry, or one for each channel.
     pub stats: Vec<Stats>,
-    /// The maps, coarsest first: dropping maps or channels from the end leaves a smaller, valid
-    /// latent (nested latents).
+    /// Maps, coarsest first: dropping maps or channels from the end leaves a smaller, valid latent (nested latents).
     pub planes: Vec<Plane>,
 }
 
 impl Latent {
-    /// How many numbers the latent holds, statistics included.
+    /// Number of values of the latent, statistics included.
     pub fn numbers(&self) -> usize {
         let planes: usize = self.planes.iter().map(|p| p.data.len()).sum();
         planes + 2 * self.stats.len()

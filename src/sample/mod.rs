@@ -1,6 +1,6 @@
-//! A sample: one image, signal or vector, channels first, without a batch axis, its numbers at their own depth.
+//! Sample: one image, signal or vector, channels first, without a batch axis, with its numbers at their own bit depth.
 //!
-//! Holds values only: reading and writing files is `codec`'s work, tensors are `nn`'s.
+//! Only holds values: `codec` reads and writes files, `nn` handles tensors.
 
 mod depth;
 mod latent;
@@ -18,23 +18,23 @@ pub use shape::{Kind, Shape};
 pub use spec::Spec;
 pub use stats::{Moments, Stats, sum};
 
-/// One item: its shape and its numbers, channels first, row by row.
+/// One sample: its shape and its numbers, channels first, row by row.
 ///
-/// An image from a file of 8 or 16 bits keeps its numbers at that depth, so that a large one takes no more
-/// memory than it must. [`Sample::read`] gives any part of it as `f32`; [`Sample::data`] all of it.
+/// An image from a file of 8 or 16 bits stores its numbers at that depth, to save memory. [`Sample::read`] converts
+/// any part of it to `f32`; [`Sample::data`] all of it.
 ///
 /// # Range
-/// Images read from integer files lie in [0, 1] (255 or 65535 becomes 1); float images, signals and
-/// vectors are kept as given. Every number is finite.
+/// Images read from integer files have the range [0, 1] (255 or 65535 becomes 1); float images, signals and vectors
+/// are not scaled. Every number is finite.
 #[derive(Debug, Clone)]
 pub struct Sample {
     shape: Shape,
     numbers: Numbers,
-    /// Sampling rate of a signal, Hz, where it is stated.
+    /// Sampling rate of a signal, in Hz, if it is stated.
     rate: Option<f32>,
 }
 
-/// The numbers at their depth; those of whole numbers as `f32` beside them once they were asked for.
+/// Numbers at their bit depth; integers are also cached as `f32` once these are requested.
 #[derive(Debug, Clone)]
 enum Numbers {
     U8(Vec<u8>, OnceLock<Vec<f32>>),
@@ -42,40 +42,40 @@ enum Numbers {
     F32(Vec<f32>),
 }
 
-/// Why numbers do not make a sample.
+/// Error of numbers that do not form a sample.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// The count of numbers is not the one the shape asks for.
+    /// The count of numbers does not match the shape.
     #[error("shape {shape} asks for {expected} numbers, got {got}")]
     Length {
-        /// The stated shape.
+        /// Stated shape.
         shape: Shape,
-        /// Numbers the shape asks for.
+        /// Number of values that the shape requires.
         expected: usize,
-        /// Numbers that were given.
+        /// Number of values given.
         got: usize,
     },
     /// An axis has no extent.
     #[error("shape {shape} has an axis of extent 0")]
     Empty {
-        /// The stated shape.
+        /// Stated shape.
         shape: Shape,
     },
     /// A number is NaN or infinite.
     #[error("number {index} is {value}; only finite numbers are accepted")]
     NonFinite {
-        /// Its position, channels first.
+        /// Position, channels first.
         index: usize,
-        /// The value seen.
+        /// Value of the number.
         value: f32,
     },
 }
 
 impl Sample {
-    /// A sample of `shape` from its numbers, channels first.
+    /// Creates a sample of `shape` from its numbers, channels first.
     ///
     /// # Errors
-    /// The count does not fit the shape, an axis is empty, or a number is not finite.
+    /// The count does not match the shape, an axis is empty, or a number is not finite.
     pub fn new(shape: Shape, data: Vec<f32>) -> Result<Self, Error> {
         check(shape, data.len())?;
         if let Some(index) = data.iter().position(|v| !v.is_finite()) {
@@ -84,41 +84,41 @@ impl Sample {
         Ok(Self { shape, numbers: Numbers::F32(data), rate: None })
     }
 
-    /// An image of 8 bits: 255 is 1.
+    /// Creates an image of 8 bits: 255 is 1.
     ///
     /// # Errors
-    /// The count does not fit the shape, or an axis is empty.
+    /// The count does not match the shape, or an axis is empty.
     pub fn from_bytes(shape: Shape, data: Vec<u8>) -> Result<Self, Error> {
         check(shape, data.len())?;
         Ok(Self { shape, numbers: Numbers::U8(data, OnceLock::new()), rate: None })
     }
 
-    /// An image of 16 bits: 65535 is 1.
+    /// Creates an image of 16 bits: 65535 is 1.
     ///
     /// # Errors
-    /// The count does not fit the shape, or an axis is empty.
+    /// The count does not match the shape, or an axis is empty.
     pub fn from_words(shape: Shape, data: Vec<u16>) -> Result<Self, Error> {
         check(shape, data.len())?;
         Ok(Self { shape, numbers: Numbers::U16(data, OnceLock::new()), rate: None })
     }
 
-    /// Its shape.
+    /// Shape of the sample.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// Sampling rate of a signal, Hz, where it is stated.
+    /// Sampling rate of a signal, in Hz, if it is stated.
     pub fn rate(&self) -> Option<f32> {
         self.rate
     }
 
-    /// The same numbers at a stated sampling rate; a rate that is not a positive number is none.
+    /// Sets the sampling rate; a rate that is not a positive number becomes `None`.
     #[must_use]
     pub fn with_rate(self, rate: Option<f32>) -> Self {
         Self { rate: rate.filter(|rate| rate.is_finite() && *rate > 0.0), ..self }
     }
 
-    /// How fine its numbers are.
+    /// Bit depth of the stored numbers.
     pub fn depth(&self) -> Depth {
         match self.numbers {
             Numbers::U8(..) => Depth::U8,
@@ -127,10 +127,10 @@ impl Sample {
         }
     }
 
-    /// Its numbers, channels first, row by row.
+    /// Numbers, channels first, row by row.
     ///
-    /// Those of an image of 8 or 16 bits are made on the first call and stay beside the originals: 4 bytes
-    /// more for each. For large images see [`Sample::read`].
+    /// For an image of 8 or 16 bits they are converted on the first call and cached: 4 additional bytes for each. For
+    /// large images see [`Sample::read`].
     pub fn data(&self) -> &[f32] {
         match &self.numbers {
             Numbers::U8(data, wide) => wide.get_or_init(|| widened(data)),
@@ -142,7 +142,7 @@ impl Sample {
     /// Writes the numbers from `start` on to `out`.
     ///
     /// # Panics
-    /// There are not so many.
+    /// There are fewer numbers.
     pub fn read(&self, start: usize, out: &mut [f32]) {
         let end = start + out.len();
         match &self.numbers {
@@ -152,7 +152,7 @@ impl Sample {
         }
     }
 
-    /// The numbers alone.
+    /// Returns the numbers, without the shape.
     pub fn into_data(self) -> Vec<f32> {
         match self.numbers {
             Numbers::U8(data, wide) => wide.into_inner().unwrap_or_else(|| widened(&data)),
@@ -161,12 +161,12 @@ impl Sample {
         }
     }
 
-    /// The same sample with its numbers kept as `f32`, for those who read all of them often.
+    /// Converts the stored numbers to `f32`, for callers that read all of them often.
     pub fn into_float(self) -> Self {
         Self { shape: self.shape, rate: self.rate, numbers: Numbers::F32(self.into_data()) }
     }
 
-    /// Mean and standard deviation of all numbers; the result does not depend on threads, tiles or depth.
+    /// Mean and standard deviation of all numbers; the result does not depend on threads, tiles or bit depth.
     pub fn stats(&self) -> Stats {
         Moments::of_parts(self.shape.numbers(), |start, out| self.read(start, out)).into()
     }
@@ -176,7 +176,7 @@ impl Sample {
         self.channel_moments().into_iter().map(Moments::of_one).collect()
     }
 
-    /// The moments of each channel.
+    /// Moments of each channel.
     pub fn channel_moments(&self) -> Vec<Moments> {
         let channels = self.shape.channels();
         let numbers = self.shape.numbers() / channels;
@@ -184,18 +184,18 @@ impl Sample {
         (0..channels).map(of).collect()
     }
 
-    /// The numbers of an image of 8 bits, as they are kept.
+    /// Stored numbers of an image of 8 bits.
     fn bytes(&self) -> Option<&[u8]> {
         if let Numbers::U8(data, _) = &self.numbers { Some(data) } else { None }
     }
 
-    /// The numbers of an image of 16 bits, as they are kept.
+    /// Stored numbers of an image of 16 bits.
     fn words(&self) -> Option<&[u16]> {
         if let Numbers::U16(data, _) = &self.numbers { Some(data) } else { None }
     }
 }
 
-/// The same shape and numbers, at whatever depth they are kept.
+/// Compares shape and numbers, regardless of the stored bit depth.
 impl PartialEq for Sample {
     fn eq(&self, other: &Self) -> bool {
         self.shape == other.shape && self.data() == other.data()

@@ -1,53 +1,53 @@
-//! Outliers of an image: hot pixels, stars, scale bars and values that stand for no data.
+//! Outliers of an image: hot pixels, stars, scale bars and values that mark missing data.
 
 use super::stats::Running;
 use super::{Depth, Kind, Sample, Stats};
 
-/// Numbers of a large image that are looked at to learn where most of them lie.
+/// Number of pixel values that are sampled from a large image to estimate its range.
 const ENOUGH: usize = 1 << 16;
 
-/// Share of the numbers on each side that the spread of the rest is taken without: so many may be outliers.
+/// One in this many numbers is excluded on each side when the spread is measured, since it may be an outlier.
 const TAIL: usize = 20;
 
-/// An image has outliers if a number lies so many spreads beyond the rest,
+/// Distance from the 90 % range, in spreads, above which a number makes the image have outliers.
 const FAR: f32 = 256.0;
 
-/// or only so many, if nearly all of them stand alone, as hot pixels do and strokes of ink do not.
+/// Smaller limit, used only if nearly all numbers beyond it are isolated, as hot pixels are and strokes of ink are not.
 const NEAR: f32 = 16.0;
 
-/// At most this share of an image stands alone; a share of one in so many.
+/// At most one in this many numbers of an image may be isolated.
 const ALONE: usize = 100;
 
-/// Where there are outliers, all numbers so many spreads beyond the rest are. About 26 deviations of normal noise.
+/// Distance, in spreads, above which all numbers of an image with outliers are excluded. About 26 deviations of normal noise.
 const BEYOND: f32 = 8.0;
 
-/// A value of no data fills at least this share of an image; a share of one in so many.
+/// A value marks missing data if it fills at least one in this many pixels.
 const FILLED: usize = 200;
 
-/// The range of the numbers that are content.
+/// Range of the numbers that are content.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
-    /// The least.
+    /// Lower bound.
     pub low: f32,
-    /// The largest.
+    /// Upper bound.
     pub high: f32,
 }
 
 impl Bounds {
-    /// Whether a number is none of the content.
+    /// Returns `true` if a number is outside the bounds.
     pub fn exclude(&self, value: f32) -> bool {
         value < self.low || value > self.high
     }
 }
 
 impl Sample {
-    /// The statistics of an image without its outliers, and the bounds beyond which these lie. Those of all numbers,
-    /// and no bounds, where it has none: always in 8 bits, in signals and in vectors.
+    /// Computes the statistics of an image without its outliers, and the bounds that exclude them. Without outliers, the
+    /// statistics are those of all numbers, and the bounds `None`: always with 8 bits, for signals and for vectors.
     ///
-    /// An image has outliers if some number lies more than 256 spreads beyond where 90 % of all numbers lie (the spread is
-    /// the width of that range), or more than 16 where nearly all such numbers stand alone; or if one extreme value fills more
-    /// than a two-hundredth of it and lies 256 spreads from the rest. Images of whole 255ths have none: black specks on a white
-    /// page are noise to be removed.
+    /// An image has outliers if a number is more than 256 spreads away from the range of 90 % of all numbers (the
+    /// spread is the width of that range), or more than 16 if nearly all of these are isolated; or if one extreme
+    /// value fills more than a two-hundredth of the image and is 256 spreads away from the rest. Images with only
+    /// multiples of 1/255 have none: black specks on a white page are noise to be removed.
     pub fn robust_stats(&self) -> (Stats, Option<Bounds>) {
         let Some(bounds) = self.bounds() else { return (self.stats(), None) };
         let count = self.shape().numbers();
@@ -62,7 +62,7 @@ impl Sample {
         (all.moments().into(), Some(bounds))
     }
 
-    /// The width of the range that all numbers but a few lie in: without a thousandth on each side.
+    /// Width of the range of all numbers except a thousandth on each side.
     pub fn span(&self) -> f32 {
         let mut some = self.some();
         let tail = some.len() / 1000;
@@ -97,7 +97,8 @@ impl Sample {
         bounds_of(&mut some, low, high, FAR)
     }
 
-    /// Whether at least four of five numbers beyond `bounds` have at most two such neighbours, and these are few.
+    /// Returns `true` if at least four of five numbers beyond `bounds` have at most two neighbours beyond them, and
+    /// these numbers are few.
     fn stand_alone(&self, bounds: &Bounds) -> bool {
         let (channels, height, width) = self.shape().extents();
         let most = (self.shape().numbers() / ALONE).max(1);
@@ -116,7 +117,7 @@ impl Sample {
         5 * alone >= 4 * all
     }
 
-    /// How many of the up to eight neighbours of a place lie beyond `bounds`; rows count through all channels.
+    /// Number of the up to eight neighbours of a position that are beyond `bounds`; `row` counts through all channels.
     fn neighbors_beyond(&self, bounds: &Bounds, row: usize, x: usize) -> usize {
         let (_, height, width) = self.shape().extents();
         let (y, first) = (row % height, row / height * height);
@@ -142,13 +143,13 @@ impl Sample {
         (low, high)
     }
 
-    /// All numbers of a small image, some from all over a large one.
+    /// Returns all numbers of a small image, or numbers from all over a large one.
     fn some(&self) -> Vec<f32> {
         let count = self.shape().numbers();
         if count <= ENOUGH {
             return self.data().to_vec();
         }
-        // Multiples of the golden ratio: no period of the image is met again and again.
+        // Multiples of the golden ratio, to avoid aliasing with any period of the image.
         let place = |k: usize| ((k as f64 * 0.618_033_988_749_894_9).fract() * count as f64) as usize;
         let one = |k: usize| {
             let mut value = 0.0;
@@ -159,12 +160,12 @@ impl Sample {
     }
 }
 
-/// Whole numbers up to the rounding of a 255th.
+/// Returns `true` for whole numbers, up to the rounding of a 255th.
 fn is_whole(v: f32) -> bool {
     (v - v.round()).abs() < 1e-4
 }
 
-/// The bounds of what most of `some` are, where an extreme lies far beyond.
+/// Bounds of the bulk of `some`, if an extreme is far beyond it.
 fn bounds_of(some: &mut [f32], low: f32, high: f32, far: f32) -> Option<Bounds> {
     if some.len() < 2 * TAIL {
         return None;
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn images_of_8_bits_pages_and_photographs_have_none() {
         let shape = Shape::image(1, 64, 80);
-        // A white page of one level of noise with a black dot.
+        // A white page with one level of noise and a black dot.
         let page =
             (0..shape.numbers()).map(|i| if i == 99 { 0 } else { 254 + (i * 7 % 3 % 2) as u8 }).collect();
         assert_eq!(Sample::from_bytes(shape, page).unwrap().robust_stats().1, None);

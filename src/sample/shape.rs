@@ -1,8 +1,8 @@
-//! The shape of a sample: which kind it is, with its extents.
+//! Shape of a sample: its kind and its extents.
 
 use std::fmt;
 
-/// The kinds of sample, one per layout of axes.
+/// Kinds of sample, one per layout of axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -14,40 +14,40 @@ pub enum Kind {
     Vector,
 }
 
-/// The extents of one sample, channels first.
+/// Extents of one sample, channels first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Shape {
     /// An image `(C, H, W)`.
     Image {
-        /// 1 gray, 3 colour (red, green, blue).
+        /// Number of channels: 1 gray, 3 colour (red, green, blue).
         channels: usize,
-        /// Rows.
+        /// Height in pixels.
         height: usize,
-        /// Columns.
+        /// Width in pixels.
         width: usize,
     },
     /// A signal `(C, L)`.
     Signal {
-        /// Leads, axes, sensors.
+        /// Number of channels, for example leads, axes or sensors.
         channels: usize,
-        /// Steps in time.
+        /// Length in time steps.
         length: usize,
     },
     /// A vector `(D)`.
     Vector {
-        /// Numbers.
+        /// Number of values.
         features: usize,
     },
 }
 
 impl Shape {
-    /// An image shape `(C, H, W)`.
+    /// Creates an image shape `(C, H, W)`.
     pub fn image(channels: usize, height: usize, width: usize) -> Self {
         Shape::Image { channels, height, width }
     }
 
-    /// Which kind of sample this is.
+    /// Kind of sample.
     pub fn kind(self) -> Kind {
         match self {
             Shape::Image { .. } => Kind::Image,
@@ -65,7 +65,7 @@ impl Shape {
         }
     }
 
-    /// Channels; a vector has one.
+    /// Number of channels; 1 for a vector.
     pub fn channels(self) -> usize {
         match self {
             Shape::Image { channels, .. } | Shape::Signal { channels, .. } => channels,
@@ -82,8 +82,8 @@ impl Shape {
         }
     }
 
-    /// How many numbers a sample of this shape holds; saturates instead of overflowing, so that an
-    /// absurd shape fails a limit check rather than passing it.
+    /// Number of values in a sample of this shape; saturates instead of overflowing, so that an extreme shape fails a
+    /// limit check rather than passing it.
     pub fn numbers(self) -> usize {
         self.dims().into_iter().fold(1, usize::saturating_mul)
     }

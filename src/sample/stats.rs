@@ -1,7 +1,7 @@
-//! The statistics of a sample: what is taken out before the network and put back after it.
+//! Statistics of a sample: removed before the network and restored after it.
 
-/// Mean and standard deviation of a sample, taken out before the network and put back after it, so
-/// that scale and offset of the input do not matter.
+/// Mean and standard deviation of a sample, removed before the network and restored after it, so that scale and
+/// offset of the input do not matter.
 ///
 /// # Source
 /// "Normalization equivariance for arbitrary backbones", arXiv 2605.08193.
@@ -9,12 +9,12 @@
 pub struct Stats {
     /// Mean of all numbers.
     pub mean: f32,
-    /// Standard deviation of all numbers; 1 for a constant sample, so that dividing is safe. 0 for a constant
-    /// channel, or column, of several: all that the network sees of it is zeros, and the mean comes back.
+    /// Standard deviation of all numbers; 1 for a constant sample, so that division is safe. 0 for a constant channel
+    /// or column of several: the network sees only zeros in it, and the mean is restored.
     pub std: f32,
 }
 
-/// Mean and variance, as they are added up.
+/// Mean and variance, in the precision in which they are accumulated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Moments {
     /// Mean of all numbers.
@@ -24,12 +24,12 @@ pub struct Moments {
 }
 
 impl Stats {
-    /// The statistics of `data`.
+    /// Computes the statistics of `data`.
     pub fn of(data: &[f32]) -> Self {
         Moments::of(data).into()
     }
 
-    /// Takes the statistics out of `data`.
+    /// Removes the statistics from `data`.
     pub fn normalize(&self, data: &mut [f32]) {
         if self.std == 0.0 {
             return data.fill(0.0);
@@ -37,12 +37,12 @@ impl Stats {
         data.iter_mut().for_each(|v| *v = (*v - self.mean) / self.std);
     }
 
-    /// Takes the statistics out of one number.
+    /// Removes the statistics from one number.
     pub fn normalized(&self, value: f32) -> f32 {
         if self.std == 0.0 { 0.0 } else { (value - self.mean) / self.std }
     }
 
-    /// Puts them back.
+    /// Restores the statistics in `data`.
     pub fn restore(&self, data: &mut [f32]) {
         data.iter_mut().for_each(|v| *v = *v * self.std + self.mean);
     }
@@ -56,21 +56,21 @@ impl From<Moments> for Stats {
 }
 
 impl Moments {
-    /// The moments of `data`.
+    /// Computes the moments of `data`.
     pub fn of(data: &[f32]) -> Self {
         Self::of_parts(data.len(), |start, out| out.copy_from_slice(&data[start..start + out.len()]))
     }
 
-    /// The statistics of one channel, or column, of several: the deviation is 0 where it is constant.
+    /// Statistics of one channel or column of several: the deviation is 0 if it is constant.
     pub fn of_one(self) -> Stats {
         let std = self.variance.sqrt() as f32;
-        // Below this the differences are rounding of the mean, not content.
+        // Smaller differences come from rounding of the mean.
         let floor = (self.mean.abs() as f32) * 1e-6 + f32::MIN_POSITIVE;
         Stats { mean: self.mean as f32, std: if std > floor { std } else { 0.0 } }
     }
 
-    /// The moments of `count` numbers, any part of which `read` writes out: so that all of them need not be in
-    /// memory. Those of parts, in `f64` and in a fixed order, make those of all.
+    /// Computes the moments of `count` numbers, of which `read` writes any part, so that not all need to be in
+    /// memory. The moments of the parts are combined in `f64` and in a fixed order.
     ///
     /// # Source
     /// T. F. Chan, G. H. Golub and R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
@@ -86,10 +86,10 @@ impl Moments {
         all.moments()
     }
 
-    /// Those of a whole sample whose noise takes a part of it from the moments `before` to those `after`.
+    /// Estimates the moments of a whole sample after noise, from those of a part `before` and `after` the noise.
     #[must_use]
     pub fn moved(self, before: Self, after: Self) -> Self {
-        // Noise adds its variance; what takes some away, as blur or fading do, takes a share.
+        // Noise adds its variance; an operation that reduces variance (blur, fading) scales it.
         let variance = if after.variance < before.variance {
             self.variance * after.variance / before.variance
         } else {
@@ -99,7 +99,7 @@ impl Moments {
     }
 }
 
-/// Moments as part after part is added.
+/// Moments accumulated part by part.
 #[derive(Debug, Default)]
 pub(super) struct Running {
     count: usize,
@@ -108,7 +108,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Adds some numbers.
+    /// Adds numbers.
     pub(super) fn add(&mut self, part: &[f32]) {
         if part.is_empty() {
             return;
@@ -121,14 +121,13 @@ impl Running {
         self.count += part.len();
     }
 
-    /// Those of all that was added.
+    /// Moments of all numbers added.
     pub(super) fn moments(&self) -> Moments {
         Moments { mean: self.mean, variance: self.squares / self.count.max(1) as f64 }
     }
 }
 
-/// The sum of `of` over all numbers, in `f64` and in a fixed order: in 8 chains, so that one addition need not wait for the one
-/// before.
+/// Sum of `of` over all numbers, in `f64` and in a fixed order: in 8 independent chains, to hide the latency of additions.
 pub fn sum(numbers: &[f32], of: impl Fn(f64) -> f64) -> f64 {
     let (eights, rest) = numbers.as_chunks::<8>();
     let mut sums = [0.0; 8];

@@ -1,8 +1,8 @@
-//! Telemetry: what the service counts of itself, as text for Prometheus. Beside the floors: it imports none of them, and
-//! those from the engine up move its numbers.
+//! Telemetry: metrics of the service, as text for Prometheus. Outside of the module layers: it imports none of them,
+//! and modules from the engine up record metrics.
 //!
-//! Labels come from closed sets (routes, operations, outcomes) or from the registry, never from a caller, so that their
-//! number is bounded.
+//! Labels come from closed sets (routes, operations, outcomes) or from the registry, never from a client, so that
+//! their number is bounded.
 
 mod process;
 
@@ -19,10 +19,10 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-/// The media type of [`text`].
+/// Media type of [`text`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Histograms by label, made on first use.
+/// Histograms by label, created on first use.
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
@@ -106,7 +106,7 @@ struct Status {
     status: String,
 }
 
-/// Half a millisecond to a minute, in factors of about 1.7.
+/// Histogram from half a millisecond to a minute, in factors of about 1.7.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 1.7, 23))
 }
@@ -227,10 +227,10 @@ impl Metrics {
     }
 }
 
-/// Everything that is counted, as text.
+/// Returns all metrics as text.
 pub fn text() -> String {
     let mut text = String::new();
-    // Writing to a string fails only where memory ends.
+    // Writing to a string fails only when memory is exhausted.
     let _ = encode(&mut text, &METRICS.registry);
     text
 }
@@ -244,25 +244,25 @@ pub struct Infer {
 }
 
 impl Infer {
-    /// The operation `op` of a model of the registry.
+    /// Creates the labels of operation `op` of a model of the registry.
     pub fn new(model: &str, version: u32, op: &'static str) -> Self {
         Self { model: model.to_owned(), version, op }
     }
 
-    /// It was done.
+    /// Counts a completed operation.
     pub fn done(&self, queued: Duration, ran: Duration) {
         METRICS.queued.get_or_create(&self.labels()).observe(queued.as_secs_f64());
         METRICS.computed.get_or_create(&self.labels()).observe(ran.as_secs_f64());
         self.failed("ok");
     }
 
-    /// It came to another end: `rejected`, `cancelled`, `deadline` or `error`.
+    /// Counts an operation with another outcome: `rejected`, `cancelled`, `deadline` or `error`.
     pub fn failed(&self, outcome: &'static str) {
         let Self { model, version, op } = self.clone();
         METRICS.infer.get_or_create(&Outcome { model, version, op, outcome }).inc();
     }
 
-    /// So many samples were computed together.
+    /// Counts a batch of `size` samples.
     pub fn batch(&self, size: usize) {
         METRICS.batch.get_or_create(&self.labels()).observe(size as f64);
     }
@@ -273,12 +273,12 @@ impl Infer {
     }
 }
 
-/// A request that is being answered, until it is dropped.
+/// Guard of a request that is being answered.
 #[derive(Debug)]
 pub struct Active(());
 
 impl Active {
-    /// Counts it.
+    /// Counts the request as active.
     pub fn begin() -> Self {
         METRICS.active.inc();
         Self(())
@@ -291,9 +291,9 @@ impl Drop for Active {
     }
 }
 
-/// A request was answered; `route` is its template.
+/// Counts an answered request; `route` is its template.
 pub fn answered(method: &str, route: &str, status: u16, took: Duration) {
-    // Methods are the caller's word: only those of routes are told apart.
+    // Methods come from the client: unknown ones share one label, so that the number of labels is bounded.
     let known = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
     let method = known.into_iter().find(|known| *known == method).unwrap_or("_OTHER");
     let labels = Http {
@@ -304,23 +304,23 @@ pub fn answered(method: &str, route: &str, status: u16, took: Duration) {
     METRICS.http.get_or_create(&labels).observe(took.as_secs_f64());
 }
 
-/// A request was refused before any work, by the code of its answer.
+/// Counts a request that was rejected before any work, by the code of its reply.
 pub fn refused(reason: &'static str) {
     METRICS.refused.get_or_create(&Reason { reason }).inc();
 }
 
-/// A panic was caught.
+/// Counts a caught panic.
 pub fn panicked(place: &'static str) {
     METRICS.panics.get_or_create(&Place { r#where: place }).inc();
 }
 
-/// A model of the registry was loaded, or could not be.
+/// Counts a successful or failed load of a model of the registry.
 pub fn model_loaded(model: &str, is_loaded: bool) {
     let outcome = if is_loaded { "ok" } else { "error" };
     METRICS.loads.get_or_create(&Load { model: model.to_owned(), outcome }).inc();
 }
 
-/// What is inside now, and what may be.
+/// Sets the current load and its limit.
 pub fn set_load(requests: usize, bytes: usize, limit: usize) {
     let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     METRICS.depth.set(number(requests));
@@ -328,7 +328,7 @@ pub fn set_load(requests: usize, bytes: usize, limit: usize) {
     METRICS.limit.set(number(limit));
 }
 
-/// The models that are loaded now, as `name@version`, with the bytes of their weights.
+/// Sets the loaded models, as `name@version`, with the bytes of their weights.
 pub fn set_models(models: &[(String, usize)]) {
     METRICS.models.clear();
     METRICS.weights.clear();
@@ -339,31 +339,31 @@ pub fn set_models(models: &[(String, usize)]) {
     }
 }
 
-/// A training job at work.
+/// Running training job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Training {
-    /// Its id.
+    /// Id of the job.
     pub job: String,
-    /// Its loss over the last steps.
+    /// Loss over the last steps.
     pub loss: f64,
-    /// Seconds that a step takes.
+    /// Seconds per step.
     pub step_seconds: f64,
-    /// Steps since its checkpoint.
+    /// Number of steps since its checkpoint.
     pub unsaved_steps: i64,
-    /// Seconds that it took to write that; none where this attempt has written none yet.
+    /// Seconds that the checkpoint took to write; `None` if this attempt has written none yet.
     pub checkpoint_seconds: Option<f64>,
 }
 
-/// What rests and crashes of training jobs came to, over all jobs there ever were.
+/// Totals of interruptions, over all training jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interruptions {
-    /// Times that a job went on.
+    /// Number of times that a job was resumed.
     pub resumes: u64,
-    /// Steps that had to be done again.
+    /// Number of steps repeated after a resume.
     pub lost_steps: u64,
 }
 
-/// How many training jobs have each status now, how often jobs went on, and those at work.
+/// Sets the number of training jobs by status, the totals of interruptions, and the running jobs.
 pub fn set_jobs(counts: &[(&'static str, i64)], interruptions: &Interruptions, running: &[Training]) {
     for (status, count) in counts {
         METRICS.jobs.get_or_create(&Status { status: (*status).to_owned() }).set(*count);
@@ -385,7 +385,7 @@ pub fn set_jobs(counts: &[(&'static str, i64)], interruptions: &Interruptions, r
     }
 }
 
-/// The training process ended though nobody asked for it: by a `signal`, by `exit`, or at its `start`.
+/// Counts an unexpected end of the training process: by a `signal`, by `exit`, or at its `start`.
 pub fn worker_restarted(reason: &'static str) {
     METRICS.restarts.get_or_create(&Reason { reason }).inc();
 }

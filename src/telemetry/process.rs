@@ -1,4 +1,4 @@
-//! The process: its memory, time and files, read when they are asked for.
+//! Metrics of the process: its memory, time and files, read on each scrape.
 
 use std::fmt::Error;
 use std::fs;
@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-/// What Prometheus' own clients tell of a process, as far as the system tells it.
+/// Standard process metrics of Prometheus clients, as far as the system provides them.
 #[derive(Debug)]
 pub(super) struct Process;
 
@@ -45,7 +45,7 @@ fn resident_bytes() -> Option<usize> {
     kib.checked_mul(1024)
 }
 
-/// Fields 14 and 15 of `stat`, behind the name in brackets, in hundredths of a second (proc(5)).
+/// Fields 14 and 15 of `stat`, after the name in parentheses, in hundredths of a second (proc(5)).
 fn cpu_seconds() -> Option<f64> {
     let text = fs::read_to_string("/proc/self/stat").ok()?;
     let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);

@@ -1,8 +1,7 @@
-//! The store: uploaded files by their content, checkpoints by their job, and room on a full disk.
+//! Store: uploaded files by their content, checkpoints by their job, and reserved space for a full disk.
 //!
-//! Everything lies below one folder, which several machines may share. A file is written beside its
-//! place, made durable and renamed: it is whole or absent. What is stored is named by its SHA-256,
-//! never by a name that a caller chose.
+//! All files are below one folder, which several machines may share. A file is written under a temporary name, synced to disk
+//! and renamed: it is complete or absent. Stored files are named by their SHA-256, never by a name that a client chose.
 
 mod space;
 
@@ -19,42 +18,42 @@ use crate::hex::hex;
 
 pub use space::Reserve;
 
-/// What was sent in part, or what no job asked for yet, lies about for at most so long.
+/// Maximum age of partial uploads, and of files that no job has requested.
 const PART_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// Who wants a stored file.
+/// Need for a stored file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// A job needs it.
     Wanted,
-    /// The jobs that needed it are over.
+    /// The jobs that needed it have ended.
     Over,
-    /// No job that is remembered asked for it: it may be one of the first files of a request that is still being sent.
+    /// No known job has requested it: it may be one of the first files of a request that is still being sent.
     Never,
 }
 
-/// A stored file: its content, in effect.
+/// Stored file, identified by its content.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Blob {
     /// SHA-256, hexadecimal.
     pub sha256: String,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
-/// The folder. All calls may block on files.
+/// Storage folder. All calls may block on files.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
-    /// Held while a file is found in place and while one is removed: what is wanted again stays.
+    /// Locked while an existing file is reused and while one is removed, so that a reused file is not removed.
     turn: Mutex<()>,
 }
 
 impl Store {
-    /// Opens the folder, and makes it where it is not there.
+    /// Opens the folder, creating it if needed.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// The folder cannot be created.
     pub fn open(root: &Path) -> io::Result<Self> {
         for folder in ["samples", "checkpoints/jobs"] {
             fs::create_dir_all(root.join(folder))?;
@@ -62,15 +61,15 @@ impl Store {
         Ok(Self { root: root.to_owned(), turn: Mutex::default() })
     }
 
-    /// The folder everything lies in.
+    /// Root folder of the store.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Stores what comes, chunk by chunk; nothing stays behind if a chunk is an error.
+    /// Stores a stream of chunks; if a chunk is an error, nothing is stored.
     ///
     /// # Errors
-    /// That of the chunk, or of the disk.
+    /// Error of the chunk, or of the disk.
     pub fn put<B: AsRef<[u8]>, E: From<io::Error>>(
         &self,
         chunks: impl IntoIterator<Item = Result<B, E>>,
@@ -89,7 +88,7 @@ impl Store {
         let place = self.path(&blob.sha256);
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if is_whole(&place, bytes) {
-            // Younger now, so that it is not removed before the job that wants it is known.
+            // Updates the modification time, so that the file is not removed before the job that needs it is known.
             File::options().append(true).open(&place)?.set_modified(SystemTime::now())?;
             return Ok(blob);
         }
@@ -98,21 +97,21 @@ impl Store {
         Ok(blob)
     }
 
-    /// Where the file of this SHA-256 lies.
+    /// Path of the file with this SHA-256.
     pub fn path(&self, sha256: &str) -> PathBuf {
         self.samples().join(sha256)
     }
 
-    /// Where a job keeps its state between two attempts.
+    /// Path of a job's checkpoint between two attempts.
     pub fn checkpoint(&self, job: &str) -> PathBuf {
         self.root.join("checkpoints/jobs").join(format!("{job}.safetensors"))
     }
 
-    /// Removes files whose jobs are over and that were stored longer than `age` ago, and those that no job asked for in
-    /// a day. How many.
+    /// Removes files if their jobs have ended and they were stored longer than `age` ago, or if no job has requested
+    /// them within a day. Returns the number of removed files.
     ///
     /// # Errors
-    /// Those of `claim`, which is asked by SHA-256, or the folder cannot be read.
+    /// Errors of `claim`, which is called with a SHA-256, or the folder cannot be read.
     pub fn remove_unwanted<E: From<io::Error>>(
         &self,
         age: Duration,
@@ -129,7 +128,7 @@ impl Store {
                 Claim::Never => PART_AGE,
             };
             let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            // It may have been sent again since it was asked for.
+            // It may have been uploaded again since `claim` was called.
             if is_older(&entry.path(), age) && fs::remove_file(entry.path()).is_ok() {
                 removed += 1;
             }
@@ -138,7 +137,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// The jobs that have a checkpoint.
+    /// Jobs that have a checkpoint.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -151,11 +150,11 @@ impl Store {
         Ok(jobs)
     }
 
-    /// Removes what a job kept; nothing happens where it kept nothing.
+    /// Removes the files of a job, if there are any.
     pub fn forget(&self, job: &str) {
         let Ok(kept) = fs::read_dir(self.root.join("checkpoints/jobs")) else { return };
         for file in kept.flatten() {
-            // Its checkpoint, and what was half written when a worker was killed.
+            // The checkpoint, and a partial one left by a killed worker.
             if file.file_name().to_string_lossy().split('.').next() == Some(job) {
                 let _ = fs::remove_file(file.path());
             }
@@ -167,7 +166,6 @@ impl Store {
     }
 }
 
-/// A file under way; removed when it is dropped before it was renamed.
 fn is_whole(path: &Path, bytes: u64) -> bool {
     fs::metadata(path).is_ok_and(|about| about.len() == bytes)
 }
@@ -199,7 +197,7 @@ mod tests {
     fn content_is_stored_once_under_its_digest() {
         let (_folder, store) = store();
         let blob = put(&store, "abc");
-        // The example of FIPS 180-2, appendix B.1.
+        // Example of FIPS 180-2, appendix B.1.
         assert_eq!(blob.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!((put(&store, "abc"), files(&store)), (blob.clone(), 1));
         assert_eq!(fs::read(store.path(&blob.sha256)).unwrap(), b"abc");

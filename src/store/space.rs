@@ -1,30 +1,30 @@
-//! Space: a file that is kept in reserve, and given up when the disk is full.
+//! Reserved disk space: a file that is deleted when the disk is full.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Bytes in reserve: enough for thousands of rows.
+/// Size of the reserve in bytes: enough for thousands of rows.
 const BYTES: u64 = 16 << 20;
 
-/// The reserve of one folder's disk.
+/// Reserved space on the disk of one folder.
 #[derive(Debug, Clone)]
 pub struct Reserve {
     file: PathBuf,
 }
 
 impl Reserve {
-    /// The reserve in `folder`; see [`Reserve::restore`].
+    /// Describes the reserve in `folder`; [`Reserve::restore`] creates it.
     pub fn new(folder: &Path) -> Self {
         Self { file: folder.join("reserve") }
     }
 
-    /// Whether the reserve is there: it was not given up, or the disk had room to make it again.
+    /// Returns `true` if the reserve exists: it was not released, or the disk had room to create it again.
     pub fn is_there(&self) -> bool {
         fs::metadata(&self.file).is_ok_and(|about| about.len() == BYTES)
     }
 
-    /// Gives the reserve up, so that what must be written can be. Whether there was one.
+    /// Deletes the reserve, so that essential data can be written. Returns `true` if there was one.
     pub fn release(&self) -> bool {
         let is_released = fs::remove_file(&self.file).is_ok();
         if is_released {
@@ -33,10 +33,10 @@ impl Reserve {
         is_released
     }
 
-    /// Makes the reserve where it is missing and the disk has room for it twice. Whether it is there.
+    /// Creates the reserve if it is missing and the disk has room for it twice. Returns `true` if it exists.
     ///
     /// # Errors
-    /// The disk says no.
+    /// The file cannot be written.
     pub fn restore(&self) -> io::Result<bool> {
         if self.is_there() {
             return Ok(true);
@@ -52,24 +52,24 @@ impl Reserve {
         Ok(true)
     }
 
-    /// Bytes that are free on this disk.
+    /// Number of free bytes on this disk.
     ///
     /// # Errors
-    /// The system does not tell.
+    /// The system call fails.
     #[cfg(unix)]
     pub fn free(&self) -> io::Result<u64> {
         let about = rustix::fs::statvfs(self.file.parent().unwrap_or(Path::new(".")))?;
         Ok(about.f_bavail.saturating_mul(about.f_frsize))
     }
 
-    /// Bytes that are free on this disk: not told here, so writing alone finds out.
+    /// Number of free bytes on this disk: unknown on this platform, so only writing shows if there is room.
     #[cfg(not(unix))]
     pub fn free(&self) -> io::Result<u64> {
         Ok(u64::MAX)
     }
 }
 
-/// Gives a file its blocks: one with holes reserves nothing.
+/// Allocates the blocks of a file: a sparse file reserves nothing.
 fn fill(file: &File) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, BYTES).is_ok() {

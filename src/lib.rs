@@ -14,24 +14,24 @@
 //!         -> validate (through infer) -> checkpoint -> registry.publish -> engine swaps the model
 //! ```
 //!
-//! # The floors
+//! # Layers
 //!
-//! A module imports only from lower floors; `tests/it/architecture.rs` keeps it so.
+//! A module imports only from lower layers, which `tests/it/architecture.rs` checks.
 //!
-//! | floor | modules | may do |
+//! | layer | modules | purpose |
 //! |---|---|---|
-//! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`file`](mod@file), [`hex`](mod@hex) | hold values |
-//! | 1 pure | [`codec`], [`corruption`], [`page`], [`quality`], [`kernel`] | compute on slices |
+//! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`file`](mod@file), [`hex`](mod@hex) | data types; writing a file |
+//! | 1 pure | [`codec`], [`corruption`], [`page`], [`quality`], [`kernel`] | computation on slices |
 //! | 2 substrate | [`nn`], [`media`], [`store`], [`db`] | tensors; bytes to samples and back; bytes by key; rows |
-//! | 3 data | [`dataset`], [`registry`] | turn stored bytes into samples and models |
+//! | 3 data | [`dataset`], [`registry`] | samples and models from stored bytes |
 //! | 4 inference | [`infer`] | one model, one sample, synchronous |
-//! | beside | [`telemetry`] | count, for floor 5 and up |
-//! | 5 work | [`train`], [`engine`] | long computing; scheduling |
-//! | 6 jobs | [`job`] | life cycle of training |
-//! | 7 face | [`api`] | speak HTTP |
-//! | 8 door | [`cli`] | read flags and environment, build the parts, start and stop them |
+//! | none | [`telemetry`] | metrics, for layer 5 and up |
+//! | 5 work | [`train`], [`engine`] | training; scheduling of inference |
+//! | 6 jobs | [`job`] | life cycle of training jobs |
+//! | 7 API | [`api`] | HTTP |
+//! | 8 CLI | [`cli`] | flags and environment; building, starting and stopping the other parts |
 
-// floor 0: ground
+// layer 0: ground
 pub mod file;
 pub mod hex;
 pub mod limits;
@@ -39,38 +39,38 @@ pub mod name;
 pub mod rng;
 pub mod sample;
 
-// floor 1: pure
+// layer 1: pure
 pub mod codec;
 pub mod corruption;
 pub mod kernel;
 pub mod page;
 pub mod quality;
 
-// floor 2: substrate
+// layer 2: substrate
 pub mod db;
 pub mod media;
 pub mod nn;
 pub mod store;
 
-// floor 3: data
+// layer 3: data
 pub mod dataset;
 pub mod registry;
 
-// floor 4: inference
+// layer 4: inference
 pub mod infer;
 
-// beside the floors
+// in no layer
 pub mod telemetry;
 
-// floor 5: work
+// layer 5: work
 pub mod engine;
 pub mod train;
 
-// floor 6: jobs
+// layer 6: jobs
 pub mod job;
 
-// floor 7: face
+// layer 7: API
 pub mod api;
 
-// floor 8: door
+// layer 8: CLI
 pub mod cli;

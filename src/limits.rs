@@ -1,28 +1,28 @@
-//! Limits: how much a caller may make us read, hold and compute.
+//! Limits: maximum sizes that a client's request may read, store and compute.
 //!
-//! A limit is asked before anything is allocated. `GET /limits` shows them all.
+//! A limit is checked before anything is allocated. `GET /limits` lists them all.
 
 use serde::{Deserialize, Serialize};
 
-/// The limits of one service, with defaults that suit a small machine.
+/// Limits of one service, with defaults for a small machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of a request body on the inference routes.
+    /// Maximum bytes of a request body on the inference routes.
     pub body_bytes: usize,
-    /// Bytes of an upload to `/train`.
+    /// Maximum bytes of an upload to `/train`.
     pub upload_bytes: usize,
-    /// Pixels of one image, width times height.
+    /// Maximum pixels of one image, width times height.
     pub image_pixels: usize,
-    /// Pixels along one side of an image.
+    /// Maximum pixels along one side of an image.
     pub image_side: usize,
-    /// Numbers in one array, signal or vector.
+    /// Maximum numbers in one array, signal or vector.
     pub array_numbers: usize,
-    /// Samples in one inference request.
+    /// Maximum samples in one inference request.
     pub samples: usize,
-    /// Entries of one uploaded archive.
+    /// Maximum entries of one uploaded archive.
     pub archive_entries: usize,
-    /// Bytes an uploaded archive may unpack to.
+    /// Maximum bytes that an uploaded archive may unpack to.
     pub archive_bytes: usize,
 }
 

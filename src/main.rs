@@ -1,4 +1,4 @@
-//! The `limpid` binary: hands its arguments to [`limpid::cli`] and turns the result into an exit code.
+//! The `limpid` binary: passes its arguments to [`limpid::cli`] and returns the result as an exit code.
 
 use std::process::ExitCode;
 
@@ -8,8 +8,8 @@ use limpid::kernel::pages;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Rayon does not see the quota of a container, the standard library does. Threads of candle's own
-    // would fight with the kernels' for the same cores.
+    // Rayon does not see the CPU quota of a container, the standard library does. Threads of candle's own would
+    // compete with the kernels' for the same cores.
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     for (variable, threads) in [("RAYON_NUM_THREADS", cores), ("CANDLE_NUM_THREADS", 1)] {
         if std::env::var_os(variable).is_none() {

@@ -1,50 +1,49 @@
-//! Names of models: what a caller writes (`photo-gray`, `photo-gray@3`) and what a reply states.
+//! Names of models, as written by a client (`photo-gray`, `photo-gray@3`) and as stated in a reply.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A model as a caller names it: `name`, or `name@version`.
+/// Reference to a model by a client: `name`, or `name@version`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ModelRef {
-    /// The model's name.
+    /// Name of the model.
     pub name: Name,
-    /// A version, or the default one.
+    /// Version, or `None` for the default one.
     pub version: Option<u32>,
 }
 
-/// One version of one model, with the digest of its weights.
+/// Identity of one version of a model, with the digest of its weights.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ModelId {
-    /// The model's name.
+    /// Name of the model.
     pub name: Name,
-    /// Its version, from 1 up.
+    /// Version, from 1 up.
     pub version: u32,
     /// SHA-256 of the weights file.
     pub digest: [u8; 32],
 }
 
-/// A model's name: `[a-z0-9][a-z0-9._-]{0,63}`, without `..`, so that it is safe as a folder's name,
-/// in a URL and in a header.
+/// Name of a model: `[a-z0-9][a-z0-9._-]{0,63}`, without `..`, so that it is safe as a folder name, in a URL and in a header.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(transparent)]
 pub struct Name(String);
 
-/// Why a text names no model.
+/// Error of a text that is not a model reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The name has a character or a length that names do not have.
+    /// The name has an invalid character or length.
     #[error(
         "{0:?} is not a model name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter \
          or digit, without '..'"
     )]
     Name(String),
-    /// The part behind `@` is not a version.
+    /// The part after `@` is not a version.
     #[error("{0:?} is not a version: a whole number from 1 up")]
     Version(String),
 }
 
 impl Name {
-    /// The name as text.
+    /// Name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -59,7 +58,7 @@ impl FromStr for Name {
         if text.len() <= 64 && starts_well && text.bytes().all(is_inner) && !text.contains("..") {
             Ok(Name(text.to_owned()))
         } else {
-            // The message shows what was seen, but never an unbounded echo of it.
+            // The message shows the text, but never an unbounded echo of it.
             Err(Error::Name(text.chars().take(80).collect()))
         }
     }

@@ -1,39 +1,39 @@
-//! Chance: the only source of it, seeded, and a pure function of what it is for.
+//! Random numbers: all are seeded, and a pure function of their purpose.
 //!
-//! A draw is named by `(seed, purpose, index)`, for example crop number 7 of step 120. No state has to
-//! be saved to resume a run, and a draw added in one place moves no draw in another.
+//! A stream is identified by `(seed, purpose, index)`, for example crop number 7 of step 120. No state has to be
+//! saved to resume a run, and a draw added in one place does not change draws in another.
 
 use std::sync::LazyLock;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
-/// What a stream of chance is for; each purpose has its own.
+/// Purpose of a random stream; each has its own streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
-    /// First weights of a model.
+    /// Initial weights of a model.
     Init = 1,
-    /// Which samples and crops make a batch.
+    /// Selection of samples and crops for a batch.
     Crop = 2,
-    /// Flips and turns.
+    /// Flips and rotations.
     Augment = 3,
     /// Noise on training crops.
     Corrupt = 4,
-    /// Which prefix of the latent a step trains.
+    /// Length of the latent prefix that a step trains.
     Prefix = 5,
     /// Noise on validation and evaluation samples.
     Evaluate = 6,
-    /// Which neighbours are compared, what is hidden and what is added, where noisy samples are all there is.
+    /// Neighbours to compare, pixels to hide and noise to add, in training from noisy samples only.
     Conceal = 7,
 }
 
-/// A seeded stream of random numbers (ChaCha8, RFC 8439's construction with 8 rounds).
+/// Seeded stream of random numbers (ChaCha8, RFC 8439's construction with 8 rounds).
 #[derive(Debug, Clone)]
 pub struct Rng(ChaCha8Rng);
 
 impl Rng {
-    /// The stream for draw `index` of `purpose` under `seed`.
+    /// Creates the stream of draw `index` of `purpose` under `seed`.
     pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -63,8 +63,8 @@ impl Rng {
         radius * (std::f32::consts::TAU * self.uniform()).cos()
     }
 
-    /// Fills `out` with standard normals, several times faster than [`Rng::normal`] one by one: noise
-    /// on a training batch asks for a million of them per step.
+    /// Fills `out` with standard normals, several times faster than repeated [`Rng::normal`]: noise on a training
+    /// batch needs a million of them per step.
     ///
     /// # Source
     /// The ziggurat of G. Marsaglia and W. W. Tsang (2000) with 256 layers; layer and abscissa come
@@ -95,7 +95,7 @@ impl Rng {
         }
     }
 
-    /// A normal known to lie beyond the base layer (G. Marsaglia, 1964).
+    /// Draws a normal number beyond the base layer (G. Marsaglia, 1964).
     fn normal_tail(&mut self) -> f32 {
         let edge = LAYER_EDGE as f32;
         loop {
@@ -108,14 +108,14 @@ impl Rng {
     }
 }
 
-/// Where the ziggurat's base layer ends and the tail begins, for 256 layers of equal area.
+/// Right edge of the ziggurat's base layer, where the tail begins, for 256 layers of equal area.
 const LAYER_EDGE: f64 = 3.654_152_885_361_009;
-/// The area of each layer.
+/// Area of each layer.
 const LAYER_AREA: f64 = 0.004_928_673_233_99;
 
 static LAYERS: LazyLock<Layers> = LazyLock::new(Layers::new);
 
-/// The ziggurat: right edges of the layers from the base up, and the density there.
+/// Layers of the ziggurat: right edges from the base up, and the density there.
 struct Layers {
     x: [f32; 257],
     density: [f32; 257],
@@ -125,7 +125,7 @@ impl Layers {
     fn new() -> Self {
         let density = |x: f64| (-0.5 * x * x).exp();
         let mut x = [0.0f64; 257];
-        // The base layer has the tail's area too, so its box is wider than its edge.
+        // The base layer's area includes the tail, so its box is wider than its edge.
         x[0] = LAYER_AREA / density(LAYER_EDGE);
         x[1] = LAYER_EDGE;
         for i in 1..255 {

@@ -1,10 +1,10 @@
-//! The house keeps its floors: a module imports from lower floors only, and each file says what it is.
+//! The house keeps its layers: a module imports from lower layers only, and each file says what it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Modules by floor, as in the table of `src/lib.rs`.
-const FLOORS: [&[&str]; 9] = [
+/// Modules by layer, as in the table of `src/lib.rs`.
+const LAYERS: [&[&str]; 9] = [
     &["file", "hex", "limits", "name", "rng", "sample"],
     &["codec", "corruption", "kernel", "page", "quality"],
     &["db", "media", "nn", "store"],
@@ -16,8 +16,8 @@ const FLOORS: [&[&str]; 9] = [
     &["cli"],
 ];
 
-fn floor(module: &str) -> Option<usize> {
-    FLOORS.iter().position(|modules| modules.contains(&module))
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|modules| modules.contains(&module))
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
@@ -76,7 +76,7 @@ fn first_names(list: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_module_imports_from_lower_floors_only() {
+fn a_module_imports_from_lower_layers_only() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut faults = Vec::new();
     let mut seen = 0;
@@ -87,12 +87,12 @@ fn a_module_imports_from_lower_floors_only() {
         if matches!(module, "lib" | "main") {
             continue;
         }
-        let own = floor(module)
-            .unwrap_or_else(|| panic!("{module} is on no floor: add it to FLOORS and src/lib.rs"));
+        let own = layer(module)
+            .unwrap_or_else(|| panic!("{module} is on no layer: add it to LAYERS and src/lib.rs"));
         for import in imports(&fs::read_to_string(&path).unwrap()) {
             seen += 1;
-            if import != module && floor(&import).is_some_and(|other| other >= own) {
-                faults.push(format!("{} (floor {own}) imports crate::{import}", inside.display()));
+            if import != module && layer(&import).is_some_and(|other| other >= own) {
+                faults.push(format!("{} (layer {own}) imports crate::{import}", inside.display()));
             }
         }
     }

@@ -1,8 +1,8 @@
-//! Rows: SQLite in the data folder, or Postgres by its address, behind the same queries.
+//! Database access: SQLite in the data folder, or Postgres by URL, with the same queries.
 //!
-//! SQL is written for both: `$1` for values, `BIGINT` and `TEXT` alone, no NULL. Every change is one
-//! transaction; one that a busy or full database did not let begin or commit is run again, so it must not do
-//! anything else.
+//! All SQL works on both: `$1` placeholders, only `BIGINT` and `TEXT` columns, no NULL. Each change is one transaction. A
+//! transaction that fails to begin or commit because the database is busy or full is retried, so it must have no other side
+//! effects.
 
 mod error;
 mod schema;
@@ -20,45 +20,45 @@ use tokio::runtime::Runtime;
 
 pub use error::Error;
 
-/// What calls of this module give.
+/// Result of a database call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A connection within its transaction.
+/// Connection on which a transaction or a read runs.
 pub type Conn = AnyConnection;
 
-/// A row of a result.
+/// Row of a query result.
 pub type Row = sqlx::any::AnyRow;
 
-/// How often a transaction is run again when the database was busy with another.
+/// Number of times a transaction is attempted while the database is busy.
 const TRIES: u32 = 8;
 
-/// The database's part of the configuration.
+/// Database section of the configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// `postgres://user:password@host/database`; without it, `limpid.db` in the data folder (SQLite).
+    /// `postgres://user:password@host/database`; if empty, SQLite in `limpid.db` in the data folder.
     pub url: String,
 }
 
-/// The database; clones share it. All calls block: they are for threads that may.
+/// Database handle; clones share the connection pool. All calls block: do not call them from async code.
 #[derive(Clone)]
 pub struct Db(Arc<Inner>);
 
 struct Inner {
     pool: AnyPool,
     is_postgres: bool,
-    /// Where connections live; taken when the last owner goes.
+    /// Runtime that drives the connections; taken when the last handle is dropped.
     runtime: Option<Runtime>,
-    /// Makes room on a full disk; whether there was any to be made.
+    /// Frees space on a full disk; returns `false` if there was nothing to free.
     make_room: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Db {
-    /// Opens the database of `config`, or the file `default`, and brings its tables up to date.
-    /// `make_room` is called when the disk is full, before a transaction is tried a last time.
+    /// Opens the database of `config`, or the SQLite file `default`, and migrates its tables to the current schema.
+    /// `make_room` is called when the disk is full, before the transaction is retried.
     ///
     /// # Errors
-    /// It cannot be reached or opened, or a newer program made it.
+    /// The database cannot be reached or opened, or a newer program created it.
     pub fn open(
         config: &Config,
         default: &Path,
@@ -102,16 +102,16 @@ impl Db {
         Ok(db)
     }
 
-    /// Whether this is Postgres.
+    /// Returns `true` for Postgres, `false` for SQLite.
     pub fn is_postgres(&self) -> bool {
         self.0.is_postgres
     }
 
-    /// Runs `work` in one transaction: all of it happens, or nothing does. An error of `work` undoes it and is
-    /// not tried again.
+    /// Runs `work` in one transaction, which is committed whole or rolled back. An error of `work` rolls it back and is
+    /// returned without a retry.
     ///
     /// # Errors
-    /// Those of `work`; the database is out of reach or full.
+    /// Errors of `work`; the database is unreachable, busy or full.
     pub fn transact<T, E: From<Error>>(&self, work: impl AsyncFn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         let mut tries = 0;
         loop {
@@ -139,7 +139,7 @@ impl Db {
         &self,
         work: &impl AsyncFn(&mut Conn) -> Result<T, E>,
     ) -> Result<T, Failed<E>> {
-        // SQLite: a transaction that reads first and writes later could lose to another and fail.
+        // `IMMEDIATE` takes SQLite's write lock at once: a transaction that reads first and writes later could fail to upgrade.
         let begin = if self.0.is_postgres { "BEGIN" } else { "BEGIN IMMEDIATE" };
         self.runtime().block_on(async {
             let mut transaction = self.0.pool.begin_with(begin).await.map_err(Failed::Ours)?;
@@ -149,10 +149,10 @@ impl Db {
         })
     }
 
-    /// Runs `work`, which only reads.
+    /// Runs `work`, which must only read, outside a transaction.
     ///
     /// # Errors
-    /// Those of `work`; the database is out of reach.
+    /// Errors of `work`; the database is unreachable.
     pub fn read<T, E: From<Error>>(&self, work: impl AsyncFnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         self.runtime().block_on(async {
             let mut conn = self.0.pool.acquire().await.map_err(|e| E::from(e.into()))?;
@@ -160,10 +160,10 @@ impl Db {
         })
     }
 
-    /// Milliseconds since 1970 by the clock of the database: the one clock all machines share.
+    /// Returns milliseconds since 1970 by the clock of the database, the only clock that all machines share.
     ///
     /// # Errors
-    /// The database is out of reach.
+    /// The database is unreachable.
     pub async fn now(&self, conn: &mut Conn) -> Result<i64> {
         let sql = if self.0.is_postgres {
             "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
@@ -178,7 +178,7 @@ impl Db {
     }
 }
 
-/// Whose error ended a transaction.
+/// Error that ended a transaction: the database's (`Ours`) or that of its work (`Theirs`).
 enum Failed<E> {
     Ours(sqlx::Error),
     Theirs(E),
@@ -187,7 +187,7 @@ enum Failed<E> {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // The last owner may be a task, in which a runtime must not wait for its end.
+            // The last handle may be dropped in an async task, where blocking on the runtime's shutdown would panic.
             runtime.shutdown_background();
         }
     }

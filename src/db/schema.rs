@@ -1,12 +1,12 @@
-//! The tables, and how an older database becomes a newer one.
+//! Tables and schema migrations.
 
 use sqlx::Executor as _;
 
 use super::{Db, Error, Result};
 
-/// Each step leads from the version before to its own; what was released is never changed, only added to.
+/// Migration steps: step `n` leads from version `n` to `n + 1`. A released step is never changed; new ones are appended.
 const STEPS: [&[&str]; 1] = [&[
-    // Which versions there are. A removed one keeps its row: a number never means two things.
+    // Versions of models. A removed version keeps its row, so that its number is never reused.
     "CREATE TABLE versions (
         name TEXT NOT NULL,
         version BIGINT NOT NULL,
@@ -16,14 +16,14 @@ const STEPS: [&[&str]; 1] = [&[
         created_at BIGINT NOT NULL,
         PRIMARY KEY (name, version)
     )",
-    // Which version serves; `revision` grows with every change of a name.
+    // Default version of each model; `revision` grows with every change of the model.
     "CREATE TABLE models (
         name TEXT PRIMARY KEY,
         default_version BIGINT NOT NULL,
         revision BIGINT NOT NULL
     )",
-    // `registry` grows with every change of any name, `resumes` with every job that goes on, `lost_steps` by the steps that
-    // it has to do again.
+    // `registry` grows with every change of any model, `resumes` with every resumed job, `lost_steps` by the training steps
+    // repeated after a resume.
     "CREATE TABLE counters (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
     "INSERT INTO counters (name, value) VALUES ('registry', 0)",
     "CREATE TABLE jobs (
@@ -55,7 +55,7 @@ const STEPS: [&[&str]; 1] = [&[
     )",
     "CREATE INDEX jobs_by_status ON jobs (status, id)",
     "CREATE UNIQUE INDEX jobs_by_key ON jobs (idempotency_key) WHERE idempotency_key <> ''",
-    // The uploaded files of a job, by content.
+    // Uploaded files of a job, by content.
     "CREATE TABLE files (
         job TEXT NOT NULL,
         position BIGINT NOT NULL,
@@ -81,14 +81,14 @@ const STEPS: [&[&str]; 1] = [&[
     )",
 ]];
 
-/// Brings the tables up to date, one program at a time.
+/// Migrates the tables to the current schema; a lock keeps other programs out meanwhile.
 ///
 /// # Errors
-/// A newer program made them.
+/// A newer program created the tables.
 pub(super) fn migrate(db: &Db) -> Result<()> {
     db.transact(async |conn| {
         if db.is_postgres() {
-            // Any number that is the same in every Limpid: held until the transaction ends.
+            // Arbitrary constant, the same in every Limpid process; the lock is released at the end of the transaction.
             conn.execute("SELECT pg_advisory_xact_lock(7311014537)").await?;
         }
         conn.execute("CREATE TABLE IF NOT EXISTS limpid_schema (version BIGINT NOT NULL)").await?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Config, Db};
 
-/// Runs `test` on a fresh database of each kind; says so where there is no Postgres.
+/// Runs `test` on a fresh database of each kind; prints a note if Postgres is not installed.
 pub(crate) fn on_each(test: impl Fn(Db)) {
     let folder = tempfile::tempdir().unwrap();
     test(Db::open(&Config::default(), &folder.path().join("limpid.db"), || false).unwrap());
@@ -17,7 +17,7 @@ pub(crate) fn on_each(test: impl Fn(Db)) {
     }
 }
 
-/// The address of a fresh database on a server of this test run.
+/// Returns the URL of a fresh database on the Postgres server of this test run.
 pub(crate) fn postgres() -> Result<String, String> {
     static SERVER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -27,7 +27,7 @@ pub(crate) fn postgres() -> Result<String, String> {
     Ok(format!("postgres://limpid@localhost/{name}?host={}", socket.display()))
 }
 
-/// Starts a server in a folder of its own; `tests/postgres` ends it with this process.
+/// Starts a server in a temporary folder; `tests/postgres` stops it when this process ends.
 fn start() -> Result<PathBuf, String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres");
     let out = Command::new(script)

@@ -1,4 +1,4 @@
-//! The database keeps its word on SQLite and on Postgres.
+//! Tests of transactions, clock and migrations on SQLite and on Postgres.
 
 use super::testing::on_each;
 use super::*;

@@ -1,6 +1,6 @@
-//! An artifact on disk: `config.json`, `model.safetensors` and the model card `README.md`.
+//! Artifact on disk: `config.json`, `model.safetensors` and the model card `README.md`.
 //!
-//! A version is either whole or absent: see `publish` for how it gets into its place.
+//! A version is either complete or absent: `publish` renames it into place.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -20,24 +20,24 @@ pub(super) const MANIFEST: &str = "config.json";
 pub(super) const WEIGHTS: &str = "model.safetensors";
 pub(super) const CARD: &str = "README.md";
 
-/// No manifest or card is longer; a longer file is not one of ours.
+/// Largest size of a manifest or card in bytes; a longer file was not written by this program.
 const MOST_TEXT: u64 = 16 << 20;
 
-/// One version, read whole and checked against its digest.
+/// One version, read completely and verified against its digest.
 #[derive(Debug, Clone)]
 pub struct Artifact {
     /// Name, version and digest.
     pub id: ModelId,
-    /// What it says of itself.
+    /// Content of `config.json`.
     pub manifest: Manifest,
-    /// The bytes of the safetensors file.
+    /// Safetensors file.
     pub weights: Vec<u8>,
-    /// The model card, Markdown.
+    /// Model card, Markdown.
     pub card: String,
 }
 
 impl Artifact {
-    /// Reads the manifest of the version in `folder`, and checks that its weights are there.
+    /// Reads the manifest of the version in `folder`, and checks that the weights file has the stated size.
     pub(super) fn manifest(folder: &Path, name: &Name, version: u32) -> Result<Manifest, String> {
         let text = read_bounded(&folder.join(MANIFEST), MOST_TEXT)?;
         let manifest = Manifest::parse(&text, name, version)?;
@@ -48,7 +48,7 @@ impl Artifact {
         Ok(manifest)
     }
 
-    /// Reads the version in `folder` whole.
+    /// Reads the version in `folder` completely and verifies its digest.
     pub(super) fn read(folder: &Path, name: &Name, version: u32) -> Result<Self, String> {
         let manifest = Self::manifest(folder, name, version)?;
         let weights = read_bounded(&folder.join(WEIGHTS), manifest.weights.bytes)?;
@@ -64,14 +64,13 @@ impl Artifact {
         Ok(Self { id, manifest, weights, card: Self::card(folder) })
     }
 
-    /// The model card of the version in `folder`; empty where there is none.
+    /// Reads the model card of the version in `folder`; empty if there is none.
     pub(super) fn card(folder: &Path) -> String {
         let text = read_bounded(&folder.join(CARD), MOST_TEXT).unwrap_or_default();
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Writes the three files into `folder`, which must not exist yet, and makes them durable. What was
-    /// written is removed again where that fails.
+    /// Writes the three files into `folder`, which must not exist yet, and syncs them. Deletes the folder on failure.
     pub(super) fn write(folder: &Path, manifest: &Manifest, weights: &[u8], card: &str) -> Result<()> {
         let write = || {
             let json = serde_json::to_vec_pretty(manifest)?;
@@ -90,10 +89,10 @@ impl Artifact {
     }
 }
 
-/// Checks that `weights` are finite and are those that `model` is built from, no more and no fewer.
+/// Checks that `weights` are finite and are exactly the tensors that `model` is built from.
 ///
 /// # Errors
-/// One line.
+/// One line that names the problem.
 pub(super) fn verify(model: &model::Config, weights: &[u8]) -> Result<(), String> {
     let device = &Device::Cpu;
     let tensors = Weights::read(weights, device).map_err(|e| format!("{WEIGHTS}: {e}"))?;
@@ -105,7 +104,7 @@ pub(super) fn verify(model: &model::Config, weights: &[u8]) -> Result<(), String
     }
 }
 
-/// SHA-256 of weights, as [`Manifest`] keeps it.
+/// Returns the SHA-256 of weights, as [`Manifest`] stores it.
 pub(super) fn digest(weights: &[u8]) -> String {
     hex(Sha256::digest(weights))
 }

@@ -1,4 +1,4 @@
-//! Bundles: one version as a tar of `config.json`, `model.safetensors` and `README.md`.
+//! Bundles: one version as a tar archive of `config.json`, `model.safetensors` and `README.md`.
 
 use std::io::Read as _;
 
@@ -6,7 +6,7 @@ use super::artifact::{CARD, MANIFEST, WEIGHTS, digest};
 use super::{Artifact, Draft, Error, Manifest, Result};
 use crate::name::Name;
 
-/// The tar of a version.
+/// Packs a version as a tar archive.
 ///
 /// # Errors
 /// The config cannot be written as JSON.
@@ -26,10 +26,10 @@ pub fn write(artifact: &Artifact) -> Result<Vec<u8>> {
     tar.into_inner().map_err(|e| fail(&e))
 }
 
-/// What a tar holds, to be published as a version of `name`, or of the name it says itself.
+/// Unpacks a tar archive into a draft, to be published as a version of `name`, or of the name in its config.
 ///
 /// # Errors
-/// It is no such tar, something else is in it, or its parts do not belong together.
+/// The archive is malformed, holds any other file, or its weights do not match its config.
 pub fn read(bytes: &[u8], name: Option<Name>) -> Result<Draft> {
     let invalid = |reason: String| Error::Invalid(reason);
     let mut parts: [Option<Vec<u8>>; 3] = Default::default();
@@ -74,7 +74,7 @@ pub fn read(bytes: &[u8], name: Option<Name>) -> Result<Draft> {
     })
 }
 
-/// A config of any name and version.
+/// Parses a config of any name and version.
 fn parse(text: &[u8]) -> Result<Manifest> {
     #[derive(serde::Deserialize)]
     struct Id {

@@ -1,31 +1,31 @@
-//! Choice: the model for a sample that names none.
+//! Choice of the model for a sample without a model name.
 
 use super::{Input, Registry, Summary};
 use crate::name::{ModelRef, Name};
 use crate::sample::{Kind, Shape};
 
-/// Why no model is chosen.
+/// Reason why no model is chosen.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Unsure {
-    /// No model takes such samples.
+    /// No model accepts samples of this shape.
     #[error("no model here takes an input like this ({0}); train one, or name a model")]
     Nothing(Shape),
-    /// Models that may be meant.
+    /// Several models may be meant.
     #[error("say which model is meant for this {shape}: {}", .models.join(", "))]
     Question {
-        /// The sample.
+        /// Shape of the sample.
         shape: Shape,
-        /// Models for signals and vectors, each with what it takes.
+        /// Models for signals and vectors, each with its input.
         models: Vec<String>,
     },
 }
 
 impl Registry {
-    /// The model for a signal or a vector that names none: the one bundled model that takes just this, else the only one of
-    /// all. So a model that is added to the bundled ones never changes the answer.
+    /// Returns the model for a signal or a vector without a model name: the only bundled model that accepts its shape, else the
+    /// only such model of all. Adding a model to the bundled ones therefore never changes the answer.
     ///
     /// # Errors
-    /// Several could be meant, or none takes it as it is.
+    /// Several models could be meant, or none accepts the shape.
     pub fn usual(&self, shape: Shape) -> std::result::Result<ModelRef, Unsure> {
         let models = self.list();
         let fitting: Vec<&Summary> =
@@ -38,7 +38,7 @@ impl Registry {
     }
 }
 
-/// Whether a model takes a sample of `shape` as it is. A model of vectors takes one length.
+/// Returns `true` if a model accepts a sample of `shape` as it is. A model of vectors accepts one length only.
 fn takes(input: &Input, shape: Shape) -> bool {
     match input.fixed {
         Some(fixed) => fixed == shape,
@@ -53,7 +53,7 @@ fn question(models: &[Summary], shape: Shape) -> Unsure {
         Some(fixed) => format!("{name} ({fixed})"),
         None => format!("{name} ({} of {} channel(s))", input.kind, input.channels),
     };
-    // What came as vectors may be the rows of a table that is a signal.
+    // A sample sent as vectors may be the rows of a table that is meant as a signal.
     let may_be = |model: &&Summary| match model.input.kind {
         Kind::Image => false,
         Kind::Signal => true,

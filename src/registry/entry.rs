@@ -1,4 +1,4 @@
-//! Entries: what is known of each name, from the folders and from the rows.
+//! Entries of the registry: state of each model, from the folders and from the rows.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,34 +9,34 @@ use super::{Artifact, Error, Input, Result, Summary};
 use crate::file::{self, Flush};
 use crate::name::Name;
 
-/// Every name there is.
+/// All models, by name.
 pub(super) type Models = BTreeMap<Name, Entry>;
 
-/// What is known of one name.
+/// State of one model.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Entry {
     pub versions: BTreeMap<u32, Version>,
     pub quarantined: BTreeMap<u32, String>,
-    /// The stated default; without it the newest version serves that was not kept back.
+    /// Stated default; without it the newest version that was not kept back serves.
     pub default: Option<u32>,
-    /// Grows with every change of the rows.
+    /// Grows with every change of the model.
     pub revision: i64,
 }
 
-/// A version that can be used, as far as its config tells.
+/// Usable version, as far as its config shows.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Version {
     pub folder: PathBuf,
     pub input: Input,
     pub sha256: String,
     pub is_bundled: bool,
-    /// The reason why it serves only by its number, or where it was made the default.
+    /// Reason why the version serves only if named or made the default.
     pub kept_back: Option<String>,
 }
 
 impl Entry {
-    /// The version that serves when none is named: the stated one, or, where that cannot be used, the
-    /// newest before it, or the newest of all. One that was kept back serves only where it is the stated one.
+    /// Returns the version that serves requests without a version: the stated default; if that cannot be used, the newest
+    /// before it; else the newest of all. A version that was kept back serves only as the stated default.
     pub fn serving(&self) -> Option<u32> {
         let may_serve = |(number, version): (&u32, &Version)| version.kept_back.is_none().then_some(*number);
         let newest = || self.versions.iter().rev().find_map(may_serve);
@@ -47,7 +47,7 @@ impl Entry {
         self.versions.range(..=stated).rev().find_map(may_serve).or_else(newest)
     }
 
-    /// The newest version that can be used, and the reason why it was kept back.
+    /// Returns the newest usable version.
     pub fn newest(&self) -> Option<(u32, &Version)> {
         self.versions.iter().next_back().map(|(number, version)| (*number, version))
     }
@@ -68,12 +68,12 @@ impl Entry {
         })
     }
 
-    /// The number behind the last one that was ever seen.
+    /// Returns the number after the highest one known.
     pub fn next(&self) -> u32 {
         self.versions.keys().chain(self.quarantined.keys()).max().map_or(1, |last| last + 1)
     }
 
-    /// Takes the version in `folder` in: among those that can be used, or not.
+    /// Adds the version in `folder`, as usable or quarantined.
     pub fn take(&mut self, name: &Name, number: u32, folder: PathBuf, is_bundled: bool) {
         match Artifact::manifest(&folder, name, number) {
             Ok(manifest) => {
@@ -93,7 +93,7 @@ impl Entry {
     }
 }
 
-/// Adds the versions found under `root`. Folders that are not names or versions are none of ours.
+/// Adds the versions found under `root`. Skips folders that are not named like a model or a version.
 ///
 /// # Errors
 /// A folder cannot be read.
@@ -110,7 +110,7 @@ pub(super) fn scan(root: &Path, is_bundled: bool, models: &mut Models) -> Result
     Ok(())
 }
 
-/// The versions' folders of one model.
+/// Returns the version folders of one model.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -119,10 +119,10 @@ pub(super) fn numbered(home: &Path) -> Result<Vec<(u32, PathBuf)>> {
     Ok(folders(home)?.into_iter().filter_map(number).collect())
 }
 
-/// The folders in `root`, by name; none where it is not there.
+/// Returns the folders in `root`, with their names.
 ///
 /// # Errors
-/// It cannot be read.
+/// `root` cannot be read.
 pub(super) fn folders(root: &Path) -> Result<Vec<(String, PathBuf)>> {
     let io = |source| Error::Io { path: root.to_owned(), source };
     let mut found = Vec::new();
@@ -136,16 +136,16 @@ pub(super) fn folders(root: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// The version that the file `default` states, for folders without a database.
+/// Reads the version in the file `default`, the stated default of folders without a database.
 pub(super) fn read_default(home: &Path) -> Option<u32> {
     fs::read_to_string(home.join("default")).ok()?.trim().parse().ok()
 }
 
-/// States a default for people, and for programs that only read the folder. Where there is a database,
-/// it is the one that counts.
+/// Writes the file `default`, for people and for programs that only read the folder. If there is a database, its default
+/// takes precedence.
 ///
 /// # Errors
-/// The disk says no.
+/// The file cannot be written.
 pub(super) fn write_default(home: &Path, version: u32) -> Result<()> {
     let path = home.join("default");
     let written = file::replace(&path, Flush::Now, |file| writeln!(file, "{version}"));
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(entry.serving(), Some(1));
         entry.default = Some(2);
         assert_eq!(entry.serving(), Some(2));
-        // Version 1 was removed, then the default, too.
+        // First version 1 is removed, then the default.
         entry.versions.remove(&1);
         entry.default = Some(1);
         let summary = entry.summary(&"a".parse().unwrap()).unwrap();

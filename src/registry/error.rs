@@ -1,77 +1,77 @@
-//! Why a model cannot be had or kept.
+//! Registry errors.
 
 use std::path::PathBuf;
 
 use crate::db;
 use crate::name::{ModelRef, Name};
 
-/// See the variants.
+/// Error of a registry call.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No model has this name.
     #[error("there is no model {0}; GET /models lists those there are")]
     ModelNotFound(Name),
-    /// The model has no such version.
+    /// The model does not have this version.
     #[error("model {name} has no version {version}; it has {known:?}")]
     VersionNotFound {
-        /// The model.
+        /// Name of the model.
         name: Name,
-        /// The version asked for.
+        /// Requested version.
         version: u32,
-        /// The versions there are.
+        /// Versions of the model.
         known: Vec<u32>,
     },
-    /// The model has versions, and none of them serves by default.
+    /// The model has versions, but none of them serves by default.
     #[error(
         "no version of model {name} serves by default: version {version} was kept back because {reason}; ask for \
          {name}@{version}, or make it the default (PUT /models/{name}/default, limpid models default {name} {version})"
     )]
     NoDefault {
-        /// The model.
+        /// Name of the model.
         name: Name,
         /// Its newest version.
         version: u32,
-        /// The reason why that was kept back.
+        /// Reason why that version was kept back.
         reason: String,
     },
-    /// The artifact is there and cannot be used.
+    /// The artifact exists but cannot be used.
     #[error("model {id} cannot be loaded: {reason}")]
     Damaged {
         /// `name@version`.
         id: String,
-        /// What is wrong with it.
+        /// Description of the damage.
         reason: String,
     },
-    /// What was sent is no artifact that can be used.
+    /// The data sent is not a usable artifact.
     #[error("{0}")]
     Invalid(String),
-    /// Nowhere to write: the registry was opened without a data folder.
+    /// The registry has no folder to write to: it was opened without a data folder.
     #[error("this registry is read-only; start with --data-dir to keep trained models")]
     ReadOnly,
     /// A bundled version cannot be removed.
     #[error("{0} is bundled and cannot be removed")]
     Bundled(ModelRef),
-    /// The model is not as the caller saw it any more.
+    /// The model changed since the caller read it.
     #[error("model {0} was changed in the meantime; get it again")]
     Changed(Name),
-    /// Whoever publishes has lost the right to: another attempt has the job now.
+    /// The publisher's claim is lost: another attempt runs the job now.
     #[error("{0}")]
     Lost(String),
-    /// The disk said no.
+    /// A file operation failed.
     #[error("{path}: {source}")]
     Io {
-        /// The file or folder.
+        /// File or folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The database said no.
+    /// A database call failed.
     #[error(transparent)]
     Db(#[from] db::Error),
 }
 
 impl Error {
-    /// Whether the disk, or the database's, is full.
+    /// Returns `true` if the disk of the registry or of the database is full.
     pub fn is_disk_full(&self) -> bool {
         match self {
             Error::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,

@@ -1,4 +1,4 @@
-//! The manifest of an artifact, `config.json`: what a version of a model says of itself.
+//! Manifest of an artifact, `config.json`: description of one version of a model.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,33 +6,33 @@ use super::Input;
 use crate::name::Name;
 use crate::nn::model;
 
-/// The format this program writes; it reads this and older ones.
+/// Manifest format that this program writes; it reads this one and older ones.
 pub const FORMAT: u32 = 1;
 
 /// The content of `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The manifest's own format.
+    /// Format of the manifest.
     pub format: u32,
     /// The model's name.
     pub name: Name,
-    /// The version, from 1 up.
+    /// Version, from 1.
     pub version: u32,
-    /// What the network is built from.
+    /// Network architecture.
     pub model: model::Config,
-    /// The weights file beside the manifest.
+    /// Size and digest of the weights file.
     pub weights: Weights,
-    /// How the version was made: the training config, the data, the number of steps.
+    /// Training config, data and number of steps.
     #[serde(default)]
     pub training: serde_json::Value,
     /// Scores on held-out samples.
     #[serde(default)]
     pub scores: serde_json::Value,
-    /// What is typical of the training data, for the familiarity of a sample.
+    /// Feature statistics of the training data, for the familiarity of a sample.
     #[serde(default)]
     pub familiarity: Option<Familiarity>,
-    /// The reason why this version does not serve unless it is named or made the default; none where it may.
+    /// Reason why this version serves only if named or made the default; none if it may serve by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_back: Option<String>,
 }
@@ -41,29 +41,29 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weights {
-    /// Bytes.
+    /// Size in bytes.
     pub bytes: u64,
     /// SHA-256, hexadecimal.
     pub sha256: String,
 }
 
-/// Statistics of the features of samples like the training data, see `infer::familiarity`.
+/// Feature statistics of samples like the training data, see `infer::familiarity`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Familiarity {
     /// Mean of each feature.
     pub mean: Vec<f32>,
-    /// Deviation of each feature.
+    /// Standard deviation of each feature.
     pub std: Vec<f32>,
     /// Distances of held-out samples, ascending.
     pub distances: Vec<f32>,
 }
 
 impl Manifest {
-    /// Reads `config.json` and checks that it can be built and is the version its folder says.
+    /// Parses `config.json`, checks that the network can be built, and that name and version are those of its folder.
     ///
     /// # Errors
-    /// A line that names what is wrong.
+    /// One line that names the problem.
     pub fn parse(text: &[u8], name: &Name, version: u32) -> Result<Self, String> {
         let manifest: Self = serde_json::from_slice(text).map_err(|e| format!("config.json: {e}"))?;
         if manifest.format > FORMAT {
@@ -82,7 +82,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The manifest of a model that has no version yet.
+    /// Returns the manifest of a model that has no version yet.
     pub fn unpublished(name: Name, model: model::Config) -> Self {
         let weights = Weights { bytes: 0, sha256: String::new() };
         let (training, scores) = Default::default();
@@ -90,15 +90,15 @@ impl Manifest {
         Self { format: FORMAT, name, version: 0, model, weights, training, scores, familiarity, kept_back }
     }
 
-    /// Thickness in pixels of the strokes that a model of pages knows: what pages are brought to, and up to which they are left
-    /// as they are. None for a model of anything else.
+    /// Stroke thickness in pixels of a model of document pages: the thickness that pages are scaled to, and the largest one that
+    /// is left unscaled. `None` for other models.
     pub fn strokes(&self) -> Option<[f32; 2]> {
         let strokes: [f32; 2] = serde_json::from_value(self.training.get("strokes")?.clone()).ok()?;
         let [usual, most] = strokes;
         (usual >= 1.0 && most >= usual && most <= 64.0).then_some(strokes)
     }
 
-    /// What the model takes in.
+    /// Returns the kind, channels and fixed shape of the model's input.
     pub fn input(&self) -> Input {
         let (kind, channels, fixed) = self.model.input();
         Input { kind, channels, fixed }

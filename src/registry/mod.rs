@@ -1,9 +1,8 @@
-//! The registry: names to artifacts, in folders `<name>/<version>/`.
+//! Model registry: artifacts by name and version, in folders `<name>/<version>/`.
 //!
-//! Two folders are laid over each other: the bundled models, which are only read, and the data
-//! folder, which trained versions are written to. Which versions there are and which one serves when none
-//! is named is told by the database, for all programs that share it; without a database, by the folders
-//! and by a file `<name>/default`. A version never changes, and its number is never given twice.
+//! The registry merges two folders: the read-only bundled models, and the data folder, to which trained versions are
+//! written. The database holds the list of versions and the default version of each model, for all programs that share it;
+//! without a database, the folders and a file `<name>/default` do. A version never changes, and its number is never reused.
 
 mod artifact;
 pub mod bundle;
@@ -34,66 +33,66 @@ use crate::name::{ModelRef, Name};
 use crate::nn::model;
 pub use crate::sample::Spec as Input;
 
-/// What calls of this module give.
+/// Result of a registry call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A line of a list of models.
+/// Entry of a list of models.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Summary {
     /// The model's name.
     pub name: Name,
-    /// The version that serves when none is named; none where all were kept back.
+    /// Default version, which serves requests without a version; none if all versions were kept back.
     pub default: Option<u32>,
-    /// Every usable version, ascending.
+    /// All usable versions, ascending.
     pub versions: Vec<u32>,
     /// Versions that cannot be loaded, with the reason.
     pub quarantined: Vec<(u32, String)>,
-    /// Versions that serve only where they are named or made the default, with the reason.
+    /// Versions that serve only if named or made the default, with the reason.
     pub kept_back: Vec<(u32, String)>,
-    /// Grows with every change of the model; 0 where none was ever made.
+    /// Grows with every change of the model; 0 if there was none.
     pub revision: i64,
-    /// What the default version takes in, or the newest where there is none.
+    /// Input of the default version, or of the newest version if there is no default.
     pub input: Input,
-    /// Whether a version of it came with this program.
+    /// `true` if a version of the model came with this program.
     #[serde(skip)]
     pub is_bundled: bool,
 }
 
-/// A trained model before it has a version.
+/// Trained model that has no version yet.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    /// The name it becomes a version of.
+    /// Name of the model that it becomes a version of.
     pub name: Name,
-    /// What the network is built from.
+    /// Network architecture.
     pub model: model::Config,
-    /// The bytes of the safetensors file.
+    /// Safetensors file.
     pub weights: Vec<u8>,
-    /// How it was made.
+    /// Training config, data and number of steps.
     pub training: serde_json::Value,
     /// Scores on held-out samples.
     pub scores: serde_json::Value,
-    /// What is typical of the training data.
+    /// Feature statistics of the training data.
     pub familiarity: Option<Familiarity>,
-    /// The reason why it must not serve unless it is named; none where it may.
+    /// Reason why the model must not become the default by itself; none if it may.
     pub kept_back: Option<String>,
-    /// The default version that it was compared with; none where there was none.
+    /// Default version that it was compared with; none if there was no default.
     pub compared_with: Option<u32>,
-    /// The model card, Markdown; `{version}` in it becomes the version.
+    /// Model card, Markdown; `{version}` in it is replaced by the version.
     pub card: String,
 }
 
 impl Draft {
-    /// SHA-256 of its weights, hexadecimal.
+    /// Returns the SHA-256 of the weights, hexadecimal.
     pub fn sha256(&self) -> String {
         artifact::digest(&self.weights)
     }
 }
 
-/// The folders models live in; clones share them. All calls may block on files and on the database.
+/// Registry handle; clones share its state. All calls may block on files and on the database.
 #[derive(Debug, Clone)]
 pub struct Registry {
     shared: Arc<Shared>,
-    /// Settled by what is published.
+    /// Claim that each publication must settle.
     claim: Option<Arc<dyn Claim>>,
 }
 
@@ -103,31 +102,31 @@ struct Shared {
     writable: Option<PathBuf>,
     rows: Option<Db>,
     view: RwLock<View>,
-    /// Held while this program publishes.
+    /// Serializes the publications of this process.
     turn: Mutex<()>,
 }
 
-/// What was known when the rows were read last.
+/// Models as of the last read of the rows.
 #[derive(Debug, Default)]
 struct View {
     models: Models,
     generation: i64,
-    /// Versions that turned out to be damaged when they were read, with the reason.
+    /// Versions found damaged when they were read, with the reason.
     damaged: BTreeMap<(Name, u32), String>,
 }
 
 impl Registry {
-    /// Whether trained models can be kept.
+    /// Returns `true` if trained models can be stored.
     pub fn is_writable(&self) -> bool {
         self.shared.writable.is_some()
     }
 
-    /// Every model with a usable version, by name.
+    /// Returns all models with a usable version, by name.
     pub fn list(&self) -> Vec<Summary> {
         self.view().models.iter().filter_map(|(name, entry)| entry.summary(name)).collect()
     }
 
-    /// Every version that cannot be used, as `name@version` with the reason.
+    /// Returns all versions that cannot be used, as `name@version` with the reason.
     pub fn quarantined(&self) -> Vec<(String, String)> {
         let view = self.view();
         let of = |(name, entry): (&Name, &entry::Entry)| {
@@ -137,38 +136,38 @@ impl Registry {
         view.models.iter().flat_map(of).collect()
     }
 
-    /// One model.
+    /// Returns one model.
     ///
     /// # Errors
-    /// There is no usable version of that name.
+    /// There is no model of that name with a usable version.
     pub fn get(&self, name: &Name) -> Result<Summary> {
         let summary = self.view().models.get(name).and_then(|entry| entry.summary(name));
         summary.ok_or_else(|| Error::ModelNotFound(name.clone()))
     }
 
-    /// The version a reference means: the stated one, else the default.
+    /// Resolves a reference to a version: the stated one, or the default.
     ///
     /// # Errors
-    /// There is no such model or version, or the stated version is quarantined.
+    /// The model or version does not exist, no version serves by default, or the stated version is quarantined.
     pub fn resolve(&self, reference: &ModelRef) -> Result<(Name, u32)> {
         let (version, _) = self.find(reference)?;
         Ok((reference.name.clone(), version))
     }
 
-    /// Reads one version and checks it against its digest.
+    /// Reads one version and verifies its digest.
     ///
     /// # Errors
-    /// There is none, or it is damaged.
+    /// The version does not exist or is damaged.
     pub fn read(&self, reference: &ModelRef) -> Result<Artifact> {
         let (number, version) = self.find(reference)?;
         let damaged = |reason| Error::Damaged { id: format!("{}@{number}", reference.name), reason };
         Artifact::read(&version.folder, &reference.name, number).map_err(damaged)
     }
 
-    /// The config and the model card of one version.
+    /// Returns the config and the model card of one version.
     ///
     /// # Errors
-    /// There is no such version, or its config is damaged.
+    /// The version does not exist, or its config is damaged.
     pub fn card(&self, reference: &ModelRef) -> Result<(Manifest, String)> {
         let (number, version) = self.find(reference)?;
         let damaged = |reason| Error::Damaged { id: format!("{}@{number}", reference.name), reason };
@@ -176,14 +175,14 @@ impl Registry {
         Ok((manifest, Artifact::card(&version.folder)))
     }
 
-    /// The version of `name` with weights of this SHA-256, where there is one.
+    /// Returns the version of `name` with weights of this SHA-256.
     pub fn find_content(&self, name: &Name, sha256: &str) -> Option<u32> {
         let view = self.view();
         let versions = &view.models.get(name)?.versions;
         versions.iter().find(|(_, version)| version.sha256 == sha256).map(|(number, _)| *number)
     }
 
-    /// Takes a version that turned out to be damaged out of service: the one before it serves.
+    /// Quarantines a version found damaged: the newest usable version before it serves instead.
     pub fn quarantine(&self, name: &Name, version: u32, reason: String) {
         tracing::error!(model = %name, version, %reason, "version is quarantined");
         let mut view = self.view_mut();
@@ -193,8 +192,8 @@ impl Registry {
         }
     }
 
-    /// Reads every trained version (or those of one name) whole and checks it; gives back those that were
-    /// damaged and are well again. For a thread that has time.
+    /// Reads and verifies every trained version (or those of one name), and restores versions that were damaged and are
+    /// intact again. Takes long: for a background thread.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -216,7 +215,7 @@ impl Registry {
         for (name, number, version) in versions {
             let artifact = Artifact::read(&version.folder, &name, number);
             let checked = artifact.and_then(|a| artifact::verify(&a.manifest.model, &a.weights));
-            // One that was removed in the meantime is not damaged.
+            // A version removed in the meantime is not damaged.
             if let Err(reason) = checked
                 && version.folder.exists()
             {
@@ -256,7 +255,7 @@ impl Registry {
     }
 
     fn view(&self) -> RwLockReadGuard<'_, View> {
-        // Changes are single steps that do not panic: whole even if poisoned.
+        // Each change of the view is one step that does not panic, so the view is consistent even if the lock is poisoned.
         self.shared.view.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,4 +1,4 @@
-//! Opening: folders and rows laid together, and kept together while other programs change them.
+//! Opening a registry: merging folders and rows, and following the changes of other programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,14 @@ use super::{Artifact, Error, Registry, Result, Shared, View, publish};
 use crate::db::Db;
 use crate::name::Name;
 
-/// An artifact that lies beside its place for longer was given up by whoever wrote it.
+/// Age after which an artifact that is still staged counts as abandoned by its writer.
 const STAGED_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Registry {
-    /// Opens the bundled models (read-only) and the folder that trained ones are written to, without a
-    /// database.
+    /// Opens the bundled models (read-only) and the folder of trained models, without a database.
     ///
     /// # Errors
-    /// A folder cannot be read or made. A damaged version is quarantined, not an error.
+    /// A folder cannot be read or created. A damaged version is quarantined and is not an error.
     pub fn open(bundled: Option<PathBuf>, writable: Option<PathBuf>) -> Result<Self> {
         let registry = Self::build(bundled, writable, None)?;
         let mut models = registry.shared.bundled.clone();
@@ -30,14 +29,14 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Opens the bundled models (read-only) and the folder that trained ones are written to, with the
-    /// database that says which of them count. Versions found there without a row are taken in.
+    /// Opens the bundled models (read-only) and the folder of trained models, with the database that lists the trained
+    /// versions. Version folders that have no row there get one.
     ///
     /// # Errors
-    /// A folder cannot be read or made, or the database cannot be used.
+    /// A folder cannot be read or created, or the database cannot be used.
     pub fn open_with(bundled: Option<PathBuf>, writable: PathBuf, db: Db) -> Result<Self> {
         let registry = Self::build(bundled, Some(writable.clone()), Some(db.clone()))?;
-        // What was published and is not in its place yet is put there before anything is cleared away.
+        // Published versions that are still staged must be moved into place before `adopt` clears staged folders away.
         registry.refresh_all()?;
         adopt(&writable, &db)?;
         registry.refresh_all()?;
@@ -57,7 +56,7 @@ impl Registry {
         Ok(Self { shared, claim: None })
     }
 
-    /// Takes in what other programs changed. The names that are not as before; cheap where there are none.
+    /// Applies the changes of other programs and returns the names of the changed models. Cheap if there are none.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -77,7 +76,7 @@ impl Registry {
         Ok(changed)
     }
 
-    /// Reads all rows anew.
+    /// Reads all rows again.
     pub(super) fn refresh_all(&self) -> Result<()> {
         let (Some(db), Some(root)) = (&self.shared.rows, &self.shared.writable) else { return Ok(()) };
         let rows = rows::read(db)?;
@@ -110,7 +109,7 @@ impl Registry {
             }
         }
         let mut view = self.view_mut();
-        // Another thread may have read later and be done sooner.
+        // Another thread may have read a newer generation and stored it first.
         if rows.generation < view.generation {
             return Ok(());
         }
@@ -123,7 +122,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Damaged folders without a row, which were never taken in: they are listed with the reason.
+    /// Lists damaged folders without a row, which were never adopted, as quarantined.
     fn add_rowless(&self, root: &Path, rows: &Rows, models: &mut Models) -> Result<()> {
         for (text, home) in entry::folders(root)? {
             let Ok(name) = text.parse::<Name>() else { continue };
@@ -141,8 +140,7 @@ impl Registry {
     }
 }
 
-/// Gives each version found without a row its row, ends removals that were broken off, and clears away
-/// what was given up.
+/// Adds a row for each version folder that has none, completes interrupted removals, and deletes abandoned folders.
 fn adopt(root: &Path, db: &Db) -> Result<()> {
     let rows = rows::read(db)?;
     let state = |name: &Name, number: u32| {
@@ -174,7 +172,7 @@ fn adopt(root: &Path, db: &Db) -> Result<()> {
     Ok(())
 }
 
-/// Removes what lies beside the versions and was given up.
+/// Deletes the folders of removed versions and abandoned staging folders.
 fn clear(home: &Path) -> Result<()> {
     for (text, folder) in entry::folders(home)?.into_iter().filter(|(text, _)| text.starts_with('.')) {
         let age = fs::metadata(&folder).and_then(|about| about.modified()).map(|time| time.elapsed());

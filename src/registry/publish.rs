@@ -1,8 +1,8 @@
-//! Publishing: a new version, whole or not at all, and the end of one.
+//! Publishing and removing versions, atomically.
 //!
-//! Files first, then the row, then the name: the artifact is made durable beside its place under a name
-//! that holds its digest, the row appears in one transaction, and the folder is renamed. Whoever finds a
-//! row without a folder finishes the renaming, so that a crash at any point leaves nothing half done.
+//! The artifact is first written and synced in a staging folder, then the row is inserted in one transaction, then the
+//! folder is renamed into place. A program that finds a row without its folder finishes the renaming, so that a crash at any
+//! point leaves nothing half done.
 
 use std::fmt::Debug;
 use std::fs;
@@ -19,12 +19,12 @@ use crate::db::{Conn, Db};
 use crate::file::sync_folder;
 use crate::name::{ModelId, ModelRef, Name};
 
-/// The right to publish, checked and used up in the transaction that publishes.
+/// Right to publish, checked and used up in the transaction that publishes.
 pub trait Claim: Debug + Send + Sync {
     /// Settles the claim.
     ///
     /// # Errors
-    /// [`Error::Lost`]: nothing is published then.
+    /// [`Error::Lost`]: then nothing is published.
     fn settle<'a>(
         &'a self,
         conn: &'a mut Conn,
@@ -32,48 +32,48 @@ pub trait Claim: Debug + Send + Sync {
     ) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 }
 
-/// What is being published.
+/// Version that is being published.
 #[derive(Debug, Clone)]
 pub struct Published {
     /// Name, version and digest.
     pub id: ModelId,
-    /// Whether it serves when no version is named.
+    /// `true` if the version becomes the default.
     pub promoted: bool,
-    /// The reason why it does not; none where it may.
+    /// Reason why the version must not become the default by itself; none if it may.
     pub kept_back: Option<String>,
     /// Scores on held-out samples.
     pub scores: serde_json::Value,
 }
 
 impl Registry {
-    /// The same registry for whoever has `claim`: what it publishes settles the claim.
+    /// Returns a registry that settles `claim` with each publication.
     #[must_use]
     pub fn with_claim(&self, claim: Arc<dyn Claim>) -> Self {
         Self { shared: Arc::clone(&self.shared), claim: Some(claim) }
     }
 
-    /// The folder of a model's versions, made where it is not there: whoever trains for long learns at the
-    /// beginning that nothing can be kept.
+    /// Returns the folder of a model's versions, and creates it if missing. Called before a long training, so that a
+    /// read-only or full folder is reported at once.
     ///
     /// # Errors
-    /// The registry is read-only, or the disk says no.
+    /// The registry is read-only, or the folder cannot be created.
     pub fn prepare(&self, name: &Name) -> Result<PathBuf> {
         let home = self.home(name)?;
         fs::create_dir_all(&home).map_err(|source| Error::Io { path: home.clone(), source })?;
         Ok(home)
     }
 
-    /// Keeps a trained model as the next version of its name. It serves at once if `promote` says so,
-    /// or if none served before and it is not to be kept back; otherwise the default stays as it is.
+    /// Stores a trained model as the next version of its name. It becomes the default if `promote` is set, or if there was
+    /// no default and it is not kept back; otherwise the default stays.
     ///
     /// # Errors
-    /// The registry is read-only, the weights do not fit the config, the claim is lost, or the disk or
-    /// the database said no; nothing half-written is left in its place. [`Error::Changed`] where it is to serve
-    /// and the default is not the version that it was compared with any more.
+    /// The registry is read-only, the weights do not fit the config, the claim is lost, or the disk or the database failed;
+    /// no partial version remains. [`Error::Changed`] if the version would become the default, but the default is no longer
+    /// the version that it was compared with.
     pub fn publish(&self, draft: Draft, promote: bool) -> Result<ModelId> {
         let home = self.prepare(&draft.name)?;
         artifact::verify(&draft.model, &draft.weights).map_err(Error::Invalid)?;
-        // One after another within this program; between programs the rows decide.
+        // Serialized within this process; across processes the unique key of the rows decides.
         let _turn = self.shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh()?;
         let serving = self.view().models.get(&draft.name).and_then(|entry| entry.serving());
@@ -84,7 +84,7 @@ impl Registry {
         loop {
             match self.publish_as(&home, &draft, number, promote)? {
                 Some(id) => return Ok(id),
-                // Another program took the number.
+                // Another program published this number first.
                 None => number += 1,
             }
         }
@@ -97,7 +97,7 @@ impl Registry {
         Ok(seen.max(last.unwrap_or(0) + 1).max(beside.unwrap_or(0) + 1))
     }
 
-    /// `None` where the number is taken.
+    /// Publishes `draft` as version `number`; `None` if the number is taken.
     fn publish_as(&self, home: &Path, draft: &Draft, number: u32, promote: bool) -> Result<Option<ModelId>> {
         let sha256 = artifact::digest(&draft.weights);
         let manifest = Manifest {
@@ -112,7 +112,7 @@ impl Registry {
             kept_back: draft.kept_back.clone(),
         };
         let card = draft.card.replace("{version}", &number.to_string());
-        // A name that is never used again: another attempt at the same job writes the same weights.
+        // A unique name: another attempt at the same job may write the same weights at the same time.
         let staged = format!(".{number}-{}", uuid::Uuid::now_v7().simple());
         let beside = home.join(&staged);
         Artifact::write(&beside, &manifest, &draft.weights, &card)?;
@@ -145,7 +145,7 @@ impl Registry {
         self.read(&ModelRef { name: draft.name.clone(), version: Some(number) }).map(|a| Some(a.id))
     }
 
-    /// The transaction: the claim is settled, the version appears, the default is stated.
+    /// Settles the claim, inserts the version and sets the default, in one transaction.
     fn commit(
         &self,
         db: &Db,
@@ -161,7 +161,7 @@ impl Registry {
             if !rows::insert(conn, &draft.name, number, (sha256, staged), now).await? {
                 return Ok(false);
             }
-            // What another program stated in the meantime stands, unless this version is to serve.
+            // A default set by another program in the meantime stays, unless this version is to become the default.
             let stated = rows::default(conn, &draft.name).await?;
             if default == Some(number) && draft.compared_with.is_some() && stated != 0 && Some(stated) != seen
             {
@@ -184,7 +184,7 @@ impl Registry {
         })
     }
 
-    /// Without a database: the folder is all there is.
+    /// Adds a published version to the view of a registry without a database.
     fn add_unrowed(&self, home: &Path, draft: &Draft, number: u32, promote: bool) -> Result<()> {
         let mut view = self.view_mut();
         let entry = view.models.entry(draft.name.clone()).or_default();
@@ -195,11 +195,10 @@ impl Registry {
         Ok(())
     }
 
-    /// Makes `version` the one that serves when none is named; with `revision` only if the model is still
-    /// at that one.
+    /// Makes `version` the default; if `revision` is given, only if the model is still at that revision.
     ///
     /// # Errors
-    /// There is no such version, the model was changed, or the registry is read-only.
+    /// The version does not exist, the model was changed, or the registry is read-only.
     pub fn set_default(&self, name: &Name, version: u32, revision: Option<i64>) -> Result<()> {
         self.home(name)?;
         self.refresh()?;
@@ -223,10 +222,10 @@ impl Registry {
         self.refresh_all()
     }
 
-    /// Removes one trained version; where it was the default, the newest before it serves.
+    /// Removes one trained version; if it was the default, the newest usable version before it serves.
     ///
     /// # Errors
-    /// There is none, it is bundled, or the registry is read-only.
+    /// The version does not exist or is bundled, or the registry is read-only.
     pub fn remove(&self, name: &Name, version: u32) -> Result<()> {
         let home = self.home(name)?;
         self.refresh()?;
@@ -280,23 +279,23 @@ impl Registry {
     }
 }
 
-/// States a default, or that there is none.
+/// Writes the file `default`, or deletes it if there is no default.
 fn state_default(home: &Path, default: Option<u32>) -> Result<()> {
     match default {
         Some(version) => write_default(home, version),
         None => {
-            // It only tells people of a version that is gone.
+            // The file is informative only, so a failure to delete it is no error.
             let _ = fs::remove_file(home.join("default"));
             Ok(())
         }
     }
 }
 
-/// Puts a version in its place, where that was not done yet. Whether it was put there: not where another
-/// program was first, which has put the same one there if both have its row.
+/// Renames a staged version into place. Returns `false` if the folder is there already: another process that saw the
+/// same row renamed it first, or another program without a database took the number.
 ///
 /// # Errors
-/// The disk says no.
+/// The folder cannot be renamed or synced.
 pub(super) fn finish(home: &Path, number: u32, staged: &str) -> Result<bool> {
     let folder = home.join(number.to_string());
     if staged.is_empty() {
@@ -310,13 +309,13 @@ pub(super) fn finish(home: &Path, number: u32, staged: &str) -> Result<bool> {
     synced.map(|()| true).map_err(|source| Error::Io { path: folder, source })
 }
 
-/// Removes a version's folder; nothing happens where it is gone.
+/// Deletes a version's folder; does nothing if it does not exist.
 ///
 /// # Errors
-/// The disk says no.
+/// The folder cannot be renamed or deleted.
 pub(super) fn discard(folder: &Path) -> Result<()> {
     let version = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    // Renamed first: a version that is half deleted must not be found again.
+    // Renamed first, so that a partly deleted version is never found as a version.
     let gone = folder.with_file_name(format!(".{version}.removed"));
     let _ = fs::remove_dir_all(&gone);
     match fs::rename(folder, &gone).and_then(|()| fs::remove_dir_all(&gone)) {

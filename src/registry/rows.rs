@@ -1,4 +1,4 @@
-//! Rows of the registry: which versions there are and which serves, for all programs on one database.
+//! Rows of the registry: versions and defaults, shared by all programs on one database.
 
 use std::collections::HashMap;
 
@@ -7,18 +7,18 @@ use sqlx::Row as _;
 use crate::db::{Conn, Db, Result};
 use crate::name::Name;
 
-/// The life of a version; written as its name in lower case.
+/// State of a version; stored as its name in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Its folder is in place, or lies beside it and is about to be.
+    /// The folder is in place, or staged and about to be renamed.
     Ready,
-    /// Its folder is about to go.
+    /// The folder is about to be deleted.
     Removing,
-    /// It is gone; its number is not given again.
+    /// The folder is deleted; the number is not reused.
     Removed,
 }
 
-/// Everything there is in the database.
+/// All rows of the registry.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     /// Grows with every change.
@@ -28,25 +28,25 @@ pub(super) struct Rows {
     pub models: HashMap<Name, (u32, i64)>,
 }
 
-/// One version.
+/// Row of one version.
 #[derive(Debug)]
 pub(super) struct VersionRow {
     pub name: Name,
     pub version: u32,
     pub sha256: String,
-    /// The folder it lies in until it is in its place; empty where it was put there by hand.
+    /// Name of the staging folder; empty if the version was put in place by hand.
     pub staged: String,
     pub state: State,
 }
 
-/// A number that grows with every change.
+/// Reads the generation, a number that grows with every change.
 pub(super) fn generation(db: &Db) -> Result<i64> {
     db.read(async |conn| {
         Ok(sqlx::query_scalar("SELECT value FROM counters WHERE name = 'registry'").fetch_one(conn).await?)
     })
 }
 
-/// Reads all rows; the generation is read first, so that a change on the way is seen the next time.
+/// Reads all rows. The generation is read first, so that a concurrent change is seen by the next refresh.
 pub(super) fn read(db: &Db) -> Result<Rows> {
     let generation = generation(db)?;
     db.read(async |conn| {
@@ -56,7 +56,7 @@ pub(super) fn read(db: &Db) -> Result<Rows> {
             .await?
         {
             let (name, state): (String, String) = (row.try_get(0)?, row.try_get(4)?);
-            // Rows that this program does not understand are none of its business.
+            // Skipped: rows of a newer program that this one does not understand.
             let (Ok(name), Some(state)) = (name.parse(), State::parse(&state)) else { continue };
             let version = row.try_get::<i64, _>(1)? as u32;
             let (sha256, staged) = (row.try_get(2)?, row.try_get(3)?);
@@ -70,7 +70,7 @@ pub(super) fn read(db: &Db) -> Result<Rows> {
     })
 }
 
-/// The highest number that a version of `name` ever had; 0 without one.
+/// Returns the highest number that a version of `name` ever had; 0 if there was none.
 pub(super) fn last(db: &Db, name: &Name) -> Result<u32> {
     let sql = "SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) FROM versions WHERE name = $1";
     let last: i64 = db.read(async |conn| {
@@ -79,7 +79,7 @@ pub(super) fn last(db: &Db, name: &Name) -> Result<u32> {
     Ok(last as u32)
 }
 
-/// Adds a version. Whether the number was free: one that was removed is not.
+/// Adds a version. Returns `false` if the number is taken, also by a removed version.
 pub(super) async fn insert(
     conn: &mut Conn,
     name: &Name,
@@ -93,7 +93,7 @@ pub(super) async fn insert(
     Ok(query.bind(now).execute(conn).await?.rows_affected() == 1)
 }
 
-/// Takes in a version whose folder was put there by hand, also one that was removed before.
+/// Adds a version that was put in place by hand, even if its number was removed before.
 pub(super) async fn adopt(conn: &mut Conn, name: &Name, version: u32, sha256: &str, now: i64) -> Result<()> {
     let sql = "INSERT INTO versions (name, version, sha256, staged, state, created_at)
                VALUES ($1, $2, $3, '', 'ready', $4)
@@ -105,7 +105,7 @@ pub(super) async fn adopt(conn: &mut Conn, name: &Name, version: u32, sha256: &s
     touch(conn, name).await
 }
 
-/// Moves a version on. Whether it was in state `from`.
+/// Moves a version from state `from` to `to`. Returns `false` if it was not in state `from`.
 pub(super) async fn change(
     conn: &mut Conn,
     name: &Name,
@@ -118,20 +118,20 @@ pub(super) async fn change(
     Ok(query.bind(from.as_str()).execute(conn).await?.rows_affected() == 1)
 }
 
-/// The stated default of `name`, 0 for none.
+/// Returns the stated default of `name`; 0 if there is none.
 pub(super) async fn default(conn: &mut Conn, name: &Name) -> Result<u32> {
     let sql = "SELECT default_version FROM models WHERE name = $1";
     let stated: Option<i64> = sqlx::query_scalar(sql).bind(name.as_str()).fetch_optional(conn).await?;
     Ok(stated.unwrap_or(0) as u32)
 }
 
-/// Notes a change of `name`, for those who look at the generation or the revision.
+/// Increments the revision of `name` and the generation.
 pub(super) async fn touch(conn: &mut Conn, name: &Name) -> Result<()> {
     let stated = default(conn, name).await?;
     set_default(conn, name, stated, None).await.map(drop)
 }
 
-/// States the default; with `revision` only if the name is still at that one. Whether it was.
+/// Sets the default; if `revision` is given, only if the model is still at it. Returns `false` if it is not.
 pub(super) async fn set_default(
     conn: &mut Conn,
     name: &Name,

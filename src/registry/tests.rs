@@ -1,4 +1,4 @@
-//! The registry on files alone, and with the rows of SQLite and Postgres.
+//! Tests of the registry on files only, and with the rows of SQLite and Postgres.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::nn::model::{self, DenseConfig, Family, Model, Normalize};
 use crate::nn::{Device, Weights};
 use crate::sample::Stats;
 
-/// A tiny model; other seeds give other weights.
+/// Returns a tiny model; the seed determines the weights.
 fn draft(name: &str, seed: u64) -> Draft {
     let model = model::Config {
         family: Family::Dense(DenseConfig { features: 4, hidden: vec![], latent: 2 }),
@@ -35,7 +35,7 @@ fn draft(name: &str, seed: u64) -> Draft {
     }
 }
 
-/// Runs `test` on a registry of each kind; `open` opens it once more, as another program would.
+/// Runs `test` on a registry of each kind; `open` opens another handle, as another program would.
 fn on_all(test: impl Fn(&TempDir, &dyn Fn() -> Registry)) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("models");
@@ -119,7 +119,7 @@ fn what_another_program_changes_is_seen_by_refreshing() {
         assert!(other.refresh().unwrap().is_empty());
         let seen = other.get(&name("a")).unwrap();
         one.set_default(&name("a"), 1, Some(seen.revision)).unwrap();
-        // Two who move the same default: one of them has not seen the other's move.
+        // Two programs set the default: one of them has not seen the other's change.
         assert!(matches!(other.set_default(&name("a"), 2, Some(seen.revision)), Err(Error::Changed(_))));
         assert_eq!(state(&other, "a").0, 1);
     });
@@ -132,11 +132,11 @@ fn a_publication_that_was_cut_off_is_finished_or_forgotten() {
         registry.publish(draft("a", 1), true).unwrap();
         registry.publish(draft("a", 2), true).unwrap();
         let home = folder.path().join("models/a");
-        // Cut off between the transaction and the renaming: the folder lies where its row says.
+        // Interrupted between the transaction and the renaming: the folder is still staged.
         let staged = rows::read(registry.shared.rows.as_ref().unwrap()).unwrap();
         let staged = staged.versions.into_iter().find(|row| row.version == 2).unwrap().staged;
         fs::rename(home.join("2"), home.join(staged)).unwrap();
-        // Cut off before the transaction: nothing says that it is there.
+        // Interrupted before the transaction: there is no row.
         fs::create_dir(home.join(".3-0123")).unwrap();
         let registry = open();
         assert_eq!(state(&registry, "a"), (2, vec![1, 2]));
@@ -184,7 +184,7 @@ fn folders_put_there_by_hand_are_taken_in_with_their_default() {
     });
 }
 
-/// Spoils a version in each way there is; the one before it serves, and the list says why.
+/// Damages a version in several ways; the one before it serves, and the list gives the reason.
 #[test]
 fn a_spoiled_version_is_quarantined_and_the_one_before_it_serves() {
     let not_a_number = |weights: &mut Vec<u8>| {
@@ -274,7 +274,7 @@ fn a_bundle_with_anything_else_in_it_is_refused_by_name() {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(kind);
         header.set_size(0);
-        // Written as it is: the library's own checks would not let these through.
+        // Written directly, because the library's own checks would reject these paths.
         header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_cksum();
         let mut tar = tar::Builder::new(Vec::new());

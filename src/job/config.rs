@@ -1,37 +1,37 @@
-//! How much training may be asked for, and how it is run.
+//! Configuration of the training queue and of its worker.
 
 use serde::{Deserialize, Serialize};
 
-/// The jobs' part of the configuration.
+/// Jobs section of the configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Training processes beside this one: 1, or 0 where `limpid worker` trains on another machine.
+    /// Number of training processes on this machine: 1, or 0 if `limpid worker` trains on another one.
     pub workers: usize,
-    /// Cores for a training process of this machine; when absent, all but a quarter, at least 1.
+    /// Number of cores of a training process on this machine; by default all but a quarter, at least 1.
     pub threads: Option<usize>,
-    /// Niceness of training, 0 (as urgent as serving) to 19, which on Linux means that it has what nobody else
-    /// wants; of no effect outside Unix.
+    /// Nice value of training, 0 (same priority as serving) to 19 (lowest: CPU time that nothing else needs, on Linux); no
+    /// effect outside Unix.
     pub nice: u8,
-    /// Jobs that may wait beside the one that runs; one more is refused with 429.
+    /// Number of jobs that may wait in the queue; further ones are rejected with 429.
     pub queue: usize,
-    /// Bytes of samples that all unfinished jobs may hold together.
+    /// Total size of the samples of all unfinished jobs, bytes.
     pub queue_bytes: usize,
-    /// Finished jobs that are remembered; the oldest are forgotten first.
+    /// Number of finished jobs in the list; the oldest are deleted first.
     pub keep: usize,
-    /// Seconds that samples stay after the last job that needs them.
+    /// Seconds that samples are stored after the last job that needs them.
     pub keep_samples_seconds: u64,
-    /// Events that are remembered of each job.
+    /// Number of events stored for each job.
     pub keep_events: usize,
-    /// A job is taken from a worker that was not heard of for so many seconds.
+    /// Seconds without a heartbeat after which a job is taken from its worker.
     pub lease_seconds: f64,
-    /// Attempts in a row that may end without a new checkpoint; then the job has failed.
+    /// Number of consecutive attempts without a new checkpoint after which a job fails.
     pub attempts: u32,
     /// Seconds between two checkpoints.
     pub checkpoint_seconds: f64,
-    /// Hosts that a job's `webhook` may name, with commas between them: `ci.example.org,10.0.0.7:9000`.
+    /// Hosts that a job's `webhook` may name, separated by commas: `ci.example.org,10.0.0.7:9000`.
     pub webhook_hosts: String,
-    /// Signs what is sent to webhooks: HMAC-SHA256 of the body, hexadecimal, in `X-Limpid-Signature`.
+    /// Key that signs webhook requests: HMAC-SHA256 of the body, hexadecimal, in `X-Limpid-Signature`.
     pub webhook_secret: String,
 }
 
@@ -56,12 +56,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Milliseconds a worker has a job for, until it says again that it is there.
+    /// Duration of a lease in milliseconds; each heartbeat renews it.
     pub(super) fn lease_ms(&self) -> i64 {
         (self.lease_seconds.clamp(0.1, 3600.0) * 1000.0) as i64
     }
 
-    /// Cores for a training process beside the service.
+    /// Returns the number of cores for a training process on the same machine as the service.
     pub fn threads_beside(&self, cores: usize) -> usize {
         self.threads.unwrap_or(cores - cores.div_ceil(4).min(cores)).clamp(1, cores.max(1))
     }

@@ -1,65 +1,65 @@
-//! Why a job cannot be taken, found or changed.
+//! Job errors.
 
 use std::time::Duration;
 
 use super::Status;
 
-/// See the variants; each is one answer of the HTTP face.
+/// Error of a call on jobs; each variant is one HTTP response.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No job has this id (`job_not_found`).
     #[error("there is no job {0:?}; GET /train lists those there are")]
     NotFound(String),
-    /// What was asked for does not go together with where the job stands (`job_state_conflict`).
+    /// The state of the job does not allow the request (`job_state_conflict`).
     #[error("job {id} is {}; it cannot be {wanted}", .status.as_str())]
     State {
-        /// The job.
+        /// Id of the job.
         id: String,
-        /// Where it stands.
+        /// State of the job.
         status: Status,
-        /// What was asked for: `cancelled`, `paused`, `resumed`.
+        /// Requested change: `cancelled`, `paused`, `resumed`.
         wanted: &'static str,
     },
-    /// The key was used before, with another body (`idempotency_conflict`).
+    /// The key was used for another request (`idempotency_conflict`).
     #[error("Idempotency-Key {0:?} was used for another request before; use a new one for each job")]
     Idempotency(String),
-    /// As many jobs, or bytes of samples, wait as may wait (`queue_full`).
+    /// The queue is full, by jobs or by bytes of samples (`queue_full`).
     #[error("the queue of training jobs is full; try again in {} s, or cancel one", .retry_after.as_secs())]
     QueueFull {
-        /// When to try again: the time the running job still needs, 1 to 60 s.
+        /// Suggested delay before a retry: the remaining time of the running job, 1 to 60 s.
         retry_after: Duration,
     },
-    /// The samples alone are more than all jobs may hold (`payload_too_large`).
+    /// The samples alone exceed the limit of all jobs together (`payload_too_large`).
     #[error(
         "the samples are {actual} bytes, all jobs together may hold {limit}; send fewer, or raise jobs.queue_bytes"
     )]
     TooLarge {
-        /// Bytes there may be.
+        /// Limit, bytes.
         limit: u64,
-        /// Bytes there are.
+        /// Size of the samples, bytes.
         actual: u64,
     },
-    /// The disk is full: nothing new is taken (`disk_full`).
+    /// The disk is full: new jobs are rejected (`disk_full`).
     #[error("the disk is full; nothing new is taken until there is room")]
     DiskFull,
-    /// The service is stopping and takes no new work (`draining`).
+    /// The service is stopping and rejects new jobs (`draining`).
     #[error("the service is stopping and takes no new jobs")]
     Draining,
-    /// The config cannot be trained on, or its base is not there.
+    /// The config is invalid, or its base model does not exist.
     #[error(transparent)]
     Train(#[from] crate::train::Error),
-    /// The database.
+    /// A database call failed.
     #[error(transparent)]
     Db(#[from] crate::db::Error),
-    /// The store.
+    /// A file operation of the store failed.
     #[error(transparent)]
     Store(#[from] std::io::Error),
-    /// A row that cannot be read: written by a newer program, or by hand.
+    /// The row is unreadable: written by a newer program, or by hand.
     #[error("job {id} cannot be read: {reason}")]
     Row {
-        /// The job.
+        /// Id of the job.
         id: String,
-        /// What is wrong.
+        /// Description of the problem.
         reason: String,
     },
 }

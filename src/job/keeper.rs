@@ -1,5 +1,5 @@
-//! The keeper: a thread that keeps the house while the service runs. New versions are served, what is no
-//! longer wanted is removed, the disk is watched.
+//! Background thread for maintenance: refreshes the models, deletes files and rows that are no longer needed, and monitors
+//! the disk.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -10,16 +10,16 @@ use super::rows;
 use super::{Error, Inner, Place, Status};
 use crate::store::Claim;
 
-/// How often other programs' changes to the models are looked for.
+/// Interval of refreshing the models that other programs changed.
 const LOOK: Duration = Duration::from_millis(500);
-/// How often the disk is looked at.
+/// Interval of checking the disk.
 const SPACE: Duration = Duration::from_secs(2);
-/// How often what nobody wants is looked for.
+/// Interval of deleting old jobs and files.
 const SWEEP: Duration = Duration::from_secs(60);
-/// How often all trained versions are read and checked.
+/// Interval of reading and verifying all trained versions.
 const CHECK: Duration = Duration::from_secs(3600);
 
-/// Runs until `stop`, or until nobody uses the jobs any more.
+/// Runs until `stop`, or until the last handle to the jobs is dropped.
 pub(super) fn run(inner: &Weak<Inner>, place: &Place, stop: &AtomicBool) {
     let mut due = [Instant::now(); 3];
     while !stop.load(Ordering::Acquire) {
@@ -57,7 +57,7 @@ fn report(what: &str, done: Result<(), Error>) {
     }
 }
 
-/// Makes the reserve again where there is room, and wakes the jobs that rest for want of it.
+/// Restores the reserve if there is space, and resumes the jobs paused for lack of it.
 fn space(place: &Place) -> Result<(), Error> {
     if place.reserve.restore().unwrap_or(false) {
         place.queue.wake()?;
@@ -65,11 +65,11 @@ fn space(place: &Place) -> Result<(), Error> {
     Ok(())
 }
 
-/// Forgets the oldest finished jobs, and removes the files that no job needs.
+/// Deletes the oldest finished jobs, and the files that no job needs.
 pub(super) fn sweep(inner: &Inner, place: &Place) -> Result<(), Error> {
     let keep = i64::try_from(inner.config.keep).unwrap_or(i64::MAX);
     place.queue.db.transact(async |conn| {
-        // The ids sort by time.
+        // The ids sort by time of submission.
         let sql = "SELECT id FROM jobs WHERE status IN ('succeeded', 'failed', 'cancelled')
                    ORDER BY id DESC LIMIT 10000 OFFSET $1";
         let old: Vec<String> = sqlx::query_scalar(sql).bind(keep).fetch_all(&mut *conn).await?;
@@ -96,7 +96,7 @@ pub(super) fn sweep(inner: &Inner, place: &Place) -> Result<(), Error> {
     Ok(())
 }
 
-/// Who wants a file: a job that is not over, or was over not long ago.
+/// Returns whether an unfinished job, or one finished within `kept`, needs a file.
 fn claim(place: &Place, sha256: &str, kept: Duration) -> Result<Claim, Error> {
     let over: Vec<&str> = Status::ALL.iter().filter(|s| s.is_final()).map(|s| s.as_str()).collect();
     debug_assert_eq!(over, ["succeeded", "failed", "cancelled"]);
@@ -112,17 +112,17 @@ fn claim(place: &Place, sha256: &str, kept: Duration) -> Result<Claim, Error> {
     })
 }
 
-/// A thread that ends when its owner lets go of it.
+/// Background thread that is stopped on drop.
 #[derive(Debug)]
 pub(super) struct Helper {
     pub stop: Arc<AtomicBool>,
 }
 
 impl Helper {
-    /// Starts `work`, which looks at the flag it is given.
+    /// Starts `work`, which must poll its stop flag.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system cannot start a thread.
     pub fn start(name: &str, work: impl FnOnce(&AtomicBool) + Send + 'static) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let own = Arc::clone(&stop);

@@ -1,8 +1,8 @@
-//! Jobs: training as long work that is asked for, watched, paused, cancelled and followed by a new version.
+//! Training jobs: submitted, monitored, paused, cancelled, and ended by the publication of a new version.
 //!
-//! A job is a row of the database and files in the store, so it survives whatever happens to a process. A
-//! worker takes it with a lease and a fence, trains it in a process of its own, and publishes the result
-//! in the transaction that ends the job. This side of the queue only asks and looks.
+//! A job is a row of the database and files in the store, so it survives the end of any process. A worker takes a queued
+//! job with a lease and a fence, trains it in a separate process, and publishes the result in the transaction that ends the
+//! job. This module is the client side of the queue: it submits, controls and reads jobs.
 
 mod config;
 mod error;
@@ -41,7 +41,7 @@ use crate::name::Name;
 use crate::store::{Reserve, Store};
 use crate::{registry, telemetry, train};
 
-/// The jobs of this service; clones share them. All calls block on the database.
+/// Handle to the jobs of this service; clones share its state. All calls block on the database.
 #[derive(Debug, Clone)]
 pub struct Jobs(Arc<Inner>);
 
@@ -49,14 +49,14 @@ pub struct Jobs(Arc<Inner>);
 struct Inner {
     config: Config,
     engine: Engine,
-    /// None where nothing is kept: there are no jobs then.
+    /// Database and store; none if the service has no data folder and therefore no jobs.
     place: Option<Arc<Place>>,
     supervisor: Option<Supervisor>,
     is_stopping: AtomicBool,
     helpers: std::sync::Mutex<Vec<Helper>>,
 }
 
-/// Where jobs are kept.
+/// Database and files of the jobs.
 #[derive(Debug)]
 struct Place {
     queue: Queue,
@@ -64,30 +64,30 @@ struct Place {
     reserve: Reserve,
 }
 
-/// Some of the jobs, newest first.
+/// Page of a list of jobs, newest first.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct Page {
     /// The jobs.
     pub jobs: Vec<Job>,
-    /// Whether there are older ones; ask for those with `after` the last id.
+    /// `true` if there are older jobs; request them with `after` set to the last id.
     pub has_more: bool,
 }
 
-/// Which jobs to list.
+/// Filter of a list of jobs.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Only those older than this one.
+    /// Only jobs older than the one with this id.
     pub after: Option<String>,
-    /// Only those in this state.
+    /// Only jobs in this state.
     pub status: Option<Status>,
-    /// Only those of this model.
+    /// Only jobs of this model.
     pub name: Option<Name>,
 }
 
-/// Something that happened to a job.
+/// Event of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Counts up from 1 within the job.
+    /// Number of the event within the job, from 1.
     pub id: i64,
     /// `status`, `progress`, `metrics`, `sample` or `done`.
     pub kind: String,
@@ -96,11 +96,11 @@ pub struct Event {
 }
 
 impl Jobs {
-    /// The jobs kept in `db` and `store`; `program` trains them beside this process. Without a place there
-    /// are none, and none can be had.
+    /// Opens the jobs in `db` and `store` and starts the training process `program`. Without `place` there are no jobs, and
+    /// none can be submitted.
     ///
     /// # Panics
-    /// The system gives no threads: nothing can be trained then.
+    /// The system cannot start a thread, so that nothing could be trained.
     pub fn start(
         config: Config,
         engine: Engine,
@@ -126,7 +126,7 @@ impl Jobs {
         let inner =
             Arc::new(Inner { config, engine, place: place.clone(), supervisor, is_stopping, helpers });
         if let Some(place) = place {
-            // The threads hold no owner of themselves, so that they end with the last user of the jobs.
+            // The threads hold only a weak reference to `inner`, so that they end when the last handle is dropped.
             let (weak, kept) = (Arc::downgrade(&inner), Arc::clone(&place));
             let keep = move |stop: &AtomicBool| keeper::run(&weak, &kept, stop);
             let tell = move |stop: &AtomicBool| webhook::run(&place, stop);
@@ -137,32 +137,32 @@ impl Jobs {
         Self(inner)
     }
 
-    /// Where uploads go.
+    /// Returns the store for uploads.
     ///
     /// # Errors
-    /// Nothing is kept by this service.
+    /// The service has no data folder.
     pub fn store(&self) -> Result<Arc<Store>, Error> {
         Ok(Arc::clone(&self.0.place()?.store))
     }
 
-    /// One job as it is now.
+    /// Returns one job in its current state.
     ///
     /// # Errors
-    /// There is none of this id.
+    /// There is no job of this id.
     pub fn get(&self, id: &str) -> Result<Job, Error> {
         let Ok(place) = self.0.place() else { return Err(Error::NotFound(id.chars().take(64).collect())) };
         let job = place.queue.db.read(async |conn| rows::get(conn, id).await)?.job;
         if job.status == Status::Succeeded {
-            // Whoever hears of a success may count on the new version.
+            // A client that sees the success must be able to use the new version at once.
             self.0.refresh();
         }
         Ok(job)
     }
 
-    /// At most `limit` jobs, newest first.
+    /// Lists at most `limit` jobs, newest first.
     ///
     /// # Errors
-    /// There is no job `after`.
+    /// There is no job `filter.after`.
     pub fn list(&self, limit: usize, filter: &Filter) -> Result<Page, Error> {
         let after = filter.after.clone().unwrap_or_default();
         let Ok(place) = self.0.place() else {
@@ -192,10 +192,10 @@ impl Jobs {
         Ok(Page { jobs, has_more })
     }
 
-    /// Tells telemetry how the jobs stand: those of all workers of this database, wherever they run.
+    /// Exports the state of the jobs of all workers on this database to telemetry.
     ///
     /// # Errors
-    /// The database is out of reach.
+    /// The database is unreachable.
     pub fn tell(&self) -> Result<(), Error> {
         let Ok(place) = self.0.place() else { return Ok(()) };
         let (rows, running, interruptions) = place.queue.db.read(async |conn| {
@@ -231,7 +231,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// At most 100 of the events of a job behind the one with the id `after`, oldest first.
+    /// Returns at most 100 events of a job after event `after`, oldest first.
     ///
     /// # Errors
     /// There is no job of this id.
@@ -250,11 +250,11 @@ impl Jobs {
         Ok(events)
     }
 
-    /// Stops a job: one that waits or rests at once, one that runs within a step and a checkpoint. One that
-    /// was cancelled stays so.
+    /// Cancels a job: a queued or paused one at once, a running one after its current step and a checkpoint. Cancelling twice is
+    /// no error.
     ///
     /// # Errors
-    /// There is none of this id, or it is over.
+    /// There is no job of this id, or it has succeeded or failed.
     pub fn cancel(&self, id: &str) -> Result<Job, Error> {
         self.0.steer(id, "cancelled", async |conn, held, now| {
             let keep = self.0.config.keep_events;
@@ -267,23 +267,23 @@ impl Jobs {
         })
     }
 
-    /// Lets a job rest: it keeps its checkpoint and its place among the jobs, and no worker takes it.
+    /// Pauses a job: it retains its checkpoint and its position in the queue, and no worker takes it.
     ///
     /// # Errors
-    /// There is none of this id, or it is over or about to be cancelled.
+    /// There is no job of this id, or it is finished or about to be cancelled.
     pub fn pause(&self, id: &str) -> Result<Job, Error> {
         self.0.steer(id, "paused", async |conn, held, now| match held.job.status {
             status if status.is_final() || held.wanted == "cancel" => Ok(false),
             status if status.is_held() && held.lease_until >= now => want(conn, held, "pause").await,
-            // Also one that rests for another reason: it is not to go on by itself any more.
+            // Also a job paused by the service: it must not resume by itself any more.
             _ => rows::put(conn, held, Status::Paused, now, self.0.config.keep_events).await,
         })
     }
 
-    /// Lets a job that rests go on in its turn.
+    /// Puts a paused job back into the queue.
     ///
     /// # Errors
-    /// There is none of this id, or it is over.
+    /// There is no job of this id, or it is finished.
     pub fn resume(&self, id: &str) -> Result<Job, Error> {
         self.0.steer(id, "resumed", async |conn, held, now| match held.job.status {
             status if status.is_final() => Ok(false),
@@ -293,7 +293,7 @@ impl Jobs {
         })
     }
 
-    /// Takes no new jobs and tells the worker to stop: what it has is put back with a checkpoint.
+    /// Rejects new jobs and stops the worker; its running job returns to the queue with a checkpoint.
     pub fn begin_shutdown(&self) {
         self.0.is_stopping.store(true, Ordering::Release);
         if let Some(supervisor) = &self.0.supervisor {
@@ -301,7 +301,7 @@ impl Jobs {
         }
     }
 
-    /// [`Jobs::begin_shutdown`], and waits for the worker's end, at most for `deadline`. Whether it came to it.
+    /// Calls [`Jobs::begin_shutdown`] and waits at most `deadline` for the worker to end. Returns `false` if it had to be killed.
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         self.begin_shutdown();
         self.0.helpers.lock().unwrap_or_else(|e| e.into_inner()).clear();
@@ -317,7 +317,7 @@ impl Inner {
         self.place.as_deref().ok_or_else(missing)
     }
 
-    /// Serves what other processes published, and no longer what they removed.
+    /// Loads models that other processes published, and unloads those they removed.
     fn refresh(&self) {
         match self.engine.registry().refresh() {
             Ok(changed) => changed.iter().for_each(|name| self.engine.reload(name)),
@@ -325,7 +325,7 @@ impl Inner {
         }
     }
 
-    /// Changes a job by what it is now. `change` says whether that goes together.
+    /// Applies `change` to a job in its current state; `change` returns `false` if the state does not allow it.
     async fn try_steer(
         &self,
         conn: &mut Conn,
@@ -337,7 +337,7 @@ impl Inner {
         let held = rows::get(conn, id).await?;
         let is_done = change(conn, &held, now).await?;
         let job = rows::get(conn, id).await?.job;
-        // A job that moved on between the look and the change is looked at again by the caller of the route.
+        // The state reported is the one that `change` rejected.
         is_done.then_some(job).ok_or(Error::State { id: id.to_owned(), status: held.job.status, wanted })
     }
 
@@ -352,7 +352,7 @@ impl Inner {
     }
 }
 
-/// Leaves word for the worker that has a job.
+/// Leaves a request (`cancel`, `pause` or none) for the worker that runs a job.
 async fn want(conn: &mut Conn, held: &Held, wanted: &str) -> Result<bool, Error> {
     let sql =
         "UPDATE jobs SET wanted = $1 WHERE id = $2 AND fence = $3 AND status IN ('validating', 'running')";

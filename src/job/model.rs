@@ -1,4 +1,4 @@
-//! A job as callers see it: the JSON of `GET /train/{id}`.
+//! Public view of a job: the JSON of `GET /train/{id}`.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,84 +14,84 @@ pub struct Job {
     /// `job-` and a UUID version 7: ids sort by time of arrival.
     #[schema(example = "job-019a9f2e-7c1d-7d3a-b1f0-6f2a3c4d5e6f")]
     pub id: String,
-    /// The model it trains a version of.
+    /// Model that the job trains a version of.
     #[schema(value_type = String, example = "my-scans")]
     pub name: Name,
-    /// Where it stands.
+    /// State of the job.
     pub status: Status,
-    /// When it was accepted.
+    /// Time of submission.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// When its samples began to be read.
+    /// Time at which a worker first took the job.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Timestamp>,
-    /// When it came to its end.
+    /// Time at which the job succeeded, failed or was cancelled.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Timestamp>,
-    /// How often it was begun, after a pause or a crash too.
+    /// Number of attempts, including those after a pause or a crash.
     pub attempt: u32,
-    /// How clean targets are had from the samples.
+    /// Training scheme: the source of the training targets.
     pub scheme: Option<Scheme>,
-    /// What became of the uploaded files.
+    /// Numbers of used and skipped samples.
     pub samples: Option<Samples>,
-    /// Where the training stands; none before its first step.
+    /// Progress of the training; none before its first step.
     pub progress: Option<Progress>,
-    /// What came of it.
+    /// Result of the training.
     pub result: Option<Outcome>,
-    /// Why it failed, or rests.
+    /// Reason of a failure or of a pause by the service.
     pub error: Option<Failure>,
 }
 
-/// How clean targets are had from the samples.
+/// Training scheme: the source of the training targets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Scheme {
     /// `clean`, `pairs`, `repeats` or `noisy`.
     pub name: String,
-    /// Why this one.
+    /// Reason for this choice.
     pub reason: String,
 }
 
-/// What became of the uploaded files.
+/// Numbers of used and skipped samples.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Samples {
-    /// Samples that are used.
+    /// Number of samples used.
     pub used: usize,
-    /// Files that cannot be used.
+    /// Number of files that cannot be used.
     pub skipped: usize,
-    /// The first of them, with the reason.
+    /// The first 20 of these files, with the reason.
     pub first_skipped: Vec<Skipped>,
 }
 
 /// A file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Skipped {
-    /// Its name.
+    /// Name of the file.
     pub name: String,
-    /// Why.
+    /// Reason.
     pub reason: String,
 }
 
-/// Where a training stands.
+/// Progress of a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
-    /// Steps done.
+    /// Number of steps done.
     pub step: u64,
-    /// Steps planned; none until a run with a time budget knows its speed.
+    /// Number of steps planned; none until a run with a time budget has measured its speed.
     pub total_steps: Option<u64>,
     /// Training loss, averaged over the last steps.
     pub loss: f32,
     /// PSNR on the held-out samples at the last validation, dB.
     pub psnr_db: Option<f32>,
-    /// Speed over the last seconds.
+    /// Training speed over the last seconds, steps/s.
     pub steps_per_second: f32,
-    /// Seconds left at this speed; none until the steps are known.
+    /// Estimated seconds left at this speed; none until the number of steps is known.
     pub eta_seconds: Option<f32>,
-    /// Seconds that it took to write the last checkpoint; none where this attempt has written none yet.
+    /// Seconds that the last checkpoint took to write; none until this attempt has written one.
     pub checkpoint_seconds: Option<f32>,
 }
 
 impl Progress {
-    /// Where an attempt that begins at `step` finds the training, which was further.
+    /// Returns the progress of an attempt that resumes at the earlier `step`.
     pub(super) fn back_at(mut self, step: u64) -> Self {
         self.step = step;
         self.eta_seconds =
@@ -101,17 +101,17 @@ impl Progress {
     }
 }
 
-/// What a finished training gave.
+/// Result of a finished training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Outcome {
-    /// The model.
+    /// Name of the model.
     #[schema(value_type = String)]
     pub model: Name,
-    /// The version it was published as.
+    /// Version it was published as.
     pub version: u32,
-    /// Whether it serves when no version is named.
+    /// `true` if the version became the default.
     pub promoted: bool,
-    /// The reason why it does not, with advice; none where it may.
+    /// Reason why it did not become the default, with advice; none if it may.
     #[serde(default)]
     pub kept_back: Option<String>,
     /// Scores on the held-out samples, by name.
@@ -119,13 +119,13 @@ pub struct Outcome {
     pub scores: serde_json::Value,
 }
 
-/// Why a job failed.
+/// Reason of a failure or of a pause by the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
-    /// One of the contract's error codes.
+    /// Error code, one of those of the API.
     #[schema(example = "invalid_input")]
     pub code: String,
-    /// What happened and what to do.
+    /// Description of the problem and advice.
     pub detail: String,
 }
 

@@ -1,4 +1,4 @@
-//! Previews: a held-out sample before and after the model in training, as an event tells it.
+//! Previews: a held-out sample before and after denoising by the model in training, as JSON of an event.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use crate::codec::{self, Carrier, Depth, Format};
 use crate::sample::{Kind, Sample};
 use crate::train::Preview;
 
-/// `{"step", "noisy", "denoised", "clean"}`: images as PNG in base64, others as lists of numbers.
+/// Returns `{"step", "noisy", "denoised", "clean"}`: images as PNG in base64, other samples as lists of numbers.
 pub(super) fn describe(step: u64, preview: &Preview) -> String {
     let Preview { noisy, denoised, clean } = preview;
     let clean = clean.as_ref().map(show);
@@ -20,7 +20,7 @@ fn show(sample: &Sample) -> Value {
         return json!(sample.data());
     }
     let carrier = Carrier::plain(Format::Png, Depth::U8);
-    // Images of 1 or 3 channels are all that models of images are made for.
+    // Cannot fail for the 1 or 3 channels that image models have.
     codec::write_image(sample, &carrier, Format::Png, None)
         .map_or(Value::Null, |png| STANDARD.encode(png).into())
 }

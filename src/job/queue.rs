@@ -1,5 +1,5 @@
-//! The queue: what workers do to jobs. Every change names the fence of its attempt, so that a worker
-//! that lost a job changes nothing.
+//! Queue operations of workers. Each change states the fence of its attempt, so that a worker that lost its job changes
+//! nothing.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,17 +12,17 @@ use crate::train;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The fault of a job that rests because the disk is full; it goes on by itself.
+/// Fault of a job that is paused because the disk is full; it resumes by itself.
 pub(super) const DISK_FULL: &str = "disk_full";
 
-/// The jobs as workers see them.
+/// Queue of the jobs, as used by workers.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
     pub db: Db,
     pub config: Config,
 }
 
-/// A job that was taken.
+/// Job that a worker has taken.
 #[derive(Debug, Clone)]
 pub(super) struct Taken {
     pub id: String,
@@ -31,41 +31,41 @@ pub(super) struct Taken {
     pub fence: i64,
 }
 
-/// What is wanted of the worker that has a job.
+/// Request to the worker that holds a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// To go on.
+    /// Continue.
     Work,
-    /// To stop for good.
+    /// Cancel the job.
     Cancel,
-    /// To write a checkpoint and stop.
+    /// Write a checkpoint and stop.
     Pause,
-    /// Nothing: another worker has the job, or it is over.
+    /// Abandon the job: another worker holds it, or it is finished.
     Nothing,
 }
 
-/// How an attempt ended, other than by a new version.
+/// End of an attempt without a new version.
 #[derive(Debug, Clone)]
 pub(super) enum End {
-    /// As it was asked to.
+    /// Cancelled as requested.
     Cancelled,
-    /// As it was asked to.
+    /// Paused as requested.
     Paused,
-    /// The worker was told to stop: the job goes on elsewhere or later, and nothing is held against it.
+    /// The worker had to stop: the job returns to the queue, and the attempt does not count as a strike.
     Stopped,
-    /// There is no room on the disk: it rests until there is.
+    /// The disk is full: the job is paused until there is space.
     DiskFull(String),
-    /// Something that may not happen again: another attempt.
+    /// Failure that may not recur: the job is retried.
     Fault(String),
-    /// Something that would happen again.
+    /// Failure that would recur: the job fails.
     Failed(Failure),
 }
 
 impl Queue {
-    /// The job that waited longest is `validating` now and belongs to `worker`; jobs of workers that were
-    /// not heard of wait again. `step_of` tells the step of a job's checkpoint.
+    /// Assigns the longest waiting job to `worker` as `validating`, after requeueing jobs whose lease has expired. `step_of`
+    /// returns the step of a job's checkpoint.
     pub fn take(&self, worker: &str, step_of: &dyn Fn(&str) -> u64) -> Result<Option<Taken>> {
-        // Looked at first: whoever waits for work must not keep others from writing.
+        // Read first: idle workers that poll must not take the write lock.
         let is_there = self.db.read(async |conn| {
             let now = self.db.now(conn).await?;
             let sql = "SELECT COUNT(*) FROM jobs WHERE status = 'queued'
@@ -80,7 +80,7 @@ impl Queue {
             self.reclaim(conn, now).await?;
             let sql = "SELECT * FROM jobs WHERE status = 'queued' ORDER BY id LIMIT 10";
             for row in sqlx::query(sql).fetch_all(&mut *conn).await? {
-                // A row that is not understood must not stop those behind it.
+                // An unreadable row must not block the jobs behind it.
                 let Ok(held) =
                     rows::held(&row).inspect_err(|error| tracing::warn!(%error, "job passed over"))
                 else {
@@ -94,7 +94,7 @@ impl Queue {
         })
     }
 
-    /// Jobs whose worker was not heard of in time: what was asked of them happens, or they wait again.
+    /// Requeues the jobs with an expired lease, or applies the cancellation or pause requested of them.
     async fn reclaim(&self, conn: &mut Conn, now: i64) -> Result<()> {
         let sql = "SELECT * FROM jobs WHERE status IN ('validating', 'running') AND lease_until < $1";
         for row in sqlx::query(sql).bind(now).fetch_all(&mut *conn).await? {
@@ -106,7 +106,7 @@ impl Queue {
         Ok(())
     }
 
-    /// A job that lost its worker: what was asked of it happens, or it waits again.
+    /// Requeues a job that lost its worker, or applies the cancellation or pause requested of it.
     async fn put_back(&self, conn: &mut Conn, held: &Held, fault: &str, now: i64) -> Result<()> {
         let keep = self.config.keep_events;
         match held.wanted.as_str() {
@@ -139,7 +139,7 @@ impl Queue {
                 return Ok(None);
             }
         };
-        // What moved on since the last look is not poison, however often its workers were killed.
+        // Progress since the last attempt clears the strikes, however often the job's workers were killed.
         let step = step_of(id);
         let strikes = if step > held.saved_step { 0 } else { held.strikes };
         if strikes >= self.config.attempts.max(1) {
@@ -149,7 +149,7 @@ impl Queue {
             rows::finish(conn, held, Status::Failed, Some(&failure), now, keep).await?;
             return Ok(None);
         }
-        // What was told of beyond the checkpoint is to be done again; from here on it is not told of, nor counted again.
+        // Steps reported after the last checkpoint are lost: report the progress of the checkpoint, and count them once.
         let undone = held.job.progress.clone().filter(|progress| progress.step > step);
         let lost_steps = undone.as_ref().map_or(0, |progress| progress.step - step);
         let progress = undone.map(|progress| rows::json(&progress.back_at(step))).unwrap_or_default();
@@ -171,7 +171,7 @@ impl Queue {
         Ok(Some(Taken { id: id.clone(), config, files, fence: held.fence + 1 }))
     }
 
-    /// Says that the worker is there still, and how far it is. What is wanted of it.
+    /// Heartbeat: renews the lease and reports progress. Returns the request to the worker.
     pub fn beat(&self, taken: &Taken, news: &News) -> Result<Wanted> {
         self.db.transact(async |conn| {
             let now = self.db.now(conn).await?;
@@ -197,13 +197,13 @@ impl Queue {
         })
     }
 
-    /// What is wanted of the worker.
+    /// Returns the request to the worker, without a heartbeat.
     pub fn look(&self, taken: &Taken) -> Result<Wanted> {
         self.db.read(async |conn| wanted(conn, taken).await)
     }
 
-    /// Notes what became of the samples, and how clean targets are had from them; the job runs from now on.
-    /// Whether it is still this worker's.
+    /// Records the samples and the training scheme, and sets the job `running`. Returns `false` if this worker no longer holds
+    /// the job.
     pub fn begin(&self, taken: &Taken, samples: &Samples, scheme: Option<&Scheme>) -> Result<bool> {
         self.db.transact(async |conn| {
             let now = self.db.now(conn).await?;
@@ -220,7 +220,7 @@ impl Queue {
         })
     }
 
-    /// Ends an attempt. Nothing happens where the job is another worker's by now.
+    /// Ends an attempt. Does nothing if this worker no longer holds the job.
     pub fn end(&self, taken: &Taken, end: &End) -> Result<()> {
         self.db.transact(async |conn| {
             let now = self.db.now(conn).await?;
@@ -268,7 +268,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Jobs of a worker that is known to be gone wait again at once, with `fault` as the reason.
+    /// Immediately requeues the jobs of a worker that has ended, with `fault` as the reason.
     pub fn release(&self, worker: &str, fault: &str) -> Result<()> {
         self.db.transact(async |conn| {
             let now = self.db.now(conn).await?;
@@ -281,7 +281,7 @@ impl Queue {
         })
     }
 
-    /// Jobs that rest because of a full disk wait for their turn again.
+    /// Requeues the jobs that are paused because of a full disk.
     pub fn wake(&self) -> Result<()> {
         let sql = "SELECT * FROM jobs WHERE status = 'paused' AND fault = $1";
         let resting = self
@@ -310,23 +310,23 @@ async fn wanted(conn: &mut Conn, taken: &Taken) -> Result<Wanted> {
     })
 }
 
-/// What a worker has to tell since it did last.
+/// Report of a worker since its last heartbeat.
 #[derive(Debug, Clone, Default)]
 pub(super) struct News {
-    /// Where the training stands, if it moved.
+    /// Progress of the training, if it changed.
     pub progress: Option<Progress>,
-    /// The step of the last checkpoint.
+    /// Step of the last checkpoint.
     pub saved_step: u64,
-    /// Events, as kind and JSON.
+    /// Events, each as kind and JSON.
     pub events: Vec<(&'static str, String)>,
 }
 
-/// The right of one attempt to publish: used up by the job's success, in the same transaction.
+/// Claim of one attempt to publish, used up by the job's success in the same transaction.
 #[derive(Debug)]
 pub(super) struct Right {
     pub queue: Queue,
     pub taken: Taken,
-    /// The last progress, which is as much part of the result as the version.
+    /// Last progress, stored with the result.
     pub last: Arc<Mutex<Option<Progress>>>,
 }
 

@@ -1,4 +1,4 @@
-//! Rows of jobs: how a job is read, and the small changes that larger ones are made of.
+//! Rows of jobs: reading them, and the basic updates that larger changes consist of.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,40 +10,40 @@ use crate::db::{Conn, Row};
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// A job with what only workers and the queue want to know.
+/// Job with its internal columns.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
     pub job: Job,
-    /// The config as it was sent, JSON.
+    /// Training config of the request, JSON.
     pub config: String,
-    /// What was asked of the worker: nothing, `cancel` or `pause`.
+    /// Request to the worker: empty, `cancel` or `pause`.
     pub wanted: String,
-    /// Attempts in a row that ended without a new checkpoint, the present one among them.
+    /// Number of consecutive attempts without a new checkpoint, including the current one.
     pub strikes: u32,
-    /// The step of the last checkpoint that is known of.
+    /// Step of the last known checkpoint.
     pub saved_step: u64,
-    /// What ended the last attempt.
+    /// Reason why the last attempt ended.
     pub fault: String,
-    /// Grows with every attempt; who holds an older one may change nothing.
+    /// Grows with every attempt; a worker with an older fence may change nothing.
     pub fence: i64,
-    /// Until when the worker has the job, by the clock of the database, ms.
+    /// End of the lease by the clock of the database, ms since 1970.
     pub lease_until: i64,
 }
 
-/// The job of this id.
+/// Returns the job of this id.
 ///
 /// # Errors
-/// There is none.
+/// There is no job of this id.
 pub(super) async fn get(conn: &mut Conn, id: &str) -> Result<Held> {
     let row = sqlx::query("SELECT * FROM jobs WHERE id = $1").bind(id).fetch_optional(conn).await?;
-    // What a caller sent is echoed only up to the length of an id.
+    // The id is the caller's: it is echoed only up to the length of a real one.
     held(&row.ok_or_else(|| Error::NotFound(id.chars().take(64).collect()))?)
 }
 
 /// Reads a row of `jobs`.
 ///
 /// # Errors
-/// It was not written by this program.
+/// The row was not written by this program.
 pub(super) fn held(row: &Row) -> Result<Held> {
     let id: String = row.try_get("id")?;
     let odd = |what: &str| Error::Row { id: id.clone(), reason: format!("its {what} is not understood") };
@@ -75,22 +75,22 @@ pub(super) fn held(row: &Row) -> Result<Held> {
     })
 }
 
-/// Milliseconds as a time; 0 is none.
+/// Converts milliseconds since 1970 to a time; 0 is none.
 fn time(ms: i64) -> Option<Timestamp> {
     (ms > 0).then(|| Timestamp::from_millisecond(ms).ok()).flatten()
 }
 
-/// A member that is written as JSON; empty text is none, and so is what a newer program wrote.
+/// Parses a JSON column; none if it is empty or not understood, for example written by a newer program.
 fn part<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Option<T>> {
     Ok(serde_json::from_str(&row.try_get::<String, _>(column)?).ok())
 }
 
-/// A value as it is written in a column.
+/// Serializes a value for a column.
 pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The uploaded files of a job, in order.
+/// Returns the uploaded files of a job, in order.
 pub(super) async fn files(conn: &mut Conn, job: &str) -> Result<Vec<File>> {
     let sql = "SELECT name, sha256, bytes FROM files WHERE job = $1 ORDER BY position";
     let rows = sqlx::query(sql).bind(job).fetch_all(conn).await?;
@@ -100,7 +100,7 @@ pub(super) async fn files(conn: &mut Conn, job: &str) -> Result<Vec<File>> {
     rows.iter().map(file).collect()
 }
 
-/// Moves a job from the state and fence it was seen in. Whether it still was.
+/// Moves a job from the state and fence in `held` to `to`. Returns `false` if it is no longer in them.
 pub(super) async fn change(conn: &mut Conn, held: &Held, to: Status, fault: &str) -> Result<bool> {
     let sql = "UPDATE jobs SET status = $1, fault = $2, wanted = '', worker = '', lease_until = 0,
                fence = fence + 1 WHERE id = $3 AND status = $4 AND fence = $5";
@@ -109,8 +109,8 @@ pub(super) async fn change(conn: &mut Conn, held: &Held, to: Status, fault: &str
     Ok(query.execute(conn).await?.rows_affected() == 1)
 }
 
-/// Puts a job that no worker has into another state, with nothing held against it. Whether it still was where
-/// it was seen.
+/// Moves a job that no worker holds to another state, and clears its strikes and error. Returns `false` if its state or
+/// fence changed.
 pub(super) async fn put(
     conn: &mut Conn,
     held: &Held,
@@ -129,7 +129,7 @@ pub(super) async fn put(
     Ok(true)
 }
 
-/// Brings a job to a final state. Whether it still was where it was seen.
+/// Moves a job to a final state. Returns `false` if its state or fence changed.
 pub(super) async fn finish(
     conn: &mut Conn,
     held: &Held,
@@ -148,7 +148,7 @@ pub(super) async fn finish(
     Ok(true)
 }
 
-/// Tells those who listen that a job is over.
+/// Adds the final events of a job, and schedules its webhook.
 pub(super) async fn over(conn: &mut Conn, id: &str, now: i64, keep_events: usize) -> Result<()> {
     let job = get(conn, id).await?.job;
     add_event(conn, id, "status", &json(&serde_json::json!({ "status": job.status })), now, keep_events)
@@ -172,7 +172,7 @@ pub(super) async fn say_status(
     add_event(conn, id, "status", &json(&serde_json::json!({ "status": status })), now, keep).await
 }
 
-/// Adds an event, and forgets the oldest of more than `keep`; of previews, which are large, all but 20.
+/// Adds an event, and deletes the oldest beyond `keep`; previews, which are large, beyond 20.
 pub(super) async fn add_event(
     conn: &mut Conn,
     job: &str,
@@ -199,7 +199,7 @@ pub(super) async fn add_event(
     Ok(())
 }
 
-/// Adds to a number that is kept over all jobs, those that were forgotten among them.
+/// Adds `more` to a counter over all jobs, including deleted ones.
 pub(super) async fn count(conn: &mut Conn, name: &str, more: u64) -> Result<()> {
     if more > 0 {
         let sql = "INSERT INTO counters (name, value) VALUES ($1, $2)
@@ -209,14 +209,14 @@ pub(super) async fn count(conn: &mut Conn, name: &str, more: u64) -> Result<()> 
     Ok(())
 }
 
-/// A number that is kept over all jobs.
+/// Returns the value of a counter over all jobs.
 pub(super) async fn counted(conn: &mut Conn, name: &str) -> Result<u64> {
     let sql = "SELECT value FROM counters WHERE name = $1";
     let value: Option<i64> = sqlx::query_scalar(sql).bind(name).fetch_optional(conn).await?;
     Ok(value.unwrap_or(0) as u64)
 }
 
-/// At most `limit` events of a job behind the one with the id `after`.
+/// Returns at most `limit` events of a job after event `after`.
 pub(super) async fn events(conn: &mut Conn, job: &str, after: i64, limit: i64) -> Result<Vec<Event>> {
     let sql = "SELECT id, kind, data FROM events WHERE job = $1 AND id > $2 ORDER BY id LIMIT $3";
     let rows = sqlx::query(sql).bind(job).bind(after).bind(limit).fetch_all(conn).await?;

@@ -1,30 +1,30 @@
-//! The states of a job, and which may follow which.
+//! States of a job.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Where a job stands.
+/// State of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Waits for the jobs before it.
+    /// Waits in the queue.
     Queued,
     /// Its samples are being read.
     Validating,
-    /// Is being trained.
+    /// Is training.
     Running,
-    /// Rests until it is resumed; `error` says why where nobody asked for it.
+    /// Paused until it is resumed; `error` has the reason unless the pause was requested.
     Paused,
     /// Its model was published.
     Succeeded,
-    /// Came to nothing; `error` says why.
+    /// Failed; `error` has the reason.
     Failed,
-    /// Was stopped before its end.
+    /// Cancelled before its end.
     Cancelled,
 }
 
 impl Status {
-    /// Every state.
+    /// All states.
     pub const ALL: [Status; 7] = [
         Status::Queued,
         Status::Validating,
@@ -35,17 +35,17 @@ impl Status {
         Status::Cancelled,
     ];
 
-    /// Whether the job is over; such a state never changes again.
+    /// Returns `true` if the job is finished; this state never changes again.
     pub fn is_final(self) -> bool {
         matches!(self, Status::Succeeded | Status::Failed | Status::Cancelled)
     }
 
-    /// Whether a worker has the job.
+    /// Returns `true` if a worker holds the job.
     pub fn is_held(self) -> bool {
         matches!(self, Status::Validating | Status::Running)
     }
 
-    /// Its name.
+    /// Returns the name of the state.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Queued => "queued",
@@ -58,7 +58,7 @@ impl Status {
         }
     }
 
-    /// The state of a name.
+    /// Parses the name of a state.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }

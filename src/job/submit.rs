@@ -1,4 +1,4 @@
-//! Submission: what is asked for, checked, and written down as a job.
+//! Submission of jobs: checks, dry runs and insertion into the queue.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,35 +15,36 @@ use crate::limits::Limits;
 use crate::name::ModelRef;
 use crate::{registry, train};
 
-/// A job to be done.
+/// Request for a training job.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// What to train.
+    /// Training config.
     pub config: train::Config,
-    /// The address that is told when the job is over.
+    /// URL that is called when the job is finished.
     pub webhook: Option<String>,
-    /// The samples, in the store already.
+    /// Samples, already in the store.
     pub files: Vec<File>,
-    /// The same key with the same order is the same job.
+    /// Idempotency key: a repeated request with the same key returns the same job.
     pub idempotency_key: Option<String>,
 }
 
-/// An uploaded file, which may be an archive.
+/// Uploaded file, which may be an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct File {
-    /// The name it came with.
+    /// Name given by the client.
     pub name: String,
     /// SHA-256 of its content, hexadecimal.
     pub sha256: String,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
 impl Jobs {
-    /// Checks what of an order can be checked before its samples are there.
+    /// Runs the checks that do not need the samples.
     ///
     /// # Errors
-    /// The config cannot be trained on, there is nowhere to publish, or the webhook is not allowed.
+    /// The config is invalid, the registry is read-only, the disk is full, the webhook is not allowed, the base model does not
+    /// exist, or the service is stopping.
     pub fn check(&self, config: &train::Config, webhook: Option<&str>) -> Result<(), Error> {
         if self.0.is_stopping.load(Ordering::Acquire) {
             return Err(Error::Draining);
@@ -60,7 +61,7 @@ impl Jobs {
         if let Some(url) = webhook {
             webhook::check(url, &self.0.config)?;
         }
-        // What would make a job fail at its end is said at its start.
+        // A missing base model is reported now, not after the job has waited in the queue.
         if let Some(base) = &config.base {
             let invalid =
                 |e: crate::name::Error| train::Error::Invalid { field: "base".into(), reason: e.to_string() };
@@ -70,10 +71,10 @@ impl Jobs {
         Ok(())
     }
 
-    /// What a job would do with its samples, with the evidence; nothing is written down, and no step is taken.
+    /// Dry run: returns the plan of a job with the evidence for it; writes nothing and trains no step.
     ///
     /// # Errors
-    /// Those of [`Jobs::check`], and those of the training that show before its first step.
+    /// Errors of [`Jobs::check`], and those of the training before its first step.
     pub fn plan(&self, order: &Order, limits: &Limits) -> Result<train::Plan, Error> {
         self.check(&order.config, order.webhook.as_deref())?;
         let place = self.0.place()?;
@@ -88,10 +89,10 @@ impl Jobs {
         Ok(run.plan(false)?)
     }
 
-    /// Takes a job on; it starts when those before it are done. The job, and whether it is a new one.
+    /// Adds a job to the queue. Returns the job, and `true` if it is new rather than one with the same key.
     ///
     /// # Errors
-    /// Those of [`Jobs::check`], there is no room, or the key was used for something else.
+    /// Errors of [`Jobs::check`], the queue is full, or the key was used for another request.
     pub fn submit(&self, order: &Order) -> Result<(Job, bool), Error> {
         self.check(&order.config, order.webhook.as_deref())?;
         let place = self.0.place()?;
@@ -109,7 +110,7 @@ impl Jobs {
             self.check_room(conn, bytes).await?;
             let now = place.queue.db.now(conn).await?;
             if !insert(conn, &id, order, &digest, now).await? {
-                // Another request with this key was taken on since the look.
+                // A concurrent request with this key was inserted after the check above.
                 let known = known(conn, key, &digest).await?;
                 return known.map(|job| (job, false)).ok_or_else(|| Error::Idempotency(key.to_owned()));
             }
@@ -141,14 +142,14 @@ impl Order {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
-    /// SHA-256 of all that makes the job what it is.
+    /// Returns the SHA-256 of config, webhook and files.
     fn digest(&self) -> String {
         let text = rows::json(&(&self.config, &self.webhook, &self.files));
         hex(Sha256::digest(text))
     }
 }
 
-/// The job that a key stands for already.
+/// Returns the job that was submitted with this key.
 async fn known(conn: &mut Conn, key: &str, digest: &str) -> Result<Option<Job>, Error> {
     if key.is_empty() {
         return Ok(None);
@@ -161,7 +162,7 @@ async fn known(conn: &mut Conn, key: &str, digest: &str) -> Result<Option<Job>, 
     Ok(Some(rows::held(&row)?.job))
 }
 
-/// Whether it was written down: not where another job has its key.
+/// Inserts the job. Returns `false` if another job has its key.
 async fn insert(conn: &mut Conn, id: &str, order: &Order, digest: &str, now: i64) -> Result<bool, Error> {
     let sql = "INSERT INTO jobs (id, name, status, config, webhook, idempotency_key, body_sha256, bytes, created_at,
                started_at, finished_at, wanted, attempt, strikes, saved_step, fault, fence, worker, lease_until,

@@ -1,7 +1,7 @@
-//! The supervisor: keeps a training process beside this one.
+//! Supervisor of the training process.
 //!
-//! The process gets its configuration by its standard input, which stays open for as long as its parent
-//! lives: the end of that pipe tells it to stop. Whatever ends it, here it is only started again.
+//! The process reads its configuration from its standard input, which stays open as long as its parent lives: the end of
+//! that pipe is its signal to stop. A process that ends for any other reason is restarted.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -14,24 +14,24 @@ use std::time::{Duration, Instant};
 use super::queue::Queue;
 use crate::telemetry;
 
-/// How long a process must live for its end not to count as another failed start.
+/// Lifetime after which the end of a process resets the count of consecutive failures.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// The longest wait before it is started again.
+/// Longest wait before a restart.
 const MOST_WAIT: Duration = Duration::from_secs(30);
 
-/// How a training process is started.
+/// Command line and input of a training process.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// The `limpid` binary.
+    /// Path of the `limpid` binary.
     pub path: PathBuf,
-    /// What it reads from its standard input first, one line: its configuration.
+    /// First line of its standard input: its configuration.
     pub hello: String,
-    /// Threads it may use.
+    /// Number of threads it may use.
     pub threads: usize,
 }
 
-/// A training process that is there, or is about to be again.
+/// Training process that is restarted when it ends.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     shared: Arc<Shared>,
@@ -43,17 +43,17 @@ struct Shared {
     program: Program,
     queue: Queue,
     is_stopping: AtomicBool,
-    /// Set when it is too late for a good end.
+    /// Set when the deadline for a clean stop has passed.
     must_kill: AtomicBool,
     has_ended: AtomicBool,
 }
 
 impl Supervisor {
-    /// Starts the thread that starts the process. The system ends a child when the thread that made it
-    /// ends, so that thread does nothing else.
+    /// Starts the thread that spawns the process. The system kills a child when the thread that spawned it ends, so this thread
+    /// has no other work.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system cannot start a thread.
     pub fn start(program: Program, queue: Queue) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             program,
@@ -71,12 +71,12 @@ impl Supervisor {
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Tells the process to stop.
+    /// Asks the process to stop.
     pub fn begin_stop(&self) {
         self.shared.is_stopping.store(true, Ordering::Release);
     }
 
-    /// Waits for the end of the process, at most for `deadline`; then it is killed. Whether it ended by itself.
+    /// Waits at most `deadline` for the process to end, then kills it. Returns `true` if it ended by itself.
     pub fn stop(&self, deadline: Duration) -> bool {
         self.begin_stop();
         let begun = Instant::now();
@@ -129,12 +129,12 @@ impl Shared {
             .stdout(Stdio::null())
             .spawn()?;
         let mut pipe = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        // A child that ends at once is seen by `watch`.
+        // A write to a child that has ended already fails; `watch` reports its end.
         let _ = writeln!(pipe, "{hello}");
         Ok((child, pipe))
     }
 
-    /// Waits for the end of a process, and says how it ended: in one word and in more.
+    /// Waits for a process to end; returns the reason, as a metric label and as text.
     fn watch(&self, mut child: Child, pipe: ChildStdin) -> (&'static str, String) {
         let mut pipe = Some(pipe);
         loop {

@@ -1,4 +1,4 @@
-//! Jobs from their samples to the version they publish, on SQLite and on Postgres, with real training of a
+//! Tests of jobs from their samples to the version they publish, on SQLite and on Postgres, with real training of a
 //! small model and workers on threads of this process.
 
 mod queueing;
@@ -18,14 +18,14 @@ fn config(steps: u64) -> train::Config {
     serde_json::from_value(json).unwrap()
 }
 
-/// Twenty vectors of eight numbers, as a table.
+/// Returns a table of twenty vectors of eight numbers.
 fn vectors() -> String {
     let row =
         |i: usize| (0..8).map(|j| format!("{:.3}", ((i * 3 + j) as f32 * 0.7).sin())).collect::<Vec<_>>();
     (0..20).map(|i| row(i).join(",") + "\n").collect()
 }
 
-/// Jobs over a folder and a database of their own.
+/// Jobs with a folder and a database of their own.
 struct Site {
     folder: tempfile::TempDir,
     db: Db,
@@ -71,7 +71,7 @@ impl Site {
         self.jobs.get(id).unwrap().status
     }
 
-    /// A worker on a thread, which stops when it is dropped.
+    /// Starts a worker on a thread; it stops on drop.
     fn worker(&self) -> Working {
         let registry = Registry::open_with(None, self.folder.path().join("models"), self.db.clone()).unwrap();
         let id = format!("worker-{}", uuid::Uuid::now_v7());
@@ -82,7 +82,7 @@ impl Site {
         Working { stop, thread: Some(std::thread::spawn(move || worker.run(&own))) }
     }
 
-    /// The job when `is_there` holds for it.
+    /// Waits until `is_there` holds for the job.
     fn when(&self, id: &str, is_there: impl Fn(&Job) -> bool) -> Job {
         let begun = Instant::now();
         loop {

@@ -1,4 +1,4 @@
-//! Webhooks: a job that is over is told to the address it named, where the operator allows its host.
+//! Webhooks: a finished job is sent to the URL in its request, if the operator allows the host.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,19 +12,19 @@ use super::{Config, Error, Place, rows};
 use crate::hex::hex;
 use crate::train;
 
-/// How often deliveries that are due are looked for.
+/// Interval of polling for due deliveries.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// A delivery is tried so often; see [`wait`].
+/// Number of tries of a delivery; see [`wait`].
 const TRIES: i64 = 5;
 
-/// How long an address has to answer.
+/// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Checks that an address may be told.
+/// Checks that webhooks may be sent to `url`.
 ///
 /// # Errors
-/// It is no address, or its host is not among those allowed; the message names it.
+/// It is not an HTTP URL, or its host is not allowed; the message names the host.
 pub(super) fn check(url: &str, config: &Config) -> Result<(), Error> {
     let invalid = |reason: String| Error::Train(train::Error::Invalid { field: "webhook".into(), reason });
     let uri: ureq::http::Uri =
@@ -51,9 +51,9 @@ pub(super) fn check(url: &str, config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Delivers what is due, until `stop`.
+/// Sends due deliveries, until `stop`.
 pub(super) fn run(place: &Place, stop: &AtomicBool) {
-    // Never to another host than the one that was checked.
+    // No redirects and no proxy: the request must reach only the host that was checked.
     let agent = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .max_redirects(0)
@@ -79,8 +79,8 @@ struct Due {
     tries: i64,
 }
 
-/// The delivery that is due, put off to its next try before it is tried: another program that looks at the
-/// same moment does not send it, too, and a crash does not lose it.
+/// Returns a due delivery, rescheduled to its next try before it is sent: another program that polls at the same time does
+/// not send it as well, and a crash does not lose it.
 fn next(place: &Place) -> Result<Option<Due>, Error> {
     let db = &place.queue.db;
     let any: i64 = db.read(async |conn| {
@@ -105,8 +105,8 @@ fn next(place: &Place) -> Result<Option<Due>, Error> {
     })
 }
 
-/// From the beginning of a try to the next one, after so many before it: at first 2 s after the address had its
-/// time to answer, then 8, 32 and 128 s. So nobody sends again what is still being sent.
+/// Returns the delay from the start of a try to the next one, after `tries` earlier ones: the timeout plus 2, 8, 32 and
+/// 128 s. A request that is still being sent is therefore never sent a second time.
 fn wait(tries: i64) -> Duration {
     TIMEOUT + Duration::from_secs(2 << (2 * tries.clamp(0, 10)))
 }
@@ -146,7 +146,7 @@ fn deliver(place: &Place, agent: &ureq::Agent, due: &Due) {
     }
 }
 
-/// HMAC-SHA256, hexadecimal.
+/// Returns the HMAC-SHA256, hexadecimal.
 fn sign(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length will do");
     mac.update(body);

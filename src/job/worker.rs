@@ -1,7 +1,7 @@
-//! The worker: takes jobs, trains them, publishes what comes of them.
+//! Worker: takes queued jobs, trains them and publishes the results.
 //!
-//! One thread trains; another keeps the lease, writes progress and asks what is wanted, so that training
-//! never waits for the database. What must not happen twice is guarded by the fence of the attempt.
+//! One thread trains; another renews the lease, writes progress and polls for requests, so that training never waits for
+//! the database. The fence of the attempt guards every change that must not happen twice.
 
 use std::any::Any;
 use std::fs;
@@ -22,16 +22,16 @@ use crate::registry::{self, Registry};
 use crate::store::{Reserve, Store};
 use crate::train::{self, Checkpoint, Control, Run};
 
-/// How often a worker without work looks for some.
+/// Interval at which an idle worker polls the queue.
 const IDLE: Duration = Duration::from_millis(300);
 
-/// How often it is asked what is wanted of a running job.
+/// Interval of polling for requests while a job runs.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How often progress is written, at most.
+/// Shortest interval between two reports of progress.
 const BEAT: Duration = Duration::from_millis(1000);
 
-/// Where a worker finds everything.
+/// Worker with its queue, store and registry.
 #[derive(Debug, Clone)]
 pub struct Worker {
     queue: Queue,
@@ -43,7 +43,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker of this id, which no other has.
+    /// Creates a worker; `id` must be unique.
     pub fn new(
         config: Config,
         limits: Limits,
@@ -56,7 +56,7 @@ impl Worker {
         Self { queue: Queue { db, config }, store, reserve, registry, limits, id }
     }
 
-    /// Works until `stop` becomes true; a job under way is put back with a checkpoint then.
+    /// Takes jobs until `stop` is set; then a running job returns to the queue with a checkpoint.
     pub fn run(&self, stop: &AtomicBool) {
         let mut pause = IDLE;
         while !stop.load(Ordering::Acquire) {
@@ -75,10 +75,10 @@ impl Worker {
         }
     }
 
-    /// Takes one job and works on it until its attempt ends. Whether there was one.
+    /// Takes one job and works on it until its attempt ends. Returns `false` if there was none.
     ///
     /// # Errors
-    /// The database is out of reach.
+    /// The database is unreachable.
     pub fn run_one(&self, stop: &AtomicBool) -> Result<bool, Error> {
         let step_of = |job: &str| saved_step(&self.store, job);
         let Some(taken) = self.queue.take(&self.id, &step_of)? else { return Ok(false) };
@@ -110,18 +110,18 @@ impl Worker {
     }
 }
 
-/// One attempt at a job.
+/// Attempt at a job.
 struct Attempt<'a> {
     worker: &'a Worker,
     taken: &'a Taken,
     stop: &'a AtomicBool,
-    /// What the database said is wanted.
+    /// Last request read from the database.
     wanted: Mutex<Wanted>,
     is_full: AtomicBool,
     is_over: AtomicBool,
-    /// The last progress, for the row and for the result.
+    /// Last progress, for the row and for the result.
     last: Arc<Mutex<Option<Progress>>>,
-    /// Events that were not written yet.
+    /// Events that are not written yet.
     events: Mutex<Vec<(&'static str, String)>>,
 }
 
@@ -139,12 +139,12 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Samples, then training, then a new version.
+    /// Reads the samples, trains, publishes a new version, and returns its number.
     fn train(&self) -> Result<u32, Stopped> {
         let Self { worker, taken, .. } = self;
         let config = &taken.config;
         worker.registry.refresh().map_err(train::Error::from)?;
-        // The version that is to be beaten is read at the end: a damaged one must not cost the training.
+        // The default version is compared with at the end: quarantine it now if it is damaged, rather than lose the training.
         worker.registry.check(Some(&config.name)).map_err(train::Error::from)?;
         let dataset = self.read()?;
         if self.control() != Control::Continue {
@@ -196,7 +196,7 @@ impl<'a> Attempt<'a> {
         Ok(outcome.version)
     }
 
-    /// The samples of the job, of what the model to be trained takes.
+    /// Reads the samples of the job, for the input of its model.
     fn read(&self) -> Result<Dataset, Stopped> {
         let Self { worker, taken, .. } = self;
         let checkpoint = Checkpoint::new(worker.store.checkpoint(&taken.id), true);
@@ -220,7 +220,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Keeps the lease, writes progress and asks what is wanted, until the attempt is over.
+    /// Renews the lease, writes progress and polls for requests, until the attempt is over.
     fn attend(&self) {
         let queue = &self.worker.queue;
         let lease = Duration::from_millis(queue.config.lease_ms() as u64) / 4;
@@ -245,14 +245,14 @@ impl<'a> Attempt<'a> {
             };
             match wanted {
                 Ok(wanted) => *lock(&self.wanted) = wanted,
-                // Training goes on: the fence keeps what must not happen from happening.
+                // Training continues: if the lease expires, the fence rejects whatever this attempt still writes.
                 Err(error) => tracing::warn!(%error, job = %self.taken.id, "progress cannot be written"),
             }
             thread::sleep(LOOK);
         }
     }
 
-    /// What an error means for the job; none where it is not ours any more.
+    /// Maps an error to the end of the attempt; none if another worker holds the job.
     fn end(&self, stopped: Stopped) -> Option<End> {
         let error = match stopped {
             Stopped::Train(error) => error,
@@ -272,14 +272,14 @@ impl<'a> Attempt<'a> {
             },
             train::Error::Registry(registry::Error::Lost(_)) => return None,
             error if is_full || is_disk_full(error) => {
-                // What is left of the disk is for those who make room.
+                // Gives the reserve back to the disk, so that the end of the attempt can be written.
                 self.worker.reserve.release();
                 End::DiskFull(error.to_string())
             }
             train::Error::Registry(registry::Error::Db(_) | registry::Error::Io { .. })
             | train::Error::Io { .. } => End::Fault(error.to_string()),
             train::Error::Checkpoint { .. } => {
-                // A state that cannot be gone on from is not worth keeping: the next attempt begins anew.
+                // A damaged checkpoint cannot be resumed from: the next attempt starts from the beginning.
                 self.worker.store.forget(&self.taken.id);
                 End::Fault(error.to_string())
             }
@@ -288,7 +288,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Why an attempt came to no version.
+/// Reason why an attempt published no version.
 #[derive(Debug, thiserror::Error)]
 enum Stopped {
     #[error(transparent)]
@@ -309,7 +309,7 @@ fn is_disk_full(error: &train::Error) -> bool {
     }
 }
 
-/// With the contract's error code.
+/// Describes an error, with the error code of the API.
 fn describe(error: &train::Error) -> Failure {
     use train::Error::{Dataset, Diverged, Invalid, Registry};
     let code = match error {
@@ -323,12 +323,12 @@ fn describe(error: &train::Error) -> Failure {
     Failure { code: code.to_owned(), detail: error.to_string() }
 }
 
-/// The step of a job's checkpoint; 0 where there is none.
+/// Returns the step of a job's checkpoint; 0 if there is none.
 fn saved_step(store: &Store, job: &str) -> u64 {
     Checkpoint::new(store.checkpoint(job), true).step().unwrap_or(0)
 }
 
-/// Sleeps, and looks up often enough to be told to stop.
+/// Sleeps for `time`, or until `stop` is set.
 fn sleep(time: Duration, stop: &AtomicBool) {
     let until = Instant::now() + time;
     while Instant::now() < until && !stop.load(Ordering::Acquire) {
@@ -337,11 +337,11 @@ fn sleep(time: Duration, stop: &AtomicBool) {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // What is held is replaced whole: sound even if poisoned.
+    // Each value is replaced as a whole, so it is consistent even if the lock is poisoned.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 fn message(cause: &(dyn Any + Send)) -> String {
     let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| cause.downcast_ref::<String>().cloned())
@@ -353,7 +353,7 @@ mod tests {
     use super::*;
     use crate::db::{self, testing::on_each};
 
-    /// A worker over `db` with an attempt at a job, and its checkpoint.
+    /// Runs `test` on an attempt at a job, and on the path of its checkpoint.
     fn on_an_attempt(test: impl Fn(&Attempt<'_>, &std::path::Path)) {
         on_each(|db| {
             let folder = tempfile::tempdir().unwrap();

@@ -1,9 +1,9 @@
-//! The queue: leases, fences, attempts, and what becomes of jobs whose worker is gone.
+//! Tests of the queue: leases, fences, attempts, and jobs that lost their worker.
 
 use super::*;
 use crate::job::queue::{End, News, Wanted};
 
-/// A lease that is over at once.
+/// Config with leases that expire at once.
 fn hasty() -> Config {
     Config { lease_seconds: 0.0, ..Config::default() }
 }
@@ -79,7 +79,7 @@ fn a_job_that_is_being_cancelled_is_not_paused() {
 #[test]
 fn who_lost_the_job_cannot_publish_and_who_has_it_can_once() {
     on_sites(hasty(), |site| {
-        // A version of the same name to publish again, as a training of these samples would.
+        // Trains version 1; the attempts below publish its artifact again instead of training.
         let worker = site.worker();
         site.over(&site.submit(3));
         drop(worker);
@@ -125,7 +125,7 @@ fn a_job_that_moves_on_is_not_poison_however_often_its_worker_is_killed() {
     on_sites(hasty(), |site| {
         let id = site.submit(1);
         for attempt in 1..=12 {
-            // A checkpoint that was written just before the end, and of which no row tells.
+            // A checkpoint written just before the end, which no row knows.
             let taken = site.queue().take("a", &|_| attempt).unwrap().unwrap();
             assert_eq!(taken.id, id);
             site.queue().release("a", "killed").unwrap();
@@ -165,7 +165,7 @@ fn steps_that_must_be_done_again_are_counted_once() {
         };
         let counted = |name: &str| site.db.read(async |conn| rows::counted(conn, name).await).unwrap();
         beat(&taken, 90);
-        // The second attempt ends before it has told of a step.
+        // The second attempt ends before it reports a step.
         for _ in 0..2 {
             let back = Progress { eta_seconds: Some(4.0), checkpoint_seconds: None, ..told(60) };
             assert_eq!(again().1, back);
@@ -175,7 +175,7 @@ fn steps_that_must_be_done_again_are_counted_once() {
         beat(&taken, 65);
         let (taken, _) = again();
         assert_eq!((counted("resumes"), counted("lost_steps")), (4, 35));
-        // A checkpoint that is further than what was told of costs nothing.
+        // A checkpoint ahead of the reported progress loses no steps.
         beat(&taken, 55);
         again();
         assert_eq!(counted("lost_steps"), 35);
@@ -187,7 +187,7 @@ fn what_was_asked_of_a_worker_that_is_gone_happens_all_the_same() {
     on_sites(hasty(), |site| {
         let ids = [(); 3].map(|()| site.submit(1));
         let held = [(); 2].map(|()| site.take("a").unwrap());
-        // The lease is over as soon as it is given: these two happen here and now.
+        // The lease expires at once, so both requests apply immediately.
         wait_for_lease();
         assert_eq!(site.jobs.cancel(&held[0].id).unwrap().status, Status::Cancelled);
         assert_eq!(site.jobs.pause(&held[1].id).unwrap().status, Status::Paused);
@@ -207,7 +207,7 @@ fn a_job_that_found_the_disk_full_rests_until_there_is_room() {
         site.queue().wake().unwrap();
         let job = site.jobs.get(&id).unwrap();
         assert_eq!((job.status, job.error), (Status::Queued, None));
-        // One that a person paused stays where it is.
+        // A job that a person paused stays paused.
         site.jobs.pause(&id).unwrap();
         site.queue().wake().unwrap();
         assert_eq!(site.status(&id), Status::Paused);

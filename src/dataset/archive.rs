@@ -1,4 +1,4 @@
-//! Archives: zip and tar files, gzipped or not, as their entries.
+//! Archives: entries of zip and tar files, gzipped or not.
 
 use std::cell::Cell;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -10,20 +10,20 @@ use tar::EntryType;
 use crate::codec;
 use crate::limits::Limits;
 
-/// The most a gzipped tar may grow by unpacking, once it is larger than [`RATIO_FREE_BYTES`]: as for zip.
+/// Largest ratio of unpacked to packed bytes of a gzipped tar larger than [`RATIO_FREE_BYTES`], as for zip.
 const MOST_RATIO: u64 = 100;
 const RATIO_FREE_BYTES: u64 = 1 << 20;
 
-/// The most that may stand before the content of a tar's entry: its header, a long name, attributes.
+/// Largest size in bytes of the headers of a tar entry: header block, long name, attributes.
 const HEADER_BYTES: u64 = 1 << 20;
 
-/// Paths and bytes, in the archive's order.
+/// Paths and contents, in the archive's order.
 type Entries = Vec<(String, Vec<u8>)>;
 
-/// The entries of an archive; none when the bytes are no archive.
+/// Reads the entries of an archive; `None` if the bytes are not an archive.
 ///
 /// # Errors
-/// One line: the archive is damaged or over `archive_entries` or `archive_bytes`.
+/// One line: the archive is damaged or exceeds `archive_entries` or `archive_bytes`.
 pub(super) fn entries(bytes: &[u8], limits: &Limits) -> Option<Result<Entries, String>> {
     if bytes.starts_with(b"PK\x03\x04") {
         return Some(codec::read_zip(bytes, limits).map_err(|e| e.to_string()));
@@ -33,14 +33,14 @@ pub(super) fn entries(bytes: &[u8], limits: &Limits) -> Option<Result<Entries, S
     }
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut head = Vec::new();
-        // A gzipped file that is cut is judged by the part that can be read.
+        // A truncated gzip stream is classified by the part that can be read.
         let _ = GzDecoder::new(bytes).take(512).read_to_end(&mut head);
         return is_tar(&head).then(|| read_tar(GzDecoder::new(bytes), limits));
     }
     None
 }
 
-/// POSIX and GNU archives carry this mark in their first header.
+/// Returns `true` for POSIX and GNU tar files, which have this magic in their first header.
 fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
@@ -60,10 +60,10 @@ fn read_tar(stream: impl Read, limits: &Limits) -> Result<Entries, String> {
     Ok(entries)
 }
 
-/// Checks an archive as [`entries`] does, without holding what is in it; files that are no archives pass.
+/// Checks an archive as [`entries`] does, without storing its contents; files that are not archives pass.
 ///
 /// # Errors
-/// One line, with the name of the entry.
+/// One line with the name of the entry.
 pub(super) fn check(mut file: impl Read + Seek, packed: u64, limits: &Limits) -> Result<(), String> {
     let mut head = Vec::new();
     file.by_ref().take(512).read_to_end(&mut head).map_err(|e| e.to_string())?;
@@ -83,7 +83,7 @@ pub(super) fn check(mut file: impl Read + Seek, packed: u64, limits: &Limits) ->
     if !is_tar(&inside) {
         return Ok(());
     }
-    // Beyond so many bytes it is not samples but a bomb: cut there, and named for what it is.
+    // Beyond this size it is a decompression bomb: stop there and report the limit.
     let most = packed.saturating_mul(MOST_RATIO).max(RATIO_FREE_BYTES);
     let limits = Limits { archive_bytes: limits.archive_bytes.min(most as usize), ..limits.clone() };
     check_tar(GzDecoder::new(BufReader::new(file)), &limits)
@@ -109,7 +109,7 @@ fn refused(path: &str, reason: &str) -> String {
     format!("tar: entry {shown:?} {reason}")
 }
 
-/// A stream that fails where more is read of it than its ration, which is set anew for each part.
+/// Stream that fails when more bytes are read than its budget, which is set again for each part of the archive.
 struct Rationed<'a, R> {
     stream: R,
     ration: &'a Cell<u64>,
@@ -128,19 +128,19 @@ impl<R: Read> Read for Rationed<'_, R> {
     }
 }
 
-/// Calls `visit` with path, size and content of each file of a tar.
+/// Calls `visit` with path, size and content of each file in a tar stream.
 fn walk_tar(
     stream: impl Read,
     limits: &Limits,
     mut visit: impl FnMut(&str, u64, &mut dyn Read) -> Result<(), String>,
 ) -> Result<(), String> {
-    // More than allowed, so that an archive at the limit is told from one beyond it.
+    // 1 MiB more than the limit, so that an archive at the limit can be distinguished from a larger one.
     let most = limits.archive_bytes as u64;
     let ration = Cell::new(0);
     let stream = Rationed { stream: stream.take(most.saturating_add(1 << 20)), ration: &ration };
     let mut archive = tar::Archive::new(stream);
     let mut entries = archive.entries().map_err(|e| format!("tar: {e}"))?;
-    // The library holds whatever stands before a content, of any size that it states.
+    // The library buffers all header data of an entry, of any size stated in it.
     let next = || {
         ration.set(HEADER_BYTES);
         entries.next()
@@ -157,7 +157,7 @@ fn walk_tar(
             return Err(format!("tar: has more than the limit of {} entries", limits.archive_entries));
         }
         count += 1;
-        // `tar -C folder .` names its entries so.
+        // Entries written by `tar -C folder .` have this prefix.
         let name = path.strip_prefix("./").unwrap_or(&path);
         if kind.is_dir() && matches!(name, "" | ".") {
             continue;
@@ -179,7 +179,7 @@ fn walk_tar(
         left -= size;
         ration.set(size);
         visit(name, size, &mut entry)?;
-        // What was not asked for must not count as headers of the next one.
+        // Unread content must not count towards the headers of the next entry.
         io::copy(&mut entry, &mut io::sink()).map_err(|e| format!("tar: {path}: {e}"))?;
     }
     Ok(())
@@ -230,7 +230,7 @@ mod tests {
         assert!(refused(Limits::default(), &tar[..1500]).contains("tar"));
     }
 
-    /// A tar with one entry, as someone who does not keep to our rules writes it.
+    /// Returns a tar with one entry that may break the rules.
     fn foreign(path: &str, kind: EntryType, content: &[u8]) -> Vec<u8> {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(kind);

@@ -1,8 +1,7 @@
-//! The eight flips and quarter turns of an image.
+//! Dihedral transforms: the eight flips and quarter turns of an image.
 
-/// Flips and turns each channel of `(C, H, W)` in place: bit 0 of `which` mirrors left and right, bit 1
-/// mirrors up and down, bit 2 then swaps rows and columns. All eight values give all eight symmetries of
-/// the square; 0 changes nothing.
+/// Applies dihedral transform `which` to each channel of `(C, H, W)` in place: bit 0 flips left and right, bit 1 flips up
+/// and down, then bit 2 transposes. The values 0 to 7 are the eight symmetries of the square; 0 is the identity.
 ///
 /// # Panics
 /// Bit 2 is set and `height` differs from `width`.

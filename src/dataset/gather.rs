@@ -1,4 +1,4 @@
-//! Gathering: folders and uploads into items, pairs matched by name.
+//! Reading folders and uploads into items, and matching pairs by name.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use super::{Dataset, Error, Item, Skipped, Wanted, archive, unify};
 use crate::limits::Limits;
 use crate::sample::Sample;
 
-/// Files read at a time, where there is room for their samples: enough to keep all threads busy.
+/// Files read at a time if memory allows it: enough to keep all threads busy.
 const FILES_AT_A_TIME: usize = 64;
 
 /// See [`Dataset::from_folder_as`].
@@ -25,7 +25,7 @@ pub(super) fn folder(path: &Path, limits: &Limits, wanted: Wanted) -> Result<Dat
         let bytes = read_file(path, limits).map_err(open)?;
         return Ok(uploads(vec![(name, bytes)], limits, wanted));
     }
-    // Links are followed, since data often live elsewhere; a loop of links is an error of its entry.
+    // Links are followed, because data are often stored elsewhere; a loop of links is an error of its entry.
     let mut files = Vec::new();
     for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
         match entry {
@@ -50,7 +50,7 @@ pub(super) fn uploads(files: Vec<(String, Vec<u8>)>, limits: &Limits, wanted: Wa
     for (name, bytes) in files {
         let entries = match archive::entries(&bytes, limits) {
             None => vec![(name, bytes)],
-            // The archive's own name counts as a folder: `noisy.zip` beside `clean.zip` are pairs.
+            // The archive's own name counts as a folder: the files of `noisy.zip` and `clean.zip` form pairs.
             Some(Ok(entries)) if several => {
                 let folder = stem(&name);
                 entries.into_iter().map(|(path, b)| (format!("{folder}/{path}"), b)).collect()
@@ -75,23 +75,23 @@ fn read_file(path: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|e| e.to_string())
 }
 
-/// What systems leave lying about: dot files and the Mac's resource forks.
+/// Returns `true` for files left by operating systems: dot files and the Mac's resource forks.
 fn is_hidden(name: &str) -> bool {
     name.split('/').any(|part| part.starts_with('.') || part == "__MACOSX" || part == "Thumbs.db")
 }
 
-/// A path without its ending.
+/// Returns a path without its file extension.
 fn stem(path: &str) -> &str {
     let path = path.strip_suffix(".gz").or_else(|| path.strip_suffix(".tgz")).unwrap_or(path);
     let file = path.rfind('/').map_or(0, |slash| slash + 1);
     path[file..].rfind('.').filter(|&dot| dot > 0).map_or(path, |dot| &path[..file + dot])
 }
 
-/// Samples met so far, by name.
+/// Samples read so far, by name.
 #[derive(Default)]
 struct Gathering {
     alone: BTreeMap<String, Sample>,
-    /// What the names of those in `alone` suggest.
+    /// Roles suggested by the names of samples in `alone`.
     hints: Vec<(String, Hint)>,
     clean: BTreeMap<String, Sample>,
     noisy: BTreeMap<String, Sample>,
@@ -104,7 +104,7 @@ impl Gathering {
         self.skipped.push(Skipped { name: name.to_string(), reason });
     }
 
-    /// Reads files, several at a time as far as there is room for what they state.
+    /// Reads files in parallel, in groups that fit the memory limit by their stated sizes.
     fn read(
         &mut self,
         files: impl Iterator<Item = (String, Result<Vec<u8>, String>)>,
@@ -138,7 +138,7 @@ impl Gathering {
         self.take(&some, limits, wanted);
     }
 
-    /// Bytes that further samples may take.
+    /// Returns the number of bytes left for further samples.
     fn room(&self, limits: &Limits) -> usize {
         limits.archive_bytes.saturating_sub(self.bytes)
     }
@@ -163,7 +163,7 @@ impl Gathering {
         }
     }
 
-    /// Files that differ in their endings alone keep them in their names.
+    /// Adds a sample under its name without the extension, or with it if another file has that name.
     fn insert(&mut self, path: &str, behind: &str, sample: Sample) {
         let short = format!("{}{behind}", stem(path));
         let hint = hint(&short);
@@ -185,8 +185,8 @@ impl Gathering {
         map.insert(name, sample);
     }
 
-    /// Makes pairs of those that lie alone and whose names say that they are halves of pairs, where at least half of
-    /// them have twins: `raw`, `input` or `low` may be names like any other.
+    /// Matches pairs in `alone` by the roles that names suggest, if at least half of these files have a counterpart: otherwise
+    /// `raw`, `input` or `low` are names like any other.
     fn pair_by_names(&mut self) {
         let mut twins: BTreeMap<&str, [Vec<&str>; 2]> = BTreeMap::new();
         for (name, hint) in &self.hints {
@@ -211,7 +211,7 @@ impl Gathering {
     fn finish(mut self) -> Dataset {
         self.pair_by_names();
         let mut items = BTreeMap::new();
-        // Where nothing clean exists, what lies under `noisy` is all there is.
+        // If there are no clean files, the files under `noisy` are plain samples.
         let has_clean = !self.clean.is_empty();
         for (name, noisy) in std::mem::take(&mut self.noisy) {
             let item = match self.clean.remove(&name) {
@@ -300,7 +300,7 @@ mod tests {
             assert_eq!(dataset.items[0].clean.data()[0], 0.2, "{noisy}");
             assert_eq!(dataset.items[0].noisy.as_ref().unwrap().data()[0], 0.1, "{noisy}");
         }
-        // One half without a twin is named; words that name no halves are left as they are.
+        // A half without a counterpart is reported; other names with these words are left as they are.
         let dataset =
             upload(&[("input/a.npy", gray(0.1)), ("gt/a.npy", gray(0.2)), ("input/b.npy", gray(0.3))]);
         assert_eq!((names(&dataset), dataset.skipped[0].name.as_str()), (vec!["a"], "noisy/b"));

@@ -1,6 +1,6 @@
-//! Hiding: places of a noisy sample are overwritten, and a model learns to tell what stood there.
+//! Blind-spot masking: values of a noisy sample are replaced, and the model learns to predict them.
 //!
-//! Where noise is correlated, its neighbours along the correlation betray it and are overwritten too.
+//! If the noise is correlated, the neighbours along the correlation reveal it and are replaced too.
 //!
 //! # Source
 //! A. Krull et al., "Noise2Void: learning denoising from single noisy images", CVPR 2019; along lines,
@@ -9,19 +9,19 @@
 use crate::rng::Rng;
 use crate::sample::Shape;
 
-/// How far around a hidden zone its new values are taken from.
+/// Margin around a masked zone from which replacement values are drawn, in pixels or steps.
 const AROUND: usize = 2;
 
-/// Free places between the zones of two hidden places, at least.
+/// Smallest gap between two masked zones, in pixels or steps.
 const APART: usize = 3;
 
-/// Overwrites places of `data` and gives the weight of each number in the loss: 0 but at the centres of what was
-/// hidden, on average 1.
+/// Replaces values of `data` and returns the loss weight of each number: 0 except at the centres of the masked zones, with
+/// mean 1.
 ///
-/// `down` and `right` are how many steps the noise is correlated each way; (0, 0) hides single places.
+/// `down` and `right` are the correlation lengths of the noise; with (0, 0) each zone is a single position.
 ///
 /// # Panics
-/// The count of numbers differs from the shape.
+/// The number of values differs from the shape.
 pub fn hide(data: &mut [f32], shape: Shape, (down, right): (usize, usize), rng: &mut Rng) -> Vec<f32> {
     assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
     let (channels, height, width) = shape.extents();
@@ -52,21 +52,21 @@ pub fn hide(data: &mut [f32], shape: Shape, (down, right): (usize, usize), rng: 
 
 type Place = (usize, usize);
 
-/// The places within `reach` of the centre that are in the sample.
+/// Returns the positions within `down` rows and `right` columns of the centre, clipped to the sample.
 fn zone((y, x): Place, (down, right): Place, (height, width): Place) -> Vec<Place> {
     let rows = y.saturating_sub(down)..(y + down + 1).min(height);
     rows.flat_map(|row| (x.saturating_sub(right)..(x + right + 1).min(width)).map(move |c| (row, c)))
         .collect()
 }
 
-/// A place near the zone, but not in it; the centre where there is none.
+/// Draws a position near the zone but outside it; returns the centre if there is none.
 fn outside((y, x): Place, (down, right): Place, (height, width): Place, rng: &mut Rng) -> Place {
     let near = |at: usize, reach: usize, axis: usize, rng: &mut Rng| {
         let reach = if axis == 1 { 0 } else { reach + AROUND };
         let low = at.saturating_sub(reach);
         low + rng.below((at + reach + 1).min(axis) - low)
     };
-    // Few draws fall into the zone; the bound keeps tiny samples from looping.
+    // Few draws hit the zone; the bound keeps tiny samples from looping forever.
     for _ in 0..64 {
         let (row, column) = (near(y, down, height, rng), near(x, right, width, rng));
         if row.abs_diff(y) > down || column.abs_diff(x) > right {

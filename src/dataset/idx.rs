@@ -1,4 +1,4 @@
-//! MNIST's idx files: a stack of 8-bit gray images.
+//! MNIST's idx format: a stack of 8-bit gray images.
 //!
 //! # Format
 //! Big-endian words: magic 0x00000803, count, rows, columns; then the bytes (Y. LeCun, C. Cortes,
@@ -7,18 +7,18 @@
 use crate::limits::Limits;
 use crate::sample::{Sample, Shape};
 
-/// Two zeros, type 8 (unsigned byte), and the count of axes behind them.
+/// Magic number: two zeros, type 8 (unsigned byte), number of axes.
 const IMAGES: [u8; 4] = [0, 0, 8, 3];
 const LABELS: [u8; 4] = [0, 0, 8, 1];
 /// Bytes before the pixels.
 const HEADER: usize = 16;
 
-/// Whether the bytes are an idx file of images or labels.
+/// Returns `true` for an idx file of images or labels.
 pub(super) fn is_idx(bytes: &[u8]) -> bool {
     bytes.starts_with(&IMAGES) || bytes.starts_with(&LABELS)
 }
 
-/// Count, height and width of the images of an idx file, which all are there, or why there are none.
+/// Returns count, height and width of the images after checking the file size, or an error message.
 pub(super) fn extents(bytes: &[u8], limits: &Limits) -> Result<(usize, usize, usize), String> {
     if bytes.starts_with(&LABELS) {
         return Err("is an idx file of labels, which are not samples".to_owned());
@@ -39,7 +39,7 @@ pub(super) fn extents(bytes: &[u8], limits: &Limits) -> Result<(usize, usize, us
     Ok((count, height, width))
 }
 
-/// The images of an idx file, on [0, 1], or why there are none.
+/// Reads the images of an idx file, scaled to [0, 1], or returns an error message.
 pub(super) fn read_idx(bytes: &[u8], limits: &Limits) -> Result<Vec<Sample>, String> {
     let (_, height, width) = extents(bytes, limits)?;
     let image = |pixels: &[u8]| {

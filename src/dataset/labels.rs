@@ -1,4 +1,4 @@
-//! Labels: what a person calls each sample, to see whether latents of one name lie together.
+//! Class labels of samples, to test whether latents of one class form clusters.
 
 use std::fs;
 use std::path::Path;
@@ -7,14 +7,14 @@ use super::Error;
 use super::read::gunzip;
 use crate::limits::Limits;
 
-/// An idx file of bytes with one axis.
+/// Magic number of an idx file of bytes with one axis.
 const IDX: [u8; 4] = [0, 0, 8, 1];
 
-/// The labels of a file, in the order of the samples: an idx file of bytes (MNIST), or a whole number a
-/// line; either also gzipped.
+/// Reads the labels of a file, in the order of the samples: an idx file of bytes (MNIST), or one integer per line; either
+/// may be gzipped.
 ///
 /// # Errors
-/// The file cannot be read or holds something else.
+/// The file cannot be read or is in another format.
 pub fn read_labels(path: &Path, limits: &Limits) -> Result<Vec<u32>, Error> {
     let fault = |reason: String| Error::Open { path: path.display().to_string(), reason };
     let bytes = fs::read(path).map_err(|e| fault(e.to_string()))?;

@@ -1,4 +1,4 @@
-//! The loader: batches of (noisy, clean) crops, each a pure function of the seed and the step.
+//! Batch loader: batches of (noisy, clean) crops, each a pure function of seed and step.
 
 use std::collections::BTreeMap;
 
@@ -12,99 +12,99 @@ use crate::nn::model::Normalize;
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Kind, Moments, Sample, Shape, Stats};
 
-/// Most numbers in one batch: beyond it a step would not fit a small machine's memory.
+/// Largest number of values in a batch; a larger one would not fit a small machine's memory.
 const MOST_NUMBERS: usize = 1 << 28;
 
-/// One crop in so many is scaled by its own statistics, as the small samples are that a model will also be given.
+/// One crop in this many is scaled by its own statistics, because the model will also be given small samples.
 const ALONE: usize = 8;
 
-/// How batches are made.
+/// Settings of a [`Loader`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// Rows and columns of a crop (for signals the columns are steps in time and rows are ignored);
-    /// none for whole samples, which must then all have one shape.
+    /// Rows and columns of a crop (for signals the columns are time steps and the rows are ignored); none for whole samples,
+    /// which must then have equal shapes.
     pub crop: Option<(usize, usize)>,
-    /// Crops in a batch.
+    /// Number of crops in a batch.
     pub batch: usize,
-    /// What is learnt from what.
+    /// Training scheme: source of inputs and targets.
     pub learn: Learn,
     /// Normalisation of the model; the strength of noise is in its units.
     pub normalize: Normalize,
-    /// Whether images are flipped and turned.
+    /// `true` to augment images with dihedral transforms.
     pub augment: bool,
-    /// Where all chance comes from.
+    /// Seed of all random draws.
     pub seed: u64,
 }
 
-/// What goes into the model and what should come out.
+/// Inputs and targets of the model in training.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Learn {
-    /// Samples made noisy by a corruption, and the samples themselves.
+    /// Samples with added corruption, and the samples themselves.
     Clean(Corruption),
-    /// Noisy twins, and the clean samples.
+    /// Noisy samples and their clean counterparts.
     Pairs,
-    /// One repeat of a scene, and another: noise of mean 0 averages out over many such pairs (J. Lehtinen et
-    /// al., "Noise2Noise: learning image restoration without clean data", ICML 2018).
+    /// Two repeats of a scene: noise of mean 0 averages out over many such pairs (J. Lehtinen et al., "Noise2Noise: learning
+    /// image restoration without clean data", ICML 2018).
     Repeats,
-    /// A noisy sample with more noise added, and the sample with some of it taken off; see
-    /// T. Pang et al., "Recorrupted-to-Recorrupted", CVPR 2021.
+    /// A noisy sample with more noise added, and the same sample with scaled noise subtracted; see T. Pang et al.,
+    /// "Recorrupted-to-Recorrupted", CVPR 2021.
     Recorrupted,
-    /// Half of the places of a noisy sample, and their neighbours; see [`Neighbors`].
+    /// A subsampled noisy sample, and the adjacent pixels; see [`Neighbors`].
     Neighbors,
-    /// A noisy sample with places hidden, and the sample; see [`hide`]. The numbers say how many steps down and
-    /// to the right the noise is correlated.
+    /// A noisy sample with masked positions, and the sample; see [`hide`]. The numbers are the correlation lengths of the
+    /// noise, down and to the right.
     Hidden(usize, usize),
 }
 
-/// One batch, channels first.
+/// Batch, channels first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// What goes into the model.
+    /// Input of the model.
     pub noisy: Vec<f32>,
-    /// What should come out.
+    /// Target of the model.
     pub clean: Vec<f32>,
     /// Extents of both: `(B, C, H, W)`, `(B, C, L)` or `(B, D)`.
     pub dims: Vec<usize>,
-    /// What a model that scales each sample takes out of each crop: mostly the statistics of its whole sample. One
-    /// for each crop, or one for each of its channels, as [`Plan::normalize`] says.
+    /// Statistics by which each crop is normalised, in most crops those of the whole sample. One per crop, or one per channel
+    /// of each crop, according to [`Plan::normalize`].
     pub stats: Vec<Stats>,
-    /// What some schemes need beside them.
+    /// Additional data of some schemes.
     pub beside: Beside,
 }
 
-/// What a batch has beside noisy and clean numbers.
+/// Additional data of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Beside {
-    /// Nothing.
+    /// None.
     Nothing,
-    /// The weight of each number in the loss.
+    /// Loss weight of each number.
     Weights(Vec<f32>),
-    /// The crops that the neighbours were taken of, their extents, and which were taken.
+    /// Whole crops from which the neighbours are taken, their dimensions, and the choices of neighbours.
     Whole(Vec<f32>, Vec<usize>, Vec<Neighbors>),
 }
 
-/// Draws batches from items. Nothing is kept between batches, so a resumed run draws the same ones.
+/// Draws batches from items. Batches share no state, so that a resumed run draws the same ones.
 #[derive(Debug)]
 pub struct Loader<'a> {
     items: Vec<&'a Item>,
-    /// Numbers up to and including each item: the larger a sample, the more crops are drawn from it.
+    /// Cumulative number of values per item: an item is drawn in proportion to its size.
     ends: Vec<usize>,
-    /// The other repeats of each item's scene; empty but for repeats.
+    /// Other repeats of each item's scene; empty except for [`Learn::Repeats`].
     others: Vec<Vec<usize>>,
-    /// The deviation of each item's noise by channel; empty but for recorrupting.
+    /// Standard deviation of each item's noise per channel; empty except for [`Learn::Recorrupted`].
     noise: Vec<Vec<f32>>,
-    /// Of what each item gives to be denoised; of each channel where these are scaled one by one.
+    /// Moments of each item's input, or of each of its channels if channels are scaled separately.
     moments: Vec<Vec<Moments>>,
     shape: Shape,
     plan: Plan,
 }
 
 impl<'a> Loader<'a> {
-    /// A loader of `items`, which are of one kind and one count of channels (see [`super::Dataset`]).
+    /// Creates a loader of `items`, which share kind and number of channels (see [`super::Dataset`]).
     ///
     /// # Errors
-    /// There are no items; an extent of the crop or the batch is 0 or the batch too large; whole samples
-    /// are asked for and differ in shape, or crops are and channels differ; the corruption does not fit the kind.
+    /// There are no items; an extent of the crop or the batch is 0, or the batch is too large; whole samples differ in shape, or
+    /// the samples of crops in channels; the scheme or the corruption does not fit the samples.
     pub fn new(items: Vec<&'a Item>, plan: Plan) -> Result<Self, Error> {
         let fail = |field, reason: String| Err(Error::Plan { field, reason });
         let Some(first) = items.first().map(|item| item.clean.shape()) else {
@@ -156,17 +156,17 @@ impl<'a> Loader<'a> {
         Ok(Self { ends: ends.collect(), items, others, noise, moments, shape, plan })
     }
 
-    /// Crops in a batch.
+    /// Returns the number of crops in a batch.
     pub fn batch_size(&self) -> usize {
         self.plan.batch
     }
 
-    /// The shape of one crop.
+    /// Returns the shape of a crop.
     pub fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// The batch of step `step`, the same on any machine with any number of threads.
+    /// Returns the batch of step `step`; it does not depend on the machine or the number of threads.
     pub fn batch(&self, step: u64) -> Batch {
         let (one, count) = (self.shape.numbers(), self.plan.batch);
         let (mut noisy, mut clean) = (vec![0.0; one * count], vec![0.0; one * count]);
@@ -191,7 +191,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Both halves of every crop.
+    /// Splits every crop of a batch into two halves of neighbours.
     fn neighbors(&self, whole: Vec<f32>, whole_dims: Vec<usize>, stats: Vec<Stats>, first: u64) -> Batch {
         let draw = |(i, crop): (usize, &[f32])| {
             let mut rng = Rng::new(self.plan.seed, Purpose::Conceal, first + i as u64);
@@ -212,7 +212,7 @@ impl<'a> Loader<'a> {
         Batch { noisy, clean, dims, stats, beside: Beside::Whole(whole, whole_dims, choices) }
     }
 
-    /// Crop number `index` of the whole run; gives the statistics to take out of it.
+    /// Draws crop number `index` of the run and returns the statistics to normalise it by.
     fn fill(&self, index: u64, noisy: &mut [f32], clean: &mut [f32]) -> Vec<Stats> {
         let mut rng = Rng::new(self.plan.seed, Purpose::Crop, index);
         let drawn = rng.below(*self.ends.last().expect("a loader has items"));
@@ -255,7 +255,7 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// The moments of all numbers, or of each channel where these are scaled one by one.
+/// Returns the moments of all numbers, or of each channel if channels are scaled separately.
 fn moments(data: &[f32], shape: Shape, normalize: &Normalize) -> Vec<Moments> {
     match normalize {
         Normalize::Channel => data.chunks(data.len() / shape.channels()).map(Moments::of).collect(),
@@ -263,12 +263,12 @@ fn moments(data: &[f32], shape: Shape, normalize: &Normalize) -> Vec<Moments> {
     }
 }
 
-/// What is to be denoised, or made noisy first.
+/// Returns the sample to be denoised, or to be corrupted first.
 fn input<'a>(learn: &Learn, item: &'a Item) -> &'a Sample {
     if *learn == Learn::Pairs { item.noisy.as_ref().unwrap_or(&item.clean) } else { &item.clean }
 }
 
-/// For each item the others of its scene and shape.
+/// Returns for each item the others of its scene and shape.
 fn repeats(items: &[&Item]) -> Vec<Vec<usize>> {
     let mut scenes: BTreeMap<(&str, Vec<usize>), Vec<usize>> = BTreeMap::new();
     let key = |item: &&'_ Item| item.clean.shape().dims();
@@ -290,7 +290,7 @@ fn crop_shape(sample: Shape, crop: Option<(usize, usize)>) -> Shape {
     }
 }
 
-/// Where a crop lies within its sample; sides shorter than the crop are continued by reflection.
+/// Position of a crop within its sample; samples shorter than the crop are extended by reflection.
 struct Window {
     sample: (usize, usize, usize),
     crop: (usize, usize),
@@ -322,7 +322,7 @@ impl Window {
     }
 }
 
-/// `(C, H, W)`; signals and vectors have one row.
+/// Returns `(C, H, W)`; signals and vectors have one row.
 fn extents(shape: Shape) -> (usize, usize, usize) {
     let columns = || *shape.dims().last().expect("every shape has an axis");
     match shape {
@@ -332,7 +332,7 @@ fn extents(shape: Shape) -> (usize, usize, usize) {
     }
 }
 
-/// `i` brought into `0..n` by reflection at both ends, which are not repeated: 0 1 2 1 0 1 2 ...
+/// Maps `i` to `0..n` by reflection at both ends, which are not repeated: 0 1 2 1 0 1 2 ...
 fn reflect(i: usize, n: usize) -> usize {
     if n == 1 {
         return 0;

@@ -1,13 +1,12 @@
-//! Datasets: files turned into samples for training, with what was skipped and why.
+//! Datasets: files read as samples for training, with a list of the skipped ones.
 //!
 //! # Layout
-//! A folder (or archive) is read through, subfolders included, in order of names. A file under a folder
-//! named `noisy` and the file of the same path under `clean` are a pair, as are those under `input` and `gt`,
-//! `low` and `high`, `lq` and `hq`, `raw` and `avg` and the like, or named `a_noisy` and `a_clean`, where most
-//! files have such twins; any other file is a sample by itself; repeats of one scene share a folder. Images, npy arrays and stacks, CSV (a vector a row), WAV
-//! and MNIST's idx files are read, each also gzipped where it lies in no archive; archives are zip and tar files. What
-//! cannot be used is listed with its reason and never ends the reading: whether enough is left is for the caller to
-//! say.
+//! A folder (or archive) is read recursively, in order of names. A file in a folder named `noisy` and the file of the same
+//! path in `clean` form a pair. So do those in `input` and `gt`, `low` and `high`, `lq` and `hq`, `raw` and `avg` and the
+//! like, or named `a_noisy` and `a_clean`, if at least half of these files have a counterpart. Any other file is a single
+//! sample; repeats of one scene share a folder. Supported are images, npy arrays and stacks, CSV (one vector per row), WAV
+//! and MNIST's idx files, each also gzipped outside an archive; archives are zip and tar files. Unusable files are listed
+//! with the reason and never stop the reading: the caller decides if enough are left.
 
 mod archive;
 mod augment;
@@ -41,64 +40,64 @@ use crate::limits::Limits;
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Kind, Sample, Shape, Stats};
 
-/// One item of training data.
+/// Item of training data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// The file it came from: its path within the data, without its ending and without the `clean` or
-    /// `noisy` folder; samples of a stack have `#` and their number behind it.
+    /// Path of its file within the data, without its extension and without the `clean` or `noisy` folder; samples of a stack
+    /// have `#` and their number appended.
     pub name: String,
-    /// The clean sample, or the only one there is.
+    /// Clean sample, or the only one.
     pub clean: Sample,
-    /// The noisy twin, where the data are pairs.
+    /// Noisy counterpart, if the data are pairs.
     pub noisy: Option<Sample>,
 }
 
-/// A file that could not be used.
+/// File that could not be used.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Skipped {
-    /// Its name.
+    /// Name of the file.
     pub name: String,
-    /// Why.
+    /// Reason.
     pub reason: String,
 }
 
-/// The samples to train on, sorted by name. All are of one kind and one count of channels (one length,
-/// for vectors), and either all or none are pairs.
+/// Training samples, sorted by name. All have the same kind and number of channels (length, for vectors), and either all or
+/// none are pairs.
 #[derive(Debug, Default)]
 pub struct Dataset {
-    /// What can be used.
+    /// Usable samples.
     pub items: Vec<Item>,
-    /// What cannot.
+    /// Files and samples that cannot be used.
     pub skipped: Vec<Skipped>,
 }
 
-/// What the caller wants the samples to be; by default what most of them are.
+/// Required kind and number of channels of the samples; by default those of the majority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wanted {
-    /// How arrays and tables are read: as images, signals or vectors. Without it an array is taken for
-    /// images where its axes allow it, and a table for vectors.
+    /// Interpretation of arrays and tables: images, signals or vectors. By default an array is read as images if its axes allow
+    /// it, and a table as vectors.
     pub kind: Option<Kind>,
-    /// Channels of images (1 makes colour gray; 3 leaves gray images out) and signals.
+    /// Number of channels of images (1 converts colour to gray; 3 skips gray images) and signals.
     pub channels: Option<usize>,
 }
 
-/// Why a whole dataset cannot be used.
+/// Error of a whole dataset.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder or file cannot be opened at all.
+    /// The folder or file cannot be opened.
     #[error("{path}: {reason}")]
     Open {
-        /// As the caller named it.
+        /// Path as given by the caller.
         path: String,
-        /// What the system says.
+        /// Error of the operating system.
         reason: String,
     },
-    /// Samples and crop, or samples and batch, do not go together.
+    /// The samples do not fit the crop or the batch.
     #[error("{field}: {reason}")]
     Plan {
-        /// The setting.
+        /// Name of the setting.
         field: &'static str,
-        /// What is wrong and what to do.
+        /// Description of the problem and advice.
         reason: String,
     },
     /// The corruption does not fit the samples.
@@ -107,15 +106,15 @@ pub enum Error {
 }
 
 impl Dataset {
-    /// The samples below `path`: a folder, an archive, or a single file of many samples.
+    /// Reads the samples in `path`: a folder, an archive, or a single file of many samples.
     ///
     /// # Errors
-    /// `path` cannot be opened. Files in it that cannot be used are listed in `skipped` instead.
+    /// `path` cannot be opened. Unusable files in it are listed in `skipped` instead.
     pub fn from_folder(path: &Path, limits: &Limits) -> Result<Self, Error> {
         Self::from_folder_as(path, limits, Wanted::default())
     }
 
-    /// [`Dataset::from_folder`], for a model that takes a certain kind or count of channels.
+    /// [`Dataset::from_folder`] for a model with a required kind or number of channels.
     ///
     /// # Errors
     /// As [`Dataset::from_folder`].
@@ -123,50 +122,50 @@ impl Dataset {
         gather::folder(path, limits, wanted)
     }
 
-    /// The samples of uploaded files `(name, bytes)`; each may be an archive.
+    /// Reads the samples of uploaded files `(name, bytes)`; each may be an archive.
     pub fn from_uploads(files: Vec<(String, Vec<u8>)>, limits: &Limits) -> Self {
         Self::from_uploads_as(files, limits, Wanted::default())
     }
 
-    /// [`Dataset::from_uploads`], for a model that takes a certain kind or count of channels.
+    /// [`Dataset::from_uploads`] for a model with a required kind or number of channels.
     pub fn from_uploads_as(files: Vec<(String, Vec<u8>)>, limits: &Limits, wanted: Wanted) -> Self {
         gather::uploads(files, limits, wanted)
     }
 
-    /// Checks an uploaded file before it is read: an archive within its limits, with nothing but files of
-    /// plain names in it. Other files pass.
+    /// Checks an uploaded file before it is read: an archive must be within its limits and contain only plain files with safe
+    /// names. Other files pass.
     ///
     /// # Errors
-    /// One line, with the name of the entry.
+    /// One line with the name of the entry.
     pub fn check_upload(path: &Path, limits: &Limits) -> Result<(), String> {
         let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
         let packed = file.metadata().map_err(|e| e.to_string())?.len();
         archive::check(file, packed, limits)
     }
 
-    /// The kind of the samples; none where there are none.
+    /// Returns the kind of the samples; `None` if there are none.
     pub fn kind(&self) -> Option<Kind> {
         self.items.first().map(|item| item.clean.shape().kind())
     }
 
-    /// The channels of the samples; 0 where there are none.
+    /// Returns the number of channels of the samples; 0 if there are none.
     pub fn channels(&self) -> usize {
         self.items.first().map_or(0, |item| item.clean.shape().channels())
     }
 
-    /// The shape of the samples where all have the same, as fixed-size models need it.
+    /// Returns the shape of the samples if all have the same, as fixed-size models require.
     pub fn shape(&self) -> Option<Shape> {
         let first = self.items.first()?.clean.shape();
         self.items.iter().all(|item| item.clean.shape() == first).then_some(first)
     }
 
-    /// Whether the samples are (noisy, clean) pairs.
+    /// Returns `true` if the samples are (noisy, clean) pairs.
     pub fn is_pairs(&self) -> bool {
         self.items.first().is_some_and(|item| item.noisy.is_some())
     }
 
-    /// Two samples, the noisy and the clean one, whose folders say that they are halves of pairs, where no twins were
-    /// found: whoever trains on them must say what they are.
+    /// Returns the names of a noisy and a clean sample according to their folders, if no pairs were found: the user must then
+    /// declare what the samples are.
     pub fn unmatched_halves(&self) -> Option<(&str, &str)> {
         let of = |role| {
             let is_half = |name: &&str| twins::folder_role(name) == Some(role);
@@ -175,41 +174,41 @@ impl Dataset {
         of(twins::Role::Noisy).zip(of(twins::Role::Clean)).filter(|_| !self.is_pairs())
     }
 
-    /// What a person should know about the data: constant samples, doubles, very few samples, files
-    /// left out. One sentence each; empty where all is well.
+    /// Returns notes on the data for the user: constant samples, duplicates, very few samples, skipped files. One sentence each;
+    /// empty if there are no problems.
     pub fn notes(&self) -> Vec<String> {
         notes::about(self)
     }
 
-    /// Divides the items into those to train on and those to judge by, `fraction` of them held out.
+    /// Splits the items into a training set and a held-out set of about `fraction` of them.
     ///
-    /// Which side an item falls on depends on its own clean numbers alone, so that a base is never judged by what it was
-    /// trained on: adding files moves no other file, no seed of a run moves any, and doubles (noisy versions of one clean sample, too) fall on the same side. Each
-    /// side has at least one item when there are two different ones; a single item stands on both, and
-    /// the note says so.
+    /// The side of an item depends only on its clean numbers, so that a model is never evaluated on samples its base was trained
+    /// on: adding files moves no other file, the seed of a run does not matter, and duplicates (also noisy versions of one clean
+    /// sample) are on the same side. Each side has at least one item if there are two different ones; a single item is on both
+    /// sides, and the note reports it.
     pub fn split(&self, fraction: f32) -> Split<'_> {
         split::by_content(&self.items, fraction)
     }
 
-    /// [`Dataset::split`] for repeats: all samples of one scene ([`Item::scene`]) fall on the same side,
-    /// which depends on the scene's name alone.
+    /// [`Dataset::split`] for repeats: all samples of one scene ([`Item::scene`]) are on the same side, which depends only on the
+    /// scene's name.
     pub fn split_by_scene(&self, fraction: f32) -> Split<'_> {
         split::by_scene(&self.items, fraction)
     }
 }
 
 impl Item {
-    /// The folder it lies in, which repeats of one scene share; empty at the top.
+    /// Returns the folder of the item, which repeats of one scene share; empty at the top level.
     pub fn scene(&self) -> &str {
         self.name.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 
-    /// The clean sample corrupted by draw `index` under `seed`, and the target that belongs to it, the same in every run.
+    /// Returns the clean sample corrupted by draw `index` under `seed`, and its target; the same in every run.
     pub fn corrupted(&self, corruption: &Corruption, seed: u64, index: u64) -> (Sample, Sample) {
         self.corrupted_in(corruption, &[], seed, index)
     }
 
-    /// [`Item::corrupted`] with strengths told in the deviations of `units`, see [`pair`].
+    /// [`Item::corrupted`] with noise strengths in units of the standard deviations of `units`, see [`pair`].
     pub fn corrupted_in(
         &self,
         corruption: &Corruption,

@@ -1,4 +1,4 @@
-//! Neighbours: two half-sized samples from one noisy sample, alike in content, each with noise of its own.
+//! Neighbour subsampling: two half-sized samples from one noisy sample, with similar content and independent noise.
 //!
 //! # Source
 //! T. Huang et al., "Neighbor2Neighbor: self-supervised denoising from single noisy images", CVPR 2021.
@@ -6,19 +6,19 @@
 use crate::rng::Rng;
 use crate::sample::Shape;
 
-/// Ordered pairs of adjacent pixels in a square of 2x2, whose pixels are numbered row by row.
+/// Ordered pairs of adjacent pixels in a 2x2 cell; pixels are numbered row by row.
 const PAIRS: [[usize; 2]; 8] = [[0, 1], [1, 0], [0, 2], [2, 0], [1, 3], [3, 1], [2, 3], [3, 2]];
 
-/// Which two neighbours are taken of each 2x2 square of an image, or of each two steps of a signal.
+/// Choice of two neighbours in each 2x2 cell of an image, or in each two steps of a signal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neighbors {
     shape: Shape,
-    /// An index into [`PAIRS`] for each cell; the first two are those of a row.
+    /// Index into [`PAIRS`] for each cell; the first two pairs are those of a row.
     choices: Vec<u8>,
 }
 
 impl Neighbors {
-    /// The shape of each half; none where a sample is too small, or has no neighbours.
+    /// Returns the shape of each half; `None` if the sample is too small or has no neighbours.
     pub fn half(shape: Shape) -> Option<Shape> {
         match shape {
             Shape::Image { channels, height, width } if height >= 2 && width >= 2 => {
@@ -31,7 +31,7 @@ impl Neighbors {
         }
     }
 
-    /// Draws the pairs for a sample of `shape`; none where [`Neighbors::half`] is.
+    /// Draws the choices for a sample of `shape`; `None` if [`Neighbors::half`] is.
     pub fn draw(shape: Shape, rng: &mut Rng) -> Option<Self> {
         let half = Self::half(shape)?;
         let (cells, pairs) =
@@ -39,10 +39,10 @@ impl Neighbors {
         Some(Self { shape, choices: (0..cells).map(|_| rng.below(pairs) as u8).collect() })
     }
 
-    /// The two halves of a sample of the shape it was drawn for; all channels take the same neighbours.
+    /// Returns the two halves of a sample of the shape drawn for; the choices are the same for all channels.
     ///
     /// # Panics
-    /// The count of numbers differs from the shape.
+    /// The number of values differs from the shape.
     pub fn pick(&self, data: &[f32]) -> [Vec<f32>; 2] {
         let (channels, width) = (self.shape.channels(), columns(self.shape));
         assert!(data.len() == self.shape.numbers(), "{} numbers do not fit {}", data.len(), self.shape);

@@ -1,4 +1,4 @@
-//! What a person should know about a dataset before trusting what was learnt from it.
+//! Notes on a dataset: problems to know before trusting a model trained on it.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use rayon::prelude::*;
 
 use super::{Dataset, shift, split};
 
-/// So many pairs are looked at for a shift.
+/// Number of pairs examined for a shift.
 const PAIRS_LOOKED_AT: usize = 16;
 
-/// Below this a model learns its samples by heart.
+/// Number of samples below which a model memorises them.
 const FEW: usize = 6;
 
-/// One sentence for each matter; none where all is well.
+/// Returns one sentence for each problem; none if there are no problems.
 pub(super) fn about(dataset: &Dataset) -> Vec<String> {
     let all = [left_out(dataset), few(dataset), constant(dataset), doubles(dataset), shifted(dataset)];
     all.into_iter().flatten().collect()
@@ -39,7 +39,7 @@ fn constant(dataset: &Dataset) -> Option<String> {
     Some(format!("{} sample(s) are constant and teach little, {} for one", 1 + constant.count(), first.name))
 }
 
-/// Pairs whose halves do not lie on each other: such a model learns to blur.
+/// Detects pairs with misaligned halves: a model trained on them learns to blur.
 fn shifted(dataset: &Dataset) -> Option<String> {
     let pairs: Vec<_> = dataset.items.iter().filter(|item| item.noisy.is_some()).collect();
     let some: Vec<_> = pairs.iter().step_by(pairs.len().div_ceil(PAIRS_LOOKED_AT).max(1)).collect();

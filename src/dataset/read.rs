@@ -1,5 +1,4 @@
-//! Reading one file: its bytes as one sample or many, or the reason why not, and before that the memory that its
-//! samples will take.
+//! Reading one file as one or more samples, and estimating their memory beforehand.
 
 use std::io::Read as _;
 
@@ -11,23 +10,23 @@ use crate::limits::Limits;
 use crate::media;
 use crate::sample::{Kind, Sample, Spec};
 
-/// Beyond this many a short axis of an array counts samples or time, not channels.
+/// Largest length of a short array axis that counts as channels; a longer one is samples or time.
 const MOST_CHANNELS: usize = 64;
 
-/// An array of two axes is a signal, with channels along the axis that is narrower than this,
+/// An array of two axes is read as a signal if one axis, the channels, is shorter than this
 const NARROW: usize = 16;
 
-/// if the other is at least so long: no image is of such a form.
+/// and the other, the time, is at least this long: images do not have these proportions.
 const LONG: usize = 256;
 
-/// What a sample takes beside its numbers: its shape, its name, its places in lists.
+/// Bytes that a sample takes in addition to its numbers: shape, name, entries in lists.
 const SAMPLE_BYTES: usize = 256;
 
-/// A file, unpacked where it was gzipped.
+/// File, decompressed if it was gzipped.
 pub(super) struct File {
     pub(super) bytes: Vec<u8>,
     form: Form,
-    /// Bytes that its samples take at most, as far as that can be told before they are read.
+    /// Upper bound in bytes on the memory of its samples, estimated before they are read.
     pub(super) stated: usize,
 }
 
@@ -40,10 +39,10 @@ enum Form {
 }
 
 impl File {
-    /// What a file holds, told by its first bytes and, for tables, by its ending.
+    /// Detects the format of a file by its first bytes or, for tables, by its extension.
     ///
     /// # Errors
-    /// One line that goes behind the file's name.
+    /// One line to append to the file's name.
     pub(super) fn open(
         name: &str,
         mut bytes: Vec<u8>,
@@ -72,7 +71,7 @@ impl File {
         Ok(Self { bytes, form, stated })
     }
 
-    /// Its samples.
+    /// Reads the samples of the file.
     pub(super) fn read(&self, limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
         let bytes = self.bytes.as_slice();
         let samples = match self.form {
@@ -80,7 +79,7 @@ impl File {
             Form::Wave => vec![codec::read_wav(bytes, limits).map_err(|e| e.to_string())?.0],
             Form::Picture => {
                 let pictures = codec::read_images(bytes, None, limits).map_err(|e| e.to_string())?;
-                // All numbers are read again and again: as floats from the start.
+                // Training reads the numbers repeatedly: convert them to floats once.
                 pictures.into_iter().map(|picture| picture.sample.into_float()).collect()
             }
             Form::Array => read_array(bytes, limits, wanted)?,
@@ -102,12 +101,12 @@ impl Form {
                 (count, count * height * width)
             }
             Form::Wave => (1, bytes.len().min(limits.array_numbers)),
-            // No number is shorter than a byte.
+            // Each number takes at least one byte.
             Form::Picture => (1, codec::decoded_bytes(bytes, None, limits).map_err(|e| e.to_string())?),
             Form::Array => array_extents(bytes, limits, wanted).map_err(|e| e.to_string())?,
             Form::Table => {
                 let rows = 1 + bytes.iter().filter(|&&byte| byte == b'\n').count();
-                // A number is a digit and a separator at least.
+                // A number takes at least two bytes: a digit and a separator.
                 (rows.min(limits.archive_entries), bytes.len() / 2 + 1)
             }
         };
@@ -115,12 +114,12 @@ impl Form {
     }
 }
 
-/// Bytes that so many samples take, with so many numbers in all.
+/// Returns the bytes that `samples` samples with `numbers` numbers in total take.
 pub(super) fn bytes_of(samples: usize, numbers: usize) -> usize {
     samples.saturating_mul(SAMPLE_BYTES).saturating_add(numbers.saturating_mul(4))
 }
 
-/// A stack may be as large as an upload; each of its samples is held to the usual limits.
+/// Returns limits that let a stack be as large as an upload; each of its samples is checked against the usual limits.
 fn of_a_stack(limits: &Limits) -> Limits {
     Limits { array_numbers: limits.upload_bytes / 4, ..limits.clone() }
 }
@@ -141,7 +140,7 @@ fn is_table(name: &str) -> bool {
     matches!(ending.as_str(), "csv" | "tsv" | "txt" | "dat")
 }
 
-/// A table: a vector a row, or one signal with a channel a column. Columns of dates and labels are left out.
+/// Reads a table as one vector per row, or as one signal with a channel per column. Columns of dates and labels are skipped.
 fn from_table(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
     let kind = wanted.kind.unwrap_or(Kind::Vector);
     if kind == Kind::Image {
@@ -164,7 +163,7 @@ fn read_array(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sampl
     Ok(samples)
 }
 
-/// Samples and numbers of an array, told by its header.
+/// Returns the number of samples and of values of an array, according to its header.
 fn array_extents(bytes: &[u8], limits: &Limits, wanted: Wanted) -> codec::Result<(usize, usize)> {
     let dims = codec::npy_dims(bytes, &of_a_stack(limits))?;
     let numbers = dims.iter().product();
@@ -172,7 +171,7 @@ fn array_extents(bytes: &[u8], limits: &Limits, wanted: Wanted) -> codec::Result
     Ok((array.sample_count(&spec)?, numbers))
 }
 
-/// The array with its axes in order, and what its samples are.
+/// Reorders the axes of an array and determines the kind and channels of its samples.
 fn settle(array: Array, wanted: Wanted) -> (Array, Spec) {
     let kind = wanted.kind.unwrap_or(match array.dims.as_slice() {
         [_] => Kind::Vector,
@@ -188,17 +187,17 @@ fn settle(array: Array, wanted: Wanted) -> (Array, Spec) {
     (array, Spec { kind, channels, fixed: None })
 }
 
-/// Colour where an axis of 3 stands where channels do, else gray.
+/// Returns 3 (colour) if a channel axis has length 3, else 1 (gray).
 fn image_channels(dims: &[usize]) -> usize {
     match dims {
         [_, _, 3] | [_, _, _, 3] | [_, 3, _, _] => 3,
-        // Three planes first could be three gray images; such stacks are rarer than (C, H, W).
+        // A leading axis of 3 could also be three gray images, but (C, H, W) is more common.
         [3, _, _] => 3,
         _ => 1,
     }
 }
 
-/// `(C, L)` and `(B, C, L)` tell their channels; `(B, L)` is told by the caller's asking for 1.
+/// `(C, L)` and `(B, C, L)` state their channels; two axes are `(B, L)` if the caller requires 1 channel.
 fn signal_channels(dims: &[usize], wanted: Option<usize>) -> usize {
     match *dims {
         [channels, _] if wanted != Some(1) && channels <= MOST_CHANNELS => channels,
@@ -207,11 +206,11 @@ fn signal_channels(dims: &[usize], wanted: Option<usize>) -> usize {
     }
 }
 
-/// Recorders write `(L, C)` as often as `(C, L)`: the longer axis of two is time where the other is
-/// short enough to be channels, and as many of them as are wanted.
+/// Transposes `(L, C)`, as common in recordings as `(C, L)`: the longer of two axes is time if the other is short enough for
+/// channels and matches the required number.
 fn time_last(array: Array, wanted: Option<usize>) -> Array {
     let [length, channels] = array.dims[..] else { return array };
-    // Rows so short are no signals: they are steps in time of several channels, which are then taken one by one.
+    // Rows this short are not signals but time steps of several channels, each of which becomes a signal of its own.
     let is_one_by_one = wanted == Some(1) && channels < NARROW && length >= LONG;
     let is_another = wanted.is_some_and(|wanted| wanted != channels);
     if length <= channels || channels > MOST_CHANNELS || is_another && !is_one_by_one {
@@ -268,7 +267,7 @@ mod tests {
         for count in [2, 100] {
             assert_eq!(shapes("a.npy", &npy(&[count, 50]), one), Ok(vec![signal(1, 50); count]));
         }
-        // Two leads, time first: each by itself.
+        // Two channels, time first: each becomes a signal of its own.
         assert_eq!(shapes("a.npy", &npy(&[1000, 2]), one), Ok(vec![signal(1, 1000); 2]));
         for dims in [[1000, 2], [2, 1000]] {
             assert_eq!(shapes("a.npy", &npy(&dims), Wanted::default()), Ok(vec![signal(2, 1000)]));

@@ -1,8 +1,8 @@
-//! Recorrupting: from one noisy sample, at its full size, two whose noises know nothing of each other.
+//! Recorruption: two full-size samples with uncorrelated noise from one noisy sample.
 //!
-//! Where a sample has noise `n`, and `z` is as strong and of our own making, `n + a z` and `n - z / a` do not
-//! correlate; where both are normal, they are independent. So a model that is to make the second sample of the first
-//! learns the clean one, as from two repeats, though of noise that is √(1 + a²) times as strong.
+//! If a sample has noise `n`, and `z` is synthetic noise of the same strength, `n + a z` and `n - z / a` are uncorrelated;
+//! if both are normal, they are independent. A model trained to predict the second sample from the first therefore learns
+//! the clean one, as from two repeats, but with noise that is √(1 + a²) times as strong.
 //!
 //! # Source
 //! T. Pang et al., "Recorrupted-to-Recorrupted: unsupervised deep learning for image denoising", CVPR 2021.
@@ -11,15 +11,15 @@ use super::Item;
 use crate::quality;
 use crate::rng::Rng;
 
-/// The range of `a`, drawn for each crop: the model then meets noise of several strengths, and one that it never
-/// meets, the sample's own, is near.
+/// Range of `a`, drawn for each crop: the model sees noise of several strengths, close to the sample's own, which it never
+/// sees.
 const SHARES: (f32, f32) = (0.3, 0.7);
 
-/// Estimates that differ by less than this share from the median of all are taken for it: they do by chance.
+/// Relative deviation from the median below which an estimate is replaced by the median: it is within the estimation error.
 const CHANCE: f32 = 0.1;
 
-/// Adds noise to `noisy` and takes some from `target`, both of which hold the same noisy crop, a plane a channel;
-/// `sigmas` are the deviations of the noise in each channel.
+/// Adds noise to `noisy` and subtracts scaled noise from `target`, which hold the same noisy crop, one plane per channel.
+/// `sigmas` are the standard deviations of the noise per channel.
 pub(super) fn recorrupt(noisy: &mut [f32], target: &mut [f32], sigmas: &[f32], rng: &mut Rng) {
     let share = rng.range(SHARES.0, SHARES.1);
     let mut own = vec![0.0; noisy.len()];
@@ -34,7 +34,7 @@ pub(super) fn recorrupt(noisy: &mut [f32], target: &mut [f32], sigmas: &[f32], r
     }
 }
 
-/// The deviation of the noise in each channel of each item.
+/// Returns the standard deviation of the noise in each channel of each item.
 pub(super) fn strengths(items: &[&Item]) -> Vec<Vec<f32>> {
     let mut all: Vec<Vec<f32>> = items.iter().map(|item| quality::estimate_noise(&item.clean)).collect();
     for channel in 0..all.first().map_or(0, Vec::len) {

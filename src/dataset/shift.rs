@@ -1,21 +1,21 @@
-//! Shift: by how much the halves of a pair lie apart.
+//! Misalignment of the halves of a pair.
 
 use crate::sample::{Kind, Sample};
 
-/// Shifts of images up to so many pixels each way are tried.
+/// Largest shift tested for images, in pixels each way.
 const MOST: isize = 3;
 
-/// Shifts of signals up to so many steps.
+/// Largest shift tested for signals, in steps.
 const MOST_STEPS: isize = 8;
 
-/// About so many places are compared.
+/// Approximate number of positions compared.
 const ENOUGH: usize = 1 << 14;
 
-/// A shift must make the halves differ by so much less, as a share of the mean squared difference.
+/// Ratio of the mean squared differences with and without a shift below which the shift is reported.
 const CLEARLY: f64 = 0.97;
 
-/// Pixels (steps) down and to the right that `noisy` lies off `clean`, where it does; none of vectors, and of samples that
-/// are too small.
+/// Returns the shift of `noisy` relative to `clean` in pixels (steps) down and to the right; `None` if there is no shift, for
+/// vectors, and for samples that are too small.
 pub(super) fn between(noisy: &Sample, clean: &Sample) -> Option<(isize, isize)> {
     let shape = clean.shape();
     let (_, height, width) = shape.extents();

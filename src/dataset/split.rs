@@ -1,4 +1,4 @@
-//! Splitting: which items are trained on and which are held out to judge by.
+//! Split of a dataset into training items and held-out items.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use sha2::{Digest, Sha256};
 
 use super::Item;
 
-/// A dataset in two parts, each in the order of names.
+/// Dataset in two parts, each in order of names.
 #[derive(Debug)]
 pub struct Split<'a> {
-    /// To train on.
+    /// Training items.
     pub train: Vec<&'a Item>,
-    /// To judge by.
+    /// Held-out items for evaluation.
     pub held_out: Vec<&'a Item>,
-    /// What a person should know about how it came out.
+    /// Note for the user on the split, for example if few items are held out.
     pub note: Option<String>,
 }
 
-/// Stands before what decides. Another one would judge models by what their bases were trained on.
+/// Prefix of the hashed data. A different one would evaluate models on samples their bases were trained on.
 const SALT: [u8; 8] = [0; 8];
 
 /// See [`super::Dataset::split`].
@@ -36,14 +36,14 @@ pub(super) fn by_scene(items: &[Item], fraction: f32) -> Split<'_> {
     split(items, &items.iter().map(place).collect::<Vec<_>>(), fraction)
 }
 
-/// A number spread evenly over all of `u64`.
+/// Returns the first 8 bytes of a digest as a number, uniformly distributed over `u64`.
 fn place(digest: [u8; 32]) -> u64 {
     u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|i| digest[i]))
 }
 
-/// Divides items by their places; items of one place stay together.
+/// Splits items by their places; items with equal places stay together.
 fn split<'a>(items: &'a [Item], places: &[u64], fraction: f32) -> Split<'a> {
-    // Doubles share one place, so groups, not items, are what can be moved.
+    // Duplicates share a place, so whole groups are moved, not items.
     let mut groups: BTreeMap<u64, usize> = BTreeMap::new();
     places.iter().for_each(|&place| *groups.entry(place).or_default() += 1);
     let (Some((&first, _)), Some((&last, _))) = (groups.first_key_value(), groups.last_key_value()) else {
@@ -56,7 +56,7 @@ fn split<'a>(items: &'a [Item], places: &[u64], fraction: f32) -> Split<'a> {
         return Split { train: all.clone(), held_out: all, note: Some(note.to_owned()) };
     }
     let edge = (f64::from(fraction.clamp(0.0, 1.0)) * u64::MAX as f64) as u64;
-    // The lowest place is always held out and the highest never.
+    // The lowest place is always held out, the highest never: neither side is empty.
     let is_held_out = |place: u64| place == first || (place < edge && place != last);
     let (mut train, mut held_out) = (Vec::new(), Vec::new());
     for (item, &place) in items.iter().zip(places) {
@@ -68,7 +68,7 @@ fn split<'a>(items: &'a [Item], places: &[u64], fraction: f32) -> Split<'a> {
     Split { train, held_out, note }
 }
 
-/// A digest of shapes and numbers, behind `salt`.
+/// Returns a digest of `salt` and of the shapes and numbers of samples.
 pub(super) fn digest(salt: &[u8], samples: &[&crate::sample::Sample]) -> [u8; 32] {
     let mut hasher = Sha256::new_with_prefix(salt);
     let mut bytes = Vec::new();

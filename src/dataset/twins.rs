@@ -1,6 +1,6 @@
-//! Twins: which file is the noisy and which the clean half of a pair, told by the names of folders and files.
+//! Roles of files as noisy or clean halves of pairs, according to the names of folders and files.
 
-/// Which half of a pair a file is.
+/// Half of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// The clean half.
@@ -9,19 +9,19 @@ pub(super) enum Role {
     Noisy,
 }
 
-/// The role that the name of a file or its folder suggests.
+/// Role suggested by the name of a file or its folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hint {
-    /// Which half.
+    /// Suggested role.
     pub role: Role,
-    /// The path without the words that say so; twins share it.
+    /// Path without the words that name the role; both halves of a pair share it.
     pub key: String,
-    /// `clean` and `noisy` as folders are meant so even where a twin is missing; other words only where twins are
-    /// found, for `raw`, `input` or `low` may be names like any other.
+    /// `true` for folders named `clean` and `noisy`, which state the role even without a counterpart; other words count only if
+    /// counterparts are found, because `raw`, `input` or `low` may be names like any other.
     pub is_certain: bool,
 }
 
-/// Words for the noisy half, as sets are laid out in practice.
+/// Words for the noisy half in common data sets.
 const NOISY: [&str; 9] = ["noisy", "noise", "input", "inputs", "low", "lq", "raw", "degraded", "real"];
 
 /// Words for the clean half.
@@ -41,17 +41,17 @@ const CLEAN: [&str; 13] = [
     "ref",
 ];
 
-/// Words beside them that say nothing: `gt_imgs`, `noisy-frames`.
+/// Additional words without meaning for the role: `gt_imgs`, `noisy-frames`.
 const GENERIC: [&str; 12] = [
     "img", "imgs", "image", "images", "file", "files", "frame", "frames", "patch", "patches", "sample",
     "samples",
 ];
 
-/// What the path of a file, without its ending, says of it; none where it says nothing.
+/// Returns the role that a path without extension suggests; `None` if it suggests none.
 pub(super) fn hint(path: &str) -> Option<Hint> {
     let (folders, file) = path.rsplit_once('/').unwrap_or(("", path));
     let folders: Vec<&str> = folders.split('/').filter(|folder| !folder.is_empty()).collect();
-    // The last one counts: the one that the file lies in, or nearest to that.
+    // The innermost folder with a role takes precedence.
     let by_folder = folders.iter().rposition(|folder| of_folder(folder).is_some());
     let by_file = of_file(file);
     let (role, is_certain) = match (by_folder, &by_file) {
@@ -61,23 +61,23 @@ pub(super) fn hint(path: &str) -> Option<Hint> {
     };
     let mut kept: Vec<&str> =
         folders.iter().enumerate().filter(|(at, _)| Some(*at) != by_folder).map(|(_, f)| *f).collect();
-    // A file may say what its folder says once more: gt/a_gt.
+    // A file may repeat the role of its folder: gt/a_gt.
     let file = by_file.filter(|(own, _)| *own == role).map_or(file.to_owned(), |(_, rest)| rest);
     kept.push(&file);
     Some(Hint { role, key: kept.join("/"), is_certain })
 }
 
-/// The role that the folders of a path suggest.
+/// Returns the role that the folders of a path suggest.
 pub(super) fn folder_role(path: &str) -> Option<Role> {
     path.rsplit_once('/')?.0.rsplit('/').find_map(of_folder)
 }
 
-/// `clean` and `noisy` themselves.
+/// Returns `true` for `clean` and `noisy` themselves.
 fn is_plain(folder: &str) -> bool {
     matches!(folder.to_ascii_lowercase().as_str(), "clean" | "noisy")
 }
 
-/// The role of a word.
+/// Returns the role of a word.
 fn of_word(word: &str) -> Option<Role> {
     let word = word.to_ascii_lowercase();
     if NOISY.contains(&word.as_str()) {
@@ -90,7 +90,7 @@ fn words(name: &str) -> Vec<&str> {
     name.split(['_', '-', '.', ' ']).filter(|word| !word.is_empty()).collect()
 }
 
-/// The role of a folder whose name is one such word, with words beside it that say nothing.
+/// Returns the role of a folder named by one role word, with only generic words added.
 fn of_folder(folder: &str) -> Option<Role> {
     let lower = folder.to_ascii_lowercase();
     if matches!(lower.as_str(), "ground_truth" | "ground-truth" | "ground truth") {
@@ -108,7 +108,7 @@ fn of_folder(folder: &str) -> Option<Role> {
     role
 }
 
-/// The role that the last or the first word of a file's name gives, and the name without it.
+/// Returns the role that the last or the first word of a file's name suggests, and the name without it.
 fn of_file(file: &str) -> Option<(Role, String)> {
     let (base, number) =
         file.split_once('#').map_or((file, String::new()), |(base, n)| (base, format!("#{n}")));

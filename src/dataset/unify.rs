@@ -1,18 +1,18 @@
-//! Making samples alike: one kind, one count of channels, pairs or no pairs.
+//! Selection of uniform samples: one kind, one number of channels, all pairs or none.
 
 use std::collections::BTreeMap;
 
 use super::{Dataset, Skipped};
 use crate::sample::{Sample, Shape};
 
-/// Leaves in `items` those of the most common make, and says of the others why they are out.
+/// Retains the items of the most common make, and lists the others as skipped with the reason.
 pub(super) fn keep_most_common(mut dataset: Dataset) -> Dataset {
     let keep_pairs = dataset.items.iter().any(|item| item.noisy.is_some());
     let mut votes: BTreeMap<Make, usize> = BTreeMap::new();
     for item in &dataset.items {
         *votes.entry(Make::of(item.clean.shape())).or_default() += 1;
     }
-    // Among equals the first in order wins, so that the choice does not depend on file order.
+    // A tie is resolved by the order of `Make`, so that the choice does not depend on file order.
     let Some((&winner, &count)) =
         votes.iter().max_by_key(|&(make, &count)| (count, std::cmp::Reverse(*make)))
     else {
@@ -33,7 +33,7 @@ pub(super) fn keep_most_common(mut dataset: Dataset) -> Dataset {
     dataset
 }
 
-/// What samples that are trained on together have in common.
+/// Properties that samples of one training must share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Make {
     Image { channels: usize },
@@ -63,7 +63,7 @@ impl std::fmt::Display for Make {
     }
 }
 
-/// The sample with so many channels, or why not. Only images change.
+/// Converts a sample to `channels` channels, or returns an error message. Only images are converted.
 pub(super) fn with_channels(sample: Sample, channels: usize) -> Result<Sample, String> {
     match sample.shape() {
         Shape::Image { channels: had, .. } if had == channels => Ok(sample),
@@ -76,8 +76,7 @@ pub(super) fn with_channels(sample: Sample, channels: usize) -> Result<Sample, S
     }
 }
 
-/// Gray as Rec. 601 weighs the primaries, which is how the gray test sets of the literature were made.
-/// Nothing is rounded.
+/// Converts to gray with the weights of Rec. 601, as the gray test sets of the literature were made. Nothing is rounded.
 fn luma(sample: &Sample, height: usize, width: usize) -> Sample {
     let area = height * width;
     let (red, rest) = sample.data().split_at(area);

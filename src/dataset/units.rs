@@ -1,11 +1,11 @@
-//! Units: noise told in deviations of each channel, or column, where each has a unit of its own.
+//! Corruption with noise strengths relative to the standard deviation of each channel or column.
 
 use crate::corruption::Corruption;
 use crate::rng::Rng;
 use crate::sample::{Sample, Shape, Stats};
 
-/// [`Corruption::corrupt`] with strengths told in the deviations of `units`: one for each channel of a signal, or for each
-/// column of a vector; none where all numbers have one unit. What is constant stays so.
+/// [`Corruption::corrupt`] with noise strengths in standard deviations of `units`: one for each channel of a signal, or each
+/// column of a vector; empty if all numbers share one unit. Constant channels stay constant.
 pub(super) fn corrupt(
     corruption: &Corruption,
     noisy: &mut [f32],
@@ -27,7 +27,7 @@ pub(super) fn corrupt(
     }
 }
 
-/// [`Corruption::pair`] in `units`.
+/// [`Corruption::pair`] with noise strengths in `units`.
 pub fn pair(corruption: &Corruption, clean: &Sample, units: &[Stats], rng: &mut Rng) -> (Sample, Sample) {
     if units.is_empty() {
         return corruption.pair(clean, rng);
@@ -35,7 +35,7 @@ pub fn pair(corruption: &Corruption, clean: &Sample, units: &[Stats], rng: &mut 
     let shape = clean.shape();
     let (mut noisy, mut target) = (clean.data().to_vec(), clean.data().to_vec());
     corrupt(corruption, &mut noisy, &mut target, shape, units, rng);
-    // A target that only went there and back is the clean sample, without the rounding.
+    // A target that differs only by rounding is replaced by the clean sample itself.
     let target = Sample::new(shape, target).ok().filter(|t| !is_near(t, clean, units));
     match Sample::new(shape, noisy) {
         Ok(noisy) => (noisy, target.unwrap_or_else(|| clean.clone())),
@@ -75,7 +75,7 @@ mod tests {
             let part = c * 4000..(c + 1) * 4000;
             let apart: Vec<f32> =
                 noisy.data()[part.clone()].iter().zip(&clean.data()[part]).map(|(n, c)| n - c).collect();
-            // Two of the three channels vary: white noise of 0.5 of the deviation of all three, on the unit scale.
+            // Two of the three channels vary: white noise of 0.5 times the joint deviation of all three, on the normalised scale.
             let expected = 0.5 * (2.0f32 / 3.0).sqrt() * unit.std;
             let seen = Stats::of(&apart).std;
             let holds = if c == 2 { noisy.data()[8000] == 7.0 } else { (seen / expected - 1.0).abs() < 0.05 };

@@ -1,4 +1,4 @@
-//! What batches must hold: each is a function of seed and step, and of its scheme.
+//! Tests of batches: each is a function of seed, step and scheme.
 
 use super::*;
 
@@ -53,7 +53,7 @@ fn neighbours_and_hidden_places_come_of_one_noisy_crop() {
     let differ = hidden.noisy.iter().zip(&hidden.clean).zip(weights).filter(|((n, c), _)| n != c);
     assert!(differ.count() > 40);
     assert_eq!(hidden, batch(Learn::Hidden(0, 1)));
-    // What was added and what was taken are 2.1 to 3.6 times the noise apart.
+    // The noise added and the noise subtracted differ by 2.1 to 3.6 times the noise of the sample.
     let noisy = [Item { clean: items[0].corrupted(&Corruption::white(25.0), 1, 0).0, ..items[0].clone() }];
     let plan = Plan { learn: Learn::Recorrupted, ..plan(Some((16, 16))) };
     let recorrupted = Loader::new(noisy.iter().collect(), plan).unwrap().batch(3);

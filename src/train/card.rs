@@ -1,4 +1,4 @@
-//! The model card: what a version was trained on, how, and how well it does there.
+//! Model card: training data, method and scores of a version.
 
 use std::fmt::Write as _;
 
@@ -9,19 +9,19 @@ use super::{Run, Scores};
 use crate::nn::model::Family;
 use crate::sample::Shape;
 
-/// What the model card tells.
+/// Data of a model card.
 pub(super) struct Facts<'a> {
     pub(super) run: &'a Run<'a>,
     pub(super) setup: &'a Setup<'a>,
     pub(super) result: &'a publish::Result<'a>,
     pub(super) compared: &'a Compared,
-    /// The reason why it does not serve by default.
+    /// Reason why the version does not become the default by itself.
     pub(super) kept_back: Option<&'a str>,
-    /// How long the file of weights is.
+    /// Size of the weights file in bytes.
     pub(super) bytes: usize,
 }
 
-/// The card as Markdown; `{version}` is left for the registry to fill in.
+/// Returns the card as Markdown; the registry replaces `{version}`.
 pub(super) fn write(facts: &Facts<'_>) -> String {
     let Facts { run, setup, result, bytes, .. } = facts;
     let mut card = format!("# {}, version {{version}}\n\n", run.config.name);

@@ -1,8 +1,8 @@
-//! A checkpoint: everything a run needs to go on as if it had never stopped.
+//! Checkpoints: the complete state of a run, to resume it as if it had never stopped.
 //!
-//! Chance is a function of the seed and the step (`crate::rng`), so weights, moments, averages, the last good
-//! and the best weights and a few counters are all there is. One safetensors file, written beside its place,
-//! made durable, renamed.
+//! Random draws are functions of the seed and the step (`crate::rng`), so the state consists of weights, moments, averages,
+//! the last good and the best weights and a few counters. It is one safetensors file, written under a temporary name,
+//! synced and renamed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -22,75 +22,74 @@ use crate::nn::model;
 use crate::nn::optim::AdamW;
 use crate::nn::{Device, Tensor};
 
-/// No head of a checkpoint is longer.
+/// Largest size in bytes of the header of a checkpoint.
 const MOST_HEAD: u64 = 16 << 20;
 
-/// Where a run keeps its checkpoint.
+/// Location and schedule of a checkpoint.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Whether to go on from it where it is there; otherwise it is overwritten.
+    /// `true` to resume from the file if it exists; otherwise it is overwritten.
     pub resume: bool,
-    /// It is written at most this often.
+    /// Shortest interval between two checkpoints.
     pub every: Duration,
 }
 
-/// Where a run stands; part of a checkpoint.
+/// Counters of a run; part of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Standing {
-    /// Steps done.
+    /// Number of steps done.
     pub(super) step: u64,
-    /// Steps planned; `u64::MAX` until the speed of a run with a time budget is known. Such a run plans anew as its speed
+    /// Number of steps planned; `u64::MAX` until the speed of a run with a time budget is known, then recalculated as the speed
     /// changes.
     pub(super) total: u64,
-    /// Seconds of the clock that the run has taken so far.
+    /// Seconds that the run has taken.
     #[serde(default)]
     pub(super) spent: f64,
-    /// How many times the run went back and halved its rate.
+    /// Number of times the run returned to earlier weights and halved its learning rate.
     pub(super) setbacks: u32,
-    /// The step of the last good weights.
+    /// Step of the last good weights.
     pub(super) good_step: u64,
-    /// What validations have shown.
+    /// Results of the validations.
     pub(super) watch: Watch,
-    /// What has to be said of the run.
+    /// Notes on the run.
     pub(super) notes: Vec<String>,
 }
 
-/// The state of a run beside its optimiser.
+/// State of a run except its optimiser.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) at: Standing,
-    /// What the optimiser saved when all was well.
+    /// Optimiser state at the last good validation.
     pub(super) good: BTreeMap<String, Tensor>,
-    /// The averaged weights of the best validation.
+    /// Averaged weights of the best validation.
     pub(super) best: BTreeMap<String, Tensor>,
 }
 
-/// The model that a run began with, which it is compared with in the end.
+/// Model that a run starts from, with which the result is compared at the end.
 #[derive(Debug, Clone)]
 pub(super) struct Base {
     /// Name and version.
     pub(super) id: String,
-    /// What its network is built from.
+    /// Network architecture.
     pub(super) model: model::Config,
-    /// Its weights.
+    /// Weights.
     pub(super) weights: HashMap<String, Tensor>,
 }
 
-/// What keeps the parts of a checkpoint apart.
+/// Prefixes of the tensor names in the parts of a checkpoint.
 const GOOD: &str = "good/";
 const BEST: &str = "best/";
 const BASE: &str = "base/";
 
 impl Checkpoint {
-    /// A checkpoint at `path`, written once a minute.
+    /// Creates a checkpoint at `path`, written once a minute.
     pub fn new(path: PathBuf, resume: bool) -> Self {
         Self { path, resume, every: Duration::from_secs(60) }
     }
 
-    /// The step that the file was written at; none where there is no file, or no whole one. Reads its head
-    /// alone.
+    /// Returns the step of the saved checkpoint; `None` if the file is missing or incomplete. Reads only its header.
     pub fn step(&self) -> Option<u64> {
         let mut file = File::open(&self.path).ok()?;
         let mut length = [0; 8];
@@ -103,10 +102,10 @@ impl Checkpoint {
         head.metadata().as_ref()?.get("step").filter(|_| is_whole)?.parse().ok()
     }
 
-    /// The model that the saved run began with; none where there is nothing to resume, or it began with none.
+    /// Returns the base model of the saved run; `None` if there is nothing to resume or no base.
     ///
     /// # Errors
-    /// The file cannot be read, or is damaged.
+    /// The file cannot be read or is damaged.
     pub(super) fn base(&self) -> Result<Option<Base>, Error> {
         let Some(bytes) = self.read()? else { return Ok(None) };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| self.fault(&e.to_string()))?;
@@ -119,7 +118,7 @@ impl Checkpoint {
         Ok(Some(Base { id, model, weights: own.collect() }))
     }
 
-    /// The whole file; none where there is none, or it is not to be resumed.
+    /// Reads the whole file; `None` if it does not exist or is not to be resumed.
     fn read(&self) -> Result<Option<Vec<u8>>, Error> {
         if !self.resume {
             return Ok(None);
@@ -130,10 +129,10 @@ impl Checkpoint {
         }
     }
 
-    /// Writes the state of a run. `samples` tells those it learns from; `base` is the model it began with.
+    /// Writes the state of a run. `samples` is the fingerprint of its samples, `base` the model it started from.
     ///
     /// # Errors
-    /// The disk said no; the checkpoint before is as it was.
+    /// The file cannot be written; the previous checkpoint is unchanged.
     pub(super) fn save(
         &self,
         config: &Config,
@@ -146,7 +145,7 @@ impl Checkpoint {
             ("config".to_owned(), text(config)),
             ("samples".to_owned(), samples.to_owned()),
             ("standing".to_owned(), text(&state.at)),
-            // Told apart for those who read the head alone.
+            // Also stored separately, for `step`, which reads only the header.
             ("step".to_owned(), state.at.step.to_string()),
         ]);
         let mut tensors = optimizer.save()?;
@@ -168,7 +167,7 @@ impl Checkpoint {
         write().map_err(|source| self.io(source))
     }
 
-    /// Puts `optimizer` where the saved run stood. `None` where there is nothing to go on from.
+    /// Restores `optimizer` and returns the state of the saved run; `None` if there is nothing to resume.
     ///
     /// # Errors
     /// The file cannot be read, is damaged, or belongs to a run with another config or on other samples.
@@ -208,9 +207,9 @@ impl Checkpoint {
         Ok(Some(State { at, good: part(GOOD), best: part(BEST) }))
     }
 
-    /// Removes the file once the run has published its result.
+    /// Deletes the file after the result is published.
     pub(super) fn discard(&self) {
-        // A file that stays behind is overwritten or refused by the next run: no reason to fail this one.
+        // A remaining file is overwritten or rejected by the next run, so a failure here is no reason to fail this one.
         let _ = fs::remove_file(&self.path);
     }
 
@@ -223,7 +222,7 @@ impl Checkpoint {
     }
 }
 
-/// What must not change between a run and its continuation, and what a run knows of itself, as text.
+/// Serializes a value, to store it or to compare it with a stored one.
 fn text(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,18 +1,18 @@
-//! The wall clock of a run: speed, time left, when a checkpoint is due.
+//! Wall clock of a run: speed, remaining time, due checkpoints.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Loss and speed are told as means over so many steps.
+/// Number of steps over which loss and speed are averaged.
 const RECENT: usize = 100;
 
-/// Steps that a run with a time budget takes before it knows its speed,
+/// Number of steps after which a run with a time budget knows its speed,
 const TIMED_STEPS: u64 = 20;
 
-/// unless they took this share of the time that is left.
+/// unless they took this share of the remaining time.
 const TIMED_SHARE: f64 = 0.1;
 
-/// See the file's opening. Nothing of it flows into the weights but the number of steps a time budget holds.
+/// Wall clock of a run. Affects the weights only by the number of steps within a time budget.
 #[derive(Debug)]
 pub(super) struct Clock {
     start: Instant,
@@ -27,7 +27,7 @@ impl Clock {
         Self { start: now, taken: 0, saved: now, recent: VecDeque::new() }
     }
 
-    /// Takes note of a step and its loss.
+    /// Records a step and its loss.
     pub(super) fn tick(&mut self, loss: f32) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
@@ -36,18 +36,18 @@ impl Clock {
         self.taken += 1;
     }
 
-    /// Seconds since the start.
+    /// Returns the seconds since the start.
     pub(super) fn seconds(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
     }
 
-    /// Steps left in `seconds` at the speed of the last ones, validations among them; none until the speed is known.
+    /// Returns the number of steps in `seconds` at the recent speed, validations included; `None` until the speed is known.
     pub(super) fn steps_within(&self, seconds: f64) -> Option<u64> {
         let is_known = self.taken >= TIMED_STEPS || self.taken > 0 && self.seconds() >= TIMED_SHARE * seconds;
         is_known.then(|| (seconds.max(0.0) * f64::from(self.speed())) as u64)
     }
 
-    /// Whether a checkpoint is due; if so, the next one is due after `every`.
+    /// Returns `true` if a checkpoint is due; then the next one is due after `every`.
     pub(super) fn checkpoint_is_due(&mut self, every: Duration) -> bool {
         let is_due = self.saved.elapsed() >= every;
         if is_due {
@@ -56,12 +56,12 @@ impl Clock {
         is_due
     }
 
-    /// The mean loss of the last steps.
+    /// Returns the mean loss of the recent steps.
     pub(super) fn loss(&self) -> f32 {
         self.recent.iter().map(|(_, loss)| loss).sum::<f32>() / self.recent.len().max(1) as f32
     }
 
-    /// Steps a second over the last steps.
+    /// Returns the speed over the recent steps, steps/s.
     pub(super) fn speed(&self) -> f32 {
         let Some((then, _)) = self.recent.front() else { return 0.0 };
         let (since, steps) = match self.recent.len() {

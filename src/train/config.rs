@@ -1,5 +1,4 @@
-//! What to train: the `config` of `POST /train` and of `limpid train`, with a default for everything
-//! but the name.
+//! Training config: the `config` of `POST /train` and of `limpid train`, with defaults for everything except the name.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,95 +13,94 @@ use crate::nn::model::{self, CompactConfig, DenseConfig, Family, Normalize, Pyra
 use crate::registry::Registry;
 use crate::sample::{Kind, Moments, Sample, Shape, Stats};
 
-/// Steps where neither `steps` nor `minutes` is given.
+/// Number of steps if neither `steps` nor `minutes` is given.
 pub(super) const DEFAULT_STEPS: u64 = 2_000;
 
-/// A training config.
+/// Training config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The model the result becomes a version of.
+    /// Model that the result becomes a version of.
     pub name: Name,
-    /// Weights to start from, as `name` or `name@version`.
+    /// Model to start from, as `name` or `name@version`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// What the samples are; `auto` looks.
+    /// Kind of the samples; `auto` examines them.
     #[serde(default)]
     pub scheme: Scheme,
-    /// How clean samples are made noisy; without it, Gaussian noise of every strength up to what the
-    /// family is meant for.
+    /// Noise to add to clean samples; by default Gaussian noise of every strength up to that intended for the family.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corruption: Option<Corruption>,
-    /// Optimiser steps.
+    /// Number of optimiser steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Wall-clock budget, instead of steps.
+    /// Training time in minutes, instead of steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minutes: Option<f64>,
-    /// Where all chance comes from.
+    /// Seed of all random draws.
     #[serde(default)]
     pub seed: u64,
-    /// The family, by name or with its sizes; without it, the base's or the one that suits the samples.
+    /// Family, by name or with its sizes; by default that of the base, or the one that suits the samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<FamilyChoice>,
-    /// The size of the latent.
+    /// Size of the latent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latent: Option<LatentChoice>,
-    /// Whether the result serves when no version is named.
+    /// Condition under which the result becomes the default version.
     #[serde(default)]
     pub promote: Promote,
-    /// Samples or crops a step.
+    /// Samples or crops per step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
-    /// Side of the square crops a pyramid learns from, a multiple of 8 pixels; length of the windows a signal
-    /// model learns from, a multiple of 16 steps.
+    /// Side of the square training crops of a pyramid model, a multiple of 8 pixels; length of the training windows of a signal
+    /// model, a multiple of 16 steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<usize>,
-    /// Peak of the learning rate.
+    /// Peak learning rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f32>,
-    /// What a step drives down: `mse`, or `psnr`, under which weak noise counts as much as strong.
+    /// Loss to minimise: `mse`, or `psnr`, which weights weak noise as much as strong noise.
     #[serde(default)]
     pub loss: Loss,
-    /// Weight of a second loss, for a latent vector of few numbers that is to be a map: samples that are neighbours
-    /// are to stay so (parametric t-SNE). Takes batches of a few hundred.
+    /// Weight of a second loss that preserves neighbourhoods of samples in a small latent vector, to make it a map (parametric
+    /// t-SNE). Requires batches of a few hundred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_neighbors: Option<f64>,
-    /// How many times an error counts that makes an image lighter than it is, as against darker: a stroke of ink is
-    /// narrow, and losing it is worse than leaving a shadow. What is not sure then comes out darker than its mean
-    /// (W. K. Newey and J. L. Powell, "Asymmetric least squares estimation and testing", Econometrica, 1987).
+    /// Factor on squared errors that make an image lighter rather than darker: ink strokes are narrow, and losing one is worse
+    /// than leaving a shadow. Uncertain pixels then become darker than their mean (W. K. Newey and J. L. Powell, "Asymmetric
+    /// least squares estimation and testing", Econometrica, 1987).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ink_weight: Option<f64>,
-    /// Where steps are computed; validation runs on the CPU, as serving does.
+    /// Device that computes the steps; validation always runs on the CPU, as in the service.
     #[serde(default)]
     pub device: DeviceName,
 }
 
-/// Whether the result serves when no version is named.
+/// Condition under which the result becomes the default version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Promote {
-    /// If it beats the noisy input, the version that serves now and the base on the held-out samples. The first
-    /// version of a name does not serve by default either unless it does.
+    /// Only if it beats the noisy input, the current default version and the base on the held-out samples. This also applies to
+    /// the first version of a name.
     #[default]
     IfBetter,
-    /// Not unless it is the only one of its name.
+    /// Never, unless it is the only version of its name.
     Never,
-    /// In any case.
+    /// Always.
     Always,
 }
 
-/// A family by name, or with all its sizes.
+/// Family, by name or with all its sizes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum FamilyChoice {
-    /// With the default sizes.
+    /// Family with its default sizes.
     Name(FamilyName),
-    /// With stated sizes.
+    /// Family with the given sizes.
     Sizes(Family),
 }
 
-/// The names of the families.
+/// Name of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FamilyName {
@@ -116,30 +114,30 @@ pub enum FamilyName {
     Dense,
 }
 
-/// The size of a latent.
+/// Size of a latent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LatentChoice {
-    /// Numbers of a latent vector (compact, dense).
+    /// Length of a latent vector (compact, dense).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numbers: Option<usize>,
-    /// Channels of the latent maps, finest first: at 1/2, 1/4 and 1/8 (pyramid), or at 1/4, 1/8 and 1/16
-    /// (signal).
+    /// Channels of the latent maps, finest first: at 1/2, 1/4 and 1/8 of the size (pyramid), or at 1/4, 1/8 and 1/16 of the
+    /// length (signal).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<[usize; 3]>,
 }
 
-/// How long to train.
+/// Length of a training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Length {
-    /// So many steps.
+    /// Number of steps.
     Steps(u64),
-    /// So many seconds; turned into steps once the speed is known.
+    /// Number of seconds; converted into steps once the speed is known.
     Seconds(f64),
 }
 
 impl Config {
-    /// A config with nothing but a name.
+    /// Creates a config with the defaults.
     pub fn new(name: Name) -> Self {
         Self {
             name,
@@ -162,10 +160,10 @@ impl Config {
         }
     }
 
-    /// What the samples are to be read as: what its base in `registry` takes, or what its family is for.
+    /// Returns the kind and channels to read the samples as: those of the base in `registry`, or of the family.
     ///
     /// # Errors
-    /// The base cannot be had.
+    /// The base cannot be read.
     pub fn wanted(&self, registry: &Registry) -> Result<Wanted, Error> {
         if let Some(base) = &self.base {
             let base: ModelRef = base.parse().map_err(|e| invalid("base", format!("{e}")))?;
@@ -186,7 +184,7 @@ impl Config {
         Ok(Wanted { kind: Some(kind), channels })
     }
 
-    /// [`Config::wanted`] of a run that resumes from `checkpoint`, where it is there: its base may be gone by now.
+    /// [`Config::wanted`] of a run that may resume from `checkpoint`: its base may no longer exist.
     ///
     /// # Errors
     /// As [`Config::wanted`]; the checkpoint cannot be read.
@@ -197,10 +195,10 @@ impl Config {
         }
     }
 
-    /// Checks what can be checked without samples.
+    /// Runs the checks that do not need the samples.
     ///
     /// # Errors
-    /// The member, its range and the value seen.
+    /// The member, its range and the value given.
     pub fn validate(&self) -> Result<(), Error> {
         let range = |field: &str, holds: bool, range: &str, seen: String| {
             if holds { Ok(()) } else { Err(invalid(field, format!("expected {range}, got {seen}"))) }
@@ -227,7 +225,7 @@ impl Config {
         Ok(())
     }
 
-    /// How long to train, where it is said.
+    /// Returns the length of the training, if given.
     pub fn length(&self) -> Option<Length> {
         match (self.steps, self.minutes) {
             (Some(steps), _) => Some(Length::Steps(steps)),
@@ -236,7 +234,7 @@ impl Config {
         }
     }
 
-    /// The scheme for these samples, and why.
+    /// Returns the scheme for these samples, and the reason.
     ///
     /// # Errors
     /// The stated scheme does not fit the samples.
@@ -244,7 +242,7 @@ impl Config {
         scheme::choose(self.scheme, dataset)
     }
 
-    /// The model for these samples where there is no base.
+    /// Chooses the model for these samples if there is no base.
     ///
     /// # Errors
     /// The family or the latent does not fit the samples.
@@ -293,7 +291,7 @@ impl Config {
         let normalize = match &family {
             Family::Signal(sizes) if sizes.channels > 1 => Normalize::Channel,
             Family::Pyramid(_) | Family::Signal(_) => Normalize::Sample,
-            // Small samples of one kind share one scale; the latent then holds the network's numbers alone.
+            // Small samples of one kind share one scale, so that the latent holds only the numbers of the network.
             Family::Compact(_) => Normalize::Fixed(pooled(items)),
             Family::Dense(_) => {
                 let columns = columns(items);
@@ -310,7 +308,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Rows and columns of the crops this model learns from; none where it takes whole samples.
+    /// Returns rows and columns of the training crops; `None` if the model takes whole samples.
     ///
     /// # Errors
     /// The stated crop does not fit the family.
@@ -327,14 +325,14 @@ impl Config {
         }
     }
 
-    /// How clean samples are made noisy for this model.
+    /// Returns the corruption to add to clean samples for this model.
     ///
     /// # Errors
     /// The stated corruption does not fit the samples.
     pub fn choose_corruption(&self, model: &model::Config, kind: Kind) -> Result<Corruption, Error> {
         let corruption = match (&self.corruption, &model.family) {
             (Some(corruption), _) => corruption.clone(),
-            // Small images are seen whole, so far more noise can be taken out of them.
+            // Small images are seen whole, so much stronger noise can be removed from them.
             (None, Family::Compact(_)) => {
                 Corruption::Gaussian(Gaussian { sigma: Span::new(0.0, 128.0), ..Gaussian::default() })
             }
@@ -345,26 +343,26 @@ impl Config {
     }
 }
 
-/// What samples for this model are read as.
+/// Returns the kind and channels to read samples as for this model.
 fn wanted_by(model: &model::Config) -> Wanted {
     let (kind, channels, _) = model.input();
     Wanted { kind: Some(kind), channels: Some(channels) }
 }
 
-/// The statistics of all samples together.
+/// Returns the statistics of all samples together.
 fn pooled(items: &[&Sample]) -> Stats {
     let all: Vec<f32> = items.iter().flat_map(|s| s.data().iter().copied()).collect();
     Stats::of(&all)
 }
 
-/// The statistics of each column of vectors of one length.
+/// Returns the statistics of each column of vectors of equal length.
 fn columns(items: &[&Sample]) -> Vec<Stats> {
     let column = |d: usize| items.iter().filter_map(|s| s.data().get(d).copied()).collect::<Vec<f32>>();
     (0..items[0].shape().numbers()).map(|d| Moments::of(&column(d)).of_one()).collect()
 }
 
-/// Whether columns have units of their own: their means lie several deviations apart, or one varies ten times as much as
-/// another. The numbers of a spectrum or of a small image have one unit together.
+/// Returns `true` if columns have units of their own: their means are several standard deviations apart, or one varies ten
+/// times as much as another. The numbers of a spectrum or of a small image share one unit.
 fn have_units(columns: &[Stats]) -> bool {
     let mut deviations: Vec<f32> = columns.iter().map(|stats| stats.std).filter(|std| *std > 0.0).collect();
     deviations.sort_by(f32::total_cmp);

@@ -1,58 +1,58 @@
-//! Why training cannot start or go on.
+//! Training errors.
 
-/// See the variants; nothing is published when one is returned.
+/// Error of a training; nothing is published after one.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The config or the data cannot be trained on.
+    /// The config or the samples cannot be trained on.
     #[error("{field}: {reason}")]
     Invalid {
-        /// The config's member, or `samples`.
+        /// Name of the config member, or `samples`.
         field: String,
-        /// What is wrong and what to do.
+        /// Description of the problem and advice.
         reason: String,
     },
-    /// The listener said so.
+    /// The callback cancelled the run.
     #[error("cancelled")]
     Cancelled,
-    /// The weights come apart, at half the rate and half of that too.
+    /// The training diverges even after the learning rate was halved several times.
     #[error(
         "step {step}: {reason}, though the rate was halved {setbacks} times before; lower learning_rate or \
          check the samples"
     )]
     Diverged {
-        /// The step.
+        /// Step of the failure.
         step: u64,
-        /// What was seen.
+        /// Observed problem.
         reason: String,
-        /// How many times the run went back before.
+        /// Number of times the run returned to earlier weights before.
         setbacks: u32,
     },
-    /// The checkpoint is there and cannot be gone on from.
+    /// The checkpoint exists but cannot be resumed from.
     #[error("checkpoint {path}: {reason}")]
     Checkpoint {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What is wrong.
+        /// Description of the problem.
         reason: String,
     },
-    /// The checkpoint cannot be read or written; what the one before holds is as it was.
+    /// The checkpoint cannot be read or written; the previous one is unchanged.
     #[error("checkpoint {path}: {source}")]
     Io {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The samples do not go together with the config.
+    /// The samples do not fit the config.
     #[error(transparent)]
     Dataset(#[from] crate::dataset::Error),
-    /// The base model, or the place for the result.
+    /// The base model cannot be read, or the result cannot be stored.
     #[error(transparent)]
     Registry(#[from] crate::registry::Error),
-    /// A model.
+    /// Inference with a model failed.
     #[error(transparent)]
     Infer(#[from] crate::infer::Error),
-    /// The tensor code failed.
+    /// A tensor operation failed.
     #[error("tensor code failed: {0}")]
     Tensor(#[from] crate::nn::Error),
 }

@@ -1,7 +1,7 @@
-//! Training: learns a model from a dataset, step by step, and publishes the result as a new version.
+//! Training: optimises a model on a dataset and publishes the result as a new version.
 //!
-//! [`Run::run`] is the loop, top to bottom. The same data, config and seed give the same weights, bit for
-//! bit, whether a run is stopped and resumed or not, for any number of threads.
+//! [`Run::run`] is the training loop. The same data, config and seed give bit-identical weights, whether a run is resumed
+//! or not, for any number of threads.
 
 mod card;
 mod checkpoint;
@@ -47,93 +47,92 @@ use crate::nn::optim::{self, AdamW};
 use crate::nn::schedule::warmup_cosine;
 use crate::registry::Registry;
 
-/// A run goes back to its last good weights and halves its rate at most so many times.
+/// Largest number of times a run returns to its last good weights and halves its learning rate.
 const SETBACKS: u32 = 3;
 
-/// A run with a time budget plans its steps anew after so many.
+/// Interval in steps at which a run with a time budget recalculates its number of steps.
 const PLAN_EVERY: u64 = 10;
 
-/// At most this share of a time budget is kept for the comparison at the end.
+/// Largest share of a time budget reserved for the final comparison.
 const LAST_SHARE: f64 = 0.25;
 
-/// One training run.
+/// Training run.
 #[derive(Debug)]
 pub struct Run<'a> {
-    /// What to train.
+    /// Training config.
     pub config: &'a Config,
-    /// What to learn from.
+    /// Training samples.
     pub dataset: &'a Dataset,
-    /// Where the base comes from and the result goes to.
+    /// Registry of the base and of the result.
     pub registry: &'a Registry,
-    /// Where the run can be stopped and resumed.
+    /// Checkpoint to stop and resume the run at.
     pub checkpoint: Option<Checkpoint>,
-    /// What the data are, for the model card.
+    /// Description of the data, for the model card.
     pub data: String,
-    /// The command or request that asked for this run, for the model card.
+    /// Command or request that started this run, for the model card.
     pub recipe: String,
 }
 
-/// Where a run stands.
+/// Progress of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Progress {
-    /// Steps done.
+    /// Number of steps done.
     pub step: u64,
-    /// Steps planned.
+    /// Number of steps planned; `u64::MAX` until a run with a time budget knows its speed.
     pub total_steps: u64,
-    /// Training loss, averaged over the last steps: the mean squared error on the samples' scale.
+    /// Training loss, averaged over the recent steps: mean squared error on the samples' scale.
     pub loss: f32,
     /// Score on the held-out samples at the last validation, dB: PSNR for images, SNR otherwise.
     pub psnr_db: Option<f32>,
-    /// Speed over the last steps.
+    /// Training speed over the recent steps, steps/s.
     pub steps_per_second: f32,
-    /// Crops, or whole samples, a second at this speed.
+    /// Crops, or whole samples, per second at this speed.
     pub crops_per_second: f32,
-    /// Seconds left at this speed.
+    /// Estimated seconds left at this speed.
     pub eta_seconds: f32,
-    /// Seconds that it took to write the last checkpoint; none where this run has written none yet.
+    /// Seconds that the last checkpoint took to write; none until this run has written one.
     pub checkpoint_seconds: Option<f32>,
-    /// A held-out sample as of the last validation.
+    /// Held-out sample at the last validation.
     #[serde(skip)]
     pub preview: Option<Arc<Preview>>,
 }
 
-/// What the listener wants next.
+/// Reply of the progress callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// Go on.
+    /// Continue.
     Continue,
-    /// Write a checkpoint, if there is a place for one, and stop.
+    /// Write a checkpoint, if one is configured, and stop.
     Cancel,
-    /// Stop and write nothing: the run belongs to someone else by now.
+    /// Stop without a checkpoint: another process runs the job now.
     Abandon,
 }
 
-/// What a run gave.
+/// Result of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
-    /// The model.
+    /// Name of the model.
     pub model: Name,
-    /// The version it was published as.
+    /// Version it was published as.
     pub version: u32,
-    /// Whether it serves from now on when no version is named.
+    /// `true` if the version became the default.
     pub promoted: bool,
-    /// The reason why it must not, with advice; none where it may.
+    /// Reason why it did not become the default, with advice; none if it may.
     pub kept_back: Option<String>,
-    /// Scores on the held-out samples: `held_out` of the model, `before` of what it had to beat, `base` of what it
-    /// started from.
+    /// Scores on the held-out samples: `held_out` of the model, `before` of the model it had to beat, `base` of the base.
     pub scores: serde_json::Value,
-    /// What has to be said of data and run, a sentence each.
+    /// Notes on data and run, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// A run between its first and its last step.
+/// State of a run in progress.
 struct Going<'a> {
     run: &'a Run<'a>,
     setup: &'a Setup<'a>,
     optimizer: AdamW,
     state: State,
     clock: Clock,
-    /// Seconds that the run had taken when it was resumed.
+    /// Seconds that the run had taken before it was resumed.
     resumed_at: f64,
     /// Seconds that the last validation took.
     validation: f64,
@@ -143,10 +142,10 @@ struct Going<'a> {
 }
 
 impl Run<'_> {
-    /// Trains and publishes the result. Blocks for the whole run; calls `listen` after every step.
+    /// Trains and publishes the result. Blocks until the end of the run; calls `listen` after every step.
     ///
     /// # Errors
-    /// See [`Error`]; nothing is published then.
+    /// See [`Error`]; nothing is published on an error.
     pub fn run(&self, listen: &mut dyn FnMut(&Progress) -> Control) -> Result<Outcome, Error> {
         let prepared = self.prepared()?;
         let dataset = prepared.as_ref().unwrap_or(self.dataset);
@@ -184,7 +183,7 @@ impl Run<'_> {
 }
 
 impl<'a> Going<'a> {
-    /// At the beginning, or where the checkpoint stands.
+    /// Starts a new run, or resumes from the checkpoint.
     fn start(run: &'a Run<'a>, setup: &'a Setup<'a>, mut optimizer: AdamW) -> Result<Self, Error> {
         let load = |checkpoint: &Checkpoint| checkpoint.load(run.config, &setup.fingerprint, &mut optimizer);
         let resumed = run.checkpoint.as_ref().map(load).transpose()?.flatten();
@@ -194,7 +193,7 @@ impl<'a> Going<'a> {
             None => {
                 let total = match setup.length {
                     Length::Steps(steps) => steps,
-                    // Replaced as soon as the speed is known.
+                    // Replaced once the speed is known.
                     Length::Seconds(_) => u64::MAX,
                 };
                 let notes = setup.notes.clone();
@@ -217,20 +216,20 @@ impl<'a> Going<'a> {
             preview,
             checkpoint_seconds,
         };
-        // A base is what the result must beat, and what is left if it never does.
+        // Score the base first: the result must beat it, and its weights are published if no step does.
         if is_new && setup.base.is_some() {
             going.look()?;
         }
         Ok(going)
     }
 
-    /// Seconds of the clock that the run has taken, before it was resumed too.
+    /// Returns the seconds that the run has taken, including the time before it was resumed.
     fn spent(&self) -> f64 {
         self.resumed_at + self.clock.seconds()
     }
 
-    /// Turns what is left of a time budget into steps, every few steps again: the speed changes with what else the
-    /// machine does. Some time is kept for the comparison at the end.
+    /// Converts the rest of a time budget into steps, and repeats this every few steps because other load changes the speed.
+    /// Some time is reserved for the final comparison.
     fn budget(&mut self) -> Result<(), Error> {
         let Length::Seconds(budget) = self.setup.length else { return Ok(()) };
         let step = self.state.at.step;
@@ -250,7 +249,7 @@ impl<'a> Going<'a> {
         Ok(())
     }
 
-    /// Validates if it is time, and follows from what it sees.
+    /// Validates if due, and acts on the verdict.
     fn validate(&mut self) -> Result<(), Error> {
         let Standing { step, total, .. } = self.state.at;
         if step != total && !step.is_multiple_of(validate_every(total)) {
@@ -267,7 +266,7 @@ impl<'a> Going<'a> {
         Ok(())
     }
 
-    /// Scores the averaged weights, and keeps them as the last good ones and, if so, the best ones.
+    /// Scores the averaged weights, and stores them as the last good weights and, if they are, as the best ones.
     fn look(&mut self) -> Result<Verdict, Error> {
         let begun = Instant::now();
         let averaged = self.optimizer.averaged()?;
@@ -293,7 +292,7 @@ impl<'a> Going<'a> {
         Ok(verdict)
     }
 
-    /// Goes back to the last good weights, from where the rate is half of what it was.
+    /// Returns to the last good weights and halves the learning rate.
     fn set_back(&mut self, reason: &str) -> Result<(), Error> {
         let at = &mut self.state.at;
         if at.setbacks == SETBACKS {
@@ -309,7 +308,7 @@ impl<'a> Going<'a> {
         Ok(())
     }
 
-    /// Writes a checkpoint if it is time, or if the run is to stop.
+    /// Writes a checkpoint if due, or if the run is to stop.
     fn keep(&mut self, control: Control) -> Result<(), Error> {
         let Some(checkpoint) = &self.run.checkpoint else { return Ok(()) };
         let stops = control == Control::Cancel;
@@ -325,7 +324,7 @@ impl<'a> Going<'a> {
             self.checkpoint_seconds = Some(begun.elapsed().as_secs_f32());
         }
         match saved {
-            // The one before is still there, and the disk may have room again at the next.
+            // The previous checkpoint is intact, and the disk may have space at the next attempt.
             Err(error) if !stops => {
                 tracing::warn!(%error, "the checkpoint could not be written; the one before is kept");
                 Ok(())

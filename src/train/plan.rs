@@ -1,4 +1,4 @@
-//! Plan: what a run would do with its samples, with the evidence, before anything is trained.
+//! Plan of a run: settings chosen for the samples, with the evidence, before any training.
 
 use std::time::Instant;
 
@@ -13,60 +13,60 @@ use crate::nn::model::{Family, Model, Normalize};
 use crate::nn::optim::{self, AdamW};
 use crate::sample::Kind;
 
-/// Steps that are timed, after one that is not.
+/// Number of timed steps, after one that is not timed.
 const TIMED: u64 = 3;
 
-/// Fewer samples than this are few.
+/// Number of samples below which more are recommended.
 const FEW: usize = 20;
 
-/// What a run would do.
+/// Plan of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
-    /// The model that a version would be published of.
+    /// Model that a version would be published of.
     pub model: String,
-    /// What the run would start from.
+    /// Base that the run would start from.
     pub base: Option<String>,
-    /// Samples that can be used.
+    /// Number of usable samples.
     pub samples: usize,
-    /// Files or samples that cannot, with the reason for each of the first 20.
+    /// First 20 files or samples that cannot be used, with the reason.
     pub skipped: Vec<String>,
-    /// Image, signal or vector.
+    /// Kind of the samples.
     pub kind: Kind,
-    /// Channels of each sample.
+    /// Number of channels of each sample.
     pub channels: usize,
     /// Shape of the first sample.
     pub first: String,
-    /// Samples to train on.
+    /// Number of training samples.
     pub trained_on: usize,
-    /// Pairs of held-out samples, or of windows of large ones, to judge by.
+    /// Number of held-out pairs, or windows of large samples, for evaluation.
     pub judged_by: usize,
     /// `clean`, `pairs`, `repeats` or `noisy`.
     pub scheme: String,
-    /// The evidence for the scheme.
+    /// Evidence for the scheme.
     pub reason: String,
-    /// The noise of the samples as they are; none for vectors.
+    /// Noise of the samples; none for vectors.
     pub noise: Option<NoiseSeen>,
-    /// Network and what is taken out of each sample before it.
+    /// Network and normalisation of the samples.
     pub network: String,
-    /// Rows and columns of a crop; none where whole samples are trained on.
+    /// Rows and columns of a crop; none if whole samples are used.
     pub crop: Option<[usize; 2]>,
-    /// Crops, or whole samples, a step.
+    /// Crops, or whole samples, per step.
     pub batch: usize,
-    /// Steps, as asked for, or as many as fit the time; none where that was not measured.
+    /// Number of steps, as requested or as fits the time budget; none if that was not measured.
     pub steps: Option<u64>,
-    /// Minutes of the clock; none where a step was not timed.
+    /// Expected duration in minutes; none if no step was timed.
     pub minutes: Option<f64>,
-    /// What a person should know of the data.
+    /// Notes on the data for the user.
     pub notes: Vec<String>,
-    /// What would make the result better.
+    /// Ways to improve the result.
     pub advice: Vec<String>,
 }
 
 impl Run<'_> {
-    /// What the run would do. With `is_timed` it takes a few steps that are thrown away, to tell how long it would take.
+    /// Returns the plan of the run. With `is_timed` a few steps are run and discarded to measure the speed.
     ///
     /// # Errors
-    /// Those of [`Run::run`] that show before the first step.
+    /// Errors of [`Run::run`] before the first step.
     pub fn plan(&self, is_timed: bool) -> Result<Plan, Error> {
         let prepared = self.prepared()?;
         let dataset = prepared.as_ref().unwrap_or(self.dataset);
@@ -107,7 +107,7 @@ impl Run<'_> {
         })
     }
 
-    /// Seconds that one step takes.
+    /// Measures the seconds of one step.
     fn time_a_step(&self, setup: &Setup<'_>) -> Result<f64, Error> {
         let weights = Weights::to_train(setup.initial(), self.config.seed);
         let model = Model::new(&setup.model, weights.builder(&setup.device))?;
@@ -137,7 +137,7 @@ fn network(setup: &Setup<'_>) -> String {
     format!("{family}; {scaled}")
 }
 
-/// What would make the result better, a sentence each.
+/// Returns ways to improve the result, one sentence each.
 fn advice(run: &Run<'_>, setup: &Setup<'_>) -> Vec<String> {
     let mut advice = Vec::new();
     let (scheme, _) = &setup.scheme;

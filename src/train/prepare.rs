@@ -1,4 +1,4 @@
-//! Preparation: samples as the network is shown them, without outliers and at one sampling rate.
+//! Preparation of samples for the network: removal of outliers and resampling to one rate.
 
 use rayon::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::name::ModelRef;
 use crate::sample::Sample;
 
 impl Run<'_> {
-    /// The samples without outliers and at the rate of the base, or of most of them; none where all are so already.
+    /// Returns the samples without outliers and at the rate of the base, or at their most common rate; `None` if nothing changes.
     ///
     /// # Errors
     /// A signal cannot be resampled.
@@ -43,7 +43,7 @@ impl Run<'_> {
         Ok(Some(Dataset { items, skipped: self.dataset.skipped.clone() }))
     }
 
-    /// The rate that the base was trained at; none where there is none, or its version is gone by now.
+    /// Returns the sampling rate of the base; `None` if there is no base or its version no longer exists.
     fn base_rate(&self) -> Result<Option<f32>, Error> {
         if let Some(base) = self.checkpoint.as_ref().map(super::Checkpoint::base).transpose()?.flatten() {
             return Ok(base.model.rate);
@@ -53,7 +53,7 @@ impl Run<'_> {
     }
 }
 
-/// The rate that most samples state; the lower of two that are as common.
+/// Returns the most common sampling rate; the lower of two equally common ones.
 fn common_rate(items: &[Item]) -> Option<f32> {
     let mut rates: Vec<f32> = items.iter().filter_map(|item| item.clean.rate()).collect();
     rates.sort_by(f32::total_cmp);

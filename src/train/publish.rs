@@ -1,4 +1,4 @@
-//! Publishing: the last word on a trained model, beside what it has to beat, and its way into the registry.
+//! Publishing: evaluation of a trained model, comparison with other models, and storage in the registry.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,21 @@ use crate::nn::{Device, Tensor, Weights};
 use crate::registry::{self, Draft, Manifest};
 use crate::sample::Kind;
 
-/// Comparisons before giving up, where other runs of the same name publish between comparison and publication.
+/// Number of comparisons before giving up, because other runs of the same name publish between comparison and publication.
 const COMPARISONS: usize = 5;
 
-/// What a run gives to be published.
+/// Result of a run, to be published.
 pub(super) struct Result<'a> {
     pub(super) weights: BTreeMap<String, Tensor>,
-    /// Steps taken.
+    /// Number of steps taken.
     pub(super) steps: u64,
-    /// The step whose weights these are.
+    /// Step of the chosen weights.
     pub(super) best_step: u64,
     pub(super) notes: &'a [String],
 }
 
 impl Run<'_> {
-    /// A session over weights that have no version yet.
+    /// Creates a session from weights that have no version yet.
     ///
     /// # Errors
     /// The weights do not fit the config.
@@ -44,16 +44,16 @@ impl Run<'_> {
         Ok(Session::new(id, Manifest::unpublished(self.config.name.clone(), model.clone()), network))
     }
 
-    /// The strokes that the base knows, where it is a model of pages.
+    /// Returns the stroke thickness of the base, if it is a model of document pages.
     fn strokes_of_base(&self) -> Option<[f32; 2]> {
         let base: ModelRef = self.config.base.as_deref()?.parse().ok()?;
         self.registry.card(&base).ok()?.0.strokes()
     }
 
-    /// Scores, compares, writes the card and publishes.
+    /// Scores the result, compares it, writes the model card and publishes.
     ///
     /// # Errors
-    /// The registry cannot keep it.
+    /// The registry cannot store the version.
     pub(super) fn publish(
         &self,
         setup: &Setup<'_>,
@@ -66,7 +66,7 @@ impl Run<'_> {
         let weights = Weights::write(&result.weights)?;
         for _ in 1..COMPARISONS {
             match self.compare_and_publish(setup, &result, (&scores, &base), &weights, &familiarity) {
-                // Another run of this name published in the meantime: its version is the one to beat now.
+                // Another run of this name published in the meantime: compare with its version.
                 Err(Error::Registry(registry::Error::Changed(_))) => {}
                 other => return other,
             }
@@ -74,7 +74,7 @@ impl Run<'_> {
         self.compare_and_publish(setup, &result, (&scores, &base), &weights, &familiarity)
     }
 
-    /// One comparison with the version that serves now, and the publication that follows from it.
+    /// Compares once with the current default version, and publishes accordingly.
     fn compare_and_publish(
         &self,
         setup: &Setup<'_>,
@@ -131,8 +131,8 @@ impl Run<'_> {
         })
     }
 
-    /// The scores of a version of this name; none where it is gone or damaged by now, or of another family or
-    /// shape, which cannot be compared and is not in the way.
+    /// Scores a version of this name; `None` if it is missing or damaged, or has another family or shape: then it cannot be
+    /// compared and does not prevent promotion.
     fn score_of(
         &self,
         setup: &Setup<'_>,
@@ -155,14 +155,14 @@ impl Run<'_> {
         }
     }
 
-    /// The scores of the base, from the weights that the run began with: its version may be gone by now.
+    /// Scores the base with the weights that the run started from: its version may no longer exist.
     fn score_of_base(&self, setup: &Setup<'_>, base: &Base) -> std::result::Result<(String, Scores), Error> {
         let session = self.session(&base.model, base.weights.clone().into_iter().collect())?;
         Ok((base.id.clone(), setup.held_out.score(&session, false)?))
     }
 }
 
-/// The name of the classical method.
+/// Returns the name of the classical method.
 pub(super) fn classical(setup: &Setup<'_>) -> &'static str {
     match setup.model.input().0 {
         Kind::Vector => "PCA in as many numbers",

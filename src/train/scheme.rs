@@ -1,4 +1,4 @@
-//! Schemes: what the samples are, and so what is learnt from them.
+//! Training schemes: kind of the samples, and source of inputs and targets.
 
 use std::collections::BTreeMap;
 
@@ -10,25 +10,25 @@ use crate::dataset::{Dataset, Item};
 use crate::quality::{self, Correlation, Evenness};
 use crate::sample::{Kind, Sample, Shape};
 
-/// What the samples are, and so what is learnt from them.
+/// Kind of the samples, which determines inputs and targets of the training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
-    /// Look at the samples.
+    /// Chosen from the samples.
     #[default]
     Auto,
-    /// Clean samples, made noisy by a corruption.
+    /// Clean samples, to which a corruption is added.
     Clean,
-    /// Noisy samples with their clean twins.
+    /// Noisy samples with their clean counterparts.
     Pairs,
-    /// Several noisy samples of each scene, in a folder of its own.
+    /// Several noisy samples of each scene, one folder per scene.
     Repeats,
-    /// Noisy samples and nothing else.
+    /// Noisy samples only.
     Noisy,
 }
 
 impl Scheme {
-    /// Its name in a config.
+    /// Returns the name of the scheme in a config.
     pub fn name(self) -> &'static str {
         match self {
             Scheme::Auto => "auto",
@@ -40,30 +40,30 @@ impl Scheme {
     }
 }
 
-/// So many samples are looked at to estimate noise and its correlation.
+/// Number of samples examined to estimate noise and its correlation.
 const LOOKED_AT: usize = 32;
 
-/// Images whose estimated noise, in the median, is above this (of 255 of the range that their own numbers span) are taken
-/// for noisy. Of 35 photographs of BSDS, which are clean, the median estimate is 0.9 and the largest 5.5.
+/// Median noise estimate above which images count as noisy, in 1/255 of the range of their own values. Of 35 photographs of
+/// BSDS, which are clean, the median estimate is 0.9 and the largest 5.5.
 const NOISY_IMAGES: f32 = 5.0;
 
-/// The same for signals, in deviations of the signal. Fine structure of a clean signal counts as noise in this
-/// estimate, so the mark is high.
+/// The same for signals, in standard deviations of the signal. The estimate counts fine structure of a clean signal as noise,
+/// so this threshold is high.
 const NOISY_SIGNALS: f32 = 0.3;
 
-/// Block means of two repeats of one scene are at least so alike.
+/// Smallest correlation between block means of two repeats of a scene.
 const ALIKE: f64 = 0.95;
 
-/// So many pairs of neighbours in a folder are compared.
+/// Number of pairs of neighbouring samples in a folder that are compared.
 const COMPARED: usize = 4;
 
-/// Differences of repeats of a signal are so many times as strong in block means as white noise is, at most.
+/// Largest ratio of the variance of block means to that of white noise, for the difference of two repeats of a signal.
 const COURSE: f64 = 4.0;
 
-/// Samples of the most different sizes are compared on so many blocks each way.
+/// Number of blocks per axis into which samples of any size are divided for comparison.
 const BLOCKS: usize = 12;
 
-/// The scheme for these samples, and why.
+/// Returns the scheme for these samples, and the reason.
 ///
 /// # Errors
 /// The stated scheme does not fit the samples.
@@ -126,7 +126,7 @@ fn check_noisy(dataset: &Dataset) -> Result<(), Error> {
     Ok(())
 }
 
-/// Repeats, clean or noisy samples, by looking at them.
+/// Chooses between repeats, clean and noisy samples by examining them.
 fn look(dataset: &Dataset) -> (Scheme, String) {
     let items = &dataset.items;
     let scenes = scenes(items);
@@ -153,7 +153,7 @@ fn look(dataset: &Dataset) -> (Scheme, String) {
     (Scheme::Clean, format!("{taken} clean: {numbers}, not above {mark}; scheme noisy overrides"))
 }
 
-/// Items by folder and shape.
+/// Groups items by folder and shape.
 fn scenes(items: &[Item]) -> BTreeMap<(&str, Vec<usize>), Vec<&Item>> {
     let mut scenes: BTreeMap<(&str, Vec<usize>), Vec<&Item>> = BTreeMap::new();
     for item in items {
@@ -167,7 +167,7 @@ fn told(scenes: &BTreeMap<(&str, Vec<usize>), Vec<&Item>>) -> String {
     format!("{repeats} repeats of {} scene(s)", scenes.len())
 }
 
-/// Whether two samples are the same but for noise.
+/// Returns `true` if two samples differ only by noise.
 fn alike(a: &Item, b: &Item) -> bool {
     let (a, b) = (&a.clean, &b.clean);
     if a.data() == b.data() || a.shape().kind() == Kind::Vector {
@@ -179,13 +179,13 @@ fn alike(a: &Item, b: &Item) -> bool {
     let each = means_a.len() / a.shape().channels();
     let channels = means_a.chunks(each).zip(means_b.chunks(each));
     let planes = a.data().chunks(numbers).zip(b.data().chunks(numbers));
-    // Channel by channel: sensors of different units would be alike by their units alone.
+    // Compared per channel: the different units of sensors alone would correlate.
     channels.zip(planes).all(|(means, planes)| {
         correlate(means.0, means.1) && (kind == Kind::Image || differ_by_noise(means, planes))
     })
 }
 
-/// Whether block means of a channel go together; those of a constant one do.
+/// Returns `true` if the block means of a channel are correlated, or if one of them is constant.
 fn correlate(a: &[f64], b: &[f64]) -> bool {
     let n = a.len() as f64;
     let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
@@ -198,8 +198,8 @@ fn correlate(a: &[f64], b: &[f64]) -> bool {
     product >= ALIKE * (power_a * power_b).sqrt()
 }
 
-/// Whether two signals differ by noise, which is small in block means, and not by their course: days of one sensor go
-/// together and are no repeats.
+/// Returns `true` if two signals differ by noise, which averages out in block means, and not by their course: days of one
+/// sensor are correlated, but are not repeats.
 fn differ_by_noise((means_a, means_b): (&[f64], &[f64]), (a, b): (&[f32], &[f32])) -> bool {
     let variance = |all: &[f64]| {
         let mean = all.iter().sum::<f64>() / all.len() as f64;
@@ -211,7 +211,7 @@ fn differ_by_noise((means_a, means_b): (&[f64], &[f64]), (a, b): (&[f32], &[f32]
     variance(&of_means) * in_block <= COURSE * variance(&of_steps)
 }
 
-/// Means over a grid of blocks, in which noise is small.
+/// Returns means over a grid of blocks, in which noise averages out.
 fn block_means(sample: &Sample) -> Vec<f64> {
     let (height, width) = match sample.shape() {
         Shape::Image { height, width, .. } => (height, width),
@@ -231,24 +231,24 @@ fn block_means(sample: &Sample) -> Vec<f64> {
     sums.into_iter().map(|(sum, count)| sum / count.max(1) as f64).collect()
 }
 
-/// Some items from all over.
+/// Returns up to [`LOOKED_AT`] items, evenly spaced.
 fn some_items(items: &[Item]) -> impl Iterator<Item = &Item> {
     items.iter().step_by(items.len().div_ceil(LOOKED_AT).max(1))
 }
 
-/// The samples of some items from all over.
+/// Returns the samples of up to [`LOOKED_AT`] items, evenly spaced.
 fn some(items: &[Item]) -> impl Iterator<Item = &Sample> {
     some_items(items).map(|item| &item.clean)
 }
 
-/// The noise of an image, of 255 of the range that its own numbers span: a camera of 12 bits fills a sixteenth of a file
-/// of 16.
+/// Estimates the noise of an image in 1/255 of the range of its own values: a 12-bit camera uses a sixteenth of the range of
+/// a 16-bit file.
 fn image_noise(image: &Sample) -> f32 {
     let range = image.span();
     if range > 0.0 { 255.0 * quality::estimate_sigma(image.data(), image.shape()) / range } else { 0.0 }
 }
 
-/// The noise of a signal in deviations of each of its channels, the mean of those that vary.
+/// Estimates the noise of a signal in standard deviations of each channel; mean over the channels that vary.
 fn signal_noise(signal: &Sample) -> f32 {
     let units = signal.channel_stats();
     let share = |(sigma, unit): (f32, &crate::sample::Stats)| (unit.std > 0.0).then(|| sigma / unit.std);
@@ -257,26 +257,26 @@ fn signal_noise(signal: &Sample) -> f32 {
     shares.iter().sum::<f32>() / shares.len().max(1) as f32
 }
 
-/// The median of the estimated noise.
+/// Returns the median of the noise estimates.
 fn typical_noise(items: &[Item], estimate: impl Fn(&Sample) -> f32) -> f32 {
     let mut all: Vec<f32> = some(items).map(estimate).collect();
     all.sort_by(f32::total_cmp);
     all.get(all.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// What the noise in samples allows to be learnt from them alone.
+/// Type of noise, which determines the training without clean samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Noise {
-    /// White, and as strong everywhere.
+    /// White and of uniform strength.
     Even,
-    /// White.
+    /// White, of varying or unknown strength.
     White,
-    /// Alike over so many steps down and to the right.
+    /// Correlated over this many steps down and to the right.
     Correlated(usize, usize),
 }
 
 impl Noise {
-    /// The noise in some of the samples.
+    /// Estimates the type of noise from some of the samples.
     pub(super) fn of(items: &[Item]) -> Self {
         Self::told(&correlation(items), evenness(items))
     }
@@ -300,24 +300,24 @@ fn evenness(items: &[Item]) -> Option<Evenness> {
     Evenness::median(&some(items).filter_map(of).collect::<Vec<_>>())
 }
 
-/// The noise of samples as they are, in numbers.
+/// Statistics of the noise in the samples.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NoiseSeen {
     /// Strength in the median sample, in `unit`.
     pub level: f32,
     /// `of 255 of their own range` or `deviations of the signal`.
     pub unit: &'static str,
-    /// Standard deviation in each channel of the median of the samples, on the samples' own scale.
+    /// Standard deviation of the noise per channel, median over the samples, on the samples' own scale.
     pub channels: Vec<f32>,
-    /// Correlation of neighbours down and to the right, -1 to 1.
+    /// Correlation of adjacent noise values down and to the right, -1 to 1.
     pub correlation: [f32; 2],
-    /// Strength in bright places over that in dark ones; none where that cannot be told.
+    /// Ratio of the strength in bright and in dark areas; none if it cannot be estimated.
     pub rise: Option<f32>,
-    /// Outliers, in those of normal noise; none where that cannot be told.
+    /// Outliers relative to those of normal noise; none if they cannot be estimated.
     pub tails: Option<f32>,
 }
 
-/// The noise of some of the samples: of the noisy halves of pairs; none for vectors.
+/// Estimates the noise of some of the samples (of the noisy halves of pairs); none for vectors.
 pub(super) fn noise_seen(dataset: &Dataset) -> Option<NoiseSeen> {
     let noisy: Vec<Item> = some_items(&dataset.items)
         .map(|item| Item {
@@ -348,7 +348,7 @@ pub(super) fn noise_seen(dataset: &Dataset) -> Option<NoiseSeen> {
     })
 }
 
-/// The noise in words, with what follows from it.
+/// Describes the noise and the training method that follows from it.
 fn spoken(items: &[Item]) -> String {
     let (seen, evenness) = (correlation(items), evenness(items));
     let spread = evenness.map_or_else(
@@ -385,7 +385,7 @@ mod tests {
     use super::*;
     use crate::corruption::Corruption;
 
-    /// A picture of waves under noise of `sigma`.
+    /// Returns an image of waves with noise of `sigma`.
     fn picture(name: &str, scene: usize, sigma: f32, draw: u64) -> Item {
         let pixel = |i: usize| {
             0.5 + 0.3

@@ -1,4 +1,4 @@
-//! The setup of a run: everything it learns with, fixed before the first step.
+//! Setup of a run: model, data and settings, fixed before the first step.
 
 use std::collections::HashMap;
 
@@ -20,53 +20,54 @@ use crate::sample::{Kind, Sample, Shape};
 /// Share of the samples that is held out.
 const HELD_OUT: f32 = 0.05;
 
-/// Steps to adapt a base to one noisy sample, where nothing is said: many would learn its noise by heart.
+/// Default number of steps to adapt a base to one noisy sample: with many, the model memorises its noise.
 const STEPS_FOR_ONE: u64 = 300;
 
-/// See the file's opening.
+/// Model, data and settings of a run.
 pub(super) struct Setup<'a> {
     pub(super) model: model::Config,
-    /// What the run starts from; none where it starts from nothing.
+    /// Base model; none if the run starts from random weights.
     pub(super) base: Option<Base>,
-    /// How many samples are trained on.
+    /// Number of training samples.
     pub(super) samples: usize,
     pub(super) held_out: HeldOut,
     pub(super) loader: Loader<'a>,
     pub(super) scheme: (Scheme, String),
     pub(super) length: Length,
-    /// Peak of the learning rate.
+    /// Peak learning rate.
     pub(super) rate: f32,
     pub(super) loss: Loss,
-    /// Weight of the t-SNE loss; none where latents need not be a map.
+    /// Weight of the t-SNE loss; none if latents need not form a map.
     pub(super) keep_neighbors: Option<f64>,
-    /// How many times an error counts that makes an image lighter; none where both sides count alike.
+    /// Factor on squared errors that make an image lighter; none for 1.
     pub(super) ink_weight: Option<f64>,
-    /// What an error of 1 is, on the samples' scale: 1 for images, the deviation of the samples otherwise, so that
-    /// the unit of a signal does not matter. One for all numbers, or for each channel or column; 0 where constant.
+    /// Scale of the errors, in the samples' units: 1 for images, else the standard deviation of the samples, so that the unit
+    /// of a signal does not matter. One for all numbers, or one per channel or column; 0 if constant.
     pub(super) units: Vec<f32>,
     pub(super) seed: u64,
     pub(super) device: Device,
-    /// Tells these samples from others.
+    /// Digest that identifies the samples.
     pub(super) fingerprint: String,
-    /// What a person should know of the data.
+    /// Notes on the data for the user.
     pub(super) notes: Vec<String>,
 }
 
 impl<'a> Setup<'a> {
-    /// What a loss of 1 is on the samples' scale; where channels have units of their own, the loss has none.
+    /// Returns the loss of an error of one unit, on the samples' scale; 1 if channels have units of their own.
     pub(super) fn loss_unit(&self) -> f32 {
         if let [unit] = self.units.as_slice() { unit * unit } else { 1.0 }
     }
 
-    /// The weights that the run starts from; empty where it starts from nothing.
+    /// Returns the initial weights of the base; empty if there is none.
     pub(super) fn initial(&self) -> HashMap<String, Tensor> {
         self.base.as_ref().map(|base| base.weights.clone()).unwrap_or_default()
     }
 
-    /// Looks at config, samples and base. `dataset` are the run's without outliers. `parts` are those of an only sample, see [`super::window::part`].
+    /// Prepares a run from config, samples and base. `dataset` is that of the run without outliers. `parts` are those of a
+    /// single sample, see [`super::window::part`].
     ///
     /// # Errors
-    /// They do not go together; the error names the member or the sample.
+    /// Config, samples and base do not fit; the error names the member or the sample.
     pub(super) fn new(
         run: &'a Run<'_>,
         dataset: &'a Dataset,
@@ -110,7 +111,7 @@ impl<'a> Setup<'a> {
 
         let learn = learn(config, scheme, &model, dataset)?;
         let crop = config.choose_crop(&model)?.map(|(rows, columns)| match learn {
-            // Each half is then of the usual size.
+            // Doubled, so that each half has the usual size.
             Learn::Neighbors => (if rows == 1 { 1 } else { 2 * rows }, 2 * columns),
             _ => (rows, columns),
         });
@@ -138,7 +139,7 @@ impl<'a> Setup<'a> {
             held_out.fit_pca(&split.train, model.latent_channels());
         }
         let alone = scheme == Scheme::Noisy && dataset.items.len() == 1;
-        // Weights that are already good are moved less, and least where one sample is all there is.
+        // Good initial weights need a lower rate, and the lowest if there is only one sample.
         let peak = if base.is_none() { 1e-3 } else { 3e-4 };
         let rate = config.learning_rate.unwrap_or(if alone { peak / 3.0 } else { peak });
         let length = match config.length() {
@@ -151,7 +152,7 @@ impl<'a> Setup<'a> {
             batch: config.batch.unwrap_or(if crop.is_some() { 16 } else { 64 }),
             learn,
             normalize: model.normalize.clone(),
-            // Small images of one kind (digits, parts) have an upside.
+            // Only models of crops: small whole images of one kind (digits, parts) have an upright orientation.
             augment: crop.is_some(),
             seed: config.seed,
         };
@@ -176,7 +177,7 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// The base, or the copy of it in the checkpoint that the run resumes from: its version may be gone by now.
+/// Returns the base, or its copy in the checkpoint to resume from: its version may no longer exist.
 fn read_base(run: &Run<'_>, base: &str) -> Result<Base, Error> {
     if let Some(kept) = run.checkpoint.as_ref().map(Checkpoint::base).transpose()?.flatten() {
         return Ok(kept);
@@ -187,14 +188,14 @@ fn read_base(run: &Run<'_>, base: &str) -> Result<Base, Error> {
     Ok(Base { id: artifact.id.to_string(), model: artifact.manifest.model, weights })
 }
 
-/// What is learnt from what under a scheme.
+/// Returns inputs and targets of the training for a scheme.
 fn learn(config: &Config, scheme: Scheme, model: &model::Config, dataset: &Dataset) -> Result<Learn, Error> {
     Ok(match scheme {
         Scheme::Pairs => Learn::Pairs,
         Scheme::Repeats => Learn::Repeats,
         Scheme::Noisy => match Noise::of(&dataset.items) {
             Noise::Even => Learn::Recorrupted,
-            // A model of one fixed shape does not take halves.
+            // A model of one fixed shape cannot take half-sized samples.
             Noise::White if model.scales().is_some() => Learn::Neighbors,
             Noise::White => Learn::Hidden(0, 0),
             Noise::Correlated(down, right) => Learn::Hidden(down, right),
@@ -222,8 +223,8 @@ fn check_samples(model: &model::Config, dataset: &Dataset) -> Result<(), Error> 
     }
 }
 
-/// The deviation of typical samples, of each channel or column where these have units of their own; 1 for images, whose
-/// scale is agreed on.
+/// Returns the typical standard deviation of the samples, or of each channel or column if these have units of their own; 1
+/// for images, which have a fixed scale.
 fn units(samples: &[&Sample], normalize: &Normalize) -> Vec<f32> {
     let kind = samples[0].shape().kind();
     let deviations = |sample: &Sample| match normalize {
@@ -248,7 +249,7 @@ fn units(samples: &[&Sample], normalize: &Normalize) -> Vec<f32> {
     }
 }
 
-/// A digest of names, shapes and some numbers of every sample.
+/// Returns a digest of names, shapes and some numbers of every sample.
 fn fingerprint(items: &[Item]) -> String {
     let mut hasher = Sha256::new();
     for item in items {

@@ -1,4 +1,4 @@
-//! One step: a batch through the model, the loss of its scheme, and the optimiser's move.
+//! Training step: forward pass of a batch, loss of its scheme, optimiser update.
 
 use super::Error;
 use super::setup::Setup;
@@ -9,38 +9,38 @@ use crate::nn::{Device, Tensor, tsne};
 use crate::rng::{Purpose, Rng};
 use crate::sample::Stats;
 
-/// Where the weight of the neighbours' second term ends; it rises from 0 along the run, as in the authors'
-/// program, whose default this is.
+/// Final weight of the second term of the neighbour loss; it rises linearly from 0, as in the authors' program, and this is
+/// their default.
 const SECOND_TERM: f32 = 2.0;
 
-/// An error of so many times the power of the input is no result of a network in good order.
+/// Ratio of the error to the power of the input above which a result counts as diverged.
 const APART: f32 = 100.0;
 
-/// A batch on the network's scale.
+/// Batch on the network's scale.
 struct Scaled {
     noisy: Tensor,
     clean: Tensor,
-    /// Brings each number's error back to the sample's own scale, and to its weight in the loss.
+    /// Factor on each number's error: back to the sample's own scale, times its loss weight.
     weight: Tensor,
-    /// The mean power of the input, on the scale of the loss.
+    /// Mean power of the input, on the scale of the loss.
     power: f32,
 }
 
-/// How the loss of one result is made.
+/// Terms of the loss.
 struct Terms {
     batch: Scaled,
-    /// By how much the two halves should differ for each path, and the weight of that term.
+    /// Expected difference of the two halves for each path, and the weight of that term.
     second: Option<(Differences, f32)>,
 }
 
-/// Full and strict.
+/// Differences for the full and the strict path.
 type Differences = [Tensor; 2];
 
-/// Takes step number `at` of `total` and gives the loss; none where it or the gradient is not finite, or it is
-/// far larger than any network in good order has.
+/// Takes step number `at` of `total` and returns the loss; `None` if it or the gradient is not finite, or the loss is far
+/// out of range.
 ///
 /// # Errors
-/// The tensor code fails.
+/// A tensor operation fails.
 pub(super) fn take(
     setup: &Setup<'_>,
     model: &Model,
@@ -67,7 +67,7 @@ pub(super) fn take(
     let (loss, mean) = if model.has_refiner() {
         let full = model.refine(rebuilt, code.detail)?;
         let (full, full_mean) = terms.loss(setup, &full, 0)?;
-        // The refined sample counts twice: it is what /denoise gives.
+        // The refined sample counts twice: it is the result of /denoise.
         let both = |full: Tensor, strict: Tensor| (full + strict * 0.5)? / 1.5;
         (both(full, strict)?, both(full_mean, strict_mean)?)
     } else {
@@ -84,12 +84,12 @@ pub(super) fn take(
 }
 
 impl Terms {
-    /// The loss of a result and its plain mean square.
+    /// Returns the loss of a result and its plain mean square.
     fn loss(&self, setup: &Setup<'_>, out: &Tensor, path: usize) -> Result<(Tensor, Tensor), Error> {
         let Scaled { clean, weight, .. } = &self.batch;
         let mut error = (out - clean)?;
         if let Some(times) = setup.ink_weight {
-            // The loss squares it.
+            // The loss squares this factor.
             error = (&error + (error.relu()? * (times.sqrt() - 1.0))?)?;
         }
         let (loss, mean) = setup.loss.of(&error.broadcast_mul(weight)?)?;
@@ -101,8 +101,8 @@ impl Terms {
     }
 }
 
-/// By how much the two halves of the model's own result differ, on its scale: the target of
-/// one half is content of the other, and this is what lies between them. No gradient flows through it.
+/// Returns the differences between the two halves of the model's own result, on its scale: these are differences in content,
+/// which the comparison of the halves must not count as errors. No gradient flows through them.
 fn halves_differ(
     setup: &Setup<'_>,
     model: &Model,
@@ -133,7 +133,7 @@ fn halves_differ(
     Ok([differences(&full)?, differences(&strict)?])
 }
 
-/// What to take out of each crop: one for all of its numbers, or for each channel or column.
+/// Returns the statistics to normalise each crop by: one set for all of its numbers, or one per channel or column.
 fn statistics<'a>(batch: &'a Batch, normalize: &'a Normalize) -> Vec<&'a [Stats]> {
     let crops = batch.dims[0];
     match normalize {
@@ -148,7 +148,7 @@ fn normalize(crop: &mut [f32], stats: &[Stats]) {
     crop.chunks_mut(numbers).zip(stats).for_each(|(part, stats)| stats.normalize(part));
 }
 
-/// A batch as tensors on the network's scale.
+/// Converts a batch to tensors on the network's scale.
 fn scaled(batch: Batch, setup: &Setup<'_>) -> Result<Scaled, Error> {
     let numbers = batch.dims[1..].iter().product::<usize>();
     let (mut noisy, mut clean) = (batch.noisy.clone(), batch.clean.clone());
@@ -161,7 +161,7 @@ fn scaled(batch: Batch, setup: &Setup<'_>) -> Result<Scaled, Error> {
         weights.extend(stats.iter().zip(&setup.units).map(weight));
     }
     let Batch { dims, beside, .. } = batch;
-    // Numbers that share a weight.
+    // Count of numbers that share a weight.
     let each = dims.iter().product::<usize>() / weights.len();
     let power = weights.iter().map(|w| w * w).sum::<f32>() / weights.len().max(1) as f32;
     let tensor = |values: Vec<f32>, dims: &[usize], device: &Device| Tensor::from_vec(values, dims, device);
@@ -187,9 +187,8 @@ fn scaled(batch: Batch, setup: &Setup<'_>) -> Result<Scaled, Error> {
     })
 }
 
-/// How much of the latent a step may use: mostly all, every third time a random prefix, so that each
-/// prefix is a latent of its own (O. Rippel et al., "Learning ordered representations with nested
-/// dropout", ICML 2014).
+/// Draws the number of latent channels that a step may use: usually all, in every third step a random prefix, so that each
+/// prefix is a valid latent (O. Rippel et al., "Learning ordered representations with nested dropout", ICML 2014).
 fn draw_prefix(model: &model::Config, seed: u64, at: u64) -> usize {
     let prefixes = model.prefixes();
     let mut rng = Rng::new(seed, Purpose::Prefix, at);

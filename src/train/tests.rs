@@ -1,4 +1,4 @@
-//! What a run must hold: it learns, it can be stopped, it is exact, it never makes things worse.
+//! Tests of runs: they learn, can be stopped and resumed exactly, and never replace a better model.
 
 mod faults;
 mod own_units;
@@ -12,7 +12,7 @@ use crate::nn::{Device, Tensor, tsne};
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Sample, Shape};
 
-/// Smooth images: a few waves each, so that noise stands out.
+/// Returns smooth images, each of a few waves, in which noise is clearly visible.
 fn waves(count: usize) -> Dataset {
     let image = |i: usize| {
         let (fx, fy, phase) = (0.2 + 0.03 * (i % 7) as f32, 0.1 + 0.05 * (i % 5) as f32, i as f32);
@@ -38,7 +38,7 @@ fn tiny(steps: u64) -> Config {
     serde_json::from_value(json).unwrap()
 }
 
-/// A folder with a registry and a checkpoint.
+/// Folder with a registry and a checkpoint.
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -179,7 +179,7 @@ fn a_listener_is_shown_a_held_out_sample_at_each_validation() {
     assert_eq!(first.clean.as_ref().unwrap().shape(), first.denoised.shape());
 }
 
-/// Vectors in twelve groups, each round a point of its own.
+/// Returns vectors in twelve clusters.
 fn groups(count: usize) -> Dataset {
     let vector = |i: usize| {
         let mut rng = Rng::new(7, Purpose::Evaluate, (i % 12) as u64);
@@ -201,7 +201,7 @@ fn a_map_keeps_neighbours_that_rebuilding_alone_loses() {
             "name": "tiny", "steps": 250, "batch": 64, "learning_rate": 4e-3, "seed": 1,
             "corruption": {"gaussian": {"sigma": 0.1}}, "family": "dense", "latent": {"numbers": 2},
         });
-        // Two numbers of sixteen make a map, and no denoiser.
+        // Two of sixteen numbers are enough for a map, but not for a denoiser.
         let config =
             Config { keep_neighbors, promote: Promote::Always, ..serde_json::from_value(json).unwrap() };
         train(&config, &data, &place.registry()).unwrap();
@@ -241,7 +241,7 @@ fn what_counts_more_when_it_is_lighter_comes_out_darker() {
     assert!(heavy + 0.05 < plain, "{heavy} and {plain}");
 }
 
-/// Two channels of a wave each, of several lengths.
+/// Returns signals of several lengths with two channels, each a wave.
 fn beats(count: usize) -> Dataset {
     let signal = |i: usize| {
         let length = 700 + 13 * i;
@@ -276,7 +276,7 @@ fn a_time_budget_is_time_of_the_clock_whatever_else_the_machine_does() {
     let data = waves(6);
     let place = Place::new();
     let begun = Instant::now();
-    // The machine becomes ten times as slow on the way.
+    // Simulates a machine that becomes ten times slower during the run.
     let mut slow = |p: &Progress| {
         if p.step > 25 {
             std::thread::sleep(std::time::Duration::from_millis(60));
@@ -309,7 +309,7 @@ fn a_resumed_run_takes_what_is_left_of_its_time() {
     assert!(took < 2.5 && steps > 20, "{took} s for 1 s, {steps} steps");
 }
 
-/// The base removes noise; the pairs to train on have none, so that it is unlearnt step by step.
+/// The base removes noise; the training pairs have none, so that the model unlearns it step by step.
 #[test]
 fn a_run_that_only_gets_worse_stops_early_and_keeps_the_best_weights() {
     let place = Place::new();
@@ -324,7 +324,7 @@ fn a_run_that_only_gets_worse_stops_early_and_keeps_the_best_weights() {
         family: None,
         corruption: None,
         scheme: Scheme::Pairs,
-        // Slowly enough that it goes on getting worse to the end.
+        // A low rate, so that the score falls until the end.
         learning_rate: Some(1e-4),
         ..tiny(1000)
     };

@@ -1,14 +1,14 @@
-//! Held-out truth: scores on samples that training never sees, through the code that serves.
+//! Validation: scores on held-out samples that training never sees, computed by the inference code of the service.
 //!
-//! Where no clean sample is known, errors are estimated:
+//! If no clean samples are known, errors are estimated:
 //!
-//! - A result is held against noisy numbers whose noise it has not seen (another repeat, hidden places). The mean
-//!   squared difference is then too large by just the variance of that noise, which is taken off (J. Batson and
+//! - A result is compared with noisy numbers that have independent noise (another repeat, masked positions). The mean
+//!   squared difference is then too large by exactly the variance of that noise, which is subtracted (J. Batson and
 //!   L. Royer, "Noise2Self: blind denoising by self-supervision", ICML 2019, proposition 1).
-//! - A result is held against its own input, whose white noise it has seen. How much of it came through is told by
-//!   a second input, a little way off at random (Stein's unbiased risk estimate; S. Ramani, T. Blu and M. Unser,
-//!   "Monte-Carlo SURE", IEEE Transactions on Image Processing, 2008). Correlated noise is met by a second input that
-//!   is off by noise of the same correlation, from the flattest blocks of the sample ([`quality::Patches`]).
+//! - A result is compared with its own input, of which it has seen the white noise. A second, randomly perturbed input
+//!   shows the share of the noise that passes through (Stein's unbiased risk estimate; S. Ramani, T. Blu and M. Unser,
+//!   "Monte-Carlo SURE", IEEE Transactions on Image Processing, 2008). For correlated noise the perturbation has the same
+//!   correlation, sampled from the flattest blocks of the sample ([`quality::Patches`]).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,39 +25,39 @@ use crate::registry::Familiarity;
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Kind, Sample, Shape, Stats};
 
-/// At most so many held-out samples are scored.
+/// Largest number of held-out samples scored.
 const MOST: usize = 64;
 
-/// Where a few large images are all there is, several windows of each make up about this many pairs. It is also
-/// how many are scored while training goes on.
+/// Number of pairs scored during training. If there are only a few large images, several windows of each make up about this
+/// many pairs.
 const ENOUGH: usize = 24;
 
-/// Residuals whose likeness to the noise differs by less are equally like it.
+/// Difference of the residual correlation errors up to which two models count as equal.
 const ROUGHER: f32 = 0.15;
 
-/// No estimated error is below this share of the noise it was estimated through.
+/// Lower bound of an estimated error, as a share of the variance of the noise in the estimate.
 const SUREST: f64 = 1e-3;
 
-/// What pairs are made of, and how errors count.
+/// Settings of the held-out pairs and of the error measure.
 #[derive(Debug)]
 pub(super) struct Scoring<'a> {
-    /// What is learnt from what.
+    /// Inputs and targets of the training.
     pub(super) learn: &'a Learn,
-    /// What the model takes out of a sample: channels and columns of their own units are scored in these.
+    /// Normalisation of the model: channels and columns with units of their own are scored in these.
     pub(super) normalize: &'a Normalize,
-    /// How many times an error counts that makes a sample lighter, where that is not 1.
+    /// Factor on squared errors that make a sample lighter, if not 1.
     pub(super) ink_weight: Option<f64>,
 }
 
-/// Fixed pairs to score on.
+/// Held-out pairs to score on.
 #[derive(Debug)]
 pub(super) struct HeldOut {
     pairs: Vec<Pair>,
-    /// The statistics of each column of a vector, where columns have units of their own.
+    /// Statistics of each column of vectors, if columns have units of their own.
     columns: Vec<Stats>,
-    /// How many times an error counts that makes a sample lighter, where that is not 1.
+    /// Factor on squared errors that make a sample lighter, if not 1.
     ink_weight: Option<f64>,
-    /// Fitted to the training vectors, if these are not too long; the classical method where there are no neighbours.
+    /// PCA fitted to the training vectors, with its number of components: the classical method for vectors.
     pca: Option<(Pca, usize)>,
 }
 
@@ -65,70 +65,70 @@ pub(super) struct HeldOut {
 struct Pair {
     noisy: Sample,
     target: Sample,
-    /// Of the target's own noise; 0 where it is clean.
+    /// Variance of the target's own noise; 0 if it is clean.
     variance: f64,
-    /// The weight of each number, where not all count.
+    /// Weight of each number; none if all count equally.
     weights: Option<Vec<f32>>,
-    /// The noisy sample, a little way off, where it is its own target.
+    /// Perturbed noisy sample, if the noisy sample is its own target.
     probe: Option<Sample>,
-    /// What errors of each channel, or column, are told in, where these have units of their own.
+    /// Units of the errors per channel or column, if these have units of their own.
     units: Vec<Stats>,
-    /// Correlation of the noise to the right and down, where the residual of a result is held against it.
+    /// Correlation of the noise to the right and down, if the residual of a result is compared with it.
     correlation: Option<[f64; 2]>,
 }
 
-/// One held-out sample, or a small part of it, as the model in training leaves it.
+/// Held-out sample, or a small part of it, before and after denoising by the model in training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
-    /// What goes in.
+    /// Input of the model.
     pub noisy: Sample,
-    /// What comes out.
+    /// Output of the model.
     pub denoised: Sample,
-    /// What should come out, where that is known.
+    /// Clean sample, if known.
     pub clean: Option<Sample>,
 }
 
 /// Mean scores over the held-out samples, dB: PSNR for images, SNR for other kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Scores {
-    /// How many samples, or windows of large ones, were scored.
+    /// Number of samples, or of windows of large ones, that were scored.
     pub samples: usize,
-    /// The noisy input against the clean sample.
+    /// Score of the noisy input.
     pub noisy_db: f32,
-    /// What the latent alone gives.
+    /// Score of decoding the latent only (mode strict).
     pub strict_db: f32,
-    /// What `/denoise` gives.
+    /// Score of `/denoise` (mode full).
     pub full_db: f32,
-    /// What models are compared by, dB: the same, with errors weighed as in training.
+    /// Score by which models are compared, dB: `full_db` with errors weighted as in training.
     #[serde(skip)]
     pub judged_db: f32,
-    /// What a method without learning gives: sliding DCT with the noise it estimates, PCA for vectors.
+    /// Score of a method without learning: sliding DCT with the noise it estimates, PCA for vectors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_db: Option<f32>,
-    /// Difference between the correlation of neighbours in the residual (input less result) and in the noise, 0 to 2:
-    /// near 0 where nothing but noise was taken out. None where the clean samples are known.
+    /// Difference between the correlation of neighbours in the residual (input minus result) and in the noise, 0 to 2: near 0 if
+    /// only noise was removed. None if the clean samples are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub residual: Option<f32>,
 }
 
 impl Scores {
-    /// The residual is clearly less like the noise than that of `other`.
+    /// Returns `true` if the residual is clearly less similar to the noise than that of `other`.
     pub(super) fn is_rougher_than(&self, other: &Scores) -> bool {
         self.residual.zip(other.residual).is_some_and(|(own, other)| own > other + ROUGHER)
     }
 }
 
-/// What a validation saw.
+/// Scores of a validation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Glance {
-    /// The score, dB.
+    /// Score to report, dB.
     pub(super) shown: f32,
-    /// What weights are compared by, dB.
+    /// Score by which weights are compared, dB.
     pub(super) judged: f32,
 }
 
 impl HeldOut {
-    /// Pairs of `items`, by what is learnt; chance is fixed by `seed`.
+    /// Builds the pairs of `items` for the training scheme; `seed` fixes all random draws.
     pub(super) fn new(items: &[&Item], scoring: &Scoring<'_>, seed: u64) -> Self {
         let Scoring { learn, normalize, ink_weight } = *scoring;
         let each = (ENOUGH / items.len().max(1)).max(1);
@@ -159,7 +159,7 @@ impl HeldOut {
                 }
                 _ => None,
             };
-            // White noise that is not even: as strong as the brightness says.
+            // White noise of varying strength: estimate its strength as a function of brightness.
             let curve = match learn {
                 Learn::Neighbors => NoiseCurve::of(&in_units(noisy.data(), &units), noisy.shape()),
                 _ => None,
@@ -188,7 +188,7 @@ impl HeldOut {
         Self { pairs, columns, ink_weight, pca: None }
     }
 
-    /// Fits PCA with `k` components to the vectors trained on, to be the classical method.
+    /// Fits PCA with `k` components to the training vectors, as the classical method.
     pub(super) fn fit_pca(&mut self, train: &[&Item], k: usize) {
         let Some(Shape::Vector { features }) = train.first().map(|item| item.clean.shape()) else { return };
         let points: Vec<_> =
@@ -197,18 +197,18 @@ impl HeldOut {
         self.pca = Pca::fit(points.iter().map(|point| &**point), features, k).map(|pca| (pca, k));
     }
 
-    /// Whether the scores are estimates, for want of clean samples.
+    /// Returns `true` if the scores are estimates, because there are no clean samples.
     pub(super) fn is_estimate(&self) -> bool {
         self.pairs.iter().any(|pair| pair.variance > 0.0)
     }
 
-    /// How many pairs there are.
+    /// Returns the number of pairs.
     pub(super) fn len(&self) -> usize {
         self.pairs.len()
     }
 
-    /// About how many times as long as a glance the comparison at the end takes: all pairs, in both modes, for the model and
-    /// for what it must beat.
+    /// Returns the approximate duration of the final comparison relative to a call of `glance`: all pairs, in both modes, for the
+    /// model and for the models it is compared with.
     pub(super) fn rounds(&self) -> f64 {
         4.0 * (self.pairs.len() as f64 / ENOUGH as f64).max(1.0)
     }
@@ -217,7 +217,7 @@ impl HeldOut {
         Tally { ink_weight: self.ink_weight, ..Tally::default() }
     }
 
-    /// Scores what `/denoise` gives on the first pairs only: for use while training goes on.
+    /// Scores `/denoise` on the first pairs only, for use during training.
     ///
     /// # Errors
     /// The samples do not fit the model, or its results are not finite.
@@ -231,7 +231,7 @@ impl HeldOut {
         Ok(Glance { shown: tally.decibels(), judged: tally.judged() })
     }
 
-    /// Mean scores of a model, and of the classical method where `beside` says so.
+    /// Returns the mean scores of a model, and those of the classical method if `beside` is set.
     ///
     /// # Errors
     /// The samples do not fit the model.
@@ -264,7 +264,7 @@ impl HeldOut {
         })
     }
 
-    /// What the classical method makes of a sample.
+    /// Denoises a sample with the classical method.
     fn classical(&self, noisy: &Sample) -> Option<Vec<f32>> {
         if noisy.shape().kind() == Kind::Vector {
             let (pca, k) = self.pca.as_ref()?;
@@ -272,7 +272,7 @@ impl HeldOut {
             from_units(&mut rebuilt, &self.columns);
             return Some(rebuilt);
         }
-        // A signal's channels have units, and so strengths of noise, of their own.
+        // Per channel, because the channels of a signal have units and noise strengths of their own.
         let Shape::Signal { length, .. } = noisy.shape() else {
             let sigma = quality::estimate_sigma(noisy.data(), noisy.shape());
             return Some(quality::denoise_dct(noisy.data(), noisy.shape(), sigma));
@@ -283,7 +283,7 @@ impl HeldOut {
         Some(noisy.data().chunks_exact(length).flat_map(alone).collect())
     }
 
-    /// The middle of the first held-out sample, before and after the model.
+    /// Returns the middle of the first held-out sample, before and after denoising.
     ///
     /// # Errors
     /// The samples do not fit the model.
@@ -296,7 +296,7 @@ impl HeldOut {
         Ok(Some(Preview { noisy: cut(noisy), denoised: cut(&denoised), clean }))
     }
 
-    /// What is typical of samples like these.
+    /// Computes the feature statistics of the held-out samples.
     ///
     /// # Errors
     /// The samples do not fit the model.
@@ -307,7 +307,7 @@ impl HeldOut {
 }
 
 impl Pair {
-    /// The sample against itself, with a second one a tenth of its noise away.
+    /// Compares the sample with itself, with a perturbation of a tenth of its noise.
     fn probed(noisy: Sample, variance: f64, units: Vec<Stats>, rng: &mut Rng) -> Self {
         let steps = match units.is_empty() {
             true => vec![0.1 * variance.sqrt() as f32],
@@ -323,7 +323,7 @@ impl Pair {
         Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
     }
 
-    /// [`Pair::probed`] for noise that is as strong as the brightness says. The curve is in `units`.
+    /// [`Pair::probed`] for noise with a strength that depends on the brightness. The curve is in `units`.
     fn uneven(noisy: Sample, curve: &NoiseCurve, units: Vec<Stats>, rng: &mut Rng) -> Self {
         let mut moved = in_units(noisy.data(), &units).into_owned();
         let levels = levels(&moved, noisy.shape());
@@ -337,7 +337,7 @@ impl Pair {
         Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
     }
 
-    /// The sample against itself, with a second one a tenth of noise like its own away. The patches are in `units`.
+    /// Compares the sample with itself, with a perturbation of a tenth of similar noise. The patches are in `units`.
     fn like(noisy: Sample, patches: &Patches, units: Vec<Stats>, rng: &mut Rng) -> Self {
         let mut moved = in_units(noisy.data(), &units).into_owned();
         let noise = patches.noise(noisy.shape(), rng);
@@ -348,7 +348,7 @@ impl Pair {
         Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
     }
 
-    /// The share of a small random change of the input that shows in the result: 1 for a method that does nothing.
+    /// Returns the share of a small random change of the input that appears in the result: 1 for the identity.
     fn response(&self, probe: &Sample, result: &[f32], moved: &[f32]) -> f64 {
         let [input, probe, result, moved] =
             [self.noisy.data(), probe.data(), result, moved].map(|data| in_units(data, &self.units));
@@ -361,7 +361,7 @@ impl Pair {
         if power > 0.0 { product / power } else { 0.0 }
     }
 
-    /// Largest difference between the correlation of neighbours in the residual of `result` and in the noise.
+    /// Returns the largest difference between the correlation of neighbours in the residual of `result` and in the noise.
     fn residual(&self, mut result: Vec<f32>, [right, down]: [f64; 2]) -> f32 {
         let (_, height, width) = self.noisy.shape().extents();
         result.iter_mut().zip(self.noisy.data()).for_each(|(r, x)| *r = x - *r);
@@ -370,19 +370,19 @@ impl Pair {
         (seen[0] - right).abs().max((seen[1] - down).abs()) as f32
     }
 
-    /// The sample with places hidden, to be held against what stood there.
+    /// Masks positions of the sample, to compare the result with the original values there.
     fn hidden(target: Sample, reach: (usize, usize), units: Vec<Stats>, rng: &mut Rng) -> Self {
         let mut data = target.data().to_vec();
         let weights = hide(&mut data, target.shape(), reach, rng);
         let noisy = Sample::new(target.shape(), data).expect("finite numbers were moved");
-        // Noise that is correlated hides from differences of neighbours, but not from its spectrum.
+        // Differences of neighbours underestimate correlated noise; its spectrum does not.
         let seen = quality::noise_correlation(&in_units(target.data(), &units), target.shape());
         let (variance, weights) = (f64::from(seen.power), Some(weights));
         Self { noisy, target, variance, weights, probe: None, units, correlation: None }
     }
 
-    /// The mean squared difference from the target, where one that is lighter counts `lighter` times, and the power that
-    /// an error is held against: 1 for images (PSNR), the target's own for other kinds (SNR).
+    /// Returns the mean squared difference from the target, with squared errors towards lighter multiplied by `lighter`, and the
+    /// reference power of the error: 1 for images (PSNR), that of the target for other kinds (SNR).
     fn errors(&self, result: &[f32], lighter: f64) -> (f64, f64) {
         let (target, result) = (in_units(self.target.data(), &self.units), in_units(result, &self.units));
         let square = |(i, (t, r)): (usize, (&f32, &f32))| {
@@ -405,23 +405,23 @@ impl Pair {
     }
 }
 
-/// The errors of one method over all pairs.
+/// Accumulated errors of one method over all pairs.
 #[derive(Debug, Default)]
 struct Tally {
     ink_weight: Option<f64>,
     count: usize,
-    /// Of exact scores.
+    /// Sum of the scores of the pairs.
     decibels: f64,
-    /// Of the same with errors weighed.
+    /// The same with weighted errors.
     weighed: f64,
-    /// Differences from noisy targets, the variance of their noise, and the power they are held against.
+    /// Sums of the squared differences from noisy targets, of the variances of their noise, and of the reference powers.
     seen: f64,
     variance: f64,
     power: f64,
 }
 
 impl Tally {
-    /// Adds what a method makes of a pair; nothing where it makes nothing of it.
+    /// Adds the result of a method on a pair; does nothing if the method returns none.
     fn measure(
         &mut self,
         pair: &Pair,
@@ -439,15 +439,14 @@ impl Tally {
         self.seen += seen;
         self.variance += pair.variance;
         self.power += power;
-        // Capped so that a perfect sample does not make a mean infinite.
+        // Capped so that a perfect result does not make a mean infinite.
         let decibels = |error: f64| (10.0 * (power / error.max(f64::MIN_POSITIVE)).log10()).min(100.0);
         self.decibels += decibels(seen);
         self.weighed += decibels(weighed.unwrap_or(seen));
         Ok(())
     }
 
-    /// The mean of the pairs' scores. Estimates are too rough for that one by one, so their errors are added up
-    /// first.
+    /// Returns the mean of the pairs' scores. Estimates of single pairs are too inexact, so their errors are summed first.
     fn decibels(&self) -> f32 {
         if self.variance == 0.0 {
             return (self.decibels / self.count.max(1) as f64) as f32;
@@ -456,7 +455,7 @@ impl Tally {
         (10.0 * (self.power / error).log10()) as f32
     }
 
-    /// Grows and falls with the score, and stays calm where an estimate nears an error of nothing.
+    /// Returns a score that is monotonic in `decibels`, but stable when the estimated error approaches zero.
     fn judged(&self) -> f32 {
         if self.variance == 0.0 {
             (self.weighed / self.count.max(1) as f64) as f32
@@ -466,7 +465,7 @@ impl Tally {
     }
 }
 
-/// Numbers in units of their channels or columns.
+/// Converts numbers to units of their channels or columns.
 fn in_units<'a>(data: &'a [f32], units: &[Stats]) -> Cow<'a, [f32]> {
     if units.is_empty() {
         return Cow::Borrowed(data);
@@ -477,7 +476,7 @@ fn in_units<'a>(data: &'a [f32], units: &[Stats]) -> Cow<'a, [f32]> {
     Cow::Owned(data)
 }
 
-/// The brightness at each place: the mean of a few neighbours along the row, in which noise is weaker.
+/// Estimates the brightness at each position: the mean of a few neighbours in the row, in which noise is weaker.
 fn levels(data: &[f32], shape: Shape) -> Vec<f32> {
     let (_, _, width) = shape.extents();
     let row = |row: &[f32]| -> Vec<f32> {
@@ -490,13 +489,13 @@ fn levels(data: &[f32], shape: Shape) -> Vec<f32> {
     data.chunks(width).flat_map(row).collect()
 }
 
-/// The way back.
+/// Inverse of [`in_units`].
 fn from_units(data: &mut [f32], units: &[Stats]) {
     let numbers = data.len() / units.len().max(1);
     data.chunks_mut(numbers).zip(units).for_each(|(part, unit)| unit.restore(part));
 }
 
-/// The estimated variance of the noise of a sample, in its units.
+/// Estimates the variance of the noise of a sample, in its units.
 fn variance_of(sample: &Sample, units: &[Stats]) -> f64 {
     if units.is_empty() {
         return f64::from(quality::estimate_sigma(sample.data(), sample.shape())).powi(2);
@@ -519,8 +518,8 @@ impl<'a> Scenes<'a> {
         Self(scenes)
     }
 
-    /// The mean of the other repeats of an item's scene, and the variance of the noise left in it, which the
-    /// differences of repeats tell.
+    /// Returns the mean of the other repeats of an item's scene, and the variance of its remaining noise, estimated from the
+    /// differences of the repeats.
     fn rest(&self, item: &Item, units: &[Stats]) -> Option<(Sample, f64)> {
         let all = self.0.get(&(item.scene(), item.clean.shape().dims()))?;
         let others: Vec<&[f32]> =
@@ -532,7 +531,7 @@ impl<'a> Scenes<'a> {
         let mean: Vec<f32> = (0..item.clean.data().len())
             .map(|i| others.iter().map(|other| other[i]).sum::<f32>() / count as f32)
             .collect();
-        // A repeat less the mean of n others has (1 + 1/n) times the variance of one.
+        // The difference of a repeat and the mean of n others has (1 + 1/n) times the variance of one repeat.
         let apart = quality::mse(&in_units(item.clean.data(), units), &in_units(&mean, units));
         let variance = apart / (1.0 + 1.0 / count as f64);
         Some((Sample::new(item.clean.shape(), mean).ok()?, variance / count as f64))
@@ -547,7 +546,7 @@ mod tests {
         Scoring { learn, normalize: &Normalize::Sample, ink_weight }
     }
 
-    /// Items of one clean image under noise of 25 of 255.
+    /// Returns items of one clean image with noise of sigma 25 (of 255).
     fn noisy(count: usize) -> (Sample, Vec<Item>) {
         let pixel = |i: usize| 0.5 + 0.3 * (0.05 * (i % 96) as f32).sin() * (0.03 * (i / 96) as f32).cos();
         let clean = Sample::new(Shape::image(1, 96, 96), (0..96 * 96).map(pixel).collect()).unwrap();
@@ -559,7 +558,7 @@ mod tests {
         (clean, (0..count).map(one).collect())
     }
 
-    /// The estimate from noisy samples alone against the truth: a result with a known error.
+    /// Compares the estimate from noisy samples only with the truth, for a result with a known error.
     #[test]
     fn scores_without_clean_samples_are_near_the_true_ones() {
         let (clean, items) = noisy(5);
@@ -588,7 +587,7 @@ mod tests {
         let (clean, items) = noisy(4);
         let all: Vec<&Item> = items.iter().collect();
         let held_out = HeldOut::new(&all, &scoring(&Learn::Neighbors, None), 1);
-        // A blend of the noisy input with a blurred one, for every share of it.
+        // Blends the noisy input and a blurred one, in several proportions.
         for share in [0.0, 0.3, 1.0] {
             let method = |sample: &Sample| {
                 let data = sample.data();
@@ -616,7 +615,7 @@ mod tests {
         let mut tally = held_out.tally();
         tally.measure(&held_out.pairs[0], |sample| Ok(Some(sample.data().to_vec()))).unwrap();
         let db = tally.decibels();
-        // White noise is lighter as often as darker: its errors weigh (4 + 1) / 2 as much.
+        // White noise is lighter as often as darker: its mean squared error is weighted by (4 + 1) / 2.
         assert!((db - tally.judged() - 10.0 * 2.5f32.log10()).abs() < 0.1, "{tally:?}");
         assert!((db - quality::psnr(pair.clean.data(), items[0].clean.data())).abs() < 1e-3);
     }

@@ -1,38 +1,38 @@
-//! Verdict: the decision whether a trained version becomes the default, and the reason why not.
+//! Verdict: decision on whether a trained version becomes the default, with the reason.
 
 use serde_json::json;
 
 use super::{Promote, Scores};
 
-/// Estimated scores that differ by less, dB, are taken for equal. Chosen on one set: with 0.05 a version of microscopy that was
-/// 1.1 dB better by the truth was kept back for 0.01 dB. How much the estimates scatter has not been measured.
+/// Difference of estimated scores, dB, up to which they count as equal. Chosen on one set: with 0.05 a version of microscopy that
+/// was 1.1 dB better by the truth was kept back for 0.01 dB. The variance of the estimates has not been measured.
 const SCATTER: f32 = 0.02;
 
-/// Scores of a model beside those of everything it has to beat, on the same held-out samples.
+/// Scores of a model and of the models it is compared with, on the same held-out samples.
 pub(super) struct Compared {
-    /// The model itself.
+    /// Scores of the model itself.
     pub(super) scores: Scores,
-    /// The version that served before, by name.
+    /// Name and scores of the default version so far.
     pub(super) before: Option<(String, Scores)>,
-    /// The base, where it is another.
+    /// Name and scores of the base, unless it is that version.
     pub(super) base: Option<(String, Scores)>,
     /// Name of the classical method.
     pub(super) classical: &'static str,
-    /// Scores are estimates, for want of clean samples.
+    /// `true` if the scores are estimates, because there are no clean samples.
     pub(super) is_estimated: bool,
 }
 
-/// What follows from a comparison.
+/// Decision after a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Verdict {
-    /// The version becomes the default in any case.
+    /// `true` if the version becomes the default in any case.
     pub(super) promotes: bool,
-    /// The reason why it must not serve unless it is named, with advice.
+    /// Reason why the version must not become the default by itself, with advice.
     pub(super) kept_back: Option<String>,
 }
 
 impl Compared {
-    /// The decision under `promote`.
+    /// Decides according to `promote`.
     pub(super) fn verdict(&self, promote: Promote) -> Verdict {
         match promote {
             Promote::Always => Verdict { promotes: true, kept_back: None },
@@ -44,8 +44,8 @@ impl Compared {
         }
     }
 
-    /// The first of all rivals that the model does not beat: the noisy input (doing nothing), the version before and the
-    /// base. The classical method is one only where what served beats it: it cannot be served instead.
+    /// Returns the reason of the first comparison that the model does not win: with the noisy input, the default version and the
+    /// base. The classical method counts only if the current model beats it, because it cannot be served instead.
     fn shortfall(&self) -> Option<String> {
         let Scores { full_db, noisy_db, judged_db, baseline_db, .. } = self.scores;
         let margin = if self.is_estimated { SCATTER } else { 0.0 };
@@ -97,13 +97,13 @@ impl Compared {
         })
     }
 
-    /// The scores as cards and jobs state them.
+    /// Returns the scores as model cards and jobs show them.
     pub(super) fn json(&self) -> serde_json::Value {
         let mut json = json!({ "held_out": self.scores, "estimated": self.is_estimated });
         if self.scores.baseline_db.is_some() {
             json["baseline"] = self.classical.into();
         }
-        // `before` is what had to be beaten, so the base takes its place where nothing served.
+        // `before` is the model to beat: the base if there was no default version.
         let before = self.before.as_ref().or(self.base.as_ref());
         for (key, scored) in [("before", before), ("base", self.base.as_ref())] {
             if let Some((name, scores)) = scored {
@@ -155,7 +155,7 @@ mod tests {
         refused(30.0, Some(30.0), None, "a@1 on the held-out samples");
         refused(30.0, Some(29.0), Some(33.3), "photo-gray@3");
         refused(30.0, None, Some(33.3), "photo-gray@3");
-        // What served was below the classical method, too, or nothing served.
+        // The default version was also below the classical method, or there was none.
         assert_eq!(kept_back(23.0, Some(22.0), None), None);
         assert_eq!(kept_back(23.0, None, None), None);
     }

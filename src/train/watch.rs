@@ -1,43 +1,42 @@
-//! The watch over validations: which weights were best, when a run has gone wrong, when to stop early.
+//! Tracking of validations: best weights, collapse and early stopping.
 
-/// Scores nearer to the best than this, dB, are as good as it.
+/// Scores within this distance of the best, dB, count as equal to it.
 const MARGIN: f32 = 0.05;
 
-/// A score so far below the best, dB, is no overfitting but a run that has come apart.
+/// Distance below the best, dB, beyond which a score means a collapsed run rather than overfitting.
 const COLLAPSE: f32 = 6.0;
 
-/// Fewer validations than this without gain say nothing.
+/// Smallest number of validations without improvement that can stop a run.
 const FEWEST: usize = 5;
 
-/// What the validations of a run have shown; part of a checkpoint.
+/// Validation history of a run; part of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub(super) struct Watch {
     /// Step and score of the best weights.
     best: Option<(u64, f32)>,
-    /// Scores since then.
+    /// Scores since the best one.
     since: Vec<f32>,
 }
 
-/// What a validation means for the run.
+/// Result of a validation.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Verdict {
-    /// The best so far.
+    /// Best score yet.
     Best,
-    /// Go on.
+    /// Continue.
     GoOn,
-    /// The weights have come apart.
+    /// The weights have diverged.
     Collapsed,
-    /// Further training would only cost time.
+    /// Stop early: further training would not improve the result.
     Stop(String),
 }
 
 impl Watch {
-    /// Takes note of a score after `step` of `total` steps, one of about `planned` validations.
+    /// Records the score after `step` of `total` steps, one of about `planned` validations.
     ///
-    /// A learning rate that falls along a cosine gains most at the end, and a fine-tuning is worse than its base
-    /// while the rate is high. So a run is stopped only when three fifths of its steps are done (the rate is a
-    /// third of its peak then), and only if for a quarter of its validations, and at least 5, every score is
-    /// clearly below the best and the last is the lowest.
+    /// A cosine learning-rate schedule gains most at the end, and fine-tuning is worse than its base while the rate is high. A
+    /// run is therefore stopped only after three fifths of its steps (the rate is then a third of its peak), and only if for a
+    /// quarter of its validations, and at least 5, every score is clearly below the best and the last is the lowest.
     pub(super) fn see(&mut self, step: u64, total: u64, planned: usize, db: f32) -> Verdict {
         let best = self.best.map_or(f32::NEG_INFINITY, |(_, best)| best);
         if !db.is_finite() || db < best - COLLAPSE {
@@ -63,7 +62,7 @@ impl Watch {
         ))
     }
 
-    /// Step and score of the best weights.
+    /// Returns step and score of the best weights.
     pub(super) fn best(&self) -> Option<(u64, f32)> {
         self.best
     }
@@ -73,7 +72,7 @@ impl Watch {
 mod tests {
     use super::*;
 
-    /// The verdicts over 20 validations of 100 steps.
+    /// Returns the verdicts of 20 validations, one every 100 steps.
     fn watch(score: impl Fn(usize) -> f32) -> (Vec<Verdict>, Watch) {
         let mut watch = Watch::default();
         let mut verdicts = Vec::new();
@@ -102,7 +101,7 @@ mod tests {
     fn neither_slow_gain_nor_a_plateau_nor_the_dip_of_a_fine_tuning_is_stopped() {
         assert!(!stops(|i| 28.0 + 0.01 * i as f32));
         assert!(!stops(|i| 28.0 + 0.02 * (i % 3) as f32));
-        // Starts from good weights, is worse while the rate is high, ends better.
+        // Fine-tuning: good initial weights, worse while the rate is high, better at the end.
         assert!(!stops(|i| 27.5 + 0.06 * (i as f32 - 10.0).abs()));
         assert!(!stops(|i| 27.5 + 0.06 * (i as f32 - 6.0).abs()));
         assert!(!stops(|i| if i == 1 { 28.3 } else { 28.0 + 0.02 * (i as f32 - 2.0) }));

@@ -1,32 +1,33 @@
-//! Windows: the parts of large samples that are scored and shown.
+//! Windows: parts of large samples for scoring and previews.
 
 use std::ops::Range;
 
 use crate::dataset::Item;
 use crate::sample::{Kind, Sample, Shape};
 
-/// Larger held-out images are scored on windows of this side: enough to rank models, quick to repeat.
+/// Side of the windows on which larger held-out images are scored: enough to rank models, and fast.
 const SIDE: usize = 256;
 
-/// Longer held-out signals are scored on windows of so many steps in time.
+/// Length in time steps of the windows on which longer held-out signals are scored.
 const LENGTH: usize = 1 << 14;
 
-/// A quarter of an only image is no smaller than this,
+/// Smallest side of the quarter held out from a single image.
 const SMALLEST_SIDE: usize = 16;
 
-/// nor is one of an only signal.
+/// Smallest length of the quarter held out from a single signal.
 const SMALLEST_LENGTH: usize = 64;
 
-/// A preview shows at most so many pixels each way,
+/// Largest side of a preview image, in pixels.
 const PREVIEW_SIDE: usize = 128;
 
-/// or so many steps in time.
+/// Largest length of a preview signal, in time steps.
 const PREVIEW_LENGTH: usize = 1024;
 
-/// A window of a sample: its rows and columns.
+/// Window of a sample: ranges of rows and columns.
 pub(super) type Window = (Range<usize>, Range<usize>);
 
-/// Up to `most` windows, the first in the middle, the rest spread evenly (M. Roberts' R2 sequence). A sample that is no larger than a window, and a vector, is one window.
+/// Returns up to `most` windows, the first in the middle, the others spread evenly (M. Roberts' R2 sequence). A sample not
+/// larger than a window, and a vector, is one window.
 pub(super) fn windows(shape: Shape, most: usize) -> Vec<Window> {
     let (_, height, width) = extents(shape);
     let (h, w) = match shape {
@@ -44,7 +45,7 @@ pub(super) fn windows(shape: Shape, most: usize) -> Vec<Window> {
     (0..count).map(window).collect()
 }
 
-/// The part of a sample that a preview shows.
+/// Returns the window of a sample for a preview.
 pub(super) fn middle(shape: Shape) -> Window {
     let (_, height, width) = extents(shape);
     let most = if shape.kind() == Kind::Image { PREVIEW_SIDE } else { PREVIEW_LENGTH };
@@ -52,11 +53,11 @@ pub(super) fn middle(shape: Shape) -> Window {
         let length = axis.min(most);
         (axis - length) / 2..(axis - length) / 2 + length
     };
-    // A vector is nothing without its other numbers.
+    // A vector is shown whole: part of it has no meaning.
     if shape.kind() == Kind::Vector { (0..1, 0..width) } else { (within(height), within(width)) }
 }
 
-/// The part of a sample that a window shows.
+/// Cuts a window out of a sample.
 pub(super) fn cut(sample: &Sample, (rows, columns): &Window) -> Sample {
     let (channels, height, width) = extents(sample.shape());
     let starts = (0..channels).flat_map(|c| rows.clone().map(move |y| (c * height + y) * width));
@@ -69,7 +70,7 @@ pub(super) fn cut(sample: &Sample, (rows, columns): &Window) -> Sample {
     Sample::new(shape, data.collect()).expect("a part of a sample is one").with_rate(sample.rate())
 }
 
-/// Channels, height and width; what is no image has one row.
+/// Returns channels, height and width; signals and vectors have one row.
 fn extents(shape: Shape) -> (usize, usize, usize) {
     match shape {
         Shape::Image { channels, height, width } => (channels, height, width),
@@ -78,8 +79,8 @@ fn extents(shape: Shape) -> (usize, usize, usize) {
     }
 }
 
-/// The first three quarters of a sample along its longest axis, and the last one to judge by; none of what is too
-/// short for that, or has no neighbours.
+/// Splits a sample along its longest axis into the first three quarters and the last one, to be held out; `None` if it is
+/// too short, or has no neighbours.
 pub(super) fn part(item: &Item) -> Option<[Item; 2]> {
     let (_, height, width) = extents(item.clean.shape());
     let (length, least) = match item.clean.shape().kind() {

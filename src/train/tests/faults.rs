@@ -1,4 +1,4 @@
-//! What goes wrong, and what becomes of it: bad configs, bad samples, rates that are too high, a full disk.
+//! Tests of failures: bad configs, bad samples, too high learning rates, a full disk.
 
 use super::*;
 
@@ -40,7 +40,7 @@ fn a_loss_that_is_not_finite_ends_the_run_with_the_reason() {
     let place = Place::new();
     let mut data = waves(4);
     for item in &mut data.items {
-        // Finite, but its square is not.
+        // The values are finite, but their squares are not.
         let huge = item.clean.data().iter().map(|v| v * 1e25).collect();
         item.clean = Sample::new(item.clean.shape(), huge).unwrap();
     }
@@ -49,7 +49,7 @@ fn a_loss_that_is_not_finite_ends_the_run_with_the_reason() {
     assert!(place.registry().list().is_empty());
 }
 
-/// A rate at which the run goes back at least once and yet ends well.
+/// Finds a learning rate at which the run returns to earlier weights at least once and still succeeds.
 fn rough() -> (Config, Outcome) {
     for rate in [0.1, 0.2, 0.3, 0.5, 0.7, 1.0] {
         let config = Config { learning_rate: Some(rate), ..tiny(12) };
@@ -112,7 +112,7 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before_and_the_run_goes_on
     run(&mut stop_at(3)).unwrap_err();
     let kept = std::fs::read(&path).unwrap();
 
-    // A file stands where the folder was, and refuses as a full disk would.
+    // A file in place of the folder makes writes fail, as on a full disk.
     let mut begun = false;
     let error = run(&mut |p| {
         if !std::mem::replace(&mut begun, true) {

@@ -1,4 +1,4 @@
-//! Channels and columns that have units of their own, and images whose outliers or container say nothing of their content.
+//! Tests of channels and columns with units of their own, and of images with outliers or an unused value range.
 
 use super::*;
 use crate::dataset::Item;
@@ -16,7 +16,7 @@ fn normal(count: usize, index: u64) -> Vec<f32> {
     noise
 }
 
-/// Temperature, humidity, pressure and the state of a switch that nobody touched, every minute.
+/// Returns temperature, humidity, pressure and the state of an unused switch, one value per minute.
 fn weather(length: usize, start: usize) -> Sample {
     let value = |c: usize, t: f32| match c {
         0 => 20.0 + 5.0 * (0.013 * t).sin() + (0.031 * t).cos(),
@@ -28,7 +28,7 @@ fn weather(length: usize, start: usize) -> Sample {
     Sample::new(Shape::Signal { channels: 4, length }, data).unwrap()
 }
 
-/// The deviations of the noise of each sensor.
+/// Standard deviation of the noise of each sensor.
 const NOISE: [f32; 4] = [0.4, 1.5, 0.8, 0.0];
 
 fn with_noise(clean: &Sample, draw: u64) -> Sample {
@@ -83,7 +83,7 @@ fn every_sensor_gains_in_its_own_unit_and_one_that_is_constant_stays_as_it_is() 
             assert!(after < 0.75 * before, "{scheme:?}, sensor {c}: {before} -> {after}");
         }
         assert_eq!(of(&denoised, 3), of(&clean, 3));
-        // The latent holds the statistics of each channel, so that it is all that strict decoding needs.
+        // The latent includes the statistics of each channel: strict decoding needs nothing else.
         let latent = session.encode(&noisy, None).unwrap();
         assert_eq!((latent.stats.len(), latent.stats[3].std), (4, 0.0));
         let strict = crate::infer::Options { mode: crate::infer::Mode::Strict, ..Default::default() };
@@ -136,7 +136,7 @@ fn columns_of_a_table_are_scaled_one_by_one_where_they_have_units_of_their_own()
     }
 }
 
-/// Frames of a camera of 12 bits in files of 16, with and without a hot pixel.
+/// 12-bit camera frames in 16-bit files, with and without a hot pixel.
 #[test]
 fn frames_of_12_bits_in_files_of_16_are_noisy_by_their_own_range_and_hot_pixels_teach_nothing() {
     let frame = |i: usize, is_hot: bool| {
@@ -147,7 +147,7 @@ fn frames_of_12_bits_in_files_of_16_are_noisy_by_their_own_range_and_hot_pixels_
         if is_hot {
             words[700] = 65_535;
         }
-        // One range for both, so that they differ in nothing but the pixel.
+        // One range for both, so that they differ only in that pixel.
         let clean = Sample::from_words(clean.shape(), words).unwrap().into_float();
         Item { name: format!("{i}"), clean, noisy: None }
     };

@@ -1,5 +1,5 @@
-//! A version becomes the default only if it beats doing nothing, the version before, the base and a method without
-//! learning; the first one, too.
+//! Tests of promotion: a version, even the first, becomes the default only if it beats the noisy input, the default version,
+//! the base and a method without learning.
 
 use super::*;
 use crate::name::ModelRef;
@@ -13,7 +13,7 @@ fn name() -> crate::name::Name {
 fn a_first_version_that_is_worse_than_its_input_serves_only_by_its_number() {
     let place = Place::new();
     let registry = place.registry();
-    // Hardly any noise, and one step: the latent loses more than there is to gain.
+    // With little noise and one step, the latent loses more than denoising can gain.
     let config = Config { corruption: Some(Corruption::white(0.5)), ..tiny(1) };
     let outcome = train(&config, &waves(12), &registry).unwrap();
     assert!(!outcome.promoted);
@@ -55,7 +55,7 @@ fn a_base_that_is_removed_during_the_run_is_still_what_the_result_must_beat() {
         learning_rate: Some(1e-5),
         ..tiny(6)
     };
-    // Stopped half way; the base is gone before the run resumes.
+    // Stopped halfway; the base is removed before the run resumes.
     let mut stop = |p: &Progress| if p.step == 3 { Control::Cancel } else { Control::Continue };
     run(&config, &data, &registry, Some(place.checkpoint()), &mut stop).unwrap_err();
     registry.remove(&name(), 1).unwrap();
@@ -65,7 +65,7 @@ fn a_base_that_is_removed_during_the_run_is_still_what_the_result_must_beat() {
         run(&config, &data, &registry, Some(place.checkpoint()), &mut |_| Control::Continue).unwrap();
     assert_eq!(outcome.scores["before"]["model"], "tiny@1");
 
-    // The version before is removed on the way.
+    // The default version is removed during the run.
     train(&tiny(60), &data, &registry).unwrap();
     let mut remove = |p: &Progress| {
         if p.step == 2 {
@@ -85,7 +85,7 @@ fn of_two_runs_of_one_name_each_is_compared_with_what_serves_when_it_ends() {
     let place = Place::new();
     let first = place.registry();
     let data = waves(12);
-    // The second run ends while the first is on its way.
+    // The second run ends while the first is in progress.
     let mut nested = None;
     let mut listen = |p: &Progress| {
         if p.step == 30 {
@@ -95,7 +95,7 @@ fn of_two_runs_of_one_name_each_is_compared_with_what_serves_when_it_ends() {
     };
     let outcome = run(&tiny(60), &data, &first, None, &mut listen).unwrap();
     assert!(nested.unwrap().promoted);
-    // The same seed: no better.
+    // The same seed: not better.
     assert_eq!((outcome.version, outcome.promoted), (2, false));
     assert_eq!(outcome.scores["before"]["model"], "tiny@1");
     assert!(outcome.kept_back.unwrap().contains("does not beat tiny@1"));

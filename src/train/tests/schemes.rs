@@ -1,4 +1,4 @@
-//! Every scheme learns, from what it has, to remove noise from samples whose clean twin it never saw.
+//! Tests of each scheme: it learns to remove noise from samples of which it never saw a clean version.
 
 use super::*;
 use crate::corruption::{Gaussian, Span, Speckle};
@@ -6,7 +6,7 @@ use crate::infer::Session;
 use crate::name::ModelRef;
 use crate::quality::psnr;
 
-/// Noisy waves; `repeats` of each, in folders.
+/// Returns noisy waves, with `repeats` of each scene in a folder.
 fn noisy(scenes: usize, repeats: usize, noise: &Corruption) -> Dataset {
     let mut items = Vec::new();
     for (i, item) in waves(scenes).items.into_iter().enumerate() {
@@ -24,7 +24,7 @@ fn session(place: &Place, name: &str) -> Session {
     Session::load(place.registry().read(&reference).unwrap()).unwrap()
 }
 
-/// The true gain in dB of a model over the noisy input, on waves of its own.
+/// Returns the true gain in dB of a model over the noisy input, on other waves.
 fn gain(place: &Place, name: &str, noise: &Corruption) -> f32 {
     let session = session(place, name);
     let items = waves(30).items;
@@ -171,7 +171,7 @@ fn one_noisy_sample_adapts_a_base_and_never_makes_it_worse() {
     );
 }
 
-/// One dataset for each scheme.
+/// Returns one dataset for each scheme.
 fn every_scheme() -> Vec<(Config, Dataset)> {
     let white = Corruption::white(40.0);
     vec![

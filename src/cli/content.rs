@@ -1,4 +1,4 @@
-//! Content of a file: its samples and the file of their results, as `media` reads and writes them, with errors of one line.
+//! Content of a file: its samples, and the file of their results, read and written by `media` with one-line errors.
 
 use crate::codec::{Depth, Format};
 use crate::infer::Session;
@@ -6,7 +6,7 @@ use crate::limits::Limits;
 use crate::media::{self, Carrier};
 use crate::sample::Sample;
 
-/// Samples with what they came in.
+/// Samples of a file, with its format and metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Content {
     /// One sample, or those of a stack, an array or a table.
@@ -14,7 +14,7 @@ pub struct Content {
     carrier: Carrier,
 }
 
-/// How fine the numbers of a result are.
+/// Number format of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Fineness {
     /// As in the input.
@@ -41,11 +41,11 @@ impl Fineness {
 }
 
 impl Content {
-    /// The samples of a file, known by its first bytes. An array or a table is read as `model` takes it; without a model
-    /// (H,W) and (H,W,3) are images.
+    /// Reads the samples of a file, whose format is detected by its first bytes. An array or a table is read as input of `model`;
+    /// without a model (H,W) and (H,W,3) are images.
     ///
     /// # Errors
-    /// A line: the file is no image, array, sound or table, is damaged, or does not fit the model.
+    /// One line: the file is not an image, array, sound or table, is damaged, or does not fit the model.
     pub fn read(bytes: &[u8], model: Option<&Session>, limits: &Limits) -> Result<Self, String> {
         let read = || {
             let format = media::settle_format(bytes, None)?;
@@ -55,44 +55,44 @@ impl Content {
         Ok(Self { samples: content.samples, carrier: content.carrier })
     }
 
-    /// Samples that came from no file.
+    /// Creates a content that was not read from a file.
     pub fn bare(samples: Vec<Sample>, format: Format) -> Self {
         Self { samples, carrier: Carrier::Bare(format) }
     }
 
-    /// The format it came in.
+    /// Returns the format of the file.
     pub fn format(&self) -> Format {
         self.carrier.format()
     }
 
-    /// Checks that a file of `format` can hold the results, before they are computed.
+    /// Checks, before the results are computed, that a file of `format` can hold them.
     ///
     /// # Errors
-    /// A line: it cannot.
+    /// One line with the reason.
     pub fn check(&self, format: Format, fineness: Fineness) -> Result<(), String> {
         self.carrier.check(&self.samples, format, fineness.depth()).map_err(|e| e.to_string())
     }
 
-    /// The file of `results`, which take the places of the samples.
+    /// Encodes the file with `results` in place of its samples.
     ///
     /// # Errors
-    /// A line: the format cannot hold them.
+    /// One line: the format cannot hold the results.
     pub fn write(&self, results: &[Sample], format: Format, fineness: Fineness) -> Result<Vec<u8>, String> {
         let file = self.carrier.write(results, format, fineness.depth());
         file.map(|file| file.bytes).map_err(|e| e.to_string())
     }
 }
 
-/// The limits of one file of the caller's own: any number of pages, as many pixels as a file of its size may really have.
+/// Returns the limits of a local file: any number of pages, and 4 pixels per byte of its size if the usual limit is lower.
 fn of_a_file(bytes: &[u8], limits: &Limits) -> Limits {
     let image_pixels = limits.image_pixels.max(bytes.len().saturating_mul(4));
     Limits { samples: usize::MAX, image_pixels, ..limits.clone() }
 }
 
-/// A format by name or ending, if samples can be written in it.
+/// Parses a format by name or file extension, if it can hold samples.
 ///
 /// # Errors
-/// A line with the formats there are.
+/// One line with the supported formats.
 pub fn format(text: &str) -> Result<Format, String> {
     let holds = |f: &Format| f.is_image() || matches!(f, Format::Npy | Format::Wav | Format::Csv);
     let found = Format::from_extension(text).filter(holds);
@@ -101,7 +101,7 @@ pub fn format(text: &str) -> Result<Format, String> {
     })
 }
 
-/// Whether a file of this ending may hold samples. Text files in a folder are more often notes than tables.
+/// Returns `true` if a file with this extension may hold samples. Text files in a folder are more often notes than tables.
 pub fn may_hold_samples(extension: &str) -> bool {
     format(extension).is_ok() && !matches!(extension, "txt" | "dat")
 }

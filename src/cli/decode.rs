@@ -1,4 +1,4 @@
-//! `limpid decode`: latent files back to samples.
+//! `limpid decode`: converts latent files back to samples.
 
 use std::sync::Arc;
 
@@ -32,13 +32,13 @@ The model is the one named in the latent file; another version of it, or other w
 pub struct Args {
     #[command(flatten)]
     files: files::Args,
-    /// The model that made the latents [default: the one each names].
+    /// Model that made the latents [default: the one named in each file].
     #[arg(long, value_name = "MODEL")]
     model: Option<ModelRef>,
-    /// How fine the numbers of the result are [default: 8 for images, float for arrays].
+    /// Number format of the result [default: 8 for images, float for arrays].
     #[arg(long, value_enum, value_name = "DEPTH", default_value = "same", hide_default_value = true)]
     depth: Fineness,
-    /// png, jpg, tif, webp, pnm, npy, wav or csv [default: by the ending of the output, else png for images, npy].
+    /// png, jpg, tif, webp, pnm, npy, wav or csv [default: by the extension of the output, else png for images, npy].
     #[arg(long, value_name = "FORMAT", value_parser = content::format)]
     format: Option<Format>,
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub struct Args {
 /// Decodes every file.
 ///
 /// # Errors
-/// The output does not suit the inputs, a model is not there, or a file failed.
+/// The output does not suit the inputs, a model does not exist, or a file failed.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let zoo = Zoo::new(args.place.open(config)?, args.model.clone(), config.server.usual());
     zoo.stated().map_err(Error::Failed)?;
@@ -94,7 +94,7 @@ impl Args {
         Ok(Made { bytes, extension: format.extension(), about: format!("{model}, {first}") })
     }
 
-    /// The very model that made a latent.
+    /// Returns the model that made a latent, after checking its digest.
     fn session(&self, id: &ModelId, zoo: &Zoo) -> Result<Arc<Session>, String> {
         if let Some(stated) = &self.model
             && (stated.name != id.name || stated.version.is_some_and(|v| v != id.version))
@@ -114,7 +114,7 @@ impl Args {
     }
 }
 
-/// The latents of a file: one, or a list of JSON.
+/// Reads the latents of a file: one, or a JSON list.
 fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<(ModelId, Latent)>, String> {
     if Format::sniff(bytes) != Some(Format::Json) {
         return Ok(vec![read_latent(bytes, limits).map_err(|e| e.to_string())?]);
@@ -127,7 +127,7 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<(ModelId, Latent)>, String>
     }
 }
 
-/// The beginning of a digest, as people compare them.
+/// Returns the first 6 bytes of a digest in hexadecimal.
 fn short(digest: &[u8; 32]) -> String {
     hex(&digest[..6])
 }

@@ -1,4 +1,4 @@
-//! `limpid denoise`: files in, clean files out.
+//! `limpid denoise`: denoises files.
 
 use std::time::Instant;
 
@@ -28,37 +28,37 @@ Examples:
 Without --model gray images take photo-gray and colour images photo-color, or camera-gray and camera-color where their noise
 is not white, as that of cameras and JPEG files; -v tells which and why.";
 
-/// Take the noise out of images and arrays.
+/// Remove noise from images and arrays.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     files: files::Args,
-    /// The model, NAME or NAME@VERSION [default: by the kind of sample].
+    /// Model, NAME or NAME@VERSION [default: by the kind of sample].
     #[arg(long, value_name = "MODEL")]
     model: Option<ModelRef>,
-    /// full (with the refiner) or strict (from the latent alone).
+    /// full (with the refiner) or strict (from the latent only).
     #[arg(long, value_name = "MODE", default_value = "full", value_parser = mode)]
     mode: Mode,
-    /// 0 gives the input back, 1 the output, between them a blend.
+    /// Blend of input and output: 0 is the input, 1 the output.
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = strength)]
     strength: f32,
-    /// The same for colour alone, --strength being that of brightness; images, mode full.
+    /// Strength for colour, while --strength applies to brightness; images, mode full.
     #[arg(long, value_name = "S", value_parser = strength)]
     strength_chroma: Option<f32>,
-    /// Share of the fine residual to give back where there is structure, 0 to 1; images, mode full.
+    /// Share of the fine residual to add back where there is structure, 0 to 1; images, mode full.
     #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = strength)]
     detail: f32,
-    /// How many times smaller than the sample the latent is to be, at least [default: the model's own].
+    /// Smallest ratio of the sample's size to the latent's [default: the model's own].
     #[arg(long, value_name = "R")]
     ratio: Option<f32>,
-    /// 8 averages over flips and turns of an image, at 8 times the time.
+    /// 8 averages over flips and turns of an image and takes 8 times as long.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = ensemble)]
     ensemble: usize,
-    /// How fine the numbers of the result are.
+    /// Number format of the result.
     #[arg(long, value_enum, value_name = "DEPTH", default_value = "same")]
     depth: Fineness,
-    /// png, jpg, tif, webp, pnm, npy, wav or csv [default: by the ending of the output, else as the input].
+    /// png, jpg, tif, webp, pnm, npy, wav or csv [default: by the extension of the output, else as the input].
     #[arg(long, value_name = "FORMAT", value_parser = content::format)]
     format: Option<Format>,
     #[command(flatten)]
@@ -68,7 +68,7 @@ pub struct Args {
 /// Denoises every file.
 ///
 /// # Errors
-/// The output does not suit the inputs, the model is not there, or a file failed.
+/// The output does not suit the inputs, the model does not exist, or a file failed.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let wishes = Wishes { strength_chroma: args.strength_chroma, detail: args.detail };
     if args.mode == Mode::Strict && wishes != Wishes::default() {
@@ -77,7 +77,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
         return Err(Error::Usage(reason.into()));
     }
     let zoo = Zoo::new(args.place.open(config)?, args.model.clone(), config.server.usual());
-    // Told once, not for every file.
+    // Loaded now, so that an error is reported once and not for every file.
     let model = zoo.stated().map_err(Error::Failed)?;
     let format = match (args.format, args.files.stated_extension()) {
         (Some(format), _) => Some(format),
@@ -89,7 +89,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
         .each(config.limits.upload_bytes, content::may_hold_samples, |bytes, cores| task.run(bytes, cores))
 }
 
-/// What is done to each file.
+/// Settings for all files.
 struct Task<'a> {
     args: &'a Args,
     zoo: &'a Zoo,
@@ -99,7 +99,7 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// The clean sample, and model, reason, noise and familiarity as a line.
+    /// Denoises a sample; returns also a line with model, reason, noise and familiarity.
     fn denoise(&self, sample: &Sample) -> Result<(Sample, String), String> {
         let Args { mode, strength, ratio, ensemble, strength_chroma, detail, .. } = *self.args;
         let options = Options { mode, strength, ratio, ensemble };

@@ -1,4 +1,4 @@
-//! `limpid encode`: samples to latent files.
+//! `limpid encode`: converts samples to latent files.
 
 use super::content::{self, Content};
 use super::files::{self, Made};
@@ -21,19 +21,19 @@ Examples:
 
 `limpid decode` turns them back; it needs the very model that made them.";
 
-/// Turn samples into latent files.
+/// Convert samples to latent files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
     files: files::Args,
-    /// The model, NAME or NAME@VERSION [default: by the kind of sample].
+    /// Model, NAME or NAME@VERSION [default: by the kind of sample].
     #[arg(long, value_name = "MODEL")]
     model: Option<ModelRef>,
-    /// How many times smaller than the sample the latent is to be, at least [default: the model's own].
+    /// Smallest ratio of the sample's size to the latent's [default: the model's own].
     #[arg(long, value_name = "R")]
     ratio: Option<f32>,
-    /// Write JSON instead of latent files; the only form that holds several samples.
+    /// Write JSON instead of latent files; required for several samples in one file.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub struct Args {
 /// Encodes every file.
 ///
 /// # Errors
-/// The output does not suit the inputs, the model is not there, or a file failed.
+/// The output does not suit the inputs, the model does not exist, or a file failed.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let zoo = Zoo::new(args.place.open(config)?, args.model.clone(), config.server.usual());
     let model = zoo.stated().map_err(Error::Failed)?;

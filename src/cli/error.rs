@@ -1,4 +1,4 @@
-//! Why a command came to nothing: one line for people, and an exit code.
+//! Errors of commands: one line for the user, and an exit code.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,68 +6,68 @@ use std::process::ExitCode;
 
 use crate::api::ServeError;
 
-/// See the variants; the message says what to do.
+/// Error of a command; the message includes advice.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The command line does not make sense (exit code 2).
+    /// The command line is invalid (exit code 2).
     #[error("{0}")]
     Usage(String),
-    /// Anything else that can be said in one line.
+    /// Any other failure, described in one line.
     #[error("{0}")]
     Failed(String),
-    /// A file or folder.
+    /// A file or folder cannot be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// Which.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// The configuration (exit code 2).
+    /// The configuration is invalid (exit code 2).
     #[error(transparent)]
     Config(#[from] super::config::Error),
-    /// The service (exit code 2 where it may not be served without keys).
+    /// The service failed (exit code 2 if it must not be served without keys).
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// Some of the files could not be used; each was named when it was met.
+    /// Some of the files failed; each was reported when it failed.
     #[error("{failed} of {all} files failed, see the lines above")]
     Some {
-        /// How many failed.
+        /// Number of failed files.
         failed: usize,
-        /// How many there were.
+        /// Number of all files.
         all: usize,
     },
     /// Stopped by a signal (exit code 130).
     #[error("{0}")]
     Interrupted(String),
-    /// The API keys.
+    /// The API keys cannot be read or changed.
     #[error(transparent)]
     Keys(#[from] crate::api::keys::Error),
-    /// The models.
+    /// A registry call failed.
     #[error(transparent)]
     Registry(#[from] crate::registry::Error),
-    /// The database.
+    /// A database call failed.
     #[error(transparent)]
     Db(#[from] crate::db::Error),
-    /// One model.
+    /// A model failed.
     #[error(transparent)]
     Infer(Box<crate::infer::Error>),
-    /// A file's content.
+    /// A file's content cannot be read or written.
     #[error(transparent)]
     Codec(#[from] crate::codec::Error),
-    /// Samples to learn from.
+    /// The training samples cannot be used.
     #[error(transparent)]
     Dataset(#[from] crate::dataset::Error),
-    /// Training.
+    /// Training failed.
     #[error(transparent)]
     Train(Box<crate::train::Error>),
-    /// Standard output is gone: a pipe that has read enough. Not worth a word.
+    /// Standard output is closed, for example by `head`. Not reported.
     #[error("standard output is closed")]
     ClosedPipe,
 }
 
 impl Error {
-    /// 2 where the caller must change the command line or the configuration, 1 otherwise.
+    /// Returns 2 if the command line or the configuration must change, 130 after a signal, 0 for a closed pipe, otherwise 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Error::Usage(_) | Error::Config(_) | Error::Serve(ServeError::Exposed(_)) => ExitCode::from(2),
@@ -77,14 +77,14 @@ impl Error {
         }
     }
 
-    /// An error of the system about `path`.
+    /// Wraps an error of the operating system with `path`.
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Error::Io { path, source }
     }
 }
 
-// The two are large: boxed, so that a result without an error is small.
+// The two are large: boxed, to keep `Result` small.
 impl From<crate::infer::Error> for Error {
     fn from(error: crate::infer::Error) -> Self {
         Error::Infer(Box::new(error))

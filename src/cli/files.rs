@@ -1,4 +1,4 @@
-//! Files: what a command reads, where each result goes, and what happens when one of many is bad.
+//! Input and output files of a command, and failures of single files.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,27 +13,27 @@ use super::workers::{self, Cores};
 use super::{Error, progress};
 use crate::file::{self, Flush};
 
-/// What stands for standard input and output.
+/// Name for standard input and output.
 const STREAM: &str = "-";
 
-/// The files of a command.
+/// File arguments of a command.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Files, folders (with all below them), or - for standard input.
+    /// Files, folders (including subfolders), or - for standard input.
     #[arg(required = true, value_name = "IN")]
     inputs: Vec<PathBuf>,
-    /// A file, a folder for several results, or - for standard output.
+    /// Output file, folder for several results, or - for standard output.
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     /// Replace files that are already in the output folder.
     #[arg(long)]
     overwrite: bool,
-    /// Tell a line about each file.
+    /// Print one line per file.
     #[arg(short, long)]
     verbose: bool,
 }
 
-/// Where results go.
+/// Destination of the results.
 #[derive(Debug, Clone, PartialEq)]
 enum Output {
     Stream,
@@ -41,19 +41,19 @@ enum Output {
     Folder(PathBuf),
 }
 
-/// A result, ready to be written.
+/// Result, ready to be written.
 #[derive(Debug)]
 pub struct Made {
-    /// The file.
+    /// Content of the file.
     pub bytes: Vec<u8>,
-    /// The ending it has in an output folder, unless its source has another one of the same format.
+    /// Extension in an output folder, unless the source has a different one of the same format.
     pub extension: &'static str,
-    /// What `--verbose` tells of it.
+    /// Description for `--verbose`.
     pub about: String,
 }
 
 impl Args {
-    /// The ending of the one output file, where there is one: it may tell the format.
+    /// Returns the extension of a single output file, which may determine the format.
     pub fn stated_extension(&self) -> Option<&str> {
         match &self.output {
             Some(path) if !path.is_dir() => path.extension()?.to_str(),
@@ -61,11 +61,10 @@ impl Args {
         }
     }
 
-    /// Reads, works on and writes every file: many at a time, each on the cores that suit its size. A file
-    /// that fails is told of, and the rest goes on.
+    /// Reads, processes and writes every file: many in parallel, each on the number of cores that suits its size. A file that
+    /// fails is reported, and the others continue.
     ///
-    /// `takes` says by its ending whether a file found in a folder is one for this command; `work` makes the
-    /// result of one file's bytes.
+    /// `takes` filters the files found in folders by extension; `work` computes the result of one file.
     ///
     /// # Errors
     /// The output does not suit the inputs, or, at the end, at least one file failed.
@@ -103,8 +102,7 @@ impl Args {
         }
     }
 
-    /// Every input, folders walked in order of names. A path that is not there fails when it is read, so
-    /// that the rest goes on.
+    /// Returns all inputs, folders in order of names. A missing path fails when it is read, so that the others continue.
     fn sources(&self, takes: impl Fn(&str) -> bool) -> Vec<Source> {
         let mut sources = Vec::new();
         for input in &self.inputs {
@@ -121,7 +119,7 @@ impl Args {
     }
 
     fn walk(&self, folder: &Path, takes: &impl Fn(&str) -> bool, sources: &mut Vec<Source>) {
-        // An output folder within the input is not input of the next run.
+        // An output folder inside the input must not become input of the next run.
         let output = self.output.as_ref().and_then(|output| output.canonicalize().ok());
         let is_output = |path: &Path| output.is_some() && path.canonicalize().ok() == output;
         let walk = walkdir::WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
@@ -202,16 +200,16 @@ fn several(count: usize, output: &str) -> String {
     format!("{count} file(s) of a folder cannot all go to {output}; name a folder with -o")
 }
 
-/// Writes results, and nothing over an input.
+/// Writes results, and never replaces an input.
 struct Writer {
     output: Output,
     overwrite: bool,
-    /// Files that results of this run went to.
+    /// Files written by this run.
     written: Mutex<HashSet<PathBuf>>,
 }
 
 impl Writer {
-    /// Writes one result and tells where.
+    /// Writes one result and returns its destination.
     fn write(&self, source: &Source, made: &Made, sources: &[Source]) -> Result<String, String> {
         let target = match &self.output {
             Output::Stream => {
@@ -254,17 +252,17 @@ impl Writer {
     }
 }
 
-/// Gives a result the time of the file that it was made of, by which photographs are sorted. A file system that cannot
-/// keep times is no reason to fail.
+/// Copies the modification time of the source, by which photographs are sorted. Errors are ignored: some file systems do not
+/// store times.
 fn keep_time(source: &Path, target: &Path) {
     let time = fs::metadata(source).and_then(|metadata| metadata.modified());
     let _ = time.and_then(|time| fs::File::options().write(true).open(target)?.set_modified(time));
 }
 
-/// Writes a file that is whole or absent, with its folders.
+/// Writes a file atomically, and creates its folders.
 fn put(target: &Path, bytes: &[u8]) -> io::Result<()> {
     if target.exists() && !target.is_file() {
-        // A device or a pipe is written to, not replaced.
+        // A device or a pipe must be written to, not replaced.
         return fs::write(target, bytes);
     }
     if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {

@@ -1,4 +1,4 @@
-//! `limpid health`: is the service ready? For a container's health check.
+//! `limpid health`: readiness check of a service, for the health check of a container.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -14,14 +14,14 @@ Examples:
 
 Exit code 0 if GET /readyz says yes (204), else 1. In a Dockerfile: HEALTHCHECK CMD [\"limpid\", \"health\"]";
 
-/// Ask a running service whether it is ready.
+/// Check that a running service is ready.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Where the service listens.
+    /// Address of the service.
     #[arg(long, value_name = "ADDRESS")]
     pub bind: Option<SocketAddr>,
-    /// Seconds to wait for the answer.
+    /// Seconds to wait for the reply.
     #[arg(long, value_name = "SECONDS", default_value_t = 3)]
     timeout: u64,
 }
@@ -29,7 +29,7 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// The service does not answer, or is not ready.
+/// The service does not reply, or is not ready.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let address = reachable(args.bind.unwrap_or(config.server.bind));
     let timeout = Duration::from_secs(args.timeout.max(1));
@@ -40,7 +40,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     }
 }
 
-/// An address that listens on every interface is asked on the loopback one.
+/// Replaces an unspecified address, which listens on every interface, by the loopback one.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         let is_v4 = address.is_ipv4();
@@ -49,16 +49,16 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// The status that `/readyz` answers with.
+/// Returns the status code of `/readyz`.
 fn status(address: SocketAddr, timeout: Duration) -> std::io::Result<u16> {
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    // One write: a server may answer and close as soon as it has seen the first line.
+    // One write: a server may reply and close after it has read the first line.
     stream.write_all(
         format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes(),
     )?;
-    // `HTTP/1.1 200`: what follows does not matter here.
+    // Only `HTTP/1.1 200` is read: the rest is not needed.
     let mut head = [0; 12];
     stream.read_exact(&mut head)?;
     let status =

@@ -1,18 +1,17 @@
-//! Interrupts: a first Ctrl-C (or SIGTERM) asks a command to end well, a second ends it at once.
+//! Interrupts: the first Ctrl-C (or SIGTERM) requests a clean stop, the second ends the process at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a command that is ended at once exits with, as shells have it: 128 + SIGINT.
+/// Exit code after a second signal, as in shells: 128 + SIGINT.
 const EXIT_CODE: i32 = 130;
 
-/// Whether someone asked to stop.
+/// Flag that is set by the first signal; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens from now on. Where the system gives no thread or no signals, the system's own way of
-    /// ending a program stays in force.
+    /// Installs the signal handlers. If the system provides no thread or no signals, its default handling of signals remains.
     pub fn listen() -> Self {
         let asked = Self::default();
         let flag = asked.clone();
@@ -26,7 +25,7 @@ impl Interrupt {
         asked
     }
 
-    /// Whether a signal came.
+    /// Returns `true` after the first signal.
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What is kept: the database, the store and the trained models of one data folder.
+//! Persistent state: database, store and trained models of one data folder.
 
 use std::fs;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use crate::db::Db;
 use crate::registry::Registry;
 use crate::store::{Reserve, Store};
 
-/// Room that a database needs to be opened; below it, the reserve is given up first.
+/// Free bytes needed to open a database; if there are fewer, the reserve is released first.
 const LEAST_FREE: u64 = 1 << 20;
 
-/// All that a service, a worker or a command that writes works on.
+/// Persistent state of a service, a worker or a command that writes.
 #[derive(Debug)]
 pub struct Kept {
     pub db: Db,
@@ -20,10 +20,10 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Opens what the configuration names; none where nothing is to be kept.
+    /// Opens the configured data folder; `None` if there is none.
     ///
     /// # Errors
-    /// The folder cannot be made, or the database cannot be opened.
+    /// The folder cannot be created, or the database cannot be opened.
     pub fn open(config: &Config) -> Result<Option<Self>, Error> {
         let (Some(trained), Some(file)) = (config.trained(), config.database_file()) else { return Ok(None) };
         let root = &config.models.data_dir;

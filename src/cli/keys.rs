@@ -1,4 +1,4 @@
-//! `limpid keys`: who may call the service.
+//! `limpid keys`: API keys of the service.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ Examples:
 A key is shown once, when it is made; the file holds only its hash. A running service reads the file
 again when it changes. Send a key as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.";
 
-/// Make, list and remove API keys.
+/// Create, list and remove API keys.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -27,29 +27,29 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Make a key and show it, this once.
+    /// Create a key and print it once.
     Add {
-        /// What to call it: a-z, 0-9, '.', '_' and '-'.
+        /// Name of the key: a-z, 0-9, '.', '_' and '-'.
         name: Name,
-        /// What it may do; repeat for several.
+        /// Permission of the key; repeat for several.
         #[arg(long, value_enum, default_value = "infer")]
         scope: Vec<ScopeArg>,
     },
     /// List the keys by name.
     List,
-    /// Remove a key; it stops working within a second.
+    /// Remove a key; it becomes invalid within a second.
     Remove {
-        /// What it is called.
+        /// Name of the key.
         name: Name,
     },
 }
 
-/// A scope on the command line.
+/// Scope on the command line.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum ScopeArg {
     /// Denoise, encode, decode, evaluate.
     Infer,
-    /// Send samples to train on.
+    /// Submit samples for training.
     Train,
     /// Everything.
     Admin,
@@ -68,7 +68,7 @@ impl From<ScopeArg> for Scope {
 /// Runs the command.
 ///
 /// # Errors
-/// The file of keys cannot be read or written, or the name is taken or not there.
+/// The key file cannot be read or written, or the name is taken or unknown.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let path = file(config)?;
     match args.action {

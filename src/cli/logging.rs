@@ -9,10 +9,10 @@ use tracing_subscriber::{EnvFilter, fmt};
 use super::Error;
 use super::config::{Log, LogFormat};
 
-/// Starts logging as configured; from here on `tracing` is heard.
+/// Starts logging as configured.
 ///
 /// # Errors
-/// The level is not one.
+/// The level is not valid.
 pub(super) fn start(log: &Log) -> Result<(), Error> {
     let filter = EnvFilter::try_new(&log.level).map_err(|error| {
         let expected = "expected error, warn, info, debug, trace or a filter such as info,limpid::api=debug";

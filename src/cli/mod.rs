@@ -1,7 +1,7 @@
-//! The command line: reads flags, environment and files, builds the parts, starts and stops them.
+//! Command line: reads flags, environment and files, and runs the commands.
 //!
-//! Results go to stdout, progress and errors to stderr. The exit code is 0 when all was done, 1 when
-//! something failed, 2 when the command line or the configuration is wrong, 130 after Ctrl-C.
+//! Results go to stdout, progress and errors to stderr. The exit code is 0 on success, 1 on failure, 2 if the command line or
+//! the configuration is invalid, 130 after Ctrl-C.
 
 pub mod config;
 mod content;
@@ -68,19 +68,19 @@ struct Cli {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Settings of every command")]
 struct Common {
-    /// The configuration file [default: limpid.toml, if it is there].
+    /// Configuration file [default: limpid.toml, if it exists].
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder of bundled models [default: models].
+    /// Folder of bundled models [default: models].
     #[arg(long, global = true, value_name = "DIR")]
     models: Option<PathBuf>,
-    /// The folder for trained models and API keys [default: data].
+    /// Folder for trained models and API keys [default: data].
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Cores to use [default: all].
+    /// Number of cores to use [default: all].
     #[arg(long, global = true, value_name = "N")]
     threads: Option<usize>,
-    /// How logs are written [default: text].
+    /// Format of the logs [default: text].
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     log_format: Option<config::LogFormat>,
     /// error, warn, info, debug, trace, or a filter [default: info].
@@ -104,7 +104,7 @@ enum Command {
     Worker(worker::Args),
 }
 
-/// Runs the command that the arguments of this process name; `serve` if they name none.
+/// Runs the command in the arguments of this process; `serve` if there is none.
 pub fn run() -> ExitCode {
     let cli = Cli::parse_from(with_command(std::env::args_os().collect()));
     let result = dispatch(cli);
@@ -114,7 +114,7 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if !matches!(error, Error::ClosedPipe) {
-                // Nothing to be done where stderr is gone, too.
+                // If stderr is closed, too, the error cannot be reported.
                 let _ = writeln!(io::stderr(), "error: {error}");
             }
             error.exit_code()
@@ -156,7 +156,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
 }
 
 impl Common {
-    /// The settings these flags make.
+    /// Returns the settings of these flags.
     fn flags(&self) -> Vec<config::Flag> {
         let path = |path: &PathBuf| path.display().to_string();
         let format = |format: &config::LogFormat| format!("{format:?}").to_lowercase();
@@ -173,7 +173,7 @@ impl Common {
     }
 }
 
-/// The arguments with `serve` in front of its flags where no command is named.
+/// Inserts `serve` in front of the flags if no command is named.
 fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
     let cli = Cli::command();
     let is_command = |arg: &OsString| {
@@ -189,8 +189,8 @@ fn with_command(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
-/// The models of this configuration, to read: the folders alone. That of trained models is left out where it
-/// is not there.
+/// Opens the configured models for reading, without the database. The folder of trained models is skipped if it does not
+/// exist.
 ///
 /// # Errors
 /// A folder cannot be read.
@@ -202,7 +202,7 @@ pub(crate) fn open_registry(config: &Config) -> Result<Registry, Error> {
 /// Writes a result to standard output.
 ///
 /// # Errors
-/// It is closed.
+/// Standard output is closed.
 pub(crate) fn out(text: &str) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

@@ -1,4 +1,4 @@
-//! `limpid models`: what there is, what it says of itself, which version serves, and what goes.
+//! `limpid models`: lists and shows models, sets the default version, removes versions.
 
 use super::place::{self, Place};
 use super::{Config, Error, out};
@@ -23,7 +23,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Every model, with its versions and what it takes; the version that serves is marked.
+    /// List all models with their versions and inputs; the default version is marked.
     List {
         /// Print JSON.
         #[arg(long)]
@@ -31,21 +31,21 @@ enum Action {
         #[command(flatten)]
         place: Place,
     },
-    /// The card and the config of a version.
+    /// Show the model card and the config of a version.
     Show {
         /// NAME or NAME@VERSION.
         model: ModelRef,
-        /// Print the config alone, as JSON.
+        /// Print only the config, as JSON.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         place: Place,
     },
-    /// Make a version the one that serves when none is named.
+    /// Set the default version, which serves requests that name no version.
     Default {
-        /// The model.
+        /// Name of the model.
         name: Name,
-        /// The version.
+        /// Number of the version.
         version: u32,
         #[command(flatten)]
         place: Place,
@@ -62,7 +62,7 @@ enum Action {
 /// Runs the command.
 ///
 /// # Errors
-/// There is no such model or version, or the folder cannot be read or written.
+/// The model or version does not exist, or the folder cannot be read or written.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     match args.action {
         Action::List { json, place } => list(&place.open(config)?, json),
@@ -99,7 +99,7 @@ fn list(registry: &Registry, json: bool) -> Result<(), Error> {
     out(&models.iter().map(line).collect::<String>())
 }
 
-/// `photo-gray  1 2* 3  images with 1 channel(s)`
+/// Formats a line such as `photo-gray  1 2* 3  images with 1 channel(s)`.
 fn line(model: &Summary) -> String {
     let mark = |v: &u32| if Some(*v) == model.default { format!("{v}*") } else { v.to_string() };
     let versions: Vec<String> = model.versions.iter().map(mark).collect();

@@ -1,4 +1,4 @@
-//! `limpid openapi`: the contract of the HTTP face.
+//! `limpid openapi`: OpenAPI description of the HTTP API.
 
 use super::config::Config;
 use super::{Error, out};
@@ -13,7 +13,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// As JSON instead of YAML.
+    /// Print JSON instead of YAML.
     #[arg(long)]
     json: bool,
 }

@@ -1,4 +1,4 @@
-//! Places: where a command finds models and keeps what it makes.
+//! Folders in which a command finds models and stores its results.
 
 use std::path::PathBuf;
 
@@ -8,22 +8,21 @@ use crate::infer::Session;
 use crate::name::{ModelRef, Name};
 use crate::registry::{Error as Missing, Registry};
 
-/// The folders of a command. These are the flags of every command under the same names: what matters here
-/// is whether they were given.
+/// Folder flags of a command. They repeat the global flags of the same names, to show whether they were given.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Settings of every command")]
 pub struct Place {
-    /// Folder of models, read from and, by train and models, written to [default: the bundled models and
-    /// those in the data folder; trained ones are kept in the data folder].
+    /// Folder of models to read and, for train and models, to write to [default: the bundled models and the data folder; trained
+    /// models are stored in the data folder].
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
-    /// The folder for all that is kept: trained models, checkpoints [default: data].
+    /// Folder for trained models and checkpoints [default: data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
 
 impl Place {
-    /// The models, to read. A folder given with `--models` is all there is, unless `--data-dir` is given too.
+    /// Opens the models for reading. With `--models` only that folder is used, unless `--data-dir` is given too.
     ///
     /// # Errors
     /// A folder cannot be read.
@@ -38,11 +37,11 @@ impl Place {
         }
     }
 
-    /// The models, to write: the folder given with `--models`, else the data folder over the bundled models. The
-    /// folder of the bundled models is never written to, by whatever name it is given.
+    /// Opens the models for writing: the folder given with `--models`, else the data folder with the bundled models. The folder
+    /// of the bundled models is never written to, under any name.
     ///
     /// # Errors
-    /// A folder cannot be read or made.
+    /// A folder cannot be read or created.
     pub fn open_to_write(&self, config: &Config) -> Result<Registry, Error> {
         match self.own_folder(config) {
             Some(stated) => Ok(Registry::open(None, Some(stated.clone()))?),
@@ -50,29 +49,29 @@ impl Place {
         }
     }
 
-    /// The folder of one published version.
+    /// Returns the folder of a published version.
     pub fn published(&self, config: &Config, name: &Name, version: u32) -> PathBuf {
         let root = self.own_folder(config).cloned().or_else(|| config.trained()).unwrap_or_default();
         root.join(name.as_str()).join(version.to_string())
     }
 
-    /// The folder given with `--models`, unless it holds the bundled models: those that serve where none is named.
+    /// Returns the folder given with `--models`, unless it holds the bundled models: those that serve by default.
     fn own_folder(&self, config: &Config) -> Option<&PathBuf> {
         let usual = [&config.server.gray_model, &config.server.color_model];
         let is_bundled = |folder: &PathBuf| usual.iter().all(|name| folder.join(name.as_str()).is_dir());
         self.models.as_ref().filter(|folder| !is_bundled(folder))
     }
 
-    /// The file that training keeps its state in.
+    /// Returns the checkpoint file of a training.
     pub fn checkpoint(&self, config: &Config, name: &Name) -> PathBuf {
         config.models.data_dir.join("checkpoints").join(format!("{name}.safetensors"))
     }
 }
 
-/// The model of a name, loaded from `registry`.
+/// Loads a model from `registry`.
 ///
 /// # Errors
-/// There is none, with the names there are, or it is damaged.
+/// The model does not exist (the message lists those that do), or it is damaged.
 pub fn load(registry: &Registry, reference: &ModelRef) -> Result<Session, Error> {
     match registry.read(reference) {
         Ok(artifact) => Ok(Session::load(artifact)?),
@@ -81,7 +80,7 @@ pub fn load(registry: &Registry, reference: &ModelRef) -> Result<Session, Error>
     }
 }
 
-/// A line for a model that is not there.
+/// Returns the error message for a model that does not exist.
 pub fn missing(registry: &Registry, name: &Name) -> String {
     let known: Vec<String> = registry.list().into_iter().map(|m| m.name.to_string()).collect();
     if known.is_empty() {

@@ -1,4 +1,4 @@
-//! Progress on standard error: bars for people, lines of JSON where nobody looks.
+//! Progress on standard error: bars on a terminal, otherwise JSON lines.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, stderr};
@@ -8,20 +8,20 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::train::Progress;
 
-/// Lines of JSON come at most this often, but for validations.
+/// Shortest interval between JSON lines, except after validations.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
-/// How a training run is going.
+/// Progress display of a training run.
 #[derive(Debug)]
 pub struct Training {
-    /// None where standard error is no terminal.
+    /// Progress bar; none if standard error is not a terminal.
     bar: Option<ProgressBar>,
     told: Option<Instant>,
     score: Option<f32>,
 }
 
 impl Training {
-    /// Before the first step.
+    /// Starts the display, before the first step.
     pub fn start() -> Self {
         let bar = stderr().is_terminal().then(|| {
             let bar = ProgressBar::no_length();
@@ -31,7 +31,7 @@ impl Training {
         Self { bar, told: None, score: None }
     }
 
-    /// After a step.
+    /// Updates the display after a step.
     pub fn show(&mut self, at: &Progress) {
         if let Some(bar) = &self.bar {
             if at.total_steps != u64::MAX {
@@ -50,7 +50,7 @@ impl Training {
         }
     }
 
-    /// After the last step.
+    /// Ends the display after the last step.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.abandon();
@@ -58,7 +58,7 @@ impl Training {
     }
 }
 
-/// A bar over so many files; nothing is drawn where standard error is no terminal or there is one file.
+/// Creates a bar over `count` files; hidden if standard error is not a terminal or there is only one file.
 pub fn files(count: usize) -> ProgressBar {
     if count < 2 || !stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -87,7 +87,7 @@ fn message(at: &Progress) -> String {
     text
 }
 
-/// One line of JSON; a total that is not known yet is null.
+/// Formats one JSON line; an unknown total is null.
 fn line(at: &Progress) -> String {
     let mut json = serde_json::json!(at);
     tidy(&mut json);
@@ -98,8 +98,7 @@ fn line(at: &Progress) -> String {
     json.to_string()
 }
 
-/// Writes every fraction with the digits a 32-bit float has: the values come from such, and more digits
-/// are noise.
+/// Rounds every fraction to the digits of a 32-bit float: all values come from 32-bit floats, so further digits are noise.
 pub fn tidy(json: &mut serde_json::Value) {
     use serde_json::Value;
     match json {

@@ -1,15 +1,14 @@
-//! Recipes: a command as it was typed, to be typed again.
+//! Recipes: the command line of a training, for reproduction.
 
 use std::ffi::OsStr;
 
-/// The command as it was typed, for the model card. `--resume` is left out: it changes nothing about the
-/// result.
+/// Returns the command line for the model card, without `--resume`, which does not change the result.
 pub fn recipe(args: impl Iterator<Item = impl AsRef<OsStr>>) -> String {
     let typed = args.filter(|arg| arg.as_ref() != "--resume");
     typed.fold("limpid".to_owned(), |line, arg| line + " " + &quote(&arg.as_ref().to_string_lossy()))
 }
 
-/// `text` as a shell takes it.
+/// Quotes `text` for a shell.
 fn quote(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,@:+%".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {

@@ -1,4 +1,4 @@
-//! Samples of `train` and `evaluate`: one dataset from all the paths a command was given.
+//! Samples of `train` and `evaluate`: one dataset from all paths of a command.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use super::Error;
 use crate::dataset::{Dataset, Wanted};
 use crate::limits::Limits;
 
-/// So many of the files that were left out are named.
+/// Number of skipped files that are named.
 const NAMED: usize = 10;
 
-/// Everything below `paths`, as one dataset. With several paths, the names of samples begin with theirs.
+/// Reads all samples in `paths` as one dataset. With several paths, the names of samples begin with their path.
 ///
 /// # Errors
 /// A path cannot be opened.
@@ -34,12 +34,12 @@ pub fn gather(paths: &[PathBuf], limits: &Limits, wanted: Wanted) -> Result<Data
     Ok(all)
 }
 
-/// What a person should know about the data, a line each, and the files that are left out, in `tell`.
+/// Calls `tell` with each note on the data, and with the skipped files, one line each.
 pub fn describe(dataset: &Dataset, mut tell: impl FnMut(String)) {
     for note in dataset.notes() {
         tell(format!("note: {note}"));
     }
-    // The first of them is in the note.
+    // The notes already name the first one.
     for skipped in dataset.skipped.iter().skip(1).take(NAMED) {
         tell(format!("left out: {}: {}", skipped.name, skipped.reason));
     }

@@ -1,4 +1,4 @@
-//! `limpid serve`: the service, from its configuration to its end.
+//! `limpid serve`: starts, runs and stops the service.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -29,23 +29,23 @@ Examples:
 SIGTERM or Ctrl-C: requests under way are finished, then the service ends; a second one ends it at once.
 Every setting, also those without a flag: limpid config print.";
 
-/// Serve over HTTP (what happens when no command is given).
+/// Serve over HTTP (the default command).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080].
+    /// Address and port to listen on; port 0 selects a free one [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS")]
     bind: Option<SocketAddr>,
-    /// Serve everyone who can reach the address, without keys.
+    /// Accept requests without keys from everyone who can reach the address.
     #[arg(long)]
     allow_anonymous: bool,
-    /// The file of API keys [default: keys.jsonl in the data folder].
+    /// File of API keys [default: keys.jsonl in the data folder].
     #[arg(long, value_name = "FILE")]
     keys_file: Option<String>,
 }
 
 impl Args {
-    /// The settings these flags make.
+    /// Returns the settings of these flags.
     pub(super) fn flags(&self) -> Vec<Flag> {
         let bind = self.bind.map(|bind| ("--bind", "server.bind", bind.to_string()));
         let open =
@@ -55,10 +55,10 @@ impl Args {
     }
 }
 
-/// Runs the service until it is told to stop.
+/// Runs the service until a signal stops it.
 ///
 /// # Errors
-/// It cannot start, or did not come to its end in time.
+/// The service cannot start, or did not stop in time.
 pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
     let keys = Keys::open(config.keys_file())?;
     let (registry, place) = open_models(config)?;
@@ -69,20 +69,19 @@ pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
     let listener = TcpListener::bind(address).map_err(|source| ServeError::Bind { address, source })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("limpid-http")
-        // They move bytes, and read and write what is brief. Each more is one more that takes a core from a computation
-        // for a moment, and that keeps memory of its own.
+        // These threads only do I/O and short work. Each additional one interrupts computations and keeps memory of its own.
         .worker_threads(kernel::threads().div_ceil(4))
         .on_thread_park(kernel::pages::settle)
         .enable_all()
         .build()
         .map_err(|error| Error::Failed(format!("no threads to serve with: {error}")))?;
     let result = runtime.block_on(serve(config, registry, place, keys, listener));
-    // What still blocks a thread must not keep the process from ending.
+    // A thread that is still blocked must not keep the process from ending.
     runtime.shutdown_background();
     result
 }
 
-/// Builds the parts, serves, and takes the parts down again.
+/// Builds the parts, serves, and shuts the parts down.
 async fn serve(
     config: &Config,
     registry: Arc<Registry>,
@@ -103,7 +102,7 @@ async fn serve(
     let stopping = async {
         stop.await;
         told = Instant::now();
-        // Training stops, with a checkpoint, while requests are finished.
+        // Training stops with a checkpoint while requests are finished.
         training.begin_shutdown();
     };
     api::serve_on(listener, app, stopping).await?;
@@ -118,11 +117,11 @@ async fn serve(
     Ok(())
 }
 
-/// Where jobs are kept.
+/// Database and store of the jobs.
 type Place = (Db, Arc<Store>);
 
-/// The models, and where jobs are kept; where the default data folder cannot be made, such as on a read-only
-/// disk, without it.
+/// Opens the models, and the state of the jobs; without the latter if the default data folder cannot be created, for example
+/// on a read-only disk.
 fn open_models(config: &Config) -> Result<(Arc<Registry>, Option<Place>), Error> {
     let none = || Ok((Arc::new(open_registry(config)?), None));
     match Kept::open(config) {
@@ -137,7 +136,7 @@ fn open_models(config: &Config) -> Result<(Arc<Registry>, Option<Place>), Error>
     }
 }
 
-/// How the training process beside this one is started: this program, with this configuration.
+/// Returns the command of the training process: this program with this configuration.
 fn trainer(config: &Config) -> Result<Program, Error> {
     let path =
         std::env::current_exe().map_err(|e| Error::Failed(format!("this program cannot be found: {e}")))?;
@@ -148,7 +147,7 @@ fn trainer(config: &Config) -> Result<Program, Error> {
     Ok(Program { path, hello, threads })
 }
 
-/// The models that serve when none is named, as far as they are there.
+/// Returns the models used by default, if they exist.
 fn defaults(config: &Config, registry: &Registry) -> Vec<ModelRef> {
     let server = &config.server;
     let names = [
@@ -190,7 +189,7 @@ fn announce(engine: &Engine) {
     );
 }
 
-/// Comes true at SIGTERM or Ctrl-C; one more of them ends the process at once.
+/// Returns a future that completes at SIGTERM or Ctrl-C; a second signal then ends the process at once.
 fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
     let mut signals = signals()?;
     Ok(async move {
@@ -203,7 +202,7 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
     })
 }
 
-/// A message for each signal that asks to stop; they count from now on.
+/// Returns a channel with a message for each stop signal from now on.
 fn signals() -> Result<tokio::sync::mpsc::Receiver<()>, Error> {
     let (tx, rx) = tokio::sync::mpsc::channel(2);
     #[cfg(unix)]

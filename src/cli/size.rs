@@ -1,4 +1,4 @@
-//! Sizes and durations as people write them: `64MiB`, `1.5 GB`, `30s`, `5m`.
+//! Parsing of sizes and durations: `64MiB`, `1.5 GB`, `30s`, `5m`.
 
 const SIZES: [(&str, f64); 13] = [
     ("", 1.0),
@@ -28,12 +28,12 @@ const DURATIONS: [(&str, f64); 9] = [
     ("d", 86400.0),
 ];
 
-/// Bytes: a number with `B`, `KiB`, `MiB`, `GiB`, `TiB` (also `K`, `M`, `G`) or the decimal `kB`, `MB`, `GB`, `TB`.
+/// Parses bytes: a number with `B`, `KiB`, `MiB`, `GiB`, `TiB` (also `K`, `M`, `G`) or the decimal `kB`, `MB`, `GB`, `TB`.
 pub(super) fn bytes(text: &str) -> Option<f64> {
     scaled(text, &SIZES).map(f64::round)
 }
 
-/// Seconds: a number with `ms`, `s`, `m`, `h` or `d`.
+/// Parses seconds: a number with `ms`, `s`, `m`, `h` or `d`.
 pub(super) fn seconds(text: &str) -> Option<f64> {
     scaled(text, &DURATIONS)
 }

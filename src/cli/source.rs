@@ -1,4 +1,4 @@
-//! Sources: the files that a command reads, and the names of their results in an output folder.
+//! Sources: input files of a command, and the names of their results in an output folder.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -8,18 +8,18 @@ use std::path::PathBuf;
 
 use crate::codec::Format;
 
-/// One file to work on.
+/// Input file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
-    /// None is standard input.
+    /// Path of the file; none is standard input.
     pub(super) path: Option<PathBuf>,
-    /// Where it lies below the folder that was named; its own name where it was named itself.
+    /// Path relative to the named folder; the file name if the file itself was named.
     pub(super) below: PathBuf,
-    /// What its result is called below an output folder, without an ending, where it is of another format.
+    /// Path of a result of another format below an output folder, without extension.
     stem: OsString,
-    /// What its result is called where it is of the same format: its own name, or one of a number.
+    /// Path of a result of the same format: that of the file, or one with a number.
     own: PathBuf,
-    /// Why it cannot be read, where that is known already.
+    /// Reason why it cannot be read, if already known.
     pub(super) fault: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl Source {
         Self { path, own: below.clone(), below, stem, fault: None }
     }
 
-    /// The name of its result, of the format that `extension` stands for.
+    /// Returns the path of the result with the format of `extension`.
     pub(super) fn result_name(&self, extension: &str) -> PathBuf {
         let own = self.own.extension().and_then(|ending| ending.to_str()).and_then(Format::from_extension);
         if own.is_some() && own == Format::from_extension(extension) {
@@ -41,12 +41,12 @@ impl Source {
         name.into()
     }
 
-    /// Its name in messages.
+    /// Returns the name for messages.
     pub fn name(&self) -> String {
         self.path.as_ref().map_or_else(|| "standard input".into(), |path| path.display().to_string())
     }
 
-    /// The whole file, of at most `most` bytes.
+    /// Reads the whole file, of at most `most` bytes.
     pub(super) fn read(&self, most: usize) -> Result<Vec<u8>, String> {
         let over = |size: u64| format!("has {size} bytes, over the limit of {most}");
         let mut bytes = Vec::new();
@@ -70,8 +70,8 @@ impl Source {
     }
 }
 
-/// Where two inputs differ in their endings alone, both keep them within the names of results of another format; where two
-/// folders hold one name, the later ones are numbered, with numbers that no input has.
+/// Makes the names of results unique: inputs that differ only in their extension keep it in the names of results of another
+/// format; inputs of the same name from several folders are numbered, with numbers that no input has.
 pub(super) fn tell_apart(sources: &mut [Source]) {
     let mut stems: HashMap<OsString, usize> = HashMap::new();
     for source in sources.iter() {

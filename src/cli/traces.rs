@@ -1,4 +1,4 @@
-//! Traces: spans sent to an OpenTelemetry collector, with the feature `otel` and `OTEL_EXPORTER_OTLP_ENDPOINT` set.
+//! Traces: exports spans to an OpenTelemetry collector, with the feature `otel` and `OTEL_EXPORTER_OTLP_ENDPOINT` set.
 
 use std::sync::OnceLock;
 
@@ -14,10 +14,10 @@ use super::Error;
 
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
-/// The layer that sends spans by OTLP over HTTP, as protobuf, without TLS; none where no collector is named.
+/// Returns the layer that exports spans by OTLP over HTTP, as protobuf, without TLS; `None` if no collector is named.
 ///
 /// # Errors
-/// The settings of the environment (`OTEL_EXPORTER_OTLP_*`) cannot be used.
+/// The settings in the environment (`OTEL_EXPORTER_OTLP_*`) are invalid.
 pub(super) fn layer<S>() -> Result<Option<OpenTelemetryLayer<S, SdkTracer>>, Error>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -28,7 +28,7 @@ where
     let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().build();
     let exporter = exporter.map_err(|error| Error::Failed(format!("OpenTelemetry: {error}")))?;
     let resource = Resource::builder();
-    // What is set here would win over the environment.
+    // A name set here would override the environment.
     let resource = match std::env::var_os("OTEL_SERVICE_NAME") {
         Some(_) => resource.build(),
         None => resource.with_service_name(env!("CARGO_PKG_NAME")).build(),
@@ -40,7 +40,7 @@ where
     Ok(Some(tracing_opentelemetry::layer().with_tracer(tracer)))
 }
 
-/// Sends what is left; waits a few seconds at most.
+/// Exports the remaining spans; waits a few seconds at most.
 pub(super) fn finish() {
     if let Some(provider) = PROVIDER.get() {
         let _ = provider.shutdown();

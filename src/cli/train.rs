@@ -1,4 +1,4 @@
-//! `limpid train`: a model of your own, from a folder of samples.
+//! `limpid train`: trains a model on a folder of samples.
 
 use std::fs;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ The result is a new version; it serves by default only if it beats the one befor
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The model the result becomes a version of.
+    /// Model that the result becomes a version of.
     #[arg(long, required_unless_present = "training_config")]
     name: Option<Name>,
     /// Folder, archive or array of samples; may be given several times.
@@ -56,72 +56,71 @@ pub struct Args {
     /// Optimiser steps [default: 2000].
     #[arg(long, value_name = "N", conflicts_with = "minutes")]
     steps: Option<u64>,
-    /// Train for so long instead of for a number of steps.
+    /// Minutes to train, instead of a number of steps.
     #[arg(long, value_name = "MINUTES")]
     minutes: Option<f64>,
-    /// Where all chance comes from; equal seeds give equal weights [default: 0].
+    /// Seed of all random draws; equal seeds give equal weights [default: 0].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// pyramid (images of any size), compact (small images of one size), signal (signals of any length) or
-    /// dense (vectors) [default: the base's, or what suits the samples; WAV files are signals, arrays and tables
-    /// only if you say so].
+    /// pyramid (images of any size), compact (small images of one size), signal (signals of any length) or dense (vectors)
+    /// [default: that of the base, or the one that suits the samples; WAV files and long, narrow arrays are signals, tables
+    /// only with --family signal].
     #[arg(long, value_parser = word::<FamilyName>, value_name = "FAMILY", conflicts_with = "base")]
     family: Option<FamilyName>,
-    /// clean (noise is added), pairs (noisy/A with clean/A), repeats (of one scene in a folder), noisy (nothing
-    /// else), or auto: look at the samples and say why [default: auto].
+    /// clean (noise is added), pairs (noisy/A with clean/A), repeats (of one scene in a folder), noisy (nothing else), or auto:
+    /// choose by the samples and print the reason [default: auto].
     #[arg(long, value_parser = word::<Scheme>, value_name = "SCHEME")]
     scheme: Option<Scheme>,
-    /// Take images as gray (1) or colour (3) [default: the base's, or what most of them are].
+    /// Read images as gray (1) or colour (3) [default: that of the base, or of the majority].
     #[arg(long, value_name = "N", value_parser = clap::builder::TypedValueParser::map(
         clap::builder::PossibleValuesParser::new(["1", "3"]), |n| if n == "3" { 3usize } else { 1 }))]
     channels: Option<usize>,
-    /// Size of the latent vector (compact, dense).
+    /// Length of the latent vector (compact, dense).
     #[arg(long, value_name = "N", conflicts_with = "base")]
     latent_numbers: Option<usize>,
-    /// Channels of the latent maps, finest first: at 1/2, 1/4 and 1/8 of the size (pyramid), such as 1,2,8, or
-    /// at 1/4, 1/8 and 1/16 of the length (signal).
+    /// Channels of the latent maps, finest first: at 1/2, 1/4 and 1/8 of the size (pyramid), for example 1,2,8, or at 1/4, 1/8
+    /// and 1/16 of the length (signal).
     #[arg(long, value_name = "A,B,C", value_parser = three, conflicts_with = "base")]
     latent_channels: Option<[usize; 3]>,
-    /// How clean samples are made noisy, as JSON.
+    /// Noise to add to clean samples, as JSON.
     #[arg(long, value_name = "JSON", value_parser = json::<Corruption>)]
     corruption: Option<Corruption>,
-    /// Samples or crops a step [default: 16 crops, or 64 small samples].
+    /// Samples or crops per step [default: 16 crops, or 64 small samples].
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Side of the square crops in pixels, a multiple of 8 (pyramid) [default: 64], or length of the windows, a
+    /// Side of the square crops in pixels, a multiple of 8 (pyramid) [default: 64], or length of the windows in time steps, a
     /// multiple of 16 (signal) [default: 1024].
     #[arg(long, value_name = "PIXELS")]
     crop: Option<usize>,
-    /// Peak of the learning rate [default: 0.001, or 0.0003 from a base].
+    /// Peak learning rate [default: 0.001, or 0.0003 from a base].
     #[arg(long, value_name = "RATE")]
     learning_rate: Option<f32>,
-    /// What a step drives down: mse, or psnr, under which weak noise counts as much as strong [default: mse].
+    /// Loss to minimise: mse, or psnr, which weights weak noise as much as strong noise [default: mse].
     #[arg(long, value_parser = word::<Loss>, value_name = "LOSS")]
     loss: Option<Loss>,
-    /// How many times an error counts that makes an image lighter than it is, as against darker: strokes of ink are
-    /// narrow, and losing one is worse than leaving a shadow [default: 1].
+    /// Factor on squared errors that make an image lighter rather than darker: ink strokes are narrow, and losing one is worse
+    /// than leaving a shadow [default: 1].
     #[arg(long, value_name = "TIMES")]
     ink_weight: Option<f64>,
-    /// Where steps are computed: cpu, or cuda where the program was built with that feature [default: cpu].
+    /// Device that computes the steps: cpu, or cuda if the program was built with that feature [default: cpu].
     #[arg(long, value_parser = word::<DeviceName>, value_name = "DEVICE")]
     device: Option<DeviceName>,
-    /// When the result becomes the version that serves: if_better, never or always [default: if_better].
+    /// Condition for making the result the default version: if_better, never or always [default: if_better].
     #[arg(long, value_parser = word::<Promote>, value_name = "WHEN")]
     promote: Option<Promote>,
-    /// A file with a whole training config as JSON, as for POST /train; flags win over it.
+    /// File with a complete training config as JSON, as for POST /train; flags take precedence.
     #[arg(long, value_name = "FILE")]
     training_config: Option<PathBuf>,
-    /// What the samples are and under which licence, for the model card.
+    /// Description and licence of the samples, for the model card.
     #[arg(long, value_name = "TEXT")]
     data: Option<String>,
-    /// Go on from the checkpoint of a run that was stopped.
+    /// Resume from the checkpoint of a stopped run.
     #[arg(long)]
     resume: bool,
-    /// Where the state of the run is kept [default: DATA_DIR/checkpoints/NAME.safetensors].
+    /// Checkpoint file of the run [default: DATA_DIR/checkpoints/NAME.safetensors].
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// Print what would be done with the samples, with the evidence and what would make the result better, and train
-    /// nothing.
+    /// Print the plan: settings, evidence and advice; train nothing.
     #[arg(long, visible_alias = "dry-run", conflicts_with = "resume")]
     plan: bool,
     /// Print the outcome, or the plan, as JSON.
@@ -131,10 +130,10 @@ pub struct Args {
     place: Place,
 }
 
-/// Trains, and publishes the result.
+/// Trains and publishes the result.
 ///
 /// # Errors
-/// The flags, the samples or the folders do not fit; [`Error::Interrupted`] after Ctrl-C.
+/// The flags, the samples or the folders are not valid; [`Error::Interrupted`] after Ctrl-C.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let training = args.config()?;
     training.validate().map_err(of_flags)?;
@@ -143,17 +142,17 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     if args.plan {
         return train(&args, config, &training, &registry);
     }
-    // Not to be learnt at the end of a long run.
+    // Fails now if the folder cannot be written, not at the end of a long run.
     let home = registry.prepare(&training.name)?;
     let trained = train(&args, config, &training, &registry);
     if trained.as_ref().is_err_and(|error| !matches!(error, Error::Interrupted(_))) {
-        // What it left is the folder of the name, if that is empty.
+        // Succeeds only if the folder is empty, that is, if this run created it for nothing.
         let _ = fs::remove_dir(home);
     }
     trained
 }
 
-/// Trains and tells what came of it, or tells what would be done.
+/// Trains and prints the outcome, or prints the plan.
 fn train(args: &Args, config: &Config, training: &train::Config, registry: &Registry) -> Result<(), Error> {
     let path = args.checkpoint.clone().unwrap_or_else(|| args.place.checkpoint(config, &training.name));
     let wanted = args.wanted(training, registry, &Checkpoint::new(path.clone(), args.resume))?;
@@ -202,7 +201,7 @@ fn train(args: &Args, config: &Config, training: &train::Config, registry: &Regi
 }
 
 impl Args {
-    /// The training config: the file's, with the flags over it.
+    /// Returns the training config: that of the file, overridden by the flags.
     fn config(&self) -> Result<train::Config, Error> {
         let mut config = match (&self.training_config, &self.name) {
             (Some(path), _) => {
@@ -241,7 +240,7 @@ impl Args {
         Ok(config)
     }
 
-    /// What the samples are read as: what the flags say, else what the model takes.
+    /// Returns the kind and channels to read the samples as: from the flags, else those of the model.
     fn wanted(
         &self,
         config: &train::Config,
@@ -290,7 +289,7 @@ impl Args {
         }
         for (key, what) in [("before", "to beat"), ("base", "started from")] {
             let name = scores.pointer(&format!("/{key}/model")).and_then(|m| m.as_str());
-            // The base alone is both.
+            // If there was no default version, the base appears under both keys.
             if let Some(name) = name.filter(|_| key == "before" || scores["base"] != scores["before"]) {
                 let full = db(&format!("/{key}/held_out/full_db"));
                 text += &format!("{what}: {name}, denoised {full:.2} dB\n");
@@ -304,7 +303,7 @@ impl Args {
     }
 }
 
-/// A plan for people.
+/// Formats a plan for people.
 fn planned(plan: &train::Plan) -> String {
     let train::Plan { kind, channels, samples, first, trained_on, judged_by, scheme, reason, .. } = plan;
     let mut text = format!(
@@ -345,7 +344,7 @@ fn planned(plan: &train::Plan) -> String {
     text
 }
 
-/// Whether the new version serves, and why not.
+/// Formats the decision on the default version, with the reason.
 fn verdict(outcome: &Outcome, promote: Promote) -> String {
     let Outcome { model, version, promoted, kept_back, .. } = outcome;
     match (promoted, kept_back, promote) {
@@ -365,7 +364,7 @@ fn verdict(outcome: &Outcome, promote: Promote) -> String {
     }
 }
 
-/// What is wrong with a config before there are samples is wrong with the command line.
+/// Maps an error of the config before the samples are read to an error of the command line.
 fn of_flags(error: train::Error) -> Error {
     match error {
         train::Error::Invalid { .. } => Error::Usage(error.to_string()),
@@ -379,7 +378,7 @@ fn summary(dataset: &Dataset) -> String {
     format!("{} {kind}s of {} channel(s){pairs}", dataset.items.len(), dataset.channels())
 }
 
-/// Says what becomes of an earlier checkpoint, and makes the folder now rather than fail in an hour.
+/// Prints how an existing checkpoint is used, and creates its folder now rather than fail in an hour.
 fn prepare(checkpoint: &std::path::Path, resume: bool) -> Result<(), Error> {
     let shown = checkpoint.display();
     match (checkpoint.exists(), resume) {
@@ -396,12 +395,12 @@ fn prepare(checkpoint: &std::path::Path, resume: bool) -> Result<(), Error> {
     folder.map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(Error::io(folder)))
 }
 
-/// A word that a config has for something.
+/// Parses a value by its name in a config.
 fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(text.into()).map_err(|e| e.to_string())
 }
 
-/// A flag that holds JSON.
+/// Parses a flag that holds JSON.
 pub(super) fn json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|e| e.to_string())
 }

@@ -1,4 +1,4 @@
-//! `limpid worker`: trains what is asked for, in a process of its own.
+//! `limpid worker`: runs training jobs in a process of its own.
 
 use std::io::{self, BufRead as _, Read as _};
 use std::sync::Arc;
@@ -19,24 +19,24 @@ Examples:
 `limpid serve` starts a worker of its own; set jobs.workers = 0 there to train on other machines alone.
 SIGTERM or Ctrl-C: the job goes on from a checkpoint, here or elsewhere.";
 
-/// How long a worker that was told to stop has for its checkpoint.
+/// Time that a worker has for its last checkpoint after a stop signal.
 const LAST_WORDS: Duration = Duration::from_secs(20);
 
-/// Train the jobs of a service (`serve` starts one by itself).
+/// Run queued training jobs of a service (`serve` starts one worker itself).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Started by `limpid serve`, under this id: the configuration is the first line of the standard input,
-    /// whose end tells the worker to stop.
+    /// Id of a worker started by `limpid serve`: the first line of the standard input is its configuration, and the end of the
+    /// input its stop signal.
     #[arg(long, hide = true, value_name = "ID")]
     supervised: Option<String>,
 }
 
 impl Args {
-    /// Puts the configuration of the service in the place of this process's own.
+    /// Replaces the configuration of this process by that of the service.
     ///
     /// # Errors
-    /// The first line of the standard input is none.
+    /// The first line of the standard input is not a configuration.
     pub(super) fn take_config(&self, config: &mut Config) -> Result<(), Error> {
         if self.supervised.is_none() {
             return Ok(());
@@ -49,12 +49,12 @@ impl Args {
     }
 }
 
-/// Trains until told to stop.
+/// Runs jobs until a stop signal.
 ///
 /// # Errors
 /// There is no data folder, or the database cannot be opened.
 pub fn run(args: &Args, config: &Config) -> Result<(), Error> {
-    // First of all: threads made later inherit it.
+    // Before anything else: threads started later inherit the priority.
     be_modest(config.jobs.nice);
     let stop = Arc::new(AtomicBool::new(false));
     let interrupt = Interrupt::listen();
@@ -68,7 +68,7 @@ pub fn run(args: &Args, config: &Config) -> Result<(), Error> {
     if args.supervised.is_some() {
         let asked = Arc::clone(&stop);
         watch("limpid-parent", move || {
-            // Ends when the parent does, however it does.
+            // The pipe closes when the parent ends, for any reason.
             let _ = io::stdin().lock().read_to_end(&mut Vec::new());
             end_soon(&asked);
         })?;
@@ -84,7 +84,7 @@ pub fn run(args: &Args, config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Asks for a good end, and sees to it that there is one.
+/// Requests a clean stop, and ends the process if it takes too long.
 fn end_soon(stop: &AtomicBool) {
     stop.store(true, Ordering::Release);
     thread::sleep(LAST_WORDS);
@@ -97,9 +97,9 @@ fn watch(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> 
     spawned.map(drop).map_err(|e| Error::Failed(format!("no thread: {e}")))
 }
 
-/// Yields to those who serve: in time, and in memory, where this process goes first if there is too little.
+/// Gives the service precedence: for CPU time, and for memory, where this process is killed first.
 fn be_modest(nice: u8) {
-    // A nice thread still keeps its core until its slice is over when another one wakes; an idle one does not.
+    // A nice thread keeps its core until its time slice ends when another one wakes; an idle one yields at once.
     #[cfg(target_os = "linux")]
     if nice >= 19 {
         use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
@@ -115,7 +115,7 @@ fn be_modest(nice: u8) {
     }
     #[cfg(target_os = "linux")]
     {
-        // Half of the scale; not every container lets a process say so.
+        // Half of the scale; some containers do not permit it.
         let _ = std::fs::write("/proc/self/oom_score_adj", "500");
     }
     #[cfg(not(unix))]

@@ -1,4 +1,4 @@
-//! Workers: many independent pieces of work on all cores, the results in order.
+//! Parallel execution of independent work items, with results in order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, mpsc};
@@ -6,12 +6,12 @@ use std::thread;
 
 use crate::kernel;
 
-/// Samples of this many numbers or more get all cores, one at a time; smaller ones share the cores, one
-/// each. As in the service.
+/// Size from which a sample gets all cores, one sample at a time; smaller ones run in parallel on one core each. As in the
+/// service.
 pub const WIDE_NUMBERS: usize = 1 << 20;
 
-/// Calls `work` on every item, as many at a time as there are cores, and `done` on this thread as results
-/// come in. The results are in the order of the items, whatever order they came in.
+/// Calls `work` on every item, in parallel on all cores, and `done` on this thread as results arrive. The results are in the
+/// order of the items.
 pub fn each<T: Sync, R: Send>(
     items: &[T],
     work: impl Fn(usize, &T) -> R + Sync,
@@ -45,21 +45,21 @@ pub fn each<T: Sync, R: Send>(
         .collect()
 }
 
-/// Which cores a piece of work gets.
+/// Allocation of cores to work items.
 #[derive(Debug, Default)]
 pub struct Cores {
-    /// Held for reading by work on one core, for writing by work that has all.
+    /// Read-locked by work on one core, write-locked by work on all cores.
     turn: RwLock<()>,
     always_wide: bool,
 }
 
 impl Cores {
-    /// For `count` pieces of work: where there are fewer than cores, each gets all of them in turn.
+    /// Creates the allocation for `count` items: if they are fewer than the cores, each gets all cores, one after another.
     pub fn for_count(count: usize) -> Self {
         Self { turn: RwLock::default(), always_wide: count < kernel::threads() }
     }
 
-    /// Runs work on a sample of `numbers` numbers. Results do not depend on the cores.
+    /// Runs work on a sample of `numbers` numbers. The result does not depend on the cores.
     pub fn run<R>(&self, numbers: usize, work: impl FnOnce() -> R) -> R {
         if self.always_wide || numbers >= WIDE_NUMBERS {
             let _turn = self.turn.write().unwrap_or_else(PoisonError::into_inner);

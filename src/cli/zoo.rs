@@ -1,4 +1,4 @@
-//! The models of one command: each loaded once, when the first sample needs it.
+//! Models of one command, each loaded when a sample first needs it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,35 +10,35 @@ use crate::name::ModelRef;
 use crate::registry::Registry;
 use crate::sample::{Kind, Shape};
 
-/// The models of one command.
+/// Models of one command.
 #[derive(Debug)]
 pub struct Zoo {
     registry: Registry,
-    /// The model that was asked for.
+    /// Requested model.
     stated: Option<ModelRef>,
-    /// The models that serve where none is asked for.
+    /// Models used if none is requested.
     usual: Usual,
     loaded: Mutex<HashMap<ModelRef, Arc<Session>>>,
 }
 
 impl Zoo {
-    /// Over `registry`, for the model that was asked for.
+    /// Creates the cache over `registry`.
     pub fn new(registry: Registry, stated: Option<ModelRef>, usual: Usual) -> Self {
         Self { registry, stated, usual, loaded: Mutex::default() }
     }
 
-    /// The model that was asked for, loaded.
+    /// Returns the requested model, loaded.
     ///
     /// # Errors
-    /// A line: it is not there, or damaged.
+    /// One line: it does not exist or is damaged.
     pub fn stated(&self) -> Result<Option<Arc<Session>>, String> {
         self.stated.as_ref().map(|reference| self.get(reference)).transpose()
     }
 
-    /// The model for a sample: the one asked for, else the one for its kind.
+    /// Returns the model for a sample: the requested one, else the one for its kind.
     ///
     /// # Errors
-    /// A line: there is none for this kind, or it is not there, or damaged.
+    /// One line: there is none for this kind, or it does not exist or is damaged.
     pub fn for_shape(&self, shape: Shape) -> Result<Arc<Session>, String> {
         if let Some(stated) = &self.stated {
             return self.get(stated);
@@ -52,7 +52,7 @@ impl Zoo {
         self.get(&ModelRef { name: name.clone(), version: None })
     }
 
-    /// Whether a sample may go as a page: no model is asked for, or one of pages.
+    /// Returns `true` if a sample may be treated as a page: no model is requested, or one of pages.
     ///
     /// # Errors
     /// As [`Zoo::stated`].
@@ -60,10 +60,10 @@ impl Zoo {
         Ok(self.stated()?.is_none_or(|session| session.manifest().strokes().is_some()))
     }
 
-    /// The model to denoise a sample with: the one asked for, else the usual one with the reason for it.
+    /// Returns the model to denoise a sample with: the requested one, else the usual one with the reason.
     ///
     /// # Errors
-    /// A line: none can be chosen, or it is not there, or damaged.
+    /// One line: none can be chosen, or it does not exist or is damaged.
     pub fn for_sample(
         &self,
         shape: Shape,
@@ -81,16 +81,16 @@ impl Zoo {
         Ok((self.get(&model)?, Some(reason)))
     }
 
-    /// The usual model for a signal or a vector.
+    /// Returns the usual model for a signal or a vector.
     fn usual_of(&self, shape: Shape) -> Result<Arc<Session>, String> {
         let usual = self.registry.usual(shape).map_err(|unsure| format!("{unsure} (--model)"))?;
         self.get(&usual)
     }
 
-    /// A model by name.
+    /// Returns a model by name.
     ///
     /// # Errors
-    /// A line: it is not there, or damaged.
+    /// One line: it does not exist or is damaged.
     pub fn get(&self, reference: &ModelRef) -> Result<Arc<Session>, String> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = loaded.get(reference) {

@@ -1,4 +1,4 @@
-//! `limpid config`: what the settings are, and where each comes from.
+//! `limpid config`: prints the settings with their origins, or checks them.
 
 use super::{Loaded, print};
 use crate::cli::{Error, out};
@@ -24,13 +24,13 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Print every setting with where it comes from, as TOML.
+    /// Print every setting with its origin, as TOML.
     Print,
-    /// Check that every setting is known and fits.
+    /// Check that all settings are known and valid.
     Check,
 }
 
-/// Runs the command. That there is a configuration at all is the check.
+/// Runs the command. `check` has nothing to do: an invalid configuration has failed to load.
 ///
 /// # Errors
 /// Standard output is closed.

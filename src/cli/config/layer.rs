@@ -1,4 +1,4 @@
-//! One source of settings, checked against the keys there are.
+//! A source of settings, checked against the known keys.
 
 use figment::value::{Dict, Map, Num, Tag, Value};
 use figment::{Metadata, Profile, Provider};
@@ -6,19 +6,19 @@ use figment::{Metadata, Profile, Provider};
 use super::{Error, PREFIX};
 use crate::cli::size;
 
-/// Some settings and where they come from.
+/// Settings of one source.
 #[derive(Debug)]
 pub(super) struct Layer {
-    /// A file's path, a variable's or a flag's name.
+    /// Path of a file, or name of a variable or flag.
     pub origin: String,
     pub dict: Dict,
 }
 
 impl Layer {
-    /// A single setting, from text: `key` with dots, such as `server.bind`.
+    /// Creates a layer of one setting from text; `key` is dotted, as in `server.bind`.
     ///
     /// # Errors
-    /// There is no such key, or the text does not fit it.
+    /// The key is unknown, or the text does not fit it.
     pub(super) fn one(origin: String, key: &str, text: &str, known: &Dict) -> Result<Self, Error> {
         let Some(default) = find(known, key).filter(|value| value.as_dict().is_none()) else {
             let nearest = nearest(key, known).map(|near| show_as(&origin, &near));
@@ -40,10 +40,10 @@ impl Provider for Layer {
     }
 }
 
-/// Settings of a file with sizes and durations turned into numbers, if all their keys are known.
+/// Checks the keys of a file's settings, and converts sizes and durations to numbers.
 ///
 /// # Errors
-/// A key is not known, or a size or duration is not one.
+/// A key is unknown, or a size or duration is malformed.
 pub(super) fn typed(origin: &str, section: &str, dict: Dict, known: &Dict) -> Result<Dict, Error> {
     typed_in(origin, section, dict, known, known)
 }
@@ -71,7 +71,7 @@ fn typed_in(origin: &str, section: &str, dict: Dict, here: &Dict, all: &Dict) ->
     Ok(out)
 }
 
-/// A value from the text of a variable or flag, of the type its default has.
+/// Parses the text of a variable or flag as the type of the default.
 fn parse(key: &str, text: &str, default: &Value) -> Result<Value, String> {
     if let Some(unit) = unit_of(key) {
         return unit(text);
@@ -81,7 +81,7 @@ fn parse(key: &str, text: &str, default: &Value) -> Result<Value, String> {
         Value::Array(..) if !text.trim_start().starts_with('[') => {
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect::<Vec<_>>().into()
         }
-        // A setting without a default is a number or a text: what it looks like.
+        // A setting without a default may be a number or a text.
         Value::Empty(..) => match guess(text) {
             number @ Value::Num(..) => number,
             _ => text.into(),
@@ -96,7 +96,7 @@ fn guess(text: &str) -> Value {
 
 type Unit = fn(&str) -> Result<Value, String>;
 
-/// What texts of this key are measured in, by the end of its name.
+/// Returns the parser of sizes or durations for this key, chosen by the suffix of its name.
 fn unit_of(key: &str) -> Option<Unit> {
     let size: Unit = |text| number(size::bytes(text), text, "a size such as 64MiB or a number of bytes");
     let time: Unit =
@@ -124,7 +124,7 @@ fn find<'a>(known: &'a Dict, key: &str) -> Option<&'a Value> {
     }
 }
 
-/// Every key with dots, in order.
+/// Returns all dotted keys, in order.
 pub(super) fn keys(known: &Dict) -> Vec<String> {
     let of = |(name, value): (&String, &Value)| match value {
         Value::Dict(_, inner) => keys(inner).into_iter().map(|key| format!("{name}.{key}")).collect(),
@@ -133,10 +133,10 @@ pub(super) fn keys(known: &Dict) -> Vec<String> {
     known.iter().flat_map(of).collect()
 }
 
-/// The key that looks most like `key`, if any does.
+/// Returns the most similar known key, if any is similar enough.
 fn nearest(key: &str, known: &Dict) -> Option<String> {
     let likeness = |known: &String| {
-        // A key with the wrong section, or none, is as near as its last part.
+        // A key with a wrong or missing section is nearly as similar as its last part.
         let last = |text: &str| text.rsplit('.').next().unwrap_or_default().to_owned();
         strsim::jaro_winkler(key, known).max(strsim::jaro_winkler(&last(key), &last(known)) * 0.99)
     };
@@ -144,7 +144,7 @@ fn nearest(key: &str, known: &Dict) -> Option<String> {
     scored.filter(|(score, _)| *score > 0.75).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, key)| key)
 }
 
-/// A key as this kind of source writes it.
+/// Formats a key as this kind of source writes it.
 fn show_as(origin: &str, key: &str) -> String {
     if origin.starts_with(PREFIX) {
         format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))

@@ -1,7 +1,7 @@
-//! Configuration: one tree, put together from flags, environment, file and defaults.
+//! Configuration: merged from flags, environment, file and defaults.
 //!
-//! The first that says something wins: a flag, then `LIMPID_SECTION__KEY` in the environment, then the
-//! TOML file, then the default. A key that does not exist is an error, wherever it stands.
+//! In order of precedence: flags, `LIMPID_SECTION__KEY` in the environment, the TOML file, the defaults. An unknown key is
+//! an error in every source.
 
 pub(super) mod command;
 mod layer;
@@ -24,42 +24,42 @@ use crate::engine;
 use crate::job;
 use crate::limits::Limits;
 
-/// The file that is read when none is named.
+/// File that is read if none is named.
 const FILE: &str = "limpid.toml";
 
-/// What variables of the environment begin with.
+/// Prefix of the environment variables.
 const PREFIX: &str = "LIMPID_";
 
-/// Every setting of Limpid.
+/// All settings of Limpid.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Cores that may be used; all this process is given when absent.
+    /// Number of cores to use; by default all that are available to the process.
     pub threads: Option<usize>,
-    /// How HTTP is spoken.
+    /// HTTP server.
     pub server: api::Config,
-    /// How much is computed at once.
+    /// Concurrency and memory of inference.
     pub engine: engine::Config,
-    /// How much a caller may send.
+    /// Limits of requests.
     pub limits: Limits,
-    /// Training.
+    /// Training jobs.
     pub jobs: job::Config,
-    /// Where jobs, and what is known of trained models, are written down.
+    /// Database of jobs and trained models.
     pub database: db::Config,
-    /// Where models are.
+    /// Folders of models and data.
     pub models: Models,
     /// Logs.
     pub log: Log,
 }
 
-/// Where models are.
+/// Folders of models and data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Models {
-    /// The folder of bundled models, which is only read.
+    /// Folder of the bundled models, read-only.
     pub dir: PathBuf,
-    /// The folder for what is kept: trained models in `models/`, uploaded samples, checkpoints, jobs in
-    /// `limpid.db`, API keys in `keys.jsonl`. Nothing is kept if it is empty.
+    /// Folder for data: trained models in `models/`, uploaded samples, checkpoints, jobs in `limpid.db`, API keys in
+    /// `keys.jsonl`. If empty, nothing is stored.
     pub data_dir: PathBuf,
 }
 
@@ -73,9 +73,9 @@ impl Default for Models {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// Lines for people, or JSON for machines.
+    /// Format: text or JSON.
     pub format: LogFormat,
-    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,limpid::api=debug`.
+    /// Level or filter: `error`, `warn`, `info`, `debug`, `trace`, or for example `info,limpid::api=debug`.
     pub level: String,
 }
 
@@ -85,45 +85,45 @@ impl Default for Log {
     }
 }
 
-/// How logs are written.
+/// Format of the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Why there is no configuration.
+/// Error in the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No such key.
+    /// The key is unknown.
     #[error("{origin}: there is no setting {key:?}{}", did_you_mean(.nearest.as_deref()))]
     Unknown {
         /// File, variable or flag.
         origin: String,
-        /// The key as it was read.
+        /// Key as given.
         key: String,
-        /// The known key that looks most like it.
+        /// Most similar known key.
         nearest: Option<String>,
     },
-    /// A value does not fit its key.
+    /// The value does not fit its key.
     #[error("{origin}: {key}: {reason}")]
     Value {
         /// File, variable or flag.
         origin: String,
-        /// The key.
+        /// Key.
         key: String,
-        /// What is wrong with its value.
+        /// Description of the problem.
         reason: String,
     },
-    /// The file is not there, or not TOML.
+    /// The file does not exist or is not TOML.
     #[error("{path}: {reason}")]
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// Description of the problem.
         reason: String,
     },
 }
@@ -135,7 +135,7 @@ fn did_you_mean(key: Option<&str>) -> String {
 /// A flag that sets a key: `("--bind", "server.bind", "0.0.0.0:8080")`.
 pub(super) type Flag = (&'static str, &'static str, String);
 
-/// The configuration with the origin of every value.
+/// Configuration with the origin of every value.
 #[derive(Debug)]
 pub struct Loaded {
     /// The values.
@@ -143,13 +143,13 @@ pub struct Loaded {
     figment: Figment,
 }
 
-/// Puts the configuration together from its sources.
+/// Merges the configuration from its sources.
 ///
-/// `file` is the one named by `--config`; without it `limpid.toml` is read where it is there. `env` are
-/// the variables of the environment, of which those that begin with `LIMPID_` count.
+/// `file` is the one named by `--config`; without it `limpid.toml` is read if it exists. `env` is the environment, of which
+/// only variables that begin with `LIMPID_` are used.
 ///
 /// # Errors
-/// A key is not known, a value does not fit, or the named file is not there.
+/// A key is unknown, a value does not fit, or the named file does not exist.
 pub(super) fn load(
     flags: &[Flag],
     env: impl IntoIterator<Item = (String, String)>,
@@ -167,7 +167,7 @@ pub(super) fn load(
     for (name, text) in variables {
         let key = name[PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
         match Layer::one(name.clone(), &key, &text, &known) {
-            // Kubernetes puts these into every pod of a namespace that has a Service whose name begins with limpid.
+            // Kubernetes sets these variables in every pod of a namespace that has a Service with a name beginning with limpid.
             Err(Error::Unknown { .. }) if is_service_link(&name) => {}
             layer => figment = figment.merge(layer?),
         }
@@ -179,7 +179,7 @@ pub(super) fn load(
     Ok(Loaded { config, figment })
 }
 
-/// Whether a variable is one of those by which Kubernetes tells of a Service: `{NAME}_SERVICE_HOST`,
+/// Returns `true` for the variables that Kubernetes sets for a Service: `{NAME}_SERVICE_HOST`,
 /// `{NAME}_SERVICE_PORT[_{PORT}]`, `{NAME}_PORT`, `{NAME}_PORT_{N}_{TCP|UDP|SCTP}[_{PROTO|PORT|ADDR}]`.
 fn is_service_link(name: &str) -> bool {
     let is_port = |rest: &str| {
@@ -207,7 +207,7 @@ fn read_file(path: &Path, known: &Dict) -> Result<Layer, Error> {
     Ok(Layer { origin, dict })
 }
 
-/// What a library says of a value, with the place the value came from.
+/// Adds the origin of the value to an error of the library.
 fn explain(figment: &Figment, error: figment::Error) -> Error {
     let key = error.path.join(".");
     let metadata = figment.find_metadata(&key).or(error.metadata.as_ref());
@@ -216,9 +216,9 @@ fn explain(figment: &Figment, error: figment::Error) -> Error {
 }
 
 impl Config {
-    /// The folder of bundled models: the configured one, or that beside the program. Where none is configured also, if they are
-    /// there, those of the user's and the system's data (XDG Base Directory Specification), and that of the source the program
-    /// was built from.
+    /// Returns the folder of bundled models: the configured one, also relative to the program. If none is configured, the
+    /// first that exists of these and of those in the user's and the system's data (XDG Base Directory Specification) and in the
+    /// source the program was built from.
     pub fn bundled(&self) -> Option<PathBuf> {
         let program = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
         let home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
@@ -240,17 +240,17 @@ impl Config {
         places.into_iter().flatten().find(|dir| dir.is_dir())
     }
 
-    /// The folder of trained models.
+    /// Returns the folder of trained models.
     pub fn trained(&self) -> Option<PathBuf> {
         self.in_data_dir("models")
     }
 
-    /// The file of API keys.
+    /// Returns the file of API keys.
     pub fn keys_file(&self) -> Option<PathBuf> {
         self.server.keys_file.clone().or_else(|| self.in_data_dir("keys.jsonl"))
     }
 
-    /// The database's file, where no other database is configured.
+    /// Returns the file of the SQLite database.
     pub fn database_file(&self) -> Option<PathBuf> {
         self.in_data_dir("limpid.db")
     }

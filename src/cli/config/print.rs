@@ -1,4 +1,4 @@
-//! The configuration as a TOML file that says where each value comes from.
+//! Formatting of the configuration as a TOML file with the origin of each value.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use figment::value::{Dict, Value};
 
 use super::Loaded;
 
-/// Every setting, with its origin behind it. The text can be used as a configuration file.
+/// Returns every setting with its origin as a comment. The text is a valid configuration file.
 pub(super) fn print(loaded: &Loaded) -> String {
     let all: Dict = loaded.figment.extract().unwrap_or_default();
     let mut text = String::new();
@@ -14,7 +14,7 @@ pub(super) fn print(loaded: &Loaded) -> String {
     text
 }
 
-/// The plain settings of one section, then the sections within it.
+/// Writes the plain settings of one section, then its subsections.
 fn section(loaded: &Loaded, dict: &Dict, path: &str, text: &mut String) {
     let (inner, plain): (Vec<_>, Vec<_>) = dict.iter().partition(|(_, value)| value.as_dict().is_some());
     if !path.is_empty() && !plain.is_empty() {
@@ -35,10 +35,10 @@ fn section(loaded: &Loaded, dict: &Dict, path: &str, text: &mut String) {
     }
 }
 
-/// What figment calls our defaults: the name of their type.
+/// Name that figment gives to our defaults: the name of their type.
 const DEFAULTS: &str = "limpid::cli::config::Config";
 
-/// A value as TOML writes it; nothing for one that is not set.
+/// Formats a value as TOML; `None` if it is not set.
 fn written(value: &Value) -> Option<String> {
     Some(match value {
         Value::Empty(..) => return None,

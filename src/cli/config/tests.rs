@@ -1,4 +1,4 @@
-//! Tests of where settings come from and what is refused.
+//! Tests of the precedence of sources and of invalid settings.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What PCA and JPEG make of the same noisy samples in as many numbers or bytes as the latent has.
+//! Comparison with PCA and JPEG on the same noisy samples, with as many numbers or bytes as the latent has.
 
 use serde::Serialize;
 
@@ -8,27 +8,27 @@ use crate::infer::Session;
 use crate::quality::{self, Pca};
 use crate::sample::{Sample, Shape};
 
-/// PCA learns from at most so many numbers.
+/// Largest count of numbers that PCA is fitted to.
 const ENOUGH: usize = 32 << 20;
 
-/// Scores of the other ways to keep few numbers, a sample each.
+/// Scores of the other methods of compression, one per sample.
 #[derive(Debug, Clone)]
 pub(super) struct Beside {
-    /// PCA fitted to these very samples: its best case. None where that would take too long.
+    /// PCA fitted to these samples themselves: its best case. None if that would take too long.
     pub pca: Option<PcaScores>,
-    /// The best JPEG file that is no larger than the latent; images whose smallest file is larger are left out.
+    /// Best JPEG file not larger than the latent; images without one are omitted.
     pub jpeg: Vec<JpegScore>,
 }
 
-/// What PCA makes of the samples.
+/// Scores of PCA.
 #[derive(Debug, Clone)]
 pub(super) struct PcaScores {
     pub nearness: Vec<Nearness>,
-    /// Numbers it keeps of the first sample.
+    /// Count of numbers kept of the first sample.
     pub numbers: usize,
 }
 
-/// One JPEG file.
+/// Score of one JPEG file.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct JpegScore {
     pub quality: u8,
@@ -36,7 +36,7 @@ pub(super) struct JpegScore {
     pub psnr_db: f32,
 }
 
-/// Both, at the sizes that `scores` tell.
+/// Computes both, at the latent sizes in `scores`.
 pub(super) fn compare(
     session: &Session,
     dataset: &Dataset,
@@ -57,7 +57,7 @@ pub(super) fn compare(
     Beside { pca, jpeg: jpeg.collect() }
 }
 
-/// Models of one fixed shape see samples whole, and so does PCA; else it codes patches.
+/// Applies PCA to whole samples for models of one fixed shape, otherwise to patches.
 fn pca(truths: &[Truth], noisy: &[Sample], scores: &[Score], whole: bool) -> Option<PcaScores> {
     let mut numbers = 0;
     let some: Vec<&Sample> = noisy
@@ -84,7 +84,7 @@ fn pca(truths: &[Truth], noisy: &[Sample], scores: &[Score], whole: bool) -> Opt
     Some(PcaScores { nearness: truths.iter().zip(noisy).zip(scores).map(near).collect(), numbers })
 }
 
-/// Patches PCA cuts a sample into.
+/// Returns the number of patches that PCA divides a sample into.
 fn patches(shape: Shape) -> usize {
     match shape {
         Shape::Image { height, width, .. } => height.div_ceil(8) * width.div_ceil(8),

@@ -1,4 +1,4 @@
-//! Whether latents of one label lie together: k-nearest-neighbour accuracy, beside PCA's.
+//! Test of whether latents of one label form clusters: k-nearest-neighbour accuracy, compared with that of PCA.
 
 use serde::Serialize;
 
@@ -10,29 +10,29 @@ use crate::infer::Session;
 use crate::quality::{Pca, knn_agrees};
 use crate::sample::{Latent, Sample};
 
-/// Neighbours that vote, as in published comparisons of maps.
+/// Number of neighbours that vote, as in published comparisons of maps.
 const NEIGHBORS: usize = 10;
 
-/// Points one worker classifies at a time.
+/// Number of points that one worker classifies at a time.
 const SHARE: usize = 128;
 
 /// Leave-one-out accuracies, 0 to 1.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Map {
-    /// Numbers of a latent.
+    /// Count of numbers in a latent.
     pub numbers: usize,
-    /// Neighbours that vote.
+    /// Number of neighbours that vote.
     pub neighbors: usize,
-    /// Of the latents.
+    /// Accuracy of the latents.
     pub latent: f32,
-    /// Of as many principal components of the samples, where these are not so large that it would take too long.
+    /// Accuracy of as many principal components; none if the samples are so large that it would take too long.
     pub pca: Option<f32>,
 }
 
-/// Accuracies of the latents of noisy samples.
+/// Computes the accuracies on noisy samples.
 ///
 /// # Errors
-/// The latents are not vectors of one length, or a sample does not fit.
+/// The latents are not vectors of one length, or a sample does not fit the model.
 pub(super) fn map(
     session: &Session,
     dataset: &Dataset,
@@ -62,7 +62,7 @@ pub(super) fn map(
     })
 }
 
-/// Share of points whose neighbours have their label.
+/// Returns the share of points with the majority label of their neighbours.
 fn accuracy(points: &[f32], labels: &[u32]) -> f32 {
     let n = points.len() / labels.len();
     let shares: Vec<usize> = (0..labels.len()).step_by(SHARE).collect();

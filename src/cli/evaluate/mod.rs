@@ -1,4 +1,4 @@
-//! `limpid evaluate`: how well a model does on your data, beside methods that need no training.
+//! `limpid evaluate`: scores of a model on your data, compared with methods that need no training.
 
 mod beside;
 mod map;
@@ -39,55 +39,55 @@ Examples:
 
 The noise of a sample depends on the sample and --seed alone, so scores can be compared between runs.";
 
-/// Measure how well a model does on your data.
+/// Measure the quality of a model on your data.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Clean samples, or pairs: a folder, an archive, an array, or files.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The model, NAME or NAME@VERSION.
+    /// Model, NAME or NAME@VERSION.
     #[arg(long, value_name = "MODEL")]
     model: ModelRef,
-    /// Strengths of Gaussian noise on the 0..255 scale (in deviations of the sample for other kinds than
-    /// images) [default: 15,25,50, or 0.5].
+    /// Strengths of Gaussian noise on the 0..255 scale (for signals and vectors in standard deviations of the sample) [default:
+    /// 15,25,50, or 0.5].
     #[arg(long, value_name = "S,S,...", value_delimiter = ',', value_parser = sigma)]
     sigma: Vec<f32>,
     /// Round and clip noisy images to 8 bits.
     #[arg(long)]
     clipped: bool,
-    /// Another noise than Gaussian, as JSON.
+    /// Noise other than Gaussian, as JSON.
     #[arg(long, value_name = "JSON", value_parser = json::<Corruption>, conflicts_with = "sigma")]
     corruption: Option<Corruption>,
-    /// Where all chance comes from.
+    /// Seed of the noise.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// How many times smaller than the sample the latent is to be, at least.
+    /// Smallest ratio of the sample's size to the latent's.
     #[arg(long, value_name = "R")]
     ratio: Option<f32>,
     /// 8 averages over flips and turns of an image.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = ensemble)]
     ensemble: usize,
-    /// Leave out the baseline, sliding DCT, which takes longer than the model.
+    /// Omit the baseline, sliding DCT, which takes longer than the model.
     #[arg(long = "no-baseline", action = clap::ArgAction::SetFalse)]
     baseline: bool,
-    /// Show PCA at as many numbers and JPEG at as many bytes as the latent has.
+    /// Show PCA with as many numbers and JPEG with as many bytes as the latent.
     #[arg(long)]
     beside: bool,
-    /// A label a sample, to tell how many of the 10 nearest latents share it: an idx file, or a number a line.
+    /// Labels, to measure how many of the 10 nearest latents share that of a sample: an idx file, or one number per line.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// Show how much of the ink (darker than half) of clean pages is still ink: of all its pixels, and of its strokes, which
-    /// are its middle lines of one pixel.
+    /// Show the share of the ink of clean pages (pixels darker than half) that is still ink: of all pixels, and of the strokes'
+    /// centre lines, one pixel wide.
     #[arg(long)]
     ink: bool,
-    /// Write a sheet of pictures: noisy, strict, full and clean, a row a sample.
+    /// Write a sheet of pictures: noisy, strict, full and clean, one row per sample.
     #[arg(long, value_name = "PNG")]
     sheet: Option<PathBuf>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
-    /// Write a line per sample to this file.
+    /// Write one line per sample to this file.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     #[command(flatten)]
@@ -126,7 +126,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
 }
 
 impl Args {
-    /// The samples as the model takes them.
+    /// Reads the samples for the input of the model.
     fn read(&self, session: &Session, config: &Config) -> Result<Dataset, Error> {
         let input = session.input();
         let wanted = Wanted { kind: Some(input.kind), channels: Some(input.channels) };
@@ -138,7 +138,7 @@ impl Args {
         Ok(dataset)
     }
 
-    /// The labels of the samples, where they were given.
+    /// Reads the labels of the samples, if given.
     fn labels(&self, dataset: &Dataset, config: &Config) -> Result<Option<Vec<u32>>, Error> {
         let Some(path) = &self.labels else { return Ok(None) };
         let labels = read_labels(path, &config.limits)?;
@@ -154,7 +154,7 @@ impl Args {
         Options { mode, strength: 1.0, ratio: self.ratio, ensemble: self.ensemble }
     }
 
-    /// The kinds of noise, in the order of the rows.
+    /// Returns the kinds of noise, in the order of the rows.
     fn noises(&self, dataset: &Dataset) -> Result<Vec<Noise>, Error> {
         let is_stated = !self.sigma.is_empty() || self.corruption.is_some() || self.clipped;
         if dataset.is_pairs() {

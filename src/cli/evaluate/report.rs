@@ -1,4 +1,4 @@
-//! The report: a table for people, JSON and CSV for programs.
+//! Evaluation report: a table for people, JSON and CSV for programs.
 
 use std::fmt::Write as _;
 
@@ -13,19 +13,19 @@ use crate::infer::{Options, Session};
 use crate::quality::Summary;
 use crate::sample::Kind;
 
-/// All that was measured.
+/// All results.
 pub(super) struct Report {
     model: String,
     kind: Kind,
     names: Vec<String>,
     options: Options,
     seed: u64,
-    /// Whether the shares of ink and strokes are shown.
+    /// `true` to show the shares of ink and strokes.
     ink: bool,
     parts: Vec<Part>,
 }
 
-/// The scores at one noise.
+/// Results for one noise.
 struct Part {
     label: String,
     scores: Vec<Score>,
@@ -33,14 +33,14 @@ struct Part {
     map: Option<Map>,
 }
 
-/// One line of the table: a way to denoise, with the scores of all samples.
+/// Row of the table: a method, with the scores of all samples.
 struct Row {
     name: &'static str,
     nearness: Vec<Nearness>,
 }
 
 impl Report {
-    /// Before anything was measured.
+    /// Creates an empty report.
     pub(super) fn new(session: &Session, dataset: &Dataset, options: &Options, seed: u64, ink: bool) -> Self {
         Self {
             model: session.id().to_string(),
@@ -53,7 +53,7 @@ impl Report {
         }
     }
 
-    /// Adds the scores at one noise, in the order of the samples.
+    /// Adds the results for one noise, in the order of the samples.
     pub(super) fn add(
         &mut self,
         noise: &Noise,
@@ -64,7 +64,7 @@ impl Report {
         self.parts.push(Part { label: noise.label(), scores, beside, map });
     }
 
-    /// For people.
+    /// Formats the report for people.
     pub(super) fn table(&self) -> String {
         let mut text = format!(
             "{}, {} {}(s), ensemble {}, seed {}\n",
@@ -116,7 +116,7 @@ impl Report {
         if self.kind == Kind::Image { "PSNR dB" } else { "SNR dB" }
     }
 
-    /// For programs. All but `seconds_per_megapixel` is the same in every run.
+    /// Formats the report as JSON. Everything except `seconds_per_megapixel` is the same in every run.
     pub(super) fn json(&self) -> String {
         let parts: Vec<Value> = self.parts.iter().map(|part| part.json(&self.names)).collect();
         let mut report = json!({
@@ -132,7 +132,7 @@ impl Report {
         format!("{report:#}\n")
     }
 
-    /// A line per noise and sample; the same in every run.
+    /// Formats one line per noise and sample; the same in every run.
     pub(super) fn csv(&self) -> String {
         let mut text = String::from(
             "noise,sample,noisy_db,dct_db,strict_db,full_db,noisy_ssim,dct_ssim,strict_ssim,full_ssim,numbers,latent_numbers,familiarity\n",
@@ -156,7 +156,7 @@ impl Row {
         Summary::of(&self.nearness.iter().map(|n| n.db).collect::<Vec<_>>())
     }
 
-    /// Of a score that some samples may not have.
+    /// Summarizes a score that some samples may not have.
     fn summary(&self, of: fn(&Nearness) -> Option<f32>) -> Option<Summary> {
         let all: Vec<f32> = self.nearness.iter().filter_map(of).collect();
         (!all.is_empty()).then(|| Summary::of(&all))
@@ -185,7 +185,7 @@ impl Part {
         self.beside.as_ref()?.pca.as_ref()
     }
 
-    /// The size of the latent, what JPEG makes of its bytes, and the time.
+    /// Formats the size of the latent, the JPEG comparison, and the time.
     fn foot(&self) -> String {
         let (numbers, latent) = self.sizes();
         let mut text = format!(
@@ -276,7 +276,7 @@ fn field(value: Option<f32>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// A field of CSV (RFC 4180).
+/// Quotes a CSV field (RFC 4180).
 fn quote(text: &str) -> String {
     if text.contains([',', '"', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))

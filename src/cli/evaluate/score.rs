@@ -1,4 +1,4 @@
-//! The scores of one sample.
+//! Scores of one sample.
 
 use std::time::Instant;
 
@@ -11,64 +11,64 @@ use crate::quality::{self, Strokes};
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Kind, Sample, Shape};
 
-/// Where the noise of noisy samples comes from.
+/// Source of the noise.
 #[derive(Debug, Clone)]
 pub(super) enum Noise {
-    /// The samples are pairs.
+    /// Noise of the samples themselves, which are pairs.
     Own,
-    /// It is added to clean samples; `sigma` is its strength where it is white.
+    /// Noise added to clean samples; `sigma` is its strength if it is white.
     Made { corruption: Corruption, sigma: Option<f32> },
 }
 
-/// How near one image is to the clean one.
+/// Similarity of a sample to the clean one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct Nearness {
     /// PSNR of images, SNR of other kinds.
     pub db: f32,
     /// Structural similarity, for images.
     pub ssim: Option<f32>,
-    /// Root of the mean squared error, on the sample's own scale.
+    /// Root mean squared error, on the sample's own scale.
     pub rmse: f32,
-    /// Share of the ink that is still ink, for gray images with any.
+    /// Share of the ink that is still ink, for gray images with ink.
     pub ink_recall: Option<f32>,
-    /// Share of the middle lines of the ink that is still ink, for those of which it was asked.
+    /// Share of the centre lines of the ink that is still ink, if requested.
     pub stroke_recall: Option<f32>,
 }
 
-/// What results are held against.
+/// Clean sample that results are compared with.
 pub(super) struct Truth<'a> {
     clean: &'a Sample,
     strokes: Option<Strokes>,
 }
 
-/// The scores of one sample.
+/// Scores of one sample.
 #[derive(Debug, Clone)]
 pub(super) struct Score {
     pub noisy: Nearness,
     pub dct: Option<Nearness>,
     pub strict: Nearness,
     pub full: Nearness,
-    /// Numbers of the sample, and of its latent.
+    /// Count of numbers in the sample, and in its latent.
     pub numbers: usize,
     pub latent: usize,
-    /// Pixels of an image, steps of a signal.
+    /// Number of pixels of an image, or of time steps of a signal.
     pub places: usize,
     pub familiarity: Option<f32>,
-    /// What denoising took. No part of what is compared between runs.
+    /// Duration of denoising in seconds; not compared between runs.
     pub seconds: f64,
 }
 
-/// What is measured, the same for all samples.
+/// Settings of the evaluation, the same for all samples.
 pub(super) struct Task<'a> {
     pub session: &'a Session,
     pub options: Options,
     pub baseline: bool,
-    /// Whether strokes are looked at.
+    /// `true` to score strokes.
     pub ink: bool,
 }
 
 impl Noise {
-    /// Whether the noise can be put on samples of `kind`.
+    /// Checks that the noise can be added to samples of `kind`.
     pub(super) fn check(&self, kind: Kind) -> Result<(), corruption::Error> {
         match self {
             Noise::Own => Ok(()),
@@ -76,7 +76,7 @@ impl Noise {
         }
     }
 
-    /// Its name in a table.
+    /// Returns its name in tables.
     pub(super) fn label(&self) -> String {
         match self {
             Noise::Own => "pairs".into(),
@@ -85,13 +85,13 @@ impl Noise {
         }
     }
 
-    /// The noisy twin of a sample.
+    /// Returns the noisy version of a sample.
     pub(super) fn noisy(&self, item: &Item, seed: u64) -> Sample {
         self.pair(item, seed).0
     }
 
-    /// The noisy twin of a sample and the clean target. The stream of chance is named by the sample's own numbers, so that its
-    /// noise does not depend on what else is evaluated.
+    /// Returns the noisy version of a sample and the clean target. The sample's own numbers choose the random stream, so that its
+    /// noise does not depend on the other samples.
     pub(super) fn pair(&self, item: &Item, seed: u64) -> (Sample, Sample) {
         let Noise::Made { corruption, .. } = self else {
             return (item.noisy.clone().unwrap_or_else(|| item.clean.clone()), item.clean.clone());
@@ -107,7 +107,7 @@ impl Noise {
         dataset::pair(corruption, &item.clean, &units, &mut rng)
     }
 
-    /// Strength of the noise on the sample's own scale, as the baseline is told; estimated where it is not known.
+    /// Returns the strength of the noise on the sample's own scale, for the baseline; estimated if unknown.
     fn strength(&self, clean: &Sample, noisy: &Sample) -> f32 {
         match self {
             Noise::Made { sigma: Some(sigma), .. } if clean.shape().kind() == Kind::Image => sigma / 255.0,
@@ -118,7 +118,7 @@ impl Noise {
 }
 
 impl<'a> Truth<'a> {
-    /// With the strokes of gray images, if `ink` is asked for.
+    /// Creates the reference, with the strokes of gray images if `ink` is set.
     pub(super) fn new(clean: &'a Sample, ink: bool) -> Self {
         let strokes = match clean.shape() {
             Shape::Image { channels: 1, height, width } if ink => {
@@ -129,7 +129,7 @@ impl<'a> Truth<'a> {
         Self { clean, strokes }
     }
 
-    /// How near `other` is.
+    /// Scores `other` against the clean sample.
     pub(super) fn nearness(&self, other: &[f32]) -> Nearness {
         let (clean, shape) = (self.clean.data(), self.clean.shape());
         let is_image = shape.kind() == Kind::Image;
@@ -148,7 +148,7 @@ impl Task<'_> {
     /// Scores one sample.
     ///
     /// # Errors
-    /// It does not fit the model.
+    /// The sample does not fit the model.
     pub(super) fn score(&self, item: &Item, noise: &Noise, seed: u64) -> infer::Result<Score> {
         let (noisy, clean) = noise.pair(item, seed);
         let clean = &clean;

@@ -1,4 +1,4 @@
-//! A contact sheet: a look with the eye at what a model does.
+//! Contact sheet: visual comparison of results.
 
 use super::super::Error;
 use super::score::Noise;
@@ -7,18 +7,18 @@ use crate::dataset::Dataset;
 use crate::infer::{Mode, Options, Session};
 use crate::sample::{Kind, Sample, Shape};
 
-/// Samples on a sheet, spread evenly over those there are.
+/// Number of rows on a sheet; the samples are spread evenly.
 const ROWS: usize = 6;
-/// Side of a picture on the sheet.
+/// Side of a picture in pixels.
 const SIDE: usize = 160;
-/// White pixels between pictures.
+/// Gap between pictures in white pixels.
 const GAP: usize = 4;
 
-/// A PNG with a row a sample and noise: noisy, strict, full, clean; the middle of large images, small ones
-/// enlarged by whole numbers.
+/// Returns a PNG with a row per sample and noise: noisy, strict, full, clean; large images are cropped to the middle, small ones
+/// enlarged by an integer factor.
 ///
 /// # Errors
-/// The samples are no images, or do not fit the model.
+/// The samples are not images, or do not fit the model.
 pub(super) fn sheet(
     session: &Session,
     dataset: &Dataset,
@@ -45,7 +45,7 @@ pub(super) fn sheet(
     Ok(write_image(&sheet, &Carrier::plain(Format::Png, Depth::U8), Format::Png, None)?)
 }
 
-/// The middle of an image, enlarged where it is small, on `SIDE x SIDE` white pixels.
+/// Returns the middle of an image, enlarged if small, on `SIDE x SIDE` white pixels.
 fn picture(sample: &Sample) -> Vec<f32> {
     let Shape::Image { channels, height, width } = sample.shape() else { return Vec::new() };
     let scale = (SIDE / height.max(width)).max(1);

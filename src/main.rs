@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use limpid::kernel::pages;
+use limpid::memory::pages;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

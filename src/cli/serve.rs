@@ -71,7 +71,7 @@ pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
         .thread_name("limpid-http")
         // These threads only do I/O and short work. Each additional one interrupts computations and keeps memory of its own.
         .worker_threads(kernel::threads().div_ceil(4))
-        .on_thread_park(kernel::pages::settle)
+        .on_thread_park(crate::memory::pages::settle)
         .enable_all()
         .build()
         .map_err(|error| Error::Failed(format!("no threads to serve with: {error}")))?;

@@ -44,30 +44,3 @@ impl Default for Config {
         }
     }
 }
-
-/// Bytes of memory this process may use: the machine's, capped by the limit of its cgroup (v2 or v1).
-pub(super) fn memory() -> usize {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let machine = read("/proc/meminfo").as_deref().and_then(total_of_meminfo);
-    let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let group = groups.into_iter().find_map(|path| read(path)?.trim().parse::<usize>().ok());
-    // If neither can be read, a figure small enough for any machine.
-    machine.into_iter().chain(group).min().unwrap_or(2 << 30)
-}
-
-fn total_of_meminfo(text: &str) -> Option<usize> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kib.checked_mul(1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_memory_of_the_machine_is_read() {
-        assert_eq!(total_of_meminfo("MemTotal:   2048 kB\nMemFree: 1 kB\n"), Some(2 << 20));
-        assert!(memory() > 1 << 20);
-    }
-}

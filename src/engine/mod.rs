@@ -32,10 +32,10 @@ pub use config::Config;
 pub use error::Error;
 pub use ticket::{BRIEF, Ticket};
 
-use crate::infer::{Denoised, Options, Session};
+use crate::infer::Session;
+use crate::memory;
 use crate::name::{ModelRef, Name};
 use crate::registry::Registry;
-use crate::sample::{Depth, Latent, Sample};
 use crate::telemetry;
 
 /// Handle of the engine; clones share it. Dropping the last one stops its threads.
@@ -106,12 +106,12 @@ impl Engine {
         let cores = cores::start();
         // At least 2, also on a single core: a small request must not wait until a large one is done.
         let workers = config.workers.unwrap_or(cores.max(2)).max(1);
-        let memory_bytes = config.memory_bytes.unwrap_or_else(|| config::memory() / 2);
+        let memory_bytes = config.memory_bytes.unwrap_or_else(|| memory::limit() / 2);
         let queue_bytes = config.queue_bytes.unwrap_or(memory_bytes.saturating_mul(4));
         let bounds = Bounds { workers, queue: config.queue, memory_bytes, queue_bytes };
         Self(Arc::new(Inner {
             registry,
-            models: Models::new(config.models_bytes.unwrap_or_else(|| config::memory() / 8)),
+            models: Models::new(config.models_bytes.unwrap_or_else(|| memory::limit() / 8)),
             admission: Arc::new(Admission::new(bounds)),
             pool: Pool::start(workers, cores).expect("the system gives threads to a process that starts"),
             batches: Batches::default(),
@@ -212,40 +212,6 @@ impl Engine {
     /// This exceeds the limit, or there is no room now.
     pub fn hold(&self, bytes: usize) -> Result<Held, Error> {
         self.0.admission.hold(bytes)
-    }
-
-    /// [`Ticket::denoise`] as a separate request, with the result as floats.
-    ///
-    /// # Errors
-    /// Those of the session, or no room.
-    pub async fn denoise(
-        &self,
-        session: &Arc<Session>,
-        sample: Sample,
-        options: Options,
-    ) -> Result<Done<Denoised>, Error> {
-        self.admit(None)?.denoise(session, sample, options, Depth::F32).await
-    }
-
-    /// [`Ticket::encode`] as a separate request.
-    ///
-    /// # Errors
-    /// Those of the session, or no room.
-    pub async fn encode(
-        &self,
-        session: &Arc<Session>,
-        sample: Sample,
-        ratio: Option<f32>,
-    ) -> Result<Done<Latent>, Error> {
-        self.admit(None)?.encode(session, sample, ratio).await
-    }
-
-    /// [`Ticket::decode`] as a separate request, with the result as floats.
-    ///
-    /// # Errors
-    /// Those of the session, or no room.
-    pub async fn decode(&self, session: &Arc<Session>, latent: Latent) -> Result<Done<Sample>, Error> {
-        self.admit(None)?.decode(session, latent, Depth::F32).await
     }
 
     /// [`Ticket::run`] as a separate request.

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::OnceCell;
 
 use super::Error;
-use crate::kernel::pages;
+use crate::memory::pages;
 use crate::name::Name;
 
 type Key = (Name, u32);

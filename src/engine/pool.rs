@@ -10,7 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::kernel::{pages, parallel};
+use crate::kernel::parallel;
+use crate::memory::pages;
 
 /// Work for one thread. It must not panic: its creator catches panics.
 pub(super) type Task = Box<dyn FnOnce() + Send>;

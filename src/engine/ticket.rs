@@ -13,7 +13,8 @@ use super::pool::Place;
 use super::wanted::Wanted;
 use super::{Done, Engine, Error};
 use crate::infer::{self, Denoised, Options, Pace, Session};
-use crate::kernel::{pages, parallel};
+use crate::kernel::parallel;
+use crate::memory::pages;
 use crate::sample::{Depth, Latent, Sample};
 use crate::telemetry;
 

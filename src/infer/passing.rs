@@ -3,7 +3,7 @@
 
 use super::strip::{self, Strip};
 use super::{Error, Pace, Result, Session};
-use crate::kernel::pages;
+use crate::memory::pages;
 use crate::nn::model::{Parts, Ports, Scales, Stream};
 use crate::sample::Shape;
 

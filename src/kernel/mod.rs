@@ -6,7 +6,7 @@
 //! `parallel` owns the threads. Results are bit-identical for any number of threads, and do not depend on the other
 //! images of the batch. `NOTES.md` has the numbers.
 //!
-//! All `unsafe` code of this crate is in this module.
+//! `unsafe` code of this crate is in this module, in `memory::pages` (calls to the allocator) and in `main.rs`.
 
 // Register tiles are indexed in several arrays at once; iterators would hide which.
 #![allow(clippy::needless_range_loop)]
@@ -18,10 +18,7 @@ mod direct;
 mod epilogue;
 mod gemm;
 mod isa;
-mod kept;
-pub mod pages;
 pub mod parallel;
-mod quota;
 #[cfg(test)]
 mod reference;
 mod ring;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use super::{GRAIN, quota};
+use super::GRAIN;
 
 /// Time that an idle worker spins for new work before it sleeps: longer than the gap between two layers of a network,
 /// since waking a core of a virtual machine takes about as long as a small layer.
@@ -21,7 +21,7 @@ static THREADS: OnceLock<usize> = OnceLock::new();
 /// Number of threads that kernels may use: the cores of this machine, capped by the cgroup's quota, unless
 /// [`set_threads`] was called before. Computed once.
 pub fn threads() -> usize {
-    *THREADS.get_or_init(quota::cores)
+    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
 }
 
 /// Fixes the number of threads that kernels may use, at least 1. Returns `false`, without effect, if the number is

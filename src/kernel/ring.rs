@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use super::GRAIN;
 use super::parallel::{self, Shared};
-use super::{GRAIN, kept};
+use crate::memory::buffers;
 
 /// `(C, H, W)` with `held` rows of each plane in memory: row `y` replaces row `y - held`.
 #[derive(Debug, Clone)]
@@ -110,7 +111,7 @@ impl Ring {
     pub(super) fn data_mut(&mut self) -> &mut [f32] {
         let len = self.len();
         if self.data.is_empty() {
-            self.data = kept::take(len);
+            self.data = buffers::take(len);
         }
         &mut self.data[..len]
     }
@@ -130,7 +131,7 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        kept::give(std::mem::take(&mut self.data));
+        buffers::give(std::mem::take(&mut self.data));
     }
 }
 

@@ -12,7 +12,7 @@ static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 const MOST: usize = 64 << 20;
 
 /// Takes a buffer of at least `len` floats, with stale content.
-pub(super) fn take(len: usize) -> Vec<f32> {
+pub fn take(len: usize) -> Vec<f32> {
     let mut free = lock();
     let fits = (0..free.len()).filter(|i| (len..=2 * len).contains(&free[*i].len()));
     match fits.min_by_key(|i| free[*i].len()) {
@@ -26,7 +26,7 @@ pub(super) fn take(len: usize) -> Vec<f32> {
 
 /// Returns a buffer to the pool, or frees it if the pool is full. The pool is cleared when the program is idle
 /// ([`pages::keep`]).
-pub(super) fn give(floats: Vec<f32>) {
+pub fn give(floats: Vec<f32>) {
     if floats.is_empty() {
         return;
     }
@@ -49,12 +49,19 @@ fn lock() -> MutexGuard<'static, Vec<Vec<f32>>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Ring;
     use super::*;
 
     #[test]
-    fn a_ring_that_was_never_written_leaves_nothing_behind() {
-        drop(Ring::new(3, (64, 64), 8));
+    fn a_buffer_that_was_never_used_is_not_pooled() {
+        give(Vec::new());
         assert!(lock().iter().all(|floats| !floats.is_empty()));
+    }
+
+    #[test]
+    fn a_buffer_serves_requests_of_half_its_size_up() {
+        let len = 12_345;
+        give(vec![1.0; len]);
+        assert!((len..=2 * len).contains(&take(len).len()));
+        assert!(take(2 * len).len() >= 2 * len);
     }
 }

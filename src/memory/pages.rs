@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::kept;
+use super::buffers;
 
 /// `mi_option_purge_delay` of mimalloc's `mi_option_t`, which the bindings do not name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
@@ -66,7 +66,7 @@ pub fn keep() {
             // Forced in two consecutive rounds: pages that other threads release after the first go back with the second.
             let force = std::mem::replace(&mut told, tell) || tell;
             if force {
-                kept::clear();
+                buffers::clear();
             }
             // SAFETY: may be called at any time.
             unsafe { libmimalloc_sys::mi_collect(force) };
@@ -79,7 +79,7 @@ pub fn keep() {
 /// Returns freed pages now: with tensors of many sizes, unused pages can grow to as much memory as is in use. Using
 /// them again costs page faults.
 pub fn release() {
-    kept::clear();
+    buffers::clear();
     // SAFETY: may be called at any time.
     unsafe { libmimalloc_sys::mi_collect(true) }
 }
@@ -126,5 +126,31 @@ pub fn settle() {
     let told = TOLD.load(Ordering::Relaxed);
     if SEEN.replace(told) != told {
         release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    const CHILD: &str = "memory::pages::tests::child";
+
+    /// The option is set by number, since the bindings have no name for it; mimalloc reads the same option from the
+    /// environment by its name, so an upgrade that renumbers the options fails here.
+    #[test]
+    fn the_option_has_the_number_that_mimalloc_gives_it() {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let child = child.args([CHILD, "--exact", "--ignored"]).env(DELAY, "12345").output().unwrap();
+        let text = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && text.contains("1 passed"), "{text}");
+    }
+
+    #[test]
+    #[ignore = "run by the test above, in a process of its own"]
+    fn child() {
+        // SAFETY: reads one number of mimalloc.
+        assert_eq!(unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) }, 12345);
     }
 }

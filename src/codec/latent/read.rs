@@ -271,6 +271,44 @@ mod tests {
         }
     }
 
+    /// Files of format 1, which every later program reads; `fuzz/seeds.py` made them from the layout alone.
+    #[test]
+    fn golden_files_stay_readable() {
+        let ramp = |dims: &[usize]| {
+            let numbers = dims.iter().product::<usize>();
+            Plane { dims: dims.to_vec(), data: (0..numbers).map(|i| i as f32 / 8.0 - 1.0).collect() }
+        };
+        let stats = |mean, std| Stats { mean, std };
+        let signal = Shape::Signal { channels: 2, length: 12 };
+        let golden: [(&[u8], Latent); 3] = [
+            (
+                include_bytes!("../../../tests/data/format-1-image.latent"),
+                Latent {
+                    shape: Shape::image(1, 7, 9),
+                    stats: vec![stats(0.5, 0.25)],
+                    planes: vec![ramp(&[2, 1, 2]), ramp(&[1, 2, 3])],
+                },
+            ),
+            (
+                include_bytes!("../../../tests/data/format-1-signal.latent"),
+                Latent {
+                    shape: signal,
+                    stats: vec![stats(0.5, 0.25), stats(-4.0, 8.0)],
+                    planes: vec![ramp(&[3, 4])],
+                },
+            ),
+            (
+                include_bytes!("../../../tests/data/format-1-vector.latent"),
+                Latent { shape: Shape::Vector { features: 6 }, stats: vec![], planes: vec![ramp(&[2])] },
+            ),
+        ];
+        let id = ModelId { name: "photo-gray".parse().unwrap(), version: 3, digest: [7; 32] };
+        for (file, latent) in golden {
+            assert_eq!(read_latent(file, &Limits::default()), Ok((id.clone(), latent.clone())));
+            assert_eq!(write_latent(&id, &latent), file);
+        }
+    }
+
     #[test]
     fn a_newer_format_version_is_named() {
         let mut bytes = file();

@@ -1,0 +1,137 @@
+//! Fuzz targets: each reader of untrusted bytes, and what must hold for all bytes.
+//!
+//! A reader returns samples or an error, and never panics. What it returns can be written in the format it came in, and read
+//! again with the same shape. `fuzz_targets/` runs these under libFuzzer; `tests/it/fuzz.rs` runs them over `corpus/` and
+//! over mutations of it, on the stable toolchain.
+
+use limpid::codec::{self, Format};
+use limpid::dataset::Dataset;
+use limpid::limits::Limits;
+use limpid::media;
+use limpid::sample::{Kind, Sample, Spec};
+
+/// A target: its name, which is that of its folder in `corpus/`, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 10] = [
+    ("picture", picture),
+    ("tiff", tiff),
+    ("npy", npy),
+    ("wav", wav),
+    ("csv", csv),
+    ("json", json),
+    ("latent", latent),
+    ("zip", zip),
+    ("tar", tar),
+    ("upload", upload),
+];
+
+/// Limits that keep a single run short.
+fn limits() -> Limits {
+    Limits {
+        image_pixels: 1 << 16,
+        image_side: 1 << 12,
+        array_numbers: 1 << 16,
+        archive_entries: 64,
+        archive_bytes: 1 << 20,
+        upload_bytes: 1 << 20,
+        ..Limits::default()
+    }
+}
+
+/// Reads a file of any format, as the service does, and writes its samples to the format they came in.
+pub fn picture(bytes: &[u8]) {
+    if let Ok(format) = media::settle_format(bytes, None) {
+        round_trip(bytes, format, None);
+    }
+}
+
+/// Reads the pages of a TIFF.
+pub fn tiff(bytes: &[u8]) {
+    round_trip(bytes, Format::Tiff, None);
+}
+
+/// Reads an array as images, signals and vectors.
+pub fn npy(bytes: &[u8]) {
+    for kind in [None, Some(Kind::Image), Some(Kind::Signal), Some(Kind::Vector)] {
+        let spec = kind.map(|kind| Spec { kind, channels: 1, fixed: None });
+        round_trip(bytes, Format::Npy, spec);
+    }
+}
+
+/// Reads sound.
+pub fn wav(bytes: &[u8]) {
+    round_trip(bytes, Format::Wav, None);
+}
+
+/// Reads a table as vectors and as a signal.
+pub fn csv(bytes: &[u8]) {
+    round_trip(bytes, Format::Csv, None);
+    round_trip(bytes, Format::Csv, Some(Spec { kind: Kind::Signal, channels: 1, fixed: None }));
+}
+
+/// Reads numbers, tensors and latents in JSON.
+pub fn json(bytes: &[u8]) {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else { return };
+    let limits = limits();
+    if let Ok(array) = codec::array_from_json(&value, &limits) {
+        let again =
+            codec::array_from_json(&codec::array_to_json(&array), &limits).expect("it was written here");
+        assert_eq!((&array.dims, bits(&array.data)), (&again.dims, bits(&again.data)));
+    }
+    let _ = codec::tensor_from_json(&value, &limits);
+    if let Ok((id, latent)) = codec::latent_from_json(&value, &limits) {
+        let again = codec::latent_from_json(&codec::latent_to_json(&id, &latent), &limits);
+        assert_eq!(again.expect("it was written here"), (id, latent));
+    }
+}
+
+/// Reads a latent file.
+pub fn latent(bytes: &[u8]) {
+    if let Ok((id, latent)) = codec::read_latent(bytes, &limits()) {
+        assert_eq!(codec::write_latent(&id, &latent), bytes, "a latent has one form");
+    }
+}
+
+/// Reads the entries of a zip archive; the check that reads no contents accepts what the reader accepts.
+pub fn zip(bytes: &[u8]) {
+    let limits = limits();
+    if codec::read_zip(bytes, &limits).is_ok() {
+        codec::check_zip(std::io::Cursor::new(bytes), &limits).expect("it was read");
+    }
+}
+
+/// Reads the samples of an archive.
+pub fn tar(bytes: &[u8]) {
+    let _ = Dataset::from_uploads(vec![("samples.tar".to_owned(), bytes.to_vec())], &limits());
+}
+
+/// Reads training samples of any format; their names come from the first byte.
+pub fn upload(bytes: &[u8]) {
+    let Some((first, rest)) = bytes.split_first() else { return };
+    let ending = ["csv", "txt", "idx", "npy", "png", "gz"][usize::from(first % 6)];
+    let files =
+        vec![(format!("noisy/a.{ending}"), rest.to_vec()), (format!("clean/a.{ending}"), rest.to_vec())];
+    let dataset = Dataset::from_uploads(files, &limits());
+    let _ = (dataset.notes(), dataset.split(0.5));
+}
+
+fn round_trip(bytes: &[u8], format: Format, spec: Option<Spec>) {
+    let limits = limits();
+    let Ok(content) = media::read(bytes, format, spec.as_ref(), &limits) else { return };
+    // A refusal is an answer; a file that is written must hold what was read.
+    let Ok(file) = content.carrier.write(&content.samples, format, None) else { return };
+    let again = media::read(&file.bytes, format, spec.as_ref(), &limits);
+    let again = again.unwrap_or_else(|error| panic!("{format:?}: written, but not read again: {error}"));
+    assert_eq!(shapes(&content.samples), shapes(&again.samples), "{format:?}");
+}
+
+fn shapes(samples: &[Sample]) -> Vec<limpid::sample::Shape> {
+    samples.iter().map(Sample::shape).collect()
+}
+
+/// The bits of numbers, by which NaN equals itself.
+fn bits(numbers: &[f32]) -> Vec<u32> {
+    numbers.iter().map(|number| number.to_bits()).collect()
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::content::{self, Content, Fineness};
-use super::files::{self, Made};
+use super::files::{self, Made, Work};
 use super::place::Place;
 use super::workers::Cores;
 use super::zoo::Zoo;
@@ -15,7 +15,7 @@ use crate::hex::hex;
 use crate::infer::Session;
 use crate::limits::Limits;
 use crate::name::{ModelId, ModelRef};
-use crate::sample::{Kind, Latent};
+use crate::sample::{Kind, Latent, Shape};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,32 +58,44 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
         (None, None) => None,
     };
     let takes = |ending: &str| [Format::Latent.extension(), "json"].contains(&ending);
-    args.files.each(config.limits.upload_bytes, takes, |bytes, cores| {
-        args.decode(bytes, format, &zoo, &config.limits, cores)
-    })
+    let task = Task { args: &args, format, zoo: &zoo, limits: &config.limits };
+    args.files.each(config.limits.upload_bytes, takes, &task)
 }
 
-impl Args {
-    fn decode(
-        &self,
-        bytes: &[u8],
-        format: Option<Format>,
-        zoo: &Zoo,
-        limits: &Limits,
-        cores: &Cores,
-    ) -> Result<Made, String> {
+/// Settings for all files.
+struct Task<'a> {
+    args: &'a Args,
+    format: Option<Format>,
+    zoo: &'a Zoo,
+    limits: &'a Limits,
+}
+
+impl Task<'_> {
+    /// Returns the stated format; without one, PNG for one image and npy for all else.
+    fn format(&self, first: Shape, count: usize) -> Format {
+        let usual = if first.kind() == Kind::Image && count == 1 { Format::Png } else { Format::Npy };
+        self.format.unwrap_or(usual)
+    }
+}
+
+impl Work for Task<'_> {
+    fn extension(&self, bytes: &[u8]) -> Option<&'static str> {
+        let latents = read(bytes, self.limits).ok()?;
+        Some(self.format(latents.first()?.1.shape, latents.len()).extension())
+    }
+
+    fn run(&self, bytes: &[u8], cores: &Cores) -> Result<Made, String> {
         let mut samples = Vec::new();
         let mut model = String::new();
-        for (id, latent) in read(bytes, limits)? {
-            let session = self.session(&id, zoo)?;
+        for (id, latent) in read(bytes, self.limits)? {
+            let session = self.args.session(&id, self.zoo)?;
             let decode = || session.decode(&latent);
             samples.push(cores.run(latent.shape.numbers(), decode).map_err(|e| e.to_string())?);
             model = id.to_string();
         }
         let first = samples.first().ok_or("there is no latent in it")?.shape();
-        let usual = if first.kind() == Kind::Image && samples.len() == 1 { Format::Png } else { Format::Npy };
-        let format = format.unwrap_or(usual);
-        let fineness = match (self.depth, format) {
+        let format = self.format(first, samples.len());
+        let fineness = match (self.args.depth, format) {
             (Fineness::Same, Format::Npy | Format::Wav | Format::Csv) => Fineness::Float,
             (Fineness::Same, _) => Fineness::Bits8,
             (stated, _) => stated,
@@ -93,7 +105,9 @@ impl Args {
         let bytes = content.write(&content.samples, format, fineness)?;
         Ok(Made { bytes, extension: format.extension(), about: format!("{model}, {first}") })
     }
+}
 
+impl Args {
     /// Returns the model that made a latent, after checking its digest.
     fn session(&self, id: &ModelId, zoo: &Zoo) -> Result<Arc<Session>, String> {
         if let Some(stated) = &self.model

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::content::{self, Content, Fineness};
-use super::files::{self, Made};
+use super::files::{self, Made, Work};
 use super::place::Place;
 use super::workers::Cores;
 use super::zoo::Zoo;
@@ -12,6 +12,7 @@ use crate::codec::Format;
 use crate::infer::fit::{self, Traits, Wishes};
 use crate::infer::{Mode, Options, Session};
 use crate::limits::Limits;
+use crate::media;
 use crate::name::ModelRef;
 use crate::sample::Sample;
 
@@ -85,8 +86,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
         (None, None) => None,
     };
     let task = Task { args: &args, zoo: &zoo, model: model.as_deref(), format, limits: &config.limits };
-    args.files
-        .each(config.limits.upload_bytes, content::may_hold_samples, |bytes, cores| task.run(bytes, cores))
+    args.files.each(config.limits.upload_bytes, content::may_hold_samples, &task)
 }
 
 /// Settings for all files.
@@ -124,6 +124,13 @@ impl Task<'_> {
             done.sample,
             format!("{}{reason}{page}{resampled}, sigma {sigma:.3}, familiarity {familiarity}", session.id()),
         ))
+    }
+}
+
+impl Work for Task<'_> {
+    fn extension(&self, bytes: &[u8]) -> Option<&'static str> {
+        let format = self.format.or_else(|| media::settle_format(bytes, None).ok());
+        format.map(Format::extension)
     }
 
     fn run(&self, bytes: &[u8], cores: &Cores) -> Result<Made, String> {

@@ -1,7 +1,7 @@
 //! `limpid encode`: converts samples to latent files.
 
 use super::content::{self, Content};
-use super::files::{self, Made};
+use super::files::{self, Made, Work};
 use super::place::Place;
 use super::workers::Cores;
 use super::zoo::Zoo;
@@ -47,23 +47,30 @@ pub struct Args {
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let zoo = Zoo::new(args.place.open(config)?, args.model.clone(), config.server.usual());
     let model = zoo.stated().map_err(Error::Failed)?;
-    args.files.each(config.limits.upload_bytes, content::may_hold_samples, |bytes, cores| {
-        args.encode(bytes, &zoo, model.as_deref(), &config.limits, cores)
-    })
+    let Args { files, ratio, json, .. } = &args;
+    let task =
+        Task { ratio: *ratio, json: *json, zoo: &zoo, model: model.as_deref(), limits: &config.limits };
+    files.each(config.limits.upload_bytes, content::may_hold_samples, &task)
 }
 
-impl Args {
-    fn encode(
-        &self,
-        bytes: &[u8],
-        zoo: &Zoo,
-        model: Option<&Session>,
-        limits: &Limits,
-        cores: &Cores,
-    ) -> Result<Made, String> {
-        let content = Content::read(bytes, model, limits)?;
+/// Settings for all files.
+struct Task<'a> {
+    ratio: Option<f32>,
+    json: bool,
+    zoo: &'a Zoo,
+    model: Option<&'a Session>,
+    limits: &'a Limits,
+}
+
+impl Work for Task<'_> {
+    fn extension(&self, _: &[u8]) -> Option<&'static str> {
+        Some(if self.json { Format::Json.extension() } else { Format::Latent.extension() })
+    }
+
+    fn run(&self, bytes: &[u8], cores: &Cores) -> Result<Made, String> {
+        let content = Content::read(bytes, self.model, self.limits)?;
         let shape = content.samples.first().ok_or("there is no sample in it")?.shape();
-        let session = zoo.for_shape(shape)?;
+        let session = self.zoo.for_shape(shape)?;
         let one = |sample: &_| cores.run(shape.numbers(), || session.encode(sample, self.ratio));
         let latents: Vec<_> =
             content.samples.iter().map(one).collect::<Result<_, _>>().map_err(|e| e.to_string())?;

@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and errors to stderr. The exit code is 0 on success, 1 on failure, 2 if the command line or
 //! the configuration is invalid, 130 after Ctrl-C.
 
+mod completions;
 pub mod config;
 mod content;
 mod decode;
@@ -16,6 +17,7 @@ mod interrupt;
 mod kept;
 mod keys;
 mod logging;
+mod man;
 mod models;
 mod openapi;
 mod place;
@@ -102,6 +104,8 @@ enum Command {
     Keys(keys::Args),
     Health(health::Args),
     Worker(worker::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Runs the command in the arguments of this process; `serve` if there is none.
@@ -152,6 +156,8 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Keys(args) => keys::run(args, config),
         Command::Health(args) => health::run(args, config),
         Command::Worker(args) => worker::run(&args, config),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Source {
     stem: OsString,
     /// Path of a result of the same format: that of the file, or one with a number.
     own: PathBuf,
+    /// `true` if it was processed before by this run, and has changed since.
+    pub(super) is_changed: bool,
     /// Reason why it cannot be read, if already known.
     pub(super) fault: Option<String>,
 }
@@ -26,7 +28,7 @@ pub struct Source {
 impl Source {
     pub(super) fn new(path: Option<PathBuf>, below: PathBuf) -> Self {
         let stem = below.with_extension("").into_os_string();
-        Self { path, own: below.clone(), below, stem, fault: None }
+        Self { path, own: below.clone(), below, stem, is_changed: false, fault: None }
     }
 
     /// Returns the path of the result with the format of `extension`.

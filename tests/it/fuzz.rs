@@ -10,7 +10,7 @@ use limpid::rng::{Purpose, Rng};
 #[path = "../../fuzz/targets.rs"]
 mod targets;
 
-/// Mutations of each file of the corpus; `LIMPID_FUZZ_RUNS` sets another number.
+/// Mutations of each file of the corpus. `LIMPID_FUZZ_RUNS` sets another number, `LIMPID_FUZZ_TARGET` runs one target.
 const RUNS: usize = 2000;
 
 fn corpus(target: &str) -> Vec<PathBuf> {
@@ -58,7 +58,11 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], rng: &mut Rng) {
 #[test]
 fn no_reader_panics_on_the_corpus_or_its_mutations() {
     let runs = std::env::var("LIMPID_FUZZ_RUNS").ok().map_or(RUNS, |runs| runs.parse().unwrap());
+    let only = std::env::var("LIMPID_FUZZ_TARGET").ok();
     for (name, target) in targets::TARGETS {
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
         let files: Vec<Vec<u8>> = corpus(name).iter().map(|path| fs::read(path).unwrap()).collect();
         assert!(!files.is_empty(), "{name} has no corpus");
         for (index, file) in files.iter().enumerate() {

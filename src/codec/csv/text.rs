@@ -224,7 +224,7 @@ impl Dialect {
         let all_pairs = |test: &dyn Fn(&[String]) -> bool| looked_at().all(|(_, f)| f.chunks(2).all(test));
         let is_likely = all_pairs(&may_be_cut) && looked_at().any(|(_, f)| f.chunks(2).any(is_cut));
         let width = rows.first().map_or(0, |(_, fields)| fields.len());
-        let one_name = header.is_some_and(|line| !line.contains(',')) && all_pairs(&may_be_cut);
+        let one_name = header.is_some_and(|line| !line.contains([',', ';', '\t'])) && all_pairs(&may_be_cut);
         match width {
             2 if is_likely || one_name => {
                 // With another separator, a comma can be part of a field.

@@ -77,6 +77,10 @@ pub async fn serve_on(
     let header_time = Duration::from_secs(config.header_seconds);
     server.http_builder().http1().header_read_timeout(header_time);
     tracing::info!(%address, "listening");
+    // An unspecified address cannot be opened in a browser.
+    let host = if address.ip().is_unspecified() { "localhost".into() } else { address.ip().to_string() };
+    let host = if address.is_ipv6() && host != "localhost" { format!("[{host}]") } else { host };
+    tracing::info!("open http://{host}:{}", address.port());
 
     let mut serving = std::pin::pin!(server.serve(super::router(app.clone()).into_make_service()));
     tokio::select! {

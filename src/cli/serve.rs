@@ -62,6 +62,9 @@ impl Args {
 pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
     let keys = Keys::open(config.keys_file())?;
     let (registry, place) = open_models(config)?;
+    if registry.list().is_empty() && !config.models.is_none() {
+        return Err(Error::Failed(no_models(config)));
+    }
     for (model, reason) in registry.quarantined() {
         tracing::warn!(%model, %reason, "model cannot be used");
     }
@@ -134,6 +137,17 @@ fn open_models(config: &Config) -> Result<(Arc<Registry>, Option<Place>), Error>
         }
         Err(other) => Err(other),
     }
+}
+
+/// Returns the reason for not starting without models, and the way out.
+fn no_models(config: &Config) -> String {
+    let dir = config.models.dir.display();
+    let trained =
+        config.trained().map_or_else(|| "no data folder".to_owned(), |dir| dir.display().to_string());
+    format!(
+        "no models are in {dir} or {trained}: give --models DIR with the bundled ones, or --models none to start \
+         without any and train"
+    )
 }
 
 /// Returns the command of the training process: this program with this configuration.

@@ -56,7 +56,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Models {
-    /// Folder of the bundled models, read-only.
+    /// Folder of the bundled models, read-only; `none` for no bundled models.
     pub dir: PathBuf,
     /// Folder for data: trained models in `models/`, uploaded samples, checkpoints, jobs in `limpid.db`, API keys in
     /// `keys.jsonl`. If empty, nothing is stored.
@@ -66,6 +66,13 @@ pub struct Models {
 impl Default for Models {
     fn default() -> Self {
         Self { dir: "models".into(), data_dir: "data".into() }
+    }
+}
+
+impl Models {
+    /// Returns `true` if the configuration asks for no bundled models.
+    pub fn is_none(&self) -> bool {
+        self.dir.as_os_str() == "none"
     }
 }
 
@@ -220,6 +227,9 @@ impl Config {
     /// first that exists of these and of those in the user's and the system's data (XDG Base Directory Specification) and in the
     /// source the program was built from.
     pub fn bundled(&self) -> Option<PathBuf> {
+        if self.models.is_none() {
+            return None;
+        }
         let program = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
         let home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));

@@ -17,7 +17,8 @@ pub struct Config {
     pub bind: SocketAddr,
     /// Serve without keys on an address that others can reach.
     pub allow_anonymous: bool,
-    /// File of API keys; a file that is missing or empty holds none.
+    /// File of API keys. Where it is set, the service starts only if the file is there and holds a key; without it, keys are in
+    /// `keys.jsonl` of the data folder, which may be missing until the first key is made.
     pub keys_file: Option<PathBuf>,
     /// Origins whose pages may call the service, such as `https://lab.example`; none by default.
     pub cors_origins: Vec<String>,

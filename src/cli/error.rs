@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::api::ServeError;
+use crate::api::{ServeError, keys};
 
 /// See the variants; the message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +70,10 @@ impl Error {
     /// 2 where the caller must change the command line or the configuration, 1 otherwise.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::Usage(_) | Error::Config(_) | Error::Serve(ServeError::Exposed(_)) => ExitCode::from(2),
+            Error::Usage(_)
+            | Error::Config(_)
+            | Error::Serve(ServeError::Exposed(_))
+            | Error::Keys(keys::Error::Missing(_) | keys::Error::Locked(_)) => ExitCode::from(2),
             Error::Interrupted(_) => ExitCode::from(130),
             Error::ClosedPipe => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,

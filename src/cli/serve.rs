@@ -39,7 +39,7 @@ pub struct Args {
     /// Serve everyone who can reach the address, without keys.
     #[arg(long)]
     allow_anonymous: bool,
-    /// The file of API keys [default: keys.jsonl in the data folder].
+    /// The file of API keys, which must hold one [default: keys.jsonl in the data folder].
     #[arg(long, value_name = "FILE")]
     keys_file: Option<String>,
 }
@@ -60,7 +60,7 @@ impl Args {
 /// # Errors
 /// It cannot start, or did not come to its end in time.
 pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
-    let keys = Keys::open(config.keys_file())?;
+    let keys = Keys::open(config.keys())?;
     let (registry, place) = open_models(config)?;
     for (model, reason) in registry.quarantined() {
         tracing::warn!(%model, %reason, "model cannot be used");

@@ -18,7 +18,7 @@ use layer::{Layer, typed};
 
 use print::print;
 
-use crate::api;
+use crate::api::{self, keys};
 use crate::db;
 use crate::engine;
 use crate::job;
@@ -245,9 +245,13 @@ impl Config {
         self.in_data_dir("models")
     }
 
-    /// The file of API keys.
-    pub fn keys_file(&self) -> Option<PathBuf> {
-        self.server.keys_file.clone().or_else(|| self.in_data_dir("keys.jsonl"))
+    /// Paths of the API keys.
+    pub fn keys(&self) -> keys::Source {
+        keys::Source {
+            file: self.server.keys_file.clone().or_else(|| self.in_data_dir("keys.jsonl")),
+            is_configured: self.server.keys_file.is_some(),
+            lock: keys::Lock::new(self.in_data_dir("keys.required")),
+        }
     }
 
     /// The database's file, where no other database is configured.

@@ -78,7 +78,7 @@ fn a_connection_that_stays_does_not_hold_up_the_end() {
 
 #[test]
 fn others_are_not_served_without_keys_unless_told() {
-    use limpid::api::{App, Config, ServeError, keys::Keys, serve};
+    use limpid::api::{App, Config, ServeError, keys::{Keys, Source}, serve};
     use limpid::{engine, job, limits::Limits, registry::Registry};
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -87,7 +87,7 @@ fn others_are_not_served_without_keys_unless_told() {
         let jobs = job::Jobs::start(job::Config::default(), engine.clone(), None, None);
         let start = |allow_anonymous| {
             let config = Config { bind: ([0, 0, 0, 0], 0).into(), allow_anonymous, ..Config::default() };
-            let keys = Keys::open(None).unwrap();
+            let keys = Keys::open(Source::default()).unwrap();
             serve(App::new(config, Limits::default(), engine.clone(), jobs.clone(), keys), async {})
         };
         assert!(matches!(start(false).await, Err(ServeError::Exposed(_))));

@@ -20,6 +20,8 @@ pub struct Config {
     /// File of API keys. Where it is set, the service starts only if the file is there and holds a key; without it, keys are in
     /// `keys.jsonl` of the data folder, which may be missing until the first key is made.
     pub keys_file: Option<PathBuf>,
+    /// Host names that are answered while there are no keys, beside `localhost` and addresses; `*` answers all.
+    pub allowed_hosts: Vec<String>,
     /// Origins whose pages may call the service, such as `https://lab.example`; none by default.
     pub cors_origins: Vec<String>,
     /// The model for gray images that name none.
@@ -61,6 +63,7 @@ impl Default for Config {
             gray_model: "photo-gray".parse().expect("the name is well formed"),
             color_model: "photo-color".parse().expect("the name is well formed"),
             camera_gray_model: "camera-gray".parse().expect("the name is well formed"),
+            allowed_hosts: Vec::new(),
             camera_color_model: "camera-color".parse().expect("the name is well formed"),
             page_model: "document".parse().expect("the name is well formed"),
             max_connections: 1024,

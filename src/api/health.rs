@@ -7,6 +7,9 @@ use axum::http::StatusCode;
 use super::error::{Code, Problem, ProblemBody};
 use super::state::App;
 
+/// Routes of probes.
+pub(super) const PATHS: [&str; 3] = ["/livez", "/readyz", "/startupz"];
+
 /// Alive.
 ///
 /// Fails only when a restart would help: when every worker has been at one piece of work for too long.

@@ -68,6 +68,10 @@ pub async fn serve_on(
     let config = app.config();
     if !address.ip().is_loopback() && app.keys().is_open() && !config.allow_anonymous {
         return Err(Error::Exposed(address));
+    if app.keys().is_open() {
+        let beside = config.allowed_hosts.join(",");
+        tracing::info!(allowed_hosts = %beside, "without API keys, only localhost, addresses and server.allowed_hosts are answered");
+    }
     }
     let handle = Handle::new();
     let mut server = axum_server::from_tcp(listener)?

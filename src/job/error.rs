@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Status;
+use crate::db::{self, Failure};
 
 /// See the variants; each is one answer of the HTTP face.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,16 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl Failure for Error {
+    fn database(&self) -> Option<&db::Error> {
+        match self {
+            Error::Db(error) => Some(error),
+            Error::Train(crate::train::Error::Registry(error)) => error.database(),
+            _ => None,
+        }
+    }
 }
 
 impl From<sqlx::Error> for Error {

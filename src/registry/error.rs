@@ -70,6 +70,15 @@ pub enum Error {
     Db(#[from] db::Error),
 }
 
+impl db::Failure for Error {
+    fn database(&self) -> Option<&db::Error> {
+        match self {
+            Error::Db(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 impl Error {
     /// Whether the disk, or the database's, is full.
     pub fn is_disk_full(&self) -> bool {

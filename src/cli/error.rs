@@ -49,6 +49,9 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     Db(#[from] crate::db::Error),
+    /// A backup.
+    #[error(transparent)]
+    Backup(#[from] crate::store::backup::Error),
     /// One model.
     #[error(transparent)]
     Infer(Box<crate::infer::Error>),

@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and errors to stderr. The exit code is 0 when all was done, 1 when
 //! something failed, 2 when the command line or the configuration is wrong, 130 after Ctrl-C.
 
+mod backup;
 pub mod config;
 mod content;
 mod decode;
@@ -102,6 +103,8 @@ enum Command {
     Keys(keys::Args),
     Health(health::Args),
     Worker(worker::Args),
+    Backup(backup::Args),
+    Restore(backup::RestoreArgs),
 }
 
 /// Runs the command that the arguments of this process name; `serve` if they name none.
@@ -152,6 +155,8 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Keys(args) => keys::run(args, config),
         Command::Health(args) => health::run(args, config),
         Command::Worker(args) => worker::run(&args, config),
+        Command::Backup(args) => backup::run(&args, config),
+        Command::Restore(args) => backup::restore(&args, config),
     }
 }
 

@@ -91,6 +91,7 @@ async fn serve(
     listener: TcpListener,
 ) -> Result<(), Error> {
     let engine = Engine::start(config.engine.clone(), registry);
+    let db = place.as_ref().map(|(db, _)| db.clone());
     let jobs = Jobs::start(config.jobs.clone(), engine.clone(), place, Some(trainer(config)?));
     let app = App::new(config.server.clone(), config.limits.clone(), engine.clone(), jobs.clone(), keys);
     announce(&engine);
@@ -111,6 +112,9 @@ async fn serve(
     let rest = || drain.saturating_sub(told.elapsed());
     let is_idle = engine.shutdown(rest()).await & jobs.shutdown(rest()).await;
     if !is_idle {
+    if let Some(db) = db {
+        let _ = tokio::task::spawn_blocking(move || db.close()).await;
+    }
         let seconds = drain.as_secs();
         return Err(Error::Failed(format!("work was left undone after server.drain_seconds ({seconds} s)")));
     }

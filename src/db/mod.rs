@@ -4,6 +4,7 @@
 //! transaction; one that a busy, full or failing database undid is run again, so it must not do anything else.
 
 mod error;
+mod file;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -90,14 +91,8 @@ impl Db {
     }
 
     fn connect(url: &str, make_room: Box<dyn Fn() -> bool + Send + Sync>) -> Result<Self> {
-        static DRIVERS: Once = Once::new();
-        DRIVERS.call_once(sqlx::any::install_default_drivers);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("limpid-db")
-            .enable_all()
-            .build()
-            .map_err(|e| Error::Open(format!("no thread for the database: {e}")))?;
+        install_drivers();
+        let runtime = runtime()?;
         let is_postgres = url.starts_with("postgres");
         let options = AnyPoolOptions::new()
             .max_connections(4)
@@ -268,6 +263,22 @@ impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Db").field("is_postgres", &self.0.is_postgres).finish_non_exhaustive()
     }
+}
+
+/// Makes both kinds of database known to sqlx.
+fn install_drivers() {
+    static DRIVERS: Once = Once::new();
+    DRIVERS.call_once(sqlx::any::install_default_drivers);
+}
+
+/// The thread that connections live on.
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("limpid-db")
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Open(format!("no thread for the database: {e}")))
 }
 
 fn sqlite_url(path: &Path) -> String {

@@ -4,6 +4,7 @@
 //! place, made durable and renamed: it is whole or absent. What is stored is named by its SHA-256,
 //! never by a name that a caller chose.
 
+pub mod backup;
 mod space;
 
 use std::fs::{self, File};

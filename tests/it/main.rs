@@ -2,11 +2,12 @@
 //!
 //! `api` mirrors `src/api`; `cli` runs the commands as processes of their own; `contract` holds
 //! `openapi.yaml` and the Postman collection to the routes; `process` starts and stops the service as a
-//! process; `disk` keeps its files from growing; `kills` and `swaps` end its processes and change its models at every moment; `workers`
+//! process; `disk` keeps its files from growing; `backup` moves its data; `kills` and `swaps` end its processes and change its models at every moment; `workers`
 //! has it train elsewhere; `media` sends files of every kind through service and command; `traces` is sent its spans, with the feature `otel`; `architecture` holds the source to its floors.
 
 mod api;
 mod architecture;
+mod backup;
 mod cli;
 mod contract;
 mod disk;

@@ -23,6 +23,7 @@ use crate::db;
 use crate::engine;
 use crate::job;
 use crate::limits::Limits;
+use crate::store::backup;
 
 /// The file that is read when none is named.
 const FILE: &str = "limpid.toml";
@@ -248,15 +249,15 @@ impl Config {
     /// Paths of the API keys.
     pub fn keys(&self) -> keys::Source {
         keys::Source {
-            file: self.server.keys_file.clone().or_else(|| self.in_data_dir("keys.jsonl")),
+            file: self.server.keys_file.clone().or_else(|| self.in_data_dir(backup::KEYS)),
             is_configured: self.server.keys_file.is_some(),
-            lock: keys::Lock::new(self.in_data_dir("keys.required")),
+            lock: keys::Lock::new(self.in_data_dir(backup::LOCK)),
         }
     }
 
     /// The database's file, where no other database is configured.
     pub fn database_file(&self) -> Option<PathBuf> {
-        self.in_data_dir("limpid.db")
+        self.in_data_dir(backup::DATABASE)
     }
 
     fn in_data_dir(&self, name: &str) -> Option<PathBuf> {

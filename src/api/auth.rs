@@ -7,8 +7,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::body::discard_request;
+use super::caller::Caller;
 use super::error::{Code, Problem};
-use super::keys::Scope;
+use super::keys::{Entry, Scope};
 use super::state::App;
 
 /// A scope with the state, as the middleware of one group of routes.
@@ -24,30 +25,36 @@ pub(super) struct Gate {
 /// Who is refused costs little: the future of a handler, some kilobytes, is not yet made, and nothing of the body is kept.
 pub(super) async fn check(
     State(gate): State<Gate>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if let Err(problem) = gate.admit(&request) {
-        discard_request(request).await;
-        return Err(problem);
+    match gate.admit(&request) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(next.run(request).await)
+        }
+        Err(problem) => {
+            discard_request(request).await;
+            Err(problem)
+        }
     }
-    Ok(next.run(request).await)
 }
 
 impl Gate {
-    fn admit(&self, request: &Request) -> Result<(), Problem> {
-        self.check_key(request.headers())?;
+    fn admit(&self, request: &Request) -> Result<Caller, Problem> {
+        let caller = Caller(self.check_key(request.headers())?);
         // What is posted there are the operations.
         if self.scope == Scope::Infer && request.method() == Method::POST {
             self.app.engine().peek()?;
         }
-        Ok(())
+        Ok(caller)
     }
 
-    fn check_key(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    /// The key that a request carries; none where none is needed.
+    fn check_key(&self, headers: &HeaderMap) -> Result<Option<Entry>, Problem> {
         let keys = self.app.keys();
         if keys.is_open() {
-            return Ok(());
+            return Ok(None);
         }
         let unauthorized = |detail: &'static str| Problem::new(Code::Unauthorized, detail);
         let key = presented(headers)
@@ -58,7 +65,7 @@ impl Gate {
             return Err(Problem::new(Code::Forbidden, detail));
         }
         tracing::Span::current().record("key", entry.name.as_str());
-        Ok(())
+        Ok(Some(entry))
     }
 }
 

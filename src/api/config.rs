@@ -17,8 +17,11 @@ pub struct Config {
     pub bind: SocketAddr,
     /// Serve without keys on an address that others can reach.
     pub allow_anonymous: bool,
-    /// File of API keys; a file that is missing or empty holds none.
+    /// File of API keys. Where it is set, the service starts only if the file is there and holds a key; without it, keys are in
+    /// `keys.jsonl` of the data folder, which may be missing until the first key is made.
     pub keys_file: Option<PathBuf>,
+    /// Host names that are answered while there are no keys, beside `localhost` and addresses; `*` answers all.
+    pub allowed_hosts: Vec<String>,
     /// Origins whose pages may call the service, such as `https://lab.example`; none by default.
     pub cors_origins: Vec<String>,
     /// The model for gray images that name none.
@@ -33,8 +36,12 @@ pub struct Config {
     /// The model for pages that name none: scans and photographs of ink on paper. `gray_model` and `color_model` where it is not
     /// installed.
     pub page_model: Name,
-    /// Open connections at a time; more are closed at once.
+    /// Open connections at a time. Some more are taken for probes (`/livez`, `/readyz`, `/startupz`) alone; the rest are closed
+    /// at once.
     pub max_connections: usize,
+    /// Open connections of one address at a time, 0 for no limit of its own. Of IPv6, the first 64 bits count. Behind a proxy,
+    /// all connections come from its address.
+    pub connections_per_address: usize,
     /// Seconds for the head of a request, counted from its first byte or the end of the one before it.
     pub header_seconds: u64,
     /// Seconds from the opening of a connection to the end of its first request's head.
@@ -56,6 +63,7 @@ impl Default for Config {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allow_anonymous: false,
             keys_file: None,
+            allowed_hosts: Vec::new(),
             cors_origins: Vec::new(),
             gray_model: "photo-gray".parse().expect("the name is well formed"),
             color_model: "photo-color".parse().expect("the name is well formed"),
@@ -63,6 +71,7 @@ impl Default for Config {
             camera_color_model: "camera-color".parse().expect("the name is well formed"),
             page_model: "document".parse().expect("the name is well formed"),
             max_connections: 1024,
+            connections_per_address: 512,
             header_seconds: 10,
             first_request_seconds: 15,
             body_seconds: 60,

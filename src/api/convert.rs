@@ -112,6 +112,11 @@ impl From<db::Error> for Problem {
                 let detail = "the database is out of reach; models that are loaded go on serving";
                 Problem::new(Code::NotReady, detail).retry_after(Duration::from_secs(5))
             }
+            db::Error::Io(_) => {
+                tracing::error!(%error, "the database cannot be written");
+                let detail = "the disk of the database failed: nothing new can be kept for now; models that are loaded go on serving";
+                Problem::new(Code::NotReady, detail).retry_after(Duration::from_secs(5))
+            }
             error => Problem::internal(error),
         }
     }

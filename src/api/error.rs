@@ -26,6 +26,8 @@ pub enum Code {
     Unauthorized,
     /// 403: the key lacks the scope.
     Forbidden,
+    /// 403: a web page of another origin sends the request.
+    CrossOrigin,
     /// 404: no model of this name.
     ModelNotFound,
     /// 404: the model has no such version.
@@ -50,6 +52,8 @@ pub enum Code {
     ImageTooLarge,
     /// 415: the media type, or a feature of the format, is not spoken here.
     UnsupportedMediaType,
+    /// 421: the host in the request is none of this service, which has no keys.
+    HostNotServed,
     /// 422: the idempotency key was used for another request.
     IdempotencyConflict,
     /// 429: no room now.
@@ -70,12 +74,13 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 25] = [
+    pub const ALL: [Code; 27] = [
         Code::InvalidInput,
         Code::ShapeMismatch,
         Code::NonFiniteInput,
         Code::Unauthorized,
         Code::Forbidden,
+        Code::CrossOrigin,
         Code::ModelNotFound,
         Code::VersionNotFound,
         Code::JobNotFound,
@@ -88,6 +93,7 @@ impl Code {
         Code::PayloadTooLarge,
         Code::ImageTooLarge,
         Code::UnsupportedMediaType,
+        Code::HostNotServed,
         Code::IdempotencyConflict,
         Code::QueueFull,
         Code::RateLimited,
@@ -106,6 +112,7 @@ impl Code {
             Code::NonFiniteInput => ("non_finite_input", 400, "A number is not finite"),
             Code::Unauthorized => ("unauthorized", 401, "A valid API key is needed"),
             Code::Forbidden => ("forbidden", 403, "The API key may not do this"),
+            Code::CrossOrigin => ("cross_origin", 403, "A page of another origin may not do this"),
             Code::ModelNotFound => ("model_not_found", 404, "There is no such model"),
             Code::VersionNotFound => ("version_not_found", 404, "The model has no such version"),
             Code::JobNotFound => ("job_not_found", 404, "There is no such job"),
@@ -120,6 +127,7 @@ impl Code {
             Code::PayloadTooLarge => ("payload_too_large", 413, "The request is too large"),
             Code::ImageTooLarge => ("image_too_large", 413, "The image is too large"),
             Code::UnsupportedMediaType => ("unsupported_media_type", 415, "The media type is not supported"),
+            Code::HostNotServed => ("host_not_served", 421, "The host is not served here"),
             Code::IdempotencyConflict => ("idempotency_conflict", 422, "The idempotency key was used before"),
             Code::QueueFull => ("queue_full", 429, "There is no room for this request now"),
             Code::RateLimited => ("rate_limited", 429, "Too many requests"),

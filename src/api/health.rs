@@ -7,6 +7,9 @@ use axum::http::StatusCode;
 use super::error::{Code, Problem, ProblemBody};
 use super::state::App;
 
+/// Routes of probes.
+pub(super) const PATHS: [&str; 3] = ["/livez", "/readyz", "/startupz"];
+
 /// Alive.
 ///
 /// Fails only when a restart would help: when every worker has been at one piece of work for too long.
@@ -25,7 +28,7 @@ pub(super) async fn livez(State(app): State<App>) -> Result<StatusCode, Problem>
 /// Ready for requests.
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
     (status = 204, description = "Send requests here."),
-    (status = 503, description = "Starting (`not_ready`) or about to stop (`draining`).", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, description = "Starting, or unable to write (`not_ready`), or about to stop (`draining`).", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 pub(super) async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
     let health = app.engine().health();
@@ -34,6 +37,9 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem
     }
     if !health.is_ready() {
         return Err(Problem::new(Code::NotReady, "the service is not ready"));
+    }
+    if let Some(reason) = app.jobs().trouble() {
+        return Err(Problem::new(Code::NotReady, format!("nothing can be written: {reason}")));
     }
     Ok(StatusCode::NO_CONTENT)
 }

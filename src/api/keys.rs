@@ -3,6 +3,8 @@
 //! A key is 256 random bits, so one SHA-256 is as good as a slow hash: there is nothing to guess. The
 //! file holds one JSON object a line, and people may edit it.
 
+mod lock;
+
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+
+pub use lock::Lock;
 
 use crate::file::{self, Flush};
 use crate::hex::hex;
@@ -76,6 +80,26 @@ pub enum Error {
     /// No key has this name.
     #[error("there is no key named {0}")]
     Unknown(Name),
+    /// A setting names a file that is not there.
+    #[error(
+        "key file {0} is not there, and server.keys_file names it: correct the path, mount the file, make a key with \
+         `limpid keys add NAME`, or remove the setting"
+    )]
+    Missing(PathBuf),
+    /// No key is left where there has to be one.
+    #[error(
+        "key file {0} holds no key, but it or an earlier start of this service says that keys are needed: add one with \
+         `limpid keys add NAME`, or let everyone in on purpose with `limpid keys unlock`"
+    )]
+    Locked(PathBuf),
+    /// Keys are there, so the service cannot be unlocked.
+    #[error("key file {path} holds {count} keys: remove them first with `limpid keys remove NAME`")]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// Number of keys in it.
+        count: usize,
+    },
     /// The system has no randomness to give.
     #[error("the system gives no random bytes: {0}")]
     Random(String),
@@ -168,10 +192,67 @@ fn digest(key: &str) -> String {
     hex(Sha256::digest(key.as_bytes()))
 }
 
+/// Paths of the keys of a service.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// Key file; none where nothing is kept.
+    pub file: Option<PathBuf>,
+    /// Whether a setting names the key file: it has to hold a key then.
+    pub is_configured: bool,
+    /// Memory of earlier keys.
+    pub lock: Lock,
+}
+
+impl Source {
+    /// A key file that may be missing, without a memory of earlier keys.
+    pub fn optional(file: PathBuf) -> Self {
+        Self { file: Some(file), ..Self::default() }
+    }
+
+    /// Reads the entries. A key file that is there, or was there once, has to hold one.
+    fn read(&self) -> Result<Vec<Entry>, Error> {
+        let Some(file) = &self.file else { return Ok(Vec::new()) };
+        let entries = list(file)?;
+        let is_there = file.exists();
+        if self.is_configured && !is_there {
+            return Err(Error::Missing(file.clone()));
+        }
+        if entries.is_empty() && (is_there || self.lock.is_set()) {
+            return Err(Error::Locked(file.clone()));
+        }
+        Ok(entries)
+    }
+
+    /// Forgets that the service ever had keys, so that its next start lets everyone in.
+    ///
+    /// # Errors
+    /// There are keys still, a setting names the key file, or the file or the lock cannot be removed.
+    pub fn unlock(&self) -> Result<(), Error> {
+        if let Some(file) = &self.file {
+            let count = list(file)?.len();
+            if count > 0 {
+                return Err(Error::InUse { path: file.clone(), count });
+            }
+            remove_file(file)?;
+        }
+        self.lock.clear()
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::Io { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The keys of a running service.
 #[derive(Debug)]
 pub struct Keys {
-    file: Option<PathBuf>,
+    source: Source,
     state: Mutex<State>,
 }
 
@@ -184,17 +265,28 @@ struct State {
     checked: Instant,
 }
 
+impl State {
+    /// Takes new entries over; the first ones lock the service, also for later starts.
+    fn take(&mut self, entries: Vec<Entry>, lock: &Lock) {
+        if !entries.is_empty() {
+            self.is_locked = true;
+            lock.set();
+        }
+        self.entries = entries;
+    }
+}
+
 impl Keys {
-    /// Reads the key file, if one is configured.
+    /// Reads the key file, if there is one.
     ///
     /// # Errors
-    /// It cannot be read, or a line is not an entry: a service that was told to check keys must not
-    /// start without them.
-    pub fn open(file: Option<PathBuf>) -> Result<Self, Error> {
-        let stamp = file.as_deref().and_then(stamp);
-        let entries = file.as_deref().map(list).transpose()?.unwrap_or_default();
-        let state = State { is_locked: !entries.is_empty(), entries, stamp, checked: Instant::now() };
-        Ok(Self { file, state: Mutex::new(state) })
+    /// It cannot be read, or a line is not an entry; it is configured and missing; it holds no key though there were keys
+    /// before: a service that was told to check keys must not start without them.
+    pub fn open(source: Source) -> Result<Self, Error> {
+        let stamp = source.file.as_deref().and_then(stamp);
+        let mut state = State { entries: Vec::new(), is_locked: false, stamp, checked: Instant::now() };
+        state.take(source.read()?, &source.lock);
+        Ok(Self { source, state: Mutex::new(state) })
     }
 
     /// Whether no key is needed, because there is none and was none since the start.
@@ -215,15 +307,15 @@ impl Keys {
     /// Calls `look` with the entries as the file has them, or had them a second ago.
     fn current<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = self.file.as_deref().filter(|_| state.checked.elapsed() >= CHECK_EVERY) {
+        if let Some(file) = self.source.file.as_deref().filter(|_| state.checked.elapsed() >= CHECK_EVERY) {
             state.checked = Instant::now();
             let seen = stamp(file);
             if seen != state.stamp {
                 match list(file) {
                     Ok(entries) => {
                         tracing::info!(keys = entries.len(), "key file read again");
-                        state.is_locked |= !entries.is_empty();
-                        (state.entries, state.stamp) = (entries, seen);
+                        state.take(entries, &self.source.lock);
+                        state.stamp = seen;
                     }
                     // A broken file must not lock everybody out, nor let anybody in.
                     Err(error) => tracing::error!(%error, "key file is broken; the keys read before stay"),
@@ -241,64 +333,4 @@ fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(text: &str) -> Name {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_key_is_found_until_it_is_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys");
-        let key = add(&path, name("lab"), vec![Scope::Infer]).unwrap();
-        assert!(key.starts_with("limpid_") && key.len() == 50, "{key}");
-        let keys = Keys::open(Some(path.clone())).unwrap();
-        assert_eq!(keys.find(&key).unwrap().name, name("lab"));
-        assert!(keys.find("limpid_x").is_none() && !keys.is_open());
-
-        remove(&path, &name("lab")).unwrap();
-        std::thread::sleep(CHECK_EVERY);
-        assert!(keys.find(&key).is_none());
-        assert!(!keys.is_open(), "removing the last key must not open the door");
-        assert!(Keys::open(Some(path)).unwrap().is_open());
-    }
-
-    #[test]
-    fn the_file_never_holds_the_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys");
-        let key = add(&path, name("lab"), vec![Scope::Train]).unwrap();
-        assert!(!fs::read_to_string(path).unwrap().contains(&key["limpid_".len()..]));
-    }
-
-    #[test]
-    fn admin_includes_the_other_scopes() {
-        let entry =
-            |scopes| Entry { name: name("x"), scopes, sha256: String::new(), created_at: Timestamp::now() };
-        assert!(entry(vec![Scope::Admin]).allows(Scope::Infer));
-        assert!(!entry(vec![Scope::Infer]).allows(Scope::Train));
-    }
-
-    #[test]
-    fn names_are_taken_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys");
-        add(&path, name("a"), vec![Scope::Infer]).unwrap();
-        assert!(matches!(add(&path, name("a"), vec![]), Err(Error::Exists(_))));
-        assert!(matches!(remove(&path, &name("b")), Err(Error::Unknown(_))));
-    }
-
-    #[test]
-    fn a_broken_line_is_named_at_the_start_and_ignored_later() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys");
-        let key = add(&path, name("a"), vec![Scope::Infer]).unwrap();
-        let keys = Keys::open(Some(path.clone())).unwrap();
-        fs::write(&path, "\n{\"name\": \"a\"}\n").unwrap();
-        std::thread::sleep(CHECK_EVERY);
-        assert!(keys.find(&key).is_some(), "the keys read before stay");
-        assert!(matches!(Keys::open(Some(path)), Err(Error::Line { line: 2, .. })));
-    }
-}
+mod tests;

@@ -19,6 +19,7 @@ use crate::telemetry;
 pub(super) async fn metrics(State(app): State<App>) -> Response {
     let health = app.engine().health();
     telemetry::set_load(health.requests, health.bytes, health.memory_bytes);
+    telemetry::set_writable(app.jobs().trouble().is_none());
     telemetry::set_models(&app.engine().models());
     // Where the jobs cannot be read, all other numbers are still worth having.
     let jobs = app.block(|app| Ok(app.jobs().tell()?)).await;

@@ -7,8 +7,10 @@ mod about;
 mod artifact;
 mod auth;
 mod body;
+mod caller;
 mod clock;
 mod config;
+mod connection;
 mod convert;
 mod decode;
 mod denoise;
@@ -24,6 +26,7 @@ mod models;
 mod negotiate;
 mod observe;
 mod operation;
+mod origin;
 mod params;
 mod path;
 mod reading;
@@ -160,10 +163,11 @@ pub fn router(app: App) -> Router {
     let router = router.fallback(unknown_route).method_not_allowed_fallback(unknown_method);
     let (observe, catch) = (from_fn(observe::observe), CatchPanicLayer::custom(panicked));
     let deadline = from_fn_with_state(app.clone(), deadline);
+    let (connection, origin) = (from_fn(connection::check), from_fn_with_state(app.clone(), origin::check));
     // As one layer: each call of `layer` boxes the whole stack below it, and every request clones that.
     let router = match cors(app.config()) {
-        Some(cors) => router.layer((observe, catch, cors, deadline)),
-        None => router.layer((observe, catch, deadline)),
+        Some(cors) => router.layer((observe, catch, connection, cors, origin, deadline)),
+        None => router.layer((observe, catch, connection, origin, deadline)),
     };
     router.with_state(app)
 }

@@ -1,24 +1,13 @@
 //! The server loop: connections with limits on time and count, and an end within a stated time.
 
-use std::future::{Ready, ready};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum_server::Handle;
-use axum_server::accept::Accept;
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower_service::Service;
 
+use super::connection::Acceptor;
 use super::state::App;
-use super::unread::Spoken;
-
-/// A connection whose other side takes nothing of what is sent for so long is cut (RFC 5482).
-#[cfg(target_os = "linux")]
-const STALL_MS: u32 = 60_000;
 
 /// Why the service cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +62,9 @@ pub async fn serve_on(
     let mut server = axum_server::from_tcp(listener)?
         .handle(handle.clone())
         .first_request_timeout(Duration::from_secs(config.first_request_seconds))
-        .acceptor(Capped { free: Arc::new(Semaphore::new(config.max_connections)) });
+        .acceptor(Acceptor::new(config))
+        // Behind a proxy nothing speaks HTTP/2 without TLS, and its connections could be silent for good.
+        .http1_only();
     let header_time = Duration::from_secs(config.header_seconds);
     server.http_builder().http1().header_read_timeout(header_time);
     tracing::info!(%address, "listening");
@@ -81,6 +72,10 @@ pub async fn serve_on(
     let host = if address.ip().is_unspecified() { "localhost".into() } else { address.ip().to_string() };
     let host = if address.is_ipv6() && host != "localhost" { format!("[{host}]") } else { host };
     tracing::info!("open http://{host}:{}", address.port());
+    if app.keys().is_open() {
+        let beside = config.allowed_hosts.join(",");
+        tracing::info!(allowed_hosts = %beside, "without API keys, only localhost, addresses and server.allowed_hosts are answered");
+    }
 
     let mut serving = std::pin::pin!(server.serve(super::router(app.clone()).into_make_service()));
     tokio::select! {
@@ -92,50 +87,4 @@ pub async fn serve_on(
     tracing::info!(connections = handle.connection_count(), seconds = time.as_secs(), "stopping");
     handle.graceful_shutdown(Some(time));
     Ok(serving.await?)
-}
-
-/// Takes connections up to a number; those beyond it are closed at once, so that they cost nothing.
-#[derive(Debug, Clone)]
-struct Capped {
-    free: Arc<Semaphore>,
-}
-
-impl<S> Accept<TcpStream, S> for Capped {
-    type Stream = Spoken<TcpStream>;
-    type Service = Held<S>;
-    type Future = Ready<io::Result<(Spoken<TcpStream>, Held<S>)>>;
-
-    fn accept(&self, stream: TcpStream, inner: S) -> Self::Future {
-        let permit = Arc::clone(&self.free).try_acquire_owned();
-        // Replies are written whole; waiting to fill a packet only delays them.
-        let _ = stream.set_nodelay(true);
-        // Without it, who reads nothing of a reply would keep it in memory for good.
-        #[cfg(target_os = "linux")]
-        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, STALL_MS);
-        ready(match permit {
-            Ok(permit) => Ok((Spoken::new(stream), Held { inner, _permit: Arc::new(permit) })),
-            Err(_) => Err(io::Error::other("too many connections")),
-        })
-    }
-}
-
-/// The service of one connection, with its place among them.
-#[derive(Debug, Clone)]
-struct Held<S> {
-    inner: S,
-    _permit: Arc<OwnedSemaphorePermit>,
-}
-
-impl<S: Service<R>, R> Service<R> for Held<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: R) -> S::Future {
-        self.inner.call(request)
-    }
 }

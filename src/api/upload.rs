@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::body::{self, form_problem, too_large};
+use super::caller::Caller;
 use super::error::{Code, Problem};
 use super::state::App;
 use crate::codec;
@@ -43,14 +44,15 @@ type Parts = (Option<Value>, Vec<(String, Vec<u8>)>);
 pub(super) async fn read(app: &App, request: Request) -> Result<Order, Problem> {
     let limit = app.limits().upload_bytes;
     let key = idempotency_key(request.headers())?;
+    let caller = Caller::of(&request);
     let stated = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if let Some(actual) = stated.filter(|&actual: &usize| actual > limit) {
         body::discard_request(request).await;
         return Err(too_large(limit, actual));
     }
     let (ask, files) = match body::media_type(request.headers()).as_str() {
-        "multipart/form-data" => from_form(app, request).await?,
-        "application/json" | "text/json" => from_json(app, request).await?,
+        "multipart/form-data" => from_form(app, request, &caller).await?,
+        "application/json" | "text/json" => from_json(app, request, &caller).await?,
         _ => {
             body::discard_request(request).await;
             let detail = "this route takes multipart/form-data with config and samples, or application/json";
@@ -72,13 +74,17 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     Ok(Some(text.ok_or_else(expected)?.to_owned()))
 }
 
-async fn from_form(app: &App, request: Request) -> Result<(Option<Ask>, Vec<File>), Problem> {
+async fn from_form(
+    app: &App,
+    request: Request,
+    caller: &Caller,
+) -> Result<(Option<Ask>, Vec<File>), Problem> {
     let limit = app.limits().upload_bytes;
     let counter = Counter { limit, seen: 0, ahead: Arc::default() };
     let request = request.map(|body| counter.watch(body));
     // The heads of its files beside them.
     let mut form = body::form(request, limit.saturating_add(AHEAD)).await?;
-    let read = from_parts(app, &mut form, counter).await;
+    let read = from_parts(app, &mut form, counter, caller).await;
     if read.is_err() {
         body::discard_form(&mut form).await;
     }
@@ -89,6 +95,7 @@ async fn from_parts(
     app: &App,
     form: &mut Multipart,
     mut counter: Counter,
+    caller: &Caller,
 ) -> Result<(Option<Ask>, Vec<File>), Problem> {
     let (mut ask, mut files) = (None, Vec::new());
     while let Some(mut field) = form.next_field().await.map_err(|e| form_problem(&e))? {
@@ -107,7 +114,7 @@ async fn from_parts(
                 let text: Value = serde_json::from_slice(&text)
                     .map_err(|e| Problem::invalid_at("/config", e.to_string()))?;
                 // Before hours of upload: what cannot be trained is said at once.
-                ask = Some(checked(app, text).await?);
+                ask = Some(checked(app, text, caller).await?);
             }
             "samples" => {
                 if files.len() == app.limits().archive_entries {
@@ -209,14 +216,18 @@ async fn check_file(app: &App, index: usize, file: File) -> Result<File, Problem
     .await
 }
 
-async fn from_json(app: &App, request: Request) -> Result<(Option<Ask>, Vec<File>), Problem> {
+async fn from_json(
+    app: &App,
+    request: Request,
+    caller: &Caller,
+) -> Result<(Option<Ask>, Vec<File>), Problem> {
     let received = body::Received::read(app, request).await?;
     let limits = app.limits().clone();
     let ticket = app.engine().admit(None)?;
     let bytes = super::tree::measure(&ticket, &received.body).await?;
     let (config, samples) = ticket.convert(bytes, move || from_object(&received.body, &limits)).await??;
     let ask = match config {
-        Some(config) => Some(checked(app, config).await?),
+        Some(config) => Some(checked(app, config, caller).await?),
         None => None,
     };
     let files = app
@@ -253,7 +264,7 @@ fn from_object(body: &[u8], limits: &Limits) -> Result<Parts, Problem> {
 }
 
 /// A config that can be trained on, as far as that can be told without samples.
-async fn checked(app: &App, mut config: Value) -> Result<Ask, Problem> {
+async fn checked(app: &App, mut config: Value, caller: &Caller) -> Result<Ask, Problem> {
     let webhook = config.as_object_mut().and_then(|object| object.remove("webhook"));
     let webhook = match webhook {
         None | Some(Value::Null) => None,
@@ -262,6 +273,7 @@ async fn checked(app: &App, mut config: Value) -> Result<Ask, Problem> {
     };
     let config: Config =
         serde_json::from_value(config).map_err(|e| Problem::invalid_at("/config", e.to_string()))?;
+    caller.check_training(&config, app.registry())?;
     app.block(move |app| {
         app.jobs().check(&config, webhook.as_deref())?;
         Ok((config, webhook))

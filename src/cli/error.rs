@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::api::ServeError;
+use crate::api::{ServeError, keys};
 
 /// Error of a command; the message includes advice.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,9 @@ pub enum Error {
     /// A database call failed.
     #[error(transparent)]
     Db(#[from] crate::db::Error),
+    /// A backup cannot be written or restored.
+    #[error(transparent)]
+    Backup(#[from] crate::store::backup::Error),
     /// A model failed.
     #[error(transparent)]
     Infer(Box<crate::infer::Error>),
@@ -70,7 +73,10 @@ impl Error {
     /// Returns 2 if the command line or the configuration must change, 130 after a signal, 0 for a closed pipe, otherwise 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::Usage(_) | Error::Config(_) | Error::Serve(ServeError::Exposed(_)) => ExitCode::from(2),
+            Error::Usage(_)
+            | Error::Config(_)
+            | Error::Serve(ServeError::Exposed(_))
+            | Error::Keys(keys::Error::Missing(_) | keys::Error::Locked(_)) => ExitCode::from(2),
             Error::Interrupted(_) => ExitCode::from(130),
             Error::ClosedPipe => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,

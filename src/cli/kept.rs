@@ -11,6 +11,9 @@ use crate::store::{Reserve, Store};
 /// Free bytes needed to open a database; if there are fewer, the reserve is released first.
 const LEAST_FREE: u64 = 1 << 20;
 
+/// Free room below which a database that calls the disk full is given the reserve.
+const RESERVE_FOR: u64 = 16 << 20;
+
 /// Persistent state of a service, a worker or a command that writes.
 #[derive(Debug)]
 pub struct Kept {
@@ -33,7 +36,8 @@ impl Kept {
         if reserve.free().is_ok_and(|free| free < LEAST_FREE) {
             reserve.release();
         }
-        let make_room = move || reserve.release();
+        // A disk that fails in another way than for want of room keeps its reserve.
+        let make_room = move || reserve.free().is_ok_and(|free| free < RESERVE_FOR) && reserve.release();
         let db = Db::open(&config.database, &file, make_room)?;
         let registry = Registry::open_with(config.bundled(), trained, db.clone())?;
         Ok(Some(Self { db, store, registry }))

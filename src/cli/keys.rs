@@ -1,7 +1,5 @@
 //! `limpid keys`: API keys of the service.
 
-use std::path::PathBuf;
-
 use super::config::Config;
 use super::{Error, out};
 use crate::api::keys::{self, Scope};
@@ -13,9 +11,11 @@ Examples:
   limpid keys add ci --scope infer --scope train   one that may train, too
   limpid keys list
   limpid keys remove lab
+  limpid keys unlock                               serve without keys again
 
 A key is shown once, when it is made; the file holds only its hash. A running service reads the file
-again when it changes. Send a key as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.";
+again when it changes. A service that once had keys does not start without them until it is unlocked.
+Send a key as `Authorization: Bearer KEY` or `X-Api-Key: KEY`.";
 
 /// Create, list and remove API keys.
 #[derive(Debug, clap::Args)]
@@ -42,6 +42,8 @@ enum Action {
         /// Name of the key.
         name: Name,
     },
+    /// Let everyone in again: forget that the service once had keys.
+    Unlock,
 }
 
 /// Scope on the command line.
@@ -70,7 +72,10 @@ impl From<ScopeArg> for Scope {
 /// # Errors
 /// The key file cannot be read or written, or the name is taken or unknown.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
-    let path = file(config)?;
+    let source = config.keys();
+    let path = source.file.clone().ok_or_else(|| {
+        Error::Usage("there is no place for keys; give --data-dir DIR or set server.keys_file".into())
+    })?;
     match args.action {
         Action::Add { name, scope } => {
             if let Some(folder) = path.parent() {
@@ -88,11 +93,6 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
             out(&lines.collect::<String>())
         }
         Action::Remove { name } => Ok(keys::remove(&path, &name)?),
+        Action::Unlock => Ok(source.unlock()?),
     }
-}
-
-fn file(config: &Config) -> Result<PathBuf, Error> {
-    let missing =
-        || Error::Usage("there is no place for keys; give --data-dir DIR or set server.keys_file".into());
-    config.keys_file().ok_or_else(missing)
 }

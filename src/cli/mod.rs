@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and errors to stderr. The exit code is 0 on success, 1 on failure, 2 if the command line or
 //! the configuration is invalid, 130 after Ctrl-C.
 
+mod backup;
 mod completions;
 pub mod config;
 mod content;
@@ -106,6 +107,8 @@ enum Command {
     Worker(worker::Args),
     Completions(completions::Args),
     Man(man::Args),
+    Backup(backup::Args),
+    Restore(backup::RestoreArgs),
 }
 
 /// Runs the command in the arguments of this process; `serve` if there is none.
@@ -158,6 +161,8 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Worker(args) => worker::run(&args, config),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Backup(args) => backup::run(&args, config),
+        Command::Restore(args) => backup::restore(&args, config),
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Args {
     /// Accept requests without keys from everyone who can reach the address.
     #[arg(long)]
     allow_anonymous: bool,
-    /// File of API keys [default: keys.jsonl in the data folder].
+    /// File of API keys, which must contain at least one [default: keys.jsonl in the data folder].
     #[arg(long, value_name = "FILE")]
     keys_file: Option<String>,
 }
@@ -60,7 +60,7 @@ impl Args {
 /// # Errors
 /// The service cannot start, or did not stop in time.
 pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
-    let keys = Keys::open(config.keys_file())?;
+    let keys = Keys::open(config.keys())?;
     let (registry, place) = open_models(config)?;
     if registry.list().is_empty() && !config.models.is_none() {
         return Err(Error::Failed(no_models(config)));
@@ -93,6 +93,7 @@ async fn serve(
     listener: TcpListener,
 ) -> Result<(), Error> {
     let engine = Engine::start(config.engine.clone(), registry);
+    let db = place.as_ref().map(|(db, _)| db.clone());
     let jobs = Jobs::start(config.jobs.clone(), engine.clone(), place, Some(trainer(config)?));
     let app = App::new(config.server.clone(), config.limits.clone(), engine.clone(), jobs.clone(), keys);
     announce(&engine);
@@ -113,6 +114,9 @@ async fn serve(
     let rest = || drain.saturating_sub(told.elapsed());
     let is_idle = engine.shutdown(rest()).await & jobs.shutdown(rest()).await;
     if !is_idle {
+        if let Some(db) = db {
+            let _ = tokio::task::spawn_blocking(move || db.close()).await;
+        }
         let seconds = drain.as_secs();
         return Err(Error::Failed(format!("work was left undone after server.drain_seconds ({seconds} s)")));
     }

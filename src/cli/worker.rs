@@ -79,7 +79,8 @@ pub fn run(args: &Args, config: &Config) -> Result<(), Error> {
     let id = args.supervised.clone().unwrap_or_else(|| format!("worker-{}", uuid::Uuid::now_v7()));
     tracing::info!(worker = %id, threads = crate::kernel::threads(), nice = config.jobs.nice, "worker starts");
     let Kept { db, store, registry } = kept;
-    Worker::new(config.jobs.clone(), config.limits.clone(), db, store, registry, id).run(&stop);
+    Worker::new(config.jobs.clone(), config.limits.clone(), db.clone(), store, registry, id).run(&stop);
+    db.close();
     tracing::info!("worker stops");
     Ok(())
 }

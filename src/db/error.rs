@@ -19,6 +19,9 @@ pub enum Error {
     /// The disk is full (`disk_full`).
     #[error("there is no disk space left for the database")]
     Full,
+    /// The disk failed, or no longer accepts writes (`not_ready`).
+    #[error("the disk of the database failed: {0}")]
+    Io(String),
     /// The transaction lost to concurrent ones until its retries were used up.
     #[error("the database is busy: {0}")]
     Busy(String),
@@ -30,25 +33,23 @@ pub enum Error {
     Query(sqlx::Error),
 }
 
-/// Classifies SQLite's codes for busy, locked, full and a failed write, and Postgres' codes for a conflict, a deadlock, a
-/// full disk and a server that stops or starts.
+/// Classifies SQLite's codes for busy, locked, full and a failed disk, and Postgres' codes for a conflict, a deadlock, a full or
+/// failed disk, and a server that stops or starts. The lowest byte of an extended SQLite code is the primary code
+/// (<https://sqlite.org/rescode.html>).
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let text = error.to_string();
         let code = error.as_database_error().and_then(|e| e.code()).unwrap_or_default();
+        // Those of Postgres have five characters.
+        let plain = code.parse::<u32>().ok().filter(|_| code.len() < 5).map(|code| code & 0xff);
         match &error {
-            sqlx::Error::Database(_) => match code.as_ref() {
-                "40001" | "40P01" => Error::Busy(text),
-                "13" | "53100" => Error::Full,
-                "57P01" | "57P02" | "57P03" => Error::Gone(text),
-                // The lowest byte of an extended SQLite code is the primary code: 5 (busy) and 6 (locked).
-                code if code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
-                    && code.len() < 5 =>
-                {
-                    Error::Busy(text)
-                }
-                // A failed write, sync or file extension: in most cases the disk is full.
-                "778" | "1034" | "4874" => Error::Full,
+            sqlx::Error::Database(_) => match (code.as_ref(), plain) {
+                ("40001" | "40P01", _) | (_, Some(5 | 6)) => Error::Busy(text),
+                // The shared memory of the log cannot grow: SQLite says full of any other file.
+                ("13" | "53100" | "4874", _) => Error::Full,
+                ("57P01" | "57P02" | "57P03", _) => Error::Gone(text),
+                // A read or write failed, the disk is read-only, or a file cannot be opened any more.
+                ("58030", _) | (_, Some(8 | 10 | 14)) => Error::Io(text),
                 _ => Error::Query(error),
             },
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Error::Gone(text),

@@ -1,21 +1,21 @@
 //! Database access: SQLite in the data folder, or Postgres by URL, with the same queries.
 //!
 //! All SQL works on both: `$1` placeholders, only `BIGINT` and `TEXT` columns, no NULL. Each change is one transaction. A
-//! transaction that fails to begin or commit because the database is busy or full is retried, so it must have no other side
-//! effects.
+//! transaction that a busy, full or failing database undid is retried, so it must have no other side effects.
 
 mod error;
+mod file;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 
 use std::path::Path;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyConnection, AnyPool, Executor as _};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 use tokio::runtime::Runtime;
 
 pub use error::Error;
@@ -51,6 +51,22 @@ struct Inner {
     runtime: Option<Runtime>,
     /// Frees space on a full disk; returns `false` if there was nothing to free.
     make_room: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Reason of the last write that failed for want of a disk; none once one was made again.
+    trouble: Mutex<Option<String>>,
+    #[cfg(test)]
+    faults: testing::Faults,
+}
+
+/// An error of work in a transaction: one of the database, or one of its own.
+pub trait Failure: From<Error> {
+    /// The error of the database that it is.
+    fn database(&self) -> Option<&Error>;
+}
+
+impl Failure for Error {
+    fn database(&self) -> Option<&Error> {
+        Some(self)
+    }
 }
 
 impl Db {
@@ -75,14 +91,8 @@ impl Db {
     }
 
     fn connect(url: &str, make_room: Box<dyn Fn() -> bool + Send + Sync>) -> Result<Self> {
-        static DRIVERS: Once = Once::new();
-        DRIVERS.call_once(sqlx::any::install_default_drivers);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("limpid-db")
-            .enable_all()
-            .build()
-            .map_err(|e| Error::Open(format!("no thread for the database: {e}")))?;
+        install_drivers();
+        let runtime = runtime()?;
         let is_postgres = url.starts_with("postgres");
         let options = AnyPoolOptions::new()
             .max_connections(4)
@@ -97,7 +107,15 @@ impl Db {
                 })
             });
         let pool = runtime.block_on(options.connect(url)).map_err(|e| Error::Open(e.to_string()))?;
-        let db = Self(Arc::new(Inner { pool, is_postgres, runtime: Some(runtime), make_room }));
+        let db = Self(Arc::new(Inner {
+            pool,
+            is_postgres,
+            runtime: Some(runtime),
+            make_room,
+            trouble: Mutex::default(),
+            #[cfg(test)]
+            faults: testing::Faults::default(),
+        }));
         schema::migrate(&db)?;
         Ok(db)
     }
@@ -107,46 +125,68 @@ impl Db {
         self.0.is_postgres
     }
 
-    /// Runs `work` in one transaction, which is committed whole or rolled back. An error of `work` rolls it back and is
-    /// returned without a retry.
+    /// Runs `work` in one transaction, which is committed whole or rolled back. After an error of the database it is retried as
+    /// long as that may help; any other error of `work` rolls it back and is returned.
     ///
     /// # Errors
-    /// Errors of `work`; the database is unreachable, busy or full.
-    pub fn transact<T, E: From<Error>>(&self, work: impl AsyncFn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+    /// Errors of `work`; the database is unreachable or cannot be written.
+    pub fn transact<T, E: Failure>(&self, work: impl AsyncFn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         let mut tries = 0;
         loop {
-            match self.try_transact(&work) {
-                Err(Failed::Ours(error)) => {
-                    let error = Error::from(error);
-                    tries += 1;
-                    let again = match error {
-                        Error::Busy(_) => tries < TRIES,
-                        Error::Full => (self.0.make_room)() && tries < TRIES,
-                        _ => false,
-                    };
-                    if !again {
-                        return Err(error.into());
-                    }
-                    std::thread::sleep(Duration::from_millis(5 << tries));
-                }
-                Err(Failed::Theirs(error)) => return Err(error),
+            let error = match self.try_transact(&work, tries) {
                 Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            tries += 1;
+            let again = match error.database() {
+                Some(Error::Busy(_)) => tries < TRIES,
+                // Once more in any case: the connection was part of the trouble, and the next one is a new one.
+                Some(Error::Full) => ((self.0.make_room)() && tries < TRIES) || tries == 1,
+                Some(Error::Io(_)) => tries == 1,
+                _ => false,
+            };
+            if !again {
+                self.note_trouble(error.database());
+                return Err(error);
             }
+            std::thread::sleep(Duration::from_millis(5 << tries));
         }
     }
 
-    fn try_transact<T, E: From<Error>>(
+    /// Runs `work` once. A connection whose transaction came to no certain end is closed: after a COMMIT that failed, SQLite has
+    /// none any more, sqlx counts it as open still, and no other could begin there.
+    fn try_transact<T, E: Failure>(
         &self,
         work: &impl AsyncFn(&mut Conn) -> Result<T, E>,
-    ) -> Result<T, Failed<E>> {
+        tries: u32,
+    ) -> Result<T, E> {
         // `IMMEDIATE` takes SQLite's write lock at once: a transaction that reads first and writes later could fail to upgrade.
         let begin = if self.0.is_postgres { "BEGIN" } else { "BEGIN IMMEDIATE" };
         self.runtime().block_on(async {
-            let mut transaction = self.0.pool.begin_with(begin).await.map_err(Failed::Ours)?;
-            let value = work(&mut transaction).await.map_err(Failed::Theirs)?;
-            transaction.commit().await.map_err(Failed::Ours)?;
-            Ok(value)
+            let mut conn = self.0.pool.acquire().await.map_err(Error::from)?;
+            let (done, is_settled) = match conn.begin_with(begin).await {
+                Ok(mut transaction) => match work(&mut transaction).await {
+                    Ok(value) => match self.commit(transaction, tries).await {
+                        Ok(()) => (Ok(value), true),
+                        Err(error) => (Err(error.into()), false),
+                    },
+                    // Left to its drop, nobody would hear that the rollback failed.
+                    Err(error) => (Err(error), transaction.rollback().await.is_ok()),
+                },
+                Err(error) => (Err(Error::from(error).into()), false),
+            };
+            if !is_settled {
+                conn.close_on_drop();
+            }
+            done
         })
+    }
+
+    #[cfg_attr(not(test), expect(unused_mut, unused_variables, reason = "tests let commits fail"))]
+    async fn commit(&self, mut transaction: Transaction<'_, Any>, tries: u32) -> Result<()> {
+        #[cfg(test)]
+        self.0.faults.strike(&mut transaction, tries).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Runs `work`, which must only read, outside a transaction.
@@ -158,6 +198,38 @@ impl Db {
             let mut conn = self.0.pool.acquire().await.map_err(|e| E::from(e.into()))?;
             work(&mut conn).await
         })
+    }
+
+    /// Reason why nothing can be written, as long as [`Db::probe`] has not found that it can be again.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes something that changes nothing, if a write failed before.
+    ///
+    /// # Errors
+    /// It fails still.
+    pub fn probe(&self) -> Result<()> {
+        if self.trouble().is_none() {
+            return Ok(());
+        }
+        self.transact(async |conn| {
+            // A row is written even where its values stay the same.
+            conn.execute("UPDATE limpid_schema SET version = version").await?;
+            Ok::<_, Error>(())
+        })?;
+        tracing::info!("the database can be written again");
+        *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
+    }
+
+    fn note_trouble(&self, error: Option<&Error>) {
+        let Some(error @ (Error::Full | Error::Io(_))) = error else { return };
+        let mut trouble = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if trouble.is_none() {
+            tracing::error!(%error, "nothing can be written");
+        }
+        *trouble = Some(error.to_string());
     }
 
     /// Returns milliseconds since 1970 by the clock of the database, the only clock that all machines share.
@@ -178,12 +250,6 @@ impl Db {
     }
 }
 
-/// Error that ended a transaction: the database's (`Ours`) or that of its work (`Theirs`).
-enum Failed<E> {
-    Ours(sqlx::Error),
-    Theirs(E),
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -197,6 +263,22 @@ impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Db").field("is_postgres", &self.0.is_postgres).finish_non_exhaustive()
     }
+}
+
+/// Makes both kinds of database known to sqlx.
+fn install_drivers() {
+    static DRIVERS: Once = Once::new();
+    DRIVERS.call_once(sqlx::any::install_default_drivers);
+}
+
+/// The thread that connections live on.
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("limpid-db")
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Open(format!("no thread for the database: {e}")))
 }
 
 fn sqlite_url(path: &Path) -> String {

@@ -2,10 +2,70 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 
-use super::{Config, Db};
+use sqlx::Executor as _;
+
+use super::{Config, Conn, Db, Error, Result};
+
+/// A failure of the disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Strike {
+    Full,
+    Io,
+}
+
+/// Failures of the disk to come, each at the end of a transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    plan: Mutex<Plan>,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    /// Commits to fail, and how.
+    next: u32,
+    kind: Option<Strike>,
+    /// Fail the first try of every transaction.
+    is_every: bool,
+}
+
+impl Faults {
+    /// Lets the next `count` commits fail.
+    pub fn next(&self, count: u32, kind: Strike) {
+        *self.plan.lock().unwrap() = Plan { next: count, kind: Some(kind), is_every: false };
+    }
+
+    /// Lets the first commit of every transaction fail.
+    pub fn every_first(&self, kind: Strike) {
+        *self.plan.lock().unwrap() = Plan { next: 0, kind: Some(kind), is_every: true };
+    }
+
+    /// Leaves the connection as a failed commit does: the database has undone the transaction, sqlx counts it as open.
+    pub(super) async fn strike(&self, conn: &mut Conn, tries: u32) -> Result<()> {
+        let kind = {
+            let mut plan = self.plan.lock().unwrap();
+            if !(plan.is_every && tries == 0 || plan.next > 0) {
+                return Ok(());
+            }
+            plan.next = plan.next.saturating_sub(1);
+            plan.kind
+        };
+        conn.execute("ROLLBACK").await?;
+        Err(match kind {
+            Some(Strike::Full) => Error::Full,
+            _ => Error::Io("injected".into()),
+        })
+    }
+}
+
+impl Db {
+    /// Failures to come.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+}
 
 /// Runs `test` on a fresh database of each kind; prints a note if Postgres is not installed.
 pub(crate) fn on_each(test: impl Fn(Db)) {

@@ -1,6 +1,6 @@
 //! Tests of transactions, clock and migrations on SQLite and on Postgres.
 
-use super::testing::on_each;
+use super::testing::{Strike, on_each};
 use super::*;
 
 async fn value(conn: &mut Conn) -> Result<i64> {
@@ -66,4 +66,71 @@ fn an_address_of_another_kind_is_refused() {
     let config = Config { url: "mysql://x".into() };
     let refused = Db::open(&config, Path::new("unused"), || false).unwrap_err();
     assert!(refused.to_string().contains("postgres://"), "{refused}");
+}
+
+/// Fails unless a connection that the disk failed is replaced: the pool has four.
+fn heals(db: &Db, kind: testing::Strike) {
+    for _ in 0..12 {
+        db.faults().next(1, kind);
+        db.transact(add).unwrap();
+        assert!(db.trouble().is_none(), "one failure is made good for by a second try");
+        db.faults().next(20, kind);
+        let failed = db.transact(add).unwrap_err();
+        assert!(matches!((kind, failed), (Strike::Full, Error::Full) | (Strike::Io, Error::Io(_))));
+        assert!(db.trouble().is_some());
+        db.faults().next(0, kind);
+        db.probe().unwrap();
+        assert!(db.trouble().is_none());
+    }
+    assert_eq!(db.read(value).unwrap(), 12);
+}
+
+#[test]
+fn writes_go_on_once_the_disk_has_room_again() {
+    on_each(|db| heals(&db, Strike::Full));
+}
+
+#[test]
+fn writes_go_on_once_the_disk_is_well_again() {
+    on_each(|db| heals(&db, Strike::Io));
+}
+
+#[test]
+fn a_statement_that_finds_the_database_full_is_run_again_on_another_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::open(&Config::default(), &folder.path().join("limpid.db"), || false).unwrap();
+    let fill = async |conn: &mut Conn| -> Result<()> {
+        sqlx::query("INSERT INTO counters (name, value) VALUES (hex(randomblob(400000)), 1)")
+            .execute(conn)
+            .await?;
+        Ok(())
+    };
+    // A limit of one connection, by SQLite itself; the new one has none.
+    db.read(async |conn| {
+        conn.execute("PRAGMA max_page_count = 1").await?;
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+    db.transact(fill).unwrap();
+    db.transact(fill).unwrap();
+    let count = db.read(async |conn| {
+        Ok::<i64, Error>(sqlx::query_scalar("SELECT COUNT(*) FROM counters").fetch_one(conn).await?)
+    });
+    assert_eq!(count.unwrap(), 3);
+}
+
+#[test]
+fn an_error_of_the_work_itself_leaves_the_connection_in_order() {
+    on_each(|db| {
+        for _ in 0..12 {
+            let refused = db.transact(async |conn| {
+                add(conn).await?;
+                sqlx::query("INSERT INTO nowhere VALUES (1)").execute(conn).await?;
+                Ok::<_, Error>(())
+            });
+            assert!(matches!(refused, Err(Error::Query(_))));
+            db.transact(add).unwrap();
+        }
+        assert_eq!(db.read(value).unwrap(), 12);
+    });
 }

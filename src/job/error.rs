@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Status;
+use crate::db::{self, Failure};
 
 /// Error of a call on jobs; each variant is one HTTP response.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,16 @@ pub enum Error {
         /// Description of the problem.
         reason: String,
     },
+}
+
+impl Failure for Error {
+    fn database(&self) -> Option<&db::Error> {
+        match self {
+            Error::Db(error) => Some(error),
+            Error::Train(crate::train::Error::Registry(error)) => error.database(),
+            _ => None,
+        }
+    }
 }
 
 impl From<sqlx::Error> for Error {

@@ -35,6 +35,7 @@ pub(super) fn run(inner: &Weak<Inner>, place: &Place, stop: &AtomicBool) {
         };
         inner.refresh();
         if is_due(0, SPACE) {
+            report("the database", place.queue.db.probe().map_err(Error::from));
             report("the disk", space(place));
         }
         if is_due(1, SWEEP) {

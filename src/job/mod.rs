@@ -145,6 +145,11 @@ impl Jobs {
         Ok(Arc::clone(&self.0.place()?.store))
     }
 
+    /// Reason why nothing can be written down, as far as that is known.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.place().ok()?.queue.db.trouble()
+    }
+
     /// Returns one job in its current state.
     ///
     /// # Errors

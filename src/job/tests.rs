@@ -1,6 +1,7 @@
 //! Tests of jobs from their samples to the version they publish, on SQLite and on Postgres, with real training of a
 //! small model and workers on threads of this process.
 
+mod healing;
 mod queueing;
 
 use std::thread::JoinHandle;

@@ -70,6 +70,15 @@ pub enum Error {
     Db(#[from] db::Error),
 }
 
+impl db::Failure for Error {
+    fn database(&self) -> Option<&db::Error> {
+        match self {
+            Error::Db(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
 impl Error {
     /// Returns `true` if the disk of the registry or of the database is full.
     pub fn is_disk_full(&self) -> bool {

@@ -3,6 +3,7 @@
 //! All files are below one folder, which several machines may share. A file is written under a temporary name, synced to disk
 //! and renamed: it is complete or absent. Stored files are named by their SHA-256, never by a name that a client chose.
 
+pub mod backup;
 mod space;
 
 use std::fs::{self, File};

@@ -51,6 +51,7 @@ struct Metrics {
     unsaved: Family<Job, Gauge>,
     checkpoint: Family<Job, Gauge<f64, AtomicU64>>,
     restarts: Family<Reason, Counter>,
+    writable: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -142,6 +143,7 @@ impl Metrics {
             unsaved: Family::default(),
             checkpoint: Family::default(),
             restarts: Family::default(),
+            writable: Gauge::default(),
         };
         let mut r = std::mem::take(&mut all.registry);
         let time = Unit::Seconds;
@@ -173,6 +175,11 @@ impl Metrics {
             "Bytes that work may hold at a time",
             Unit::Bytes,
             all.limit.clone(),
+        );
+        r.register(
+            "dae_database_writable",
+            "1, or 0 while the database cannot be written",
+            all.writable.clone(),
         );
         r.register("dae_model_info", "Loaded models", all.models.clone());
         r.register_with_unit(
@@ -318,6 +325,11 @@ pub fn panicked(place: &'static str) {
 pub fn model_loaded(model: &str, is_loaded: bool) {
     let outcome = if is_loaded { "ok" } else { "error" };
     METRICS.loads.get_or_create(&Load { model: model.to_owned(), outcome }).inc();
+}
+
+/// Sets whether the database can be written.
+pub fn set_writable(is_writable: bool) {
+    METRICS.writable.set(is_writable.into());
 }
 
 /// Sets the current load and its limit.

@@ -2,13 +2,17 @@
 //!
 //! `api` mirrors `src/api`; `cli` runs the commands as processes of their own; `contract` holds
 //! `openapi.yaml` and the Postman collection to the routes; `process` starts and stops the service as a
-//! process; `kills` and `swaps` end its processes and change its models at every moment; `workers`
-//! has it train elsewhere; `media` sends files of every kind through service and command; `traces` is sent its spans, with the feature `otel`; `fuzz` sends mutated files to each reader; `architecture` holds the source to its layers.
+//! process; `disk` keeps its files from growing; `backup` moves its data; `kills` and `swaps` end its processes and change its
+//! models at every moment; `workers` has it train elsewhere; `media` sends files of every kind through service and command;
+//! `traces` is sent its spans, with the feature `otel`; `fuzz` sends mutated files to each reader; `architecture` holds the
+//! source to its layers.
 
 mod api;
 mod architecture;
+mod backup;
 mod cli;
 mod contract;
+mod disk;
 mod fuzz;
 mod kills;
 mod media;

@@ -50,6 +50,29 @@ fn others_are_not_served_without_keys_unless_it_is_said() {
 }
 
 #[test]
+fn keys_that_are_lost_keep_the_service_from_starting() {
+    let folder = folder();
+    let message = |args: &[&str]| {
+        let refused = output(folder.path(), args);
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{message}");
+        message
+    };
+    let bind = ["serve", "--bind", "127.0.0.1:0"];
+    let missing = message(&[&bind[..], &["--keys-file", "no/such/keys"]].concat());
+    assert!(missing.contains("no/such/keys") && missing.contains("server.keys_file"), "{missing}");
+
+    assert!(output(folder.path(), &["keys", "add", "lab"]).status.success());
+    serve(folder.path()).end("-TERM");
+    std::fs::remove_file(folder.path().join("data/keys.jsonl")).unwrap();
+    let locked = message(&bind);
+    assert!(locked.contains("limpid keys unlock"), "{locked}");
+    assert!(output(folder.path(), &["keys", "unlock"]).status.success());
+    let service = serve(folder.path());
+    assert_eq!(reqwest::blocking::get(service.url("/models")).unwrap().status(), 200);
+}
+
+#[test]
 fn an_unknown_setting_is_refused_by_its_name() {
     let folder = folder();
     let mut command = limpid(folder.path());

@@ -18,11 +18,12 @@ use layer::{Layer, typed};
 
 use print::print;
 
-use crate::api;
+use crate::api::{self, keys};
 use crate::db;
 use crate::engine;
 use crate::job;
 use crate::limits::Limits;
+use crate::store::backup;
 
 /// File that is read if none is named.
 const FILE: &str = "limpid.toml";
@@ -255,14 +256,18 @@ impl Config {
         self.in_data_dir("models")
     }
 
-    /// Returns the file of API keys.
-    pub fn keys_file(&self) -> Option<PathBuf> {
-        self.server.keys_file.clone().or_else(|| self.in_data_dir("keys.jsonl"))
+    /// Paths of the API keys.
+    pub fn keys(&self) -> keys::Source {
+        keys::Source {
+            file: self.server.keys_file.clone().or_else(|| self.in_data_dir(backup::KEYS)),
+            is_configured: self.server.keys_file.is_some(),
+            lock: keys::Lock::new(self.in_data_dir(backup::LOCK)),
+        }
     }
 
     /// Returns the file of the SQLite database.
     pub fn database_file(&self) -> Option<PathBuf> {
-        self.in_data_dir("limpid.db")
+        self.in_data_dir(backup::DATABASE)
     }
 
     fn in_data_dir(&self, name: &str) -> Option<PathBuf> {

@@ -124,5 +124,5 @@ fn a_named_file_must_be_there() {
 #[test]
 fn an_empty_data_dir_keeps_nothing() {
     let config = load_all(&[], &[("LIMPID_MODELS__DATA_DIR", "")], "").unwrap().config;
-    assert_eq!((config.trained(), config.keys_file()), (None, None));
+    assert_eq!((config.trained(), config.keys().file), (None, None));
 }

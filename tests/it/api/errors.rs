@@ -56,7 +56,8 @@ fn a_body_that_does_not_come() {
     setup.config.body_seconds = 1;
     let service = Service::with(setup);
     let mut socket = TcpStream::connect(service.address()).unwrap();
-    let head = "POST /denoise HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: 100\r\n\r\n";
+    let head =
+        "POST /denoise HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: 100\r\n\r\n";
     socket.write_all(head.as_bytes()).unwrap();
     let mut reply = String::new();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();

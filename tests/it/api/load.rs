@@ -41,7 +41,7 @@ fn begin_at(service: &Service, path: &str, body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(service.address()).unwrap();
     let length = body.len();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: image/png\r\ncontent-length: {length}\r\n\r\n"
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: {length}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body).unwrap();

@@ -16,6 +16,7 @@ mod input;
 mod load;
 mod metrics;
 mod models;
+mod origin;
 mod pages;
 mod pictures;
 mod serve;

@@ -20,7 +20,7 @@ fn a_head_that_does_not_end_is_cut_off() {
     setup.config.header_seconds = 1;
     let service = Service::with(setup);
     let mut socket = TcpStream::connect(service.address()).unwrap();
-    socket.write_all(b"GET /version HTTP/1.1\r\nhost: x\r\n").unwrap();
+    socket.write_all(b"GET /version HTTP/1.1\r\nhost: localhost\r\n").unwrap();
     assert!(closed_after(&mut socket) < Duration::from_secs(5));
     ok(service.get("/version"));
 }
@@ -35,9 +35,31 @@ fn a_connection_that_says_nothing_is_cut_off() {
 }
 
 #[test]
-fn connections_over_the_limit_are_closed_and_make_room_again() {
+fn connections_over_the_limit_are_for_probes_and_end_with_one() {
     let mut setup = Setup::default();
     setup.config.max_connections = 2;
+    let service = Service::with(setup);
+    let held: Vec<_> = (0..2).map(|_| TcpStream::connect(service.address()).unwrap()).collect();
+    // More silent ones than there are places beyond the limit: a probe takes the place of the oldest.
+    let mut silent: Vec<_> = (0..20).map(|_| TcpStream::connect(service.address()).unwrap()).collect();
+    std::thread::sleep(Duration::from_millis(200));
+    for path in ["/livez", "/readyz", "/startupz"] {
+        let response = service.get(path);
+        assert_eq!((response.status().as_u16(), header(&response, "connection")), (204, "close"), "{path}");
+    }
+    let response = service.get("/version");
+    assert_eq!(header(&response, "retry-after"), "1");
+    refused(response, "queue_full");
+    assert!(closed_after(&mut silent[0]) < Duration::from_secs(2), "its place was another's");
+    drop((held, silent));
+    std::thread::sleep(Duration::from_millis(200));
+    ok(service.get("/version"));
+}
+
+#[test]
+fn connections_of_one_address_over_its_limit_are_closed_and_make_room_again() {
+    let mut setup = Setup::default();
+    setup.config.connections_per_address = 2;
     let service = Service::with(setup);
     let held: Vec<_> = (0..2).map(|_| TcpStream::connect(service.address()).unwrap()).collect();
     std::thread::sleep(Duration::from_millis(200));
@@ -45,6 +67,28 @@ fn connections_over_the_limit_are_closed_and_make_room_again() {
     assert!(closed_after(&mut third) < Duration::from_secs(2));
     drop(held);
     std::thread::sleep(Duration::from_millis(200));
+    ok(service.get("/version"));
+}
+
+/// A connection as `curl --http2-prior-knowledge` opens it: the preface, empty settings, and GET /livez as stream 1.
+fn prior_knowledge(service: &Service) -> TcpStream {
+    let mut socket = TcpStream::connect(service.address()).unwrap();
+    let path = b"\x04\x06/livez";
+    let head = [&b"\x82\x86"[..], path, b"\x01\x09localhost"].concat();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00".to_vec();
+    bytes.extend([0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1]);
+    bytes.extend(head);
+    socket.write_all(&bytes).unwrap();
+    socket
+}
+
+#[test]
+fn silent_connections_of_http_2_shut_nobody_out() {
+    let mut setup = Setup::default();
+    setup.config.max_connections = 10;
+    let service = Service::with(setup);
+    let mut silent: Vec<_> = (0..11).map(|_| prior_knowledge(&service)).collect();
+    assert!(silent.iter_mut().all(|socket| closed_after(socket) < Duration::from_secs(2)));
     ok(service.get("/version"));
 }
 
@@ -70,7 +114,7 @@ fn a_connection_that_stays_does_not_hold_up_the_end() {
     setup.config.drain_seconds = 1;
     let mut service = Service::with(setup);
     let mut socket = TcpStream::connect(service.address()).unwrap();
-    socket.write_all(b"POST /denoise HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\nabc").unwrap();
+    socket.write_all(b"POST /denoise HTTP/1.1\r\nhost: localhost\r\ncontent-length: 50\r\n\r\nabc").unwrap();
     std::thread::sleep(Duration::from_millis(100));
     service.begin_stop();
     assert!(service.wait() < Duration::from_secs(4));
@@ -78,7 +122,11 @@ fn a_connection_that_stays_does_not_hold_up_the_end() {
 
 #[test]
 fn others_are_not_served_without_keys_unless_told() {
-    use limpid::api::{App, Config, ServeError, keys::Keys, serve};
+    use limpid::api::{
+        App, Config, ServeError,
+        keys::{Keys, Source},
+        serve,
+    };
     use limpid::{engine, job, limits::Limits, registry::Registry};
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -87,7 +135,7 @@ fn others_are_not_served_without_keys_unless_told() {
         let jobs = job::Jobs::start(job::Config::default(), engine.clone(), None, None);
         let start = |allow_anonymous| {
             let config = Config { bind: ([0, 0, 0, 0], 0).into(), allow_anonymous, ..Config::default() };
-            let keys = Keys::open(None).unwrap();
+            let keys = Keys::open(Source::default()).unwrap();
             serve(App::new(config, Limits::default(), engine.clone(), jobs.clone(), keys), async {})
         };
         assert!(matches!(start(false).await, Err(ServeError::Exposed(_))));

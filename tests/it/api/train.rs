@@ -37,10 +37,20 @@ pub fn config(name: &str, steps: usize) -> Value {
 }
 
 pub fn submit(service: &Service, config: &Value) -> reqwest::blocking::Response {
+    submit_with(service, config, None)
+}
+
+pub fn submit_with(service: &Service, config: &Value, key: Option<&str>) -> reqwest::blocking::Response {
     let form = Form::new()
         .part("config", Part::text(config.to_string()).mime_str("application/json").unwrap())
         .part("samples", Part::bytes(table(200).into_bytes()).file_name("rows.csv"));
-    service.request("POST", "/train").multipart(form).send().unwrap()
+    let request = service.request("POST", "/train").multipart(form);
+    match key {
+        Some(key) => request.bearer_auth(key),
+        None => request,
+    }
+    .send()
+    .unwrap()
 }
 
 #[test]

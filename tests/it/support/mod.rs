@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use limpid::api::keys::{self, Keys, Scope};
+use limpid::api::keys::{self, Keys, Scope, Source};
 use limpid::api::{App, Config, serve_on};
 use limpid::db::{self, Db};
 use limpid::engine::{self, Engine};
@@ -121,7 +121,7 @@ impl Service {
             runtime.expect("a runtime").block_on(async move {
                 let engine = Engine::start(setup.engine, registry);
                 let jobs = Jobs::start(setup.jobs, engine.clone(), Some((db, store)), Some(trainer));
-                let keys = Keys::open(Some(key_file)).expect("a key file");
+                let keys = Keys::open(Source::optional(key_file)).expect("a key file");
                 let app = App::new(setup.config, setup.limits, engine.clone(), jobs.clone(), keys);
                 if setup.is_preloaded {
                     engine.preload(&["photo-gray".parse().unwrap()]).await;

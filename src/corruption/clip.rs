@@ -1,11 +1,13 @@
 //! What an 8-bit file does to noise: rounding and clipping.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Rounds values to 8 bits and clips them to [0, 1]. Behind `gaussian` it makes the noise that an 8-bit
 /// noisy file holds; most published tables leave it out, so say which of the two was used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ClipCorruption, example = json!({}))]
 pub struct Clip {}
 
 impl Clip {

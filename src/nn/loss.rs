@@ -1,14 +1,17 @@
 //! Losses: what a training step drives down.
 
 use candle_core::{Result, Tensor};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Keeps the logarithm finite for a sample that is rebuilt perfectly: 50 dB on images' 0..1 scale.
 const FLOOR: f64 = 1e-5;
 
 /// How the squared errors of a batch become one number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub enum Loss {
     /// The mean squared error: strong noise, where errors are large, counts most.
     #[default]

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Error;
 use super::config::invalid;
@@ -11,8 +13,9 @@ use crate::quality::{self, Correlation, Evenness};
 use crate::sample::{Kind, Sample, Shape};
 
 /// What the samples are, and so what is learnt from them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub enum Scheme {
     /// Look at the samples.
     #[default]

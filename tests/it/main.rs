@@ -12,6 +12,7 @@ mod contract;
 mod kills;
 mod media;
 mod process;
+mod ranges;
 mod support;
 mod swaps;
 #[cfg(feature = "otel")]

@@ -24,8 +24,9 @@ pub struct ModelId {
 }
 
 /// Name of a model: `[a-z0-9][a-z0-9._-]{0,63}`, without `..`, so that it is safe as a folder name, in a URL and in a header.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, pattern = r"^[a-z0-9][a-z0-9._-]{0,63}$", example = "my-scans")]
 pub struct Name(String);
 
 /// Error of a text that is not a model reference.

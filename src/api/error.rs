@@ -261,6 +261,13 @@ impl Problem {
         self
     }
 
+    /// Both problems in one: that of `self`, with the places of `other` too.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.errors.extend(other.errors);
+        self
+    }
+
     /// The same problem, seen from a body in which the value that was read stands at `prefix`; a problem
     /// without a place gets that one.
     #[must_use]
@@ -297,6 +304,11 @@ impl Problem {
     /// What happened, in one line.
     pub fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// The places that are wrong.
+    pub fn faults(&self) -> &[Fault] {
+        &self.errors
     }
 
     /// The JSON of it.

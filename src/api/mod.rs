@@ -21,6 +21,7 @@ mod events;
 mod extract;
 mod fitted;
 mod health;
+mod members;
 mod metrics;
 mod models;
 mod negotiate;

@@ -444,6 +444,7 @@ pub(super) fn complete(mut spec: OpenApi) -> OpenApi {
     {
         components.schemas.insert(name.to_owned(), schema);
     }
+    crate::train::describe(&mut components.schemas);
     for status in statuses() {
         components.responses.insert(format!("Problem{status}"), failure(status).into());
     }

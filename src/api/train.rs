@@ -5,7 +5,6 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
 use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,6 +16,7 @@ use super::state::App;
 use super::upload;
 use crate::job::{self, Filter, Job, Page, Status};
 use crate::name::Name;
+use crate::train::Config;
 
 /// Jobs on one page, unless told otherwise.
 const DEFAULT_PAGE: usize = 20;
@@ -27,10 +27,8 @@ const MAX_PAGE: usize = 100;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a body")]
 struct TrainBody {
-    /// What to train; everything but `name` has a default. `webhook`, an address on a host that the operator
-    /// allows, is sent the job when it is over.
-    #[schema(value_type = Object, example = json!({"name": "my-scans", "base": "photo-gray", "steps": 2000}))]
-    config: Value,
+    /// Training config.
+    config: Config,
     /// Images, arrays or tensors.
     samples: Vec<SampleItem>,
 }
@@ -40,8 +38,7 @@ struct TrainBody {
 #[expect(dead_code, reason = "describes a body")]
 struct TrainForm {
     /// JSON as in the other form.
-    #[schema(value_type = Object, example = json!({"name": "my-scans"}))]
-    config: Value,
+    config: Config,
     /// Images, npy, csv, wav or zip archives of those; several fields of this name. Pairs are matched by name:
     /// `noisy/a.png` with `clean/a.png`; repeats of one scene share a folder.
     #[schema(value_type = Vec<String>, format = Binary)]

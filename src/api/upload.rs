@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::body::{self, form_problem, too_large};
 use super::caller::Caller;
 use super::error::{Code, Problem};
+use super::members;
 use super::state::App;
 use crate::codec;
 use crate::dataset::Dataset;
@@ -264,16 +265,11 @@ fn from_object(body: &[u8], limits: &Limits) -> Result<Parts, Problem> {
 }
 
 /// A config that can be trained on, as far as that can be told without samples.
-async fn checked(app: &App, mut config: Value, caller: &Caller) -> Result<Ask, Problem> {
-    let webhook = config.as_object_mut().and_then(|object| object.remove("webhook"));
-    let webhook = match webhook {
-        None | Some(Value::Null) => None,
-        Some(Value::String(url)) => Some(url),
-        Some(_) => return Err(Problem::invalid_at("/config/webhook", "expected an address as text")),
-    };
-    let config: Config =
-        serde_json::from_value(config).map_err(|e| Problem::invalid_at("/config", e.to_string()))?;
+async fn checked(app: &App, config: Value, caller: &Caller) -> Result<Ask, Problem> {
+    let mut config: Config = members::read(config).map_err(|problem| problem.under("/config"))?;
     caller.check_training(&config, app.registry())?;
+    // The job stores it next to the config; training does not use it.
+    let webhook = config.webhook.take();
     app.block(move |app| {
         app.jobs().check(&config, webhook.as_deref())?;
         Ok((config, webhook))

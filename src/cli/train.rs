@@ -212,6 +212,11 @@ impl Args {
             (None, Some(name)) => train::Config::new(name.clone()),
             (None, None) => return Err(Error::Usage("--name or --training-config is needed".into())),
         };
+        if config.webhook.is_some() {
+            let reason =
+                "webhook: reports the end of a job of a service, and this trains without one; leave it out";
+            return Err(Error::Usage(reason.into()));
+        }
         let Self { name, base, steps, minutes, seed, family, scheme, .. } = self;
         if let Some(name) = name {
             config.name = name.clone();

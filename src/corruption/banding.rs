@@ -1,23 +1,28 @@
 //! Rows and columns that are too dark or too bright, as from sensor readout or dirty scanner lines.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Error, Span};
+use super::{Parameter, Parameters, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
 /// Adds one normal offset to each row and one to each column, the same in all channels.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = BandingCorruption, example = json!({"rows": [5, 20], "columns": [5, 20]}))]
 pub struct Banding {
     /// Standard deviation of the rows' offsets, on the 0..255 scale.
     #[serde(default)]
+    #[schema(default = Span::default)]
     pub rows: Span,
     /// Standard deviation of the columns' offsets, on the 0..255 scale.
     #[serde(default)]
+    #[schema(default = Span::default)]
     pub columns: Span,
     /// Share of lines that are affected, 0 to 1.
     #[serde(default = "all")]
+    #[schema(default = all)]
     pub share: Span,
 }
 
@@ -25,13 +30,16 @@ fn all() -> Span {
     Span::at(1.0)
 }
 
-impl Banding {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.rows.check("banding.rows", 0.0, 1000.0)?;
-        self.columns.check("banding.columns", 0.0, 1000.0)?;
-        self.share.check("banding.share", 0.0, 1.0)
-    }
+impl Parameters for Banding {
+    const KIND: &'static str = "banding";
+    const PARAMETERS: &'static [Parameter<Self>] = &[
+        Parameter::new("rows", |it| it.rows, 0.0, 1000.0),
+        Parameter::new("columns", |it| it.columns, 0.0, 1000.0),
+        Parameter::new("share", |it| it.share, 0.0, 1.0),
+    ];
+}
 
+impl Banding {
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         let (_, height, width) = shape.extents();
         let share = self.share.draw(rng);

@@ -1,9 +1,10 @@
 //! Camera noise by a simpler model: noise on linear colours, with or without a mosaic.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::camera::{Demosaic, Mosaic, Pattern, ToneCurve};
-use super::{Error, Span};
+use super::{Parameter, Parameters, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
@@ -14,14 +15,17 @@ use crate::sample::Shape;
 ///
 /// # Source
 /// S. Guo et al., "Toward convolutional blind denoising of real photographs" (CBDNet), CVPR 2019, section 3.1.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CameraRgbCorruption, example = json!({"shot": [0.01, 0.1], "read": [0.01, 0.05]}))]
 pub struct CameraRgb {
     /// Standard deviation of the shot noise at white, 0 to 1 of full scale, drawn log-uniformly.
     #[serde(default = "default_shot")]
+    #[schema(default = default_shot)]
     pub shot: Span,
     /// Standard deviation of the read noise, in the same unit, drawn log-uniformly.
     #[serde(default = "default_read")]
+    #[schema(default = default_read)]
     pub read: Span,
 }
 
@@ -33,12 +37,13 @@ fn default_read() -> Span {
     Span::new(1e-4, 0.06)
 }
 
-impl CameraRgb {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.shot.check("camera_rgb.shot", 1e-6, 1.0)?;
-        self.read.check("camera_rgb.read", 1e-6, 1.0)
-    }
+impl Parameters for CameraRgb {
+    const KIND: &'static str = "camera_rgb";
+    const PARAMETERS: &'static [Parameter<Self>] =
+        &[Parameter::new("shot", |it| it.shot, 1e-6, 1.0), Parameter::new("read", |it| it.read, 1e-6, 1.0)];
+}
 
+impl CameraRgb {
     pub(super) fn apply(&self, noisy: &mut [f32], target: &mut [f32], shape: Shape, rng: &mut Rng) {
         let (_, height, width) = shape.extents();
         let log = |span: Span, rng: &mut Rng| rng.range(span.low().ln(), span.high().ln()).exp();

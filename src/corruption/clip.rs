@@ -1,11 +1,13 @@
 //! Effect of an 8-bit file on noise: rounding and clipping.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Rounds values to 8 bits and clips them to [0, 1]. After `gaussian` it makes the noise of an 8-bit noisy file; most
 /// published tables omit it, so state which of the two was used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ClipCorruption, example = json!({}))]
 pub struct Clip {}
 
 impl Clip {

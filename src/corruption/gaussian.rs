@@ -1,33 +1,40 @@
 //! Normal noise: white, or correlated between neighbours and between channels.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Error, Span, amplitude};
+use super::{Parameter, Parameters, Span, amplitude};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
 /// Adds normal noise of mean 0.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = GaussianCorruption, example = json!({"sigma": [0, 55], "blur": [0, 1.5]}))]
 pub struct Gaussian {
     /// Standard deviation: on the 0..255 scale for images, otherwise in standard deviations of the sample.
     pub sigma: Span,
     /// Extent of the correlation: standard deviation, in pixels, of the Gaussian that blurs the noise. 0 is white
     /// noise. Blurred noise keeps the strength `sigma`.
     #[serde(default)]
+    #[schema(default = Span::default)]
     pub blur: Span,
     /// Share of the variance, 0 to 1, that is common to all channels: 1 is gray noise on a colour image.
     #[serde(default)]
+    #[schema(default = Span::default)]
     pub shared: Span,
 }
 
-impl Gaussian {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.sigma.check("gaussian.sigma", 0.0, 1000.0)?;
-        self.blur.check("gaussian.blur", 0.0, 32.0)?;
-        self.shared.check("gaussian.shared", 0.0, 1.0)
-    }
+impl Parameters for Gaussian {
+    const KIND: &'static str = "gaussian";
+    const PARAMETERS: &'static [Parameter<Self>] = &[
+        Parameter::new("sigma", |it| it.sigma, 0.0, 1000.0),
+        Parameter::new("blur", |it| it.blur, 0.0, 32.0),
+        Parameter::new("shared", |it| it.shared, 0.0, 1.0),
+    ];
+}
 
+impl Gaussian {
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         let sigma = amplitude(self.sigma.draw(rng), data, shape);
         let blur = self.blur.draw(rng);

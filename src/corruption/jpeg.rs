@@ -4,8 +4,9 @@ use image::codecs::jpeg::JpegDecoder;
 use image::{ImageDecoder, ImageResult};
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, QuantizationTableType, SamplingFactor};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Error, Span};
+use super::{Error, Parameter, Parameters, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
@@ -16,36 +17,45 @@ const GRID: usize = 16;
 ///
 /// The block grid starts anywhere, not always at the upper left corner: a model trained only with grids at the corner
 /// of its crops fails on images that were cropped after compression.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = JpegCorruption, example = json!({"quality": [40, 95], "sampling": ["4:2:0", "4:4:4"]}))]
 pub struct Jpeg {
     /// Quality on the scale of libjpeg, 1 to 100; whole numbers of the range are drawn.
     pub quality: Span,
     /// Chroma subsampling; one entry is drawn, each equally likely. An entry listed twice is twice as likely.
     #[serde(default = "Sampling::full", skip_serializing_if = "Sampling::is_full")]
+    #[schema(default = Sampling::full, min_items = 1, max_items = 32)]
     pub sampling: Vec<Sampling>,
     /// Quantisation tables; one entry is drawn, each equally likely.
     #[serde(default = "Tables::standard", skip_serializing_if = "Tables::is_standard")]
+    #[schema(default = Tables::standard, min_items = 1, max_items = 32)]
     pub tables: Vec<Tables>,
 }
 
 /// Size of the two chroma planes (ITU-T T.81, A.1.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, ToSchema)]
+#[schema(as = JpegSampling)]
 pub enum Sampling {
     /// Full size.
     #[serde(rename = "4:4:4")]
+    #[value(name = "4:4:4")]
     Full,
     /// Half width: many cameras.
     #[serde(rename = "4:2:2")]
+    #[value(name = "4:2:2")]
     Half,
     /// Half width and height: phones, and most programs by default.
     #[serde(rename = "4:2:0")]
+    #[value(name = "4:2:0")]
     Quarter,
 }
 
 /// Quantisation tables of different encoders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+#[schema(as = JpegTables)]
 pub enum Tables {
     /// ITU-T T.81, Annex K: libjpeg and most cameras.
     Standard,
@@ -92,6 +102,11 @@ impl Tables {
     }
 }
 
+impl Parameters for Jpeg {
+    const KIND: &'static str = "jpeg";
+    const PARAMETERS: &'static [Parameter<Self>] = &[Parameter::new("quality", |it| it.quality, 1.0, 100.0)];
+}
+
 impl Jpeg {
     /// Returns the corruption of this quality, chroma at full size, standard tables.
     pub fn of(quality: Span) -> Self {
@@ -99,7 +114,7 @@ impl Jpeg {
     }
 
     pub(super) fn check(&self) -> Result<(), Error> {
-        self.quality.check("jpeg.quality", 1.0, 100.0)?;
+        self.check_ranges()?;
         super::check_choices("jpeg.sampling", &self.sampling)?;
         super::check_choices("jpeg.tables", &self.tables)
     }

@@ -1,26 +1,32 @@
 //! Missing pixels and rectangles.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Error, Span, extremes};
+use super::{Parameter, Parameters, Span, extremes};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
 /// Replaces single pixels and whole rectangles, in all channels at once, by one value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MaskingCorruption, example = json!({"pixels": [0.1, 0.5], "rectangles": [1, 3]}))]
 pub struct Masking {
     /// Share of single pixels that are missing, 0 to 1.
     #[serde(default)]
+    #[schema(default = Span::default)]
     pub pixels: Span,
     /// Number of missing rectangles (intervals, in signals and vectors).
     #[serde(default)]
+    #[schema(default = Span::default)]
     pub rectangles: Span,
     /// Sides of a rectangle, as shares of the image's sides.
     #[serde(default = "default_size")]
+    #[schema(default = default_size)]
     pub size: Span,
     /// Value of missing pixels: 0 black, 1 white (smallest and largest value in signals and vectors).
     #[serde(default)]
+    #[schema(default = Span::default)]
     pub fill: Span,
 }
 
@@ -28,14 +34,17 @@ fn default_size() -> Span {
     Span::new(0.05, 0.25)
 }
 
-impl Masking {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.pixels.check("masking.pixels", 0.0, 1.0)?;
-        self.rectangles.check("masking.rectangles", 0.0, 100.0)?;
-        self.size.check("masking.size", 0.0, 1.0)?;
-        self.fill.check("masking.fill", 0.0, 1.0)
-    }
+impl Parameters for Masking {
+    const KIND: &'static str = "masking";
+    const PARAMETERS: &'static [Parameter<Self>] = &[
+        Parameter::new("pixels", |it| it.pixels, 0.0, 1.0),
+        Parameter::new("rectangles", |it| it.rectangles, 0.0, 100.0),
+        Parameter::new("size", |it| it.size, 0.0, 1.0),
+        Parameter::new("fill", |it| it.fill, 0.0, 1.0),
+    ];
+}
 
+impl Masking {
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         let (black, white) = extremes(data, shape);
         let fill = black + self.fill.draw(rng) * (white - black);

@@ -22,6 +22,7 @@ mod clip;
 mod gaussian;
 mod jpeg;
 mod masking;
+mod parameter;
 mod poisson;
 mod poisson_gaussian;
 mod quantize;
@@ -37,6 +38,9 @@ use std::fmt;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::schema::ArrayBuilder;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema as _, ToSchema};
 
 pub use banding::Banding;
 pub use camera::{Camera, Demosaic};
@@ -55,6 +59,9 @@ pub use sharpen::Sharpen;
 pub use span::Span;
 pub use speckle::Speckle;
 
+use parameter::{Parameter, Parameters};
+
+use crate::bounds::{Schemas, describe_choices};
 use crate::rng::Rng;
 use crate::sample::{Kind, Sample, Shape, Stats};
 
@@ -64,8 +71,9 @@ const LONGEST_LIST: usize = 32;
 const DEEPEST_NESTING: usize = 8;
 
 /// Map from clean to noisy; its parameters are drawn for every crop.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(remote = "Self", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(remote = "Self", rename_all = "snake_case", deny_unknown_fields)]
+#[schema(example = json!({"gaussian": {"sigma": [0, 55]}}), no_recursion)]
 pub enum Corruption {
     /// No corruption; of use inside `random`.
     None {},
@@ -180,21 +188,21 @@ impl Corruption {
         let image_only = |field| if kind == Kind::Image { Ok(()) } else { Err(Error::Kind { field, kind }) };
         match self {
             Corruption::None {} => Ok(()),
-            Corruption::Gaussian(it) => it.check(),
-            Corruption::Poisson(it) => it.check(),
-            Corruption::PoissonGaussian(it) => it.check(),
-            Corruption::SaltPepper(it) => it.check(),
-            Corruption::Speckle(it) => it.check(),
-            Corruption::Quantize(it) => it.check(),
+            Corruption::Gaussian(it) => it.check_ranges(),
+            Corruption::Poisson(it) => it.check_ranges(),
+            Corruption::PoissonGaussian(it) => it.check_ranges(),
+            Corruption::SaltPepper(it) => it.check_ranges(),
+            Corruption::Speckle(it) => it.check_ranges(),
+            Corruption::Quantize(it) => it.check_ranges(),
             Corruption::Jpeg(it) => image_only("jpeg").and_then(|()| it.check()),
-            Corruption::Masking(it) => it.check(),
-            Corruption::Banding(it) => image_only("banding").and_then(|()| it.check()),
-            Corruption::Shading(it) => it.check(),
+            Corruption::Masking(it) => it.check_ranges(),
+            Corruption::Banding(it) => image_only("banding").and_then(|()| it.check_ranges()),
+            Corruption::Shading(it) => it.check_ranges(),
             Corruption::Clip(_) => image_only("clip"),
             Corruption::Camera(it) => image_only("camera").and_then(|()| it.check()),
-            Corruption::CameraRgb(it) => image_only("camera_rgb").and_then(|()| it.check()),
-            Corruption::Resize(it) => image_only("resize").and_then(|()| it.check()),
-            Corruption::Sharpen(it) => image_only("sharpen").and_then(|()| it.check()),
+            Corruption::CameraRgb(it) => image_only("camera_rgb").and_then(|()| it.check_ranges()),
+            Corruption::Resize(it) => image_only("resize").and_then(|()| it.check_ranges()),
+            Corruption::Sharpen(it) => image_only("sharpen").and_then(|()| it.check_ranges()),
             Corruption::Random(list) => check_list("random", list, kind, depth),
             Corruption::Sequence(list) => check_list("the list of corruptions", list, kind, depth),
         }
@@ -248,6 +256,34 @@ impl Corruption {
             (Ok(noisy), Ok(target)) => (noisy, target),
             _ => (clean.clone(), clean.clone()),
         }
+    }
+}
+
+/// Adds the schemas of all corruptions: the interval of each range, the meaning of each choice, the list of corruptions.
+pub fn describe(schemas: &mut Schemas) {
+    parameter::describe::<Gaussian>(schemas);
+    parameter::describe::<Poisson>(schemas);
+    parameter::describe::<PoissonGaussian>(schemas);
+    parameter::describe::<SaltPepper>(schemas);
+    parameter::describe::<Speckle>(schemas);
+    parameter::describe::<Quantize>(schemas);
+    parameter::describe::<Jpeg>(schemas);
+    parameter::describe::<Masking>(schemas);
+    parameter::describe::<Banding>(schemas);
+    parameter::describe::<Shading>(schemas);
+    parameter::describe::<Camera>(schemas);
+    parameter::describe::<CameraRgb>(schemas);
+    parameter::describe::<Resize>(schemas);
+    parameter::describe::<Sharpen>(schemas);
+    schemas.insert(Clip::name().into_owned(), Clip::schema());
+    describe_choices::<Sampling>(schemas);
+    describe_choices::<Tables>(schemas);
+    describe_choices::<Demosaic>(schemas);
+    if let Some(RefOr::T(Schema::OneOf(keyed))) = schemas.get_mut(Corruption::name().as_ref()) {
+        let each = Ref::from_schema_name(Corruption::name());
+        let list = ArrayBuilder::new().items(each).min_items(Some(1)).max_items(Some(LONGEST_LIST));
+        let list = list.description(Some("All of several, in order."));
+        keyed.items.push(Schema::Array(list.build()).into());
     }
 }
 
@@ -470,6 +506,7 @@ mod tests {
             r#"{"gaussian":{"sigma":[1,2,3]}}"#,
             r#"{"gaussian":{"sigma":"25"}}"#,
             r#"{"gaussian":{"sigma":25},"clip":{}}"#,
+            r#"{"none":{"sigma":25}}"#,
             "{}",
             "25",
         ] {

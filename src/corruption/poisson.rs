@@ -1,8 +1,9 @@
 //! Shot noise: each value becomes a photon count.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Error, Span};
+use super::{Parameter, Parameters, Span};
 use crate::rng::Rng;
 use crate::sample::{Kind, Shape};
 
@@ -10,18 +11,20 @@ use crate::sample::{Kind, Shape};
 ///
 /// Counts have no sign: in signals and vectors the absolute value is counted and the sign preserved; in images,
 /// values below black count as black.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PoissonCorruption, example = json!({"peak": [10, 200]}))]
 pub struct Poisson {
     /// Photons at white (1 in images, the largest absolute value in signals and vectors); fewer photons mean more noise.
     pub peak: Span,
 }
 
-impl Poisson {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.peak.check("poisson.peak", 0.1, 1e6)
-    }
+impl Parameters for Poisson {
+    const KIND: &'static str = "poisson";
+    const PARAMETERS: &'static [Parameter<Self>] = &[Parameter::new("peak", |it| it.peak, 0.1, 1e6)];
+}
 
+impl Poisson {
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         count_photons(data, shape, self.peak.draw(rng), rng);
     }

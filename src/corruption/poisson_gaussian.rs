@@ -1,9 +1,10 @@
 //! Camera noise: shot noise of the light, then read noise of the electronics.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::poisson::count_photons;
-use super::{Error, Gaussian, Span};
+use super::{Gaussian, Parameter, Parameters, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
@@ -12,8 +13,9 @@ use crate::sample::Shape;
 /// # Source
 /// A. Foi et al., "Practical Poissonian-Gaussian noise modeling and fitting for single-image raw-data"
 /// (2008).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PoissonGaussianCorruption, example = json!({"peak": [10, 200], "sigma": [1, 5]}))]
 pub struct PoissonGaussian {
     /// Photons at white, as in `poisson`.
     pub peak: Span,
@@ -21,12 +23,15 @@ pub struct PoissonGaussian {
     pub sigma: Span,
 }
 
-impl PoissonGaussian {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.peak.check("poisson_gaussian.peak", 0.1, 1e6)?;
-        self.sigma.check("poisson_gaussian.sigma", 0.0, 1000.0)
-    }
+impl Parameters for PoissonGaussian {
+    const KIND: &'static str = "poisson_gaussian";
+    const PARAMETERS: &'static [Parameter<Self>] = &[
+        Parameter::new("peak", |it| it.peak, 0.1, 1e6),
+        Parameter::new("sigma", |it| it.sigma, 0.0, 1000.0),
+    ];
+}
 
+impl PoissonGaussian {
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         count_photons(data, shape, self.peak.draw(rng), rng);
         Gaussian { sigma: self.sigma, ..Gaussian::default() }.apply(data, shape, rng);

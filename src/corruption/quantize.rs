@@ -1,24 +1,27 @@
 //! Few brightness levels.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Error, Span, extremes};
+use super::{Parameter, Parameters, Span, extremes};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
 /// Rounds values to `2^bits` even levels from black to white and clips values outside.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = QuantizeCorruption, example = json!({"bits": [2, 4]}))]
 pub struct Quantize {
     /// Bits per value, 1 to 16; whole numbers of the range are drawn.
     pub bits: Span,
 }
 
-impl Quantize {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.bits.check("quantize.bits", 1.0, 16.0)
-    }
+impl Parameters for Quantize {
+    const KIND: &'static str = "quantize";
+    const PARAMETERS: &'static [Parameter<Self>] = &[Parameter::new("bits", |it| it.bits, 1.0, 16.0)];
+}
 
+impl Quantize {
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         let bits = self.bits.draw_whole(rng).clamp(1, 16);
         let (black, white) = extremes(data, shape);

@@ -1,8 +1,9 @@
 //! Enlargement of an image after its noise.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Error, Span};
+use super::{Parameter, Parameters, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
@@ -12,18 +13,20 @@ use crate::sample::Shape;
 /// # Source
 /// K. Zhang et al., "Designing a practical degradation model for deep blind image super-resolution", ICCV 2021, section 3.2;
 /// R. Keys, "Cubic convolution interpolation for digital image processing" (1981), a = -0.5.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ResizeCorruption, example = json!({"factor": [1.2, 2]}))]
 pub struct Resize {
     /// Scale factor, 1 to 4.
     pub factor: Span,
 }
 
-impl Resize {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.factor.check("resize.factor", 1.0, 4.0)
-    }
+impl Parameters for Resize {
+    const KIND: &'static str = "resize";
+    const PARAMETERS: &'static [Parameter<Self>] = &[Parameter::new("factor", |it| it.factor, 1.0, 4.0)];
+}
 
+impl Resize {
     pub(super) fn apply(&self, noisy: &mut [f32], target: &mut [f32], shape: Shape, rng: &mut Rng) {
         let (_, height, width) = shape.extents();
         let factor = self.factor.draw(rng);

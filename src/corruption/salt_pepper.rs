@@ -1,24 +1,27 @@
 //! Dead and hot pixels.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Error, Span, extremes};
+use super::{Parameter, Parameters, Span, extremes};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
 /// Replaces random values by black or white, each equally likely. Channels are treated separately.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SaltPepperCorruption, example = json!({"amount": [0, 0.1]}))]
 pub struct SaltPepper {
     /// Share of values that are replaced, 0 to 1.
     pub amount: Span,
 }
 
-impl SaltPepper {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.amount.check("salt_pepper.amount", 0.0, 1.0)
-    }
+impl Parameters for SaltPepper {
+    const KIND: &'static str = "salt_pepper";
+    const PARAMETERS: &'static [Parameter<Self>] = &[Parameter::new("amount", |it| it.amount, 0.0, 1.0)];
+}
 
+impl SaltPepper {
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         let amount = self.amount.draw(rng);
         let (black, white) = extremes(data, shape);

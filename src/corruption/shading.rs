@@ -1,24 +1,28 @@
 //! Shadows and stains on paper, drift of a signal: low-frequency corruption.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Error, Span, amplitude};
+use super::{Parameter, Parameters, Span, amplitude};
 use crate::rng::Rng;
 use crate::sample::{Kind, Shape};
 
 /// Darkens images by a smooth random field and by round stains with a darker rim (as from a cup); adds a smooth
 /// random drift to signals and vectors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ShadingCorruption, example = json!({"strength": [0.2, 0.5], "stains": [1, 3]}))]
 pub struct Shading {
     /// Maximum darkening: 0.3 removes 30 % of the light. In signals and vectors: maximum amplitude of the drift, in
     /// standard deviations of the sample.
     pub strength: Span,
     /// Width of a shadow, as a share of the longer side.
     #[serde(default = "default_scale")]
+    #[schema(default = default_scale)]
     pub scale: Span,
     /// Number of stains; images only.
     #[serde(default)]
+    #[schema(default = Span::default)]
     pub stains: Span,
 }
 
@@ -26,13 +30,16 @@ fn default_scale() -> Span {
     Span::new(0.2, 0.6)
 }
 
-impl Shading {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.strength.check("shading.strength", 0.0, 10.0)?;
-        self.scale.check("shading.scale", 0.01, 10.0)?;
-        self.stains.check("shading.stains", 0.0, 100.0)
-    }
+impl Parameters for Shading {
+    const KIND: &'static str = "shading";
+    const PARAMETERS: &'static [Parameter<Self>] = &[
+        Parameter::new("strength", |it| it.strength, 0.0, 10.0),
+        Parameter::new("scale", |it| it.scale, 0.01, 10.0),
+        Parameter::new("stains", |it| it.stains, 0.0, 100.0),
+    ];
+}
 
+impl Shading {
     pub(super) fn apply(&self, data: &mut [f32], shape: Shape, rng: &mut Rng) {
         let (_, height, width) = shape.extents();
         let strength = self.strength.draw(rng);

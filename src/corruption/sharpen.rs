@@ -1,9 +1,10 @@
 //! Sharpening: the unsharp mask of cameras and programs, which amplifies noise.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::blur::blurred;
-use super::{Error, Span};
+use super::{Parameter, Parameters, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
@@ -12,13 +13,15 @@ use crate::sample::Shape;
 /// # Source
 /// The unsharp mask; as a degradation: K. Zhang et al., "Designing a practical degradation model for deep blind image
 /// super-resolution", ICCV 2021.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SharpenCorruption, example = json!({"amount": [0.3, 1]}))]
 pub struct Sharpen {
     /// Factor of the difference, 0 to 5.
     pub amount: Span,
     /// Standard deviation of the blur in pixels, 0.3 to 10.
     #[serde(default = "default_radius")]
+    #[schema(default = default_radius)]
     pub radius: Span,
 }
 
@@ -26,12 +29,15 @@ fn default_radius() -> Span {
     Span::new(0.5, 1.5)
 }
 
-impl Sharpen {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.amount.check("sharpen.amount", 0.0, 5.0)?;
-        self.radius.check("sharpen.radius", 0.3, 10.0)
-    }
+impl Parameters for Sharpen {
+    const KIND: &'static str = "sharpen";
+    const PARAMETERS: &'static [Parameter<Self>] = &[
+        Parameter::new("amount", |it| it.amount, 0.0, 5.0),
+        Parameter::new("radius", |it| it.radius, 0.3, 10.0),
+    ];
+}
 
+impl Sharpen {
     pub(super) fn apply(&self, noisy: &mut [f32], target: &mut [f32], shape: Shape, rng: &mut Rng) {
         let (amount, radius) = (self.amount.draw(rng), self.radius.draw(rng));
         for data in [noisy, target] {

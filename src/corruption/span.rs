@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde::de::{SeqAccess, Visitor, value::SeqAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::Error;
+use crate::bounds::Bounds;
 use crate::rng::Rng;
 
 /// Range from `low` to `high`; written `[low, high]`, or read from a single number.
@@ -48,8 +51,9 @@ impl Span {
         low + rng.below(high.saturating_sub(low) + 1)
     }
 
-    /// Checks that the range is within `[low, high]`.
-    pub(super) fn check(self, field: &str, low: f32, high: f32) -> Result<(), Error> {
+    /// Checks that the range is within `bounds`.
+    pub(super) fn check(self, field: &str, bounds: Bounds) -> Result<(), Error> {
+        let (low, high) = (bounds.low() as f32, bounds.high() as f32);
         // Written so that NaN fails too.
         let is_ordered = self.low <= self.high;
         if !is_ordered {
@@ -61,6 +65,14 @@ impl Span {
         Ok(())
     }
 }
+
+impl PartialSchema for Span {
+    fn schema() -> RefOr<Schema> {
+        Schema::OneOf(Bounds::ANY.range_schema().build()).into()
+    }
+}
+
+impl ToSchema for Span {}
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_range_with_nan_does_not_pass() {
-        assert!(Span::new(f32::NAN, 1.0).check("x", 0.0, 1.0).is_err());
-        assert!(Span::new(0.0, f32::NAN).check("x", 0.0, 1.0).is_err());
+        assert!(Span::new(f32::NAN, 1.0).check("x", Bounds::closed(0.0, 1.0)).is_err());
+        assert!(Span::new(0.0, f32::NAN).check("x", Bounds::closed(0.0, 1.0)).is_err());
     }
 }

@@ -1,23 +1,26 @@
 //! Speckle: noise proportional to the value, as in radar, ultrasound and laser light.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Error, Span};
+use super::{Parameter, Parameters, Span};
 use crate::rng::Rng;
 
 /// Multiplies each value by a normal factor of mean 1.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SpeckleCorruption, example = json!({"spread": [0.1, 0.3]}))]
 pub struct Speckle {
     /// Standard deviation of the factor: 0.2 is noise of 20 % of the value.
     pub spread: Span,
 }
 
-impl Speckle {
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.spread.check("speckle.spread", 0.0, 10.0)
-    }
+impl Parameters for Speckle {
+    const KIND: &'static str = "speckle";
+    const PARAMETERS: &'static [Parameter<Self>] = &[Parameter::new("spread", |it| it.spread, 0.0, 10.0)];
+}
 
+impl Speckle {
     pub(super) fn apply(&self, data: &mut [f32], rng: &mut Rng) {
         let spread = self.spread.draw(rng);
         let mut noise = vec![0.0; data.len()];

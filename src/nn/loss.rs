@@ -1,14 +1,17 @@
 //! Losses that training minimizes.
 
 use candle_core::{Result, Tensor};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Keeps the logarithm finite for a sample that is reconstructed perfectly: 50 dB on the 0..1 scale of images.
 const FLOOR: f64 = 1e-5;
 
 /// Reduction of a batch's squared errors to one number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub enum Loss {
     /// Mean squared error: strong noise, which causes large errors, dominates.
     #[default]

@@ -1,10 +1,15 @@
 //! Training config: the `config` of `POST /train` and of `limpid train`, with defaults for everything except the name.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
+use super::family::{FamilyChoice, FamilyName, LatentChoice};
 use super::scheme::{self, Scheme};
 use super::{Checkpoint, Error};
-use crate::corruption::{Corruption, Gaussian, Span};
+use crate::bounds::{Bounds, Schemas, describe_choices};
+use crate::corruption::{self, Corruption, Gaussian, Span};
 use crate::dataset::{Dataset, Wanted};
 use crate::name::{ModelRef, Name};
 use crate::nn::DeviceName;
@@ -16,115 +21,93 @@ use crate::sample::{Kind, Moments, Sample, Shape, Stats};
 /// Number of steps if neither `steps` nor `minutes` is given.
 pub(super) const DEFAULT_STEPS: u64 = 2_000;
 
-/// Training config.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Training config. Every member but `name` has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TrainingConfig, example = json!({"name": "my-scans", "base": "photo-gray", "steps": 2000}))]
 pub struct Config {
     /// Model that the result becomes a version of.
     pub name: Name,
-    /// Model to start from, as `name` or `name@version`.
+    /// Weights to start from, as `name` or `name@version`; without it training starts from random weights.
+    #[schema(example = "photo-gray")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// Kind of the samples; `auto` examines them.
+    /// Kind of samples, and so the method of training; `auto` chooses by looking at them.
     #[serde(default)]
+    #[schema(default = Scheme::default)]
     pub scheme: Scheme,
-    /// Noise to add to clean samples; by default Gaussian noise of every strength up to that intended for the family.
+    /// Noise that is added to clean samples; without it, white Gaussian noise of every strength up to what the family is
+    /// meant for: sigma 0 to 55 for images (0 to 128 with the family `compact`), 0 to 1 standard deviations of the sample for
+    /// signals and vectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corruption: Option<Corruption>,
-    /// Number of optimiser steps.
+    /// Optimiser steps; 2000 where neither `steps` nor `minutes` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
-    /// Training time in minutes, instead of steps.
+    /// Time to train, in minutes, instead of `steps`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minutes: Option<f64>,
-    /// Seed of all random draws.
+    /// Seed of all random numbers; equal seeds give equal weights.
     #[serde(default)]
+    #[schema(default = u64::default)]
     pub seed: u64,
-    /// Family, by name or with its sizes; by default that of the base, or the one that suits the samples.
+    /// Network family, by name or with its sizes; without it, that of `base` or the one that suits the samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub family: Option<FamilyChoice>,
     /// Size of the latent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latent: Option<LatentChoice>,
-    /// Condition under which the result becomes the default version.
+    /// Condition under which the result becomes the version that serves.
     #[serde(default)]
+    #[schema(default = Promote::default)]
     pub promote: Promote,
-    /// Samples or crops per step.
+    /// Samples or crops per step; 16 crops, or 64 small samples, when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
-    /// Side of the square training crops of a pyramid model, a multiple of 8 pixels; length of the training windows of a signal
-    /// model, a multiple of 16 steps.
+    /// Side of the square crops of a pyramid, a multiple of 8 pixels up to 512, 64 when absent; length of the windows of a
+    /// signal model, a multiple of 16 steps, 1024 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<usize>,
-    /// Peak learning rate.
+    /// Peak of the learning rate; 0.001 when absent, 0.0003 with a `base`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f32>,
-    /// Loss to minimise: `mse`, or `psnr`, which weights weak noise as much as strong noise.
+    /// Loss that a step reduces.
     #[serde(default)]
+    #[schema(default = Loss::default)]
     pub loss: Loss,
-    /// Weight of a second loss that preserves neighbourhoods of samples in a small latent vector, to make it a map (parametric
-    /// t-SNE). Requires batches of a few hundred.
+    /// Weight of a second loss, for a latent vector of few numbers that serves as a map: it keeps neighbouring samples
+    /// neighbours (parametric t-SNE). Needs batches of a few hundred samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_neighbors: Option<f64>,
-    /// Factor on squared errors that make an image lighter rather than darker: ink strokes are narrow, and losing one is worse
-    /// than leaving a shadow. Uncertain pixels then become darker than their mean (W. K. Newey and J. L. Powell, "Asymmetric
-    /// least squares estimation and testing", Econometrica, 1987).
+    /// Weight of errors that make an image lighter than it is, relative to errors that make it darker; 1 when absent. A
+    /// stroke of ink is narrow, and losing it is worse than leaving a shadow. Uncertain pixels come out darker than their mean
+    /// (W. K. Newey and J. L. Powell, "Asymmetric least squares estimation and testing", Econometrica, 1987).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ink_weight: Option<f64>,
-    /// Device that computes the steps; validation always runs on the CPU, as in the service.
+    /// Device that computes the steps; validation runs on the CPU, as serving does.
     #[serde(default)]
+    #[schema(default = DeviceName::default)]
     pub device: DeviceName,
+    /// Address that is sent the job when it is over (`POST /train` only); its host is one of the setting
+    /// `jobs.webhook_hosts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "https://ci.example.org/hooks/limpid")]
+    pub webhook: Option<String>,
 }
 
-/// Condition under which the result becomes the default version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// Condition under which the result becomes the version that serves where a request names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake")]
 pub enum Promote {
-    /// Only if it beats the noisy input, the current default version and the base on the held-out samples. This also applies to
-    /// the first version of a name.
+    /// It beats the noisy input, the version that serves now and the base on the held-out samples, the first version of a
+    /// name too.
     #[default]
     IfBetter,
-    /// Never, unless it is the only version of its name.
+    /// Only where it is the first version of its name.
     Never,
     /// Always.
     Always,
-}
-
-/// Family, by name or with all its sizes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum FamilyChoice {
-    /// Family with its default sizes.
-    Name(FamilyName),
-    /// Family with the given sizes.
-    Sizes(Family),
-}
-
-/// Name of a family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FamilyName {
-    /// Images of any size.
-    Pyramid,
-    /// Images of one small size.
-    Compact,
-    /// Signals of any length.
-    Signal,
-    /// Vectors.
-    Dense,
-}
-
-/// Size of a latent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LatentChoice {
-    /// Length of a latent vector (compact, dense).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub numbers: Option<usize>,
-    /// Channels of the latent maps, finest first: at 1/2, 1/4 and 1/8 of the size (pyramid), or at 1/4, 1/8 and 1/16 of the
-    /// length (signal).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub channels: Option<[usize; 3]>,
 }
 
 /// Length of a training.
@@ -134,6 +117,40 @@ pub enum Length {
     Steps(u64),
     /// Number of seconds; converted into steps once the speed is known.
     Seconds(f64),
+}
+
+/// Numeric member of a config by name.
+type Member = fn(&Config) -> Option<f64>;
+
+/// Interval of each numeric member; the check, the contract and the documentation read it.
+const RANGES: [(&str, Member, Bounds); 7] = [
+    ("steps", |c| c.steps.map(|n| n as f64), Bounds::closed(1.0, 1e7)),
+    // A week.
+    ("minutes", |c| c.minutes, Bounds::above(0.0, 10_080.0)),
+    ("batch", |c| c.batch.map(|n| n as f64), Bounds::closed(1.0, 1024.0)),
+    ("crop", |c| c.crop.map(|n| n as f64), Bounds::closed(16.0, 65_536.0).multiples_of(8)),
+    // By its shortest text, so that an error shows the number that was written.
+    ("learning_rate", |c| c.learning_rate?.to_string().parse().ok(), Bounds::above(0.0, 1.0)),
+    ("keep_neighbors", |c| c.keep_neighbors, Bounds::above(0.0, 1000.0)),
+    ("ink_weight", |c| c.ink_weight, Bounds::closed(1.0, 100.0)),
+];
+
+/// Completes the schemas of training among `schemas`: the interval of each number, the meaning of each choice, the
+/// corruptions.
+pub fn describe(schemas: &mut Schemas) {
+    if let Some(RefOr::T(Schema::Object(config))) = schemas.get_mut(Config::name().as_ref()) {
+        for (field, _, bounds) in RANGES {
+            if let Some(RefOr::T(Schema::Object(member))) = config.properties.get_mut(field) {
+                bounds.describe(member);
+            }
+        }
+    }
+    describe_choices::<Scheme>(schemas);
+    describe_choices::<FamilyName>(schemas);
+    describe_choices::<Promote>(schemas);
+    describe_choices::<Loss>(schemas);
+    describe_choices::<DeviceName>(schemas);
+    corruption::describe(schemas);
 }
 
 impl Config {
@@ -157,6 +174,7 @@ impl Config {
             keep_neighbors: None,
             ink_weight: None,
             device: DeviceName::default(),
+            webhook: None,
         }
     }
 
@@ -200,28 +218,14 @@ impl Config {
     /// # Errors
     /// The member, its range and the value given.
     pub fn validate(&self) -> Result<(), Error> {
-        let range = |field: &str, holds: bool, range: &str, seen: String| {
-            if holds { Ok(()) } else { Err(invalid(field, format!("expected {range}, got {seen}"))) }
-        };
-        range(
-            "steps",
-            self.steps.is_none_or(|n| (1..=10_000_000).contains(&n)),
-            "1..=10000000",
-            show(self.steps),
-        )?;
-        let minutes_fit = self.minutes.is_none_or(|m| m > 0.0 && m <= 10_080.0);
-        range("minutes", minutes_fit, "more than 0 and at most 10080 (a week)", show(self.minutes))?;
-        let one = self.steps.is_none() || self.minutes.is_none();
-        range("minutes", one, "either steps or minutes", "both".into())?;
-        range("batch", self.batch.is_none_or(|b| (1..=1024).contains(&b)), "1..=1024", show(self.batch))?;
-        let crop_fits = self.crop.is_none_or(|c| (16..=1 << 16).contains(&c) && c % 8 == 0);
-        range("crop", crop_fits, "a multiple of 8 from 16 up", show(self.crop))?;
-        let rate_fits = self.learning_rate.is_none_or(|r| r > 0.0 && r <= 1.0);
-        range("learning_rate", rate_fits, "more than 0 and at most 1", show(self.learning_rate))?;
-        let weight_fits = self.keep_neighbors.is_none_or(|w| w > 0.0 && w <= 1000.0);
-        range("keep_neighbors", weight_fits, "more than 0 and at most 1000", show(self.keep_neighbors))?;
-        let weight_fits = self.ink_weight.is_none_or(|w| (1.0..=100.0).contains(&w));
-        range("ink_weight", weight_fits, "1 to 100", show(self.ink_weight))?;
+        for (field, of, bounds) in RANGES {
+            if let Some(seen) = of(self).filter(|seen| !bounds.hold(*seen)) {
+                return Err(invalid(field, format!("expected {bounds}, got {seen}")));
+            }
+        }
+        if self.steps.is_some() && self.minutes.is_some() {
+            return Err(invalid("minutes", "expected either steps or minutes, got both".into()));
+        }
         Ok(())
     }
 

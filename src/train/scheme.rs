@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Error;
 use super::config::invalid;
@@ -11,8 +13,9 @@ use crate::quality::{self, Correlation, Evenness};
 use crate::sample::{Kind, Sample, Shape};
 
 /// Kind of the samples, which determines inputs and targets of the training.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[value(rename_all = "lower")]
 pub enum Scheme {
     /// Chosen from the samples.
     #[default]

@@ -17,6 +17,7 @@ mod fuzz;
 mod kills;
 mod media;
 mod process;
+mod ranges;
 mod support;
 mod swaps;
 #[cfg(feature = "otel")]

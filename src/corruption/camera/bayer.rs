@@ -1,12 +1,14 @@
 //! Bayer mosaic: each pixel of a sensor measures one colour, and demosaicing interpolates the other two.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::rng::Rng;
 
 /// Method to interpolate the colours that a pixel did not measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Demosaic {
     /// Mean of the nearest pixels of the colour.
     Bilinear,

@@ -10,8 +10,9 @@ use color::Color;
 pub(super) use tone::ToneCurve;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::{Error, Span};
+use super::{Error, Parameter, Parameters, Span};
 use crate::rng::Rng;
 use crate::sample::Shape;
 
@@ -24,15 +25,18 @@ use crate::sample::Shape;
 /// T. Brooks et al., "Unprocessing images for learned raw denoising", CVPR 2019: unprocessing, gains, colour matrices and the
 /// read noise of phones. The read noise of large sensors is a line fitted to the noise profiles of 433 cameras that darktable
 /// publishes: log10 read = 1.24 log10 shot - 1.42, deviation 0.44.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CameraCorruption, example = json!({"shot": [0.0001, 0.01], "demosaic": ["malvar"]}))]
 pub struct Camera {
     /// Variance of the shot noise at white, as a share of the full scale squared, drawn log-uniformly: 3e-6 is a
     /// large sensor at ISO 100, 0.012 a phone in the dark.
     #[serde(default = "default_shot")]
+    #[schema(default = default_shot)]
     pub shot: Span,
     /// Demosaicing methods; one entry is drawn, each equally likely.
     #[serde(default = "Demosaic::all")]
+    #[schema(default = Demosaic::all, min_items = 1, max_items = 32)]
     pub demosaic: Vec<Demosaic>,
 }
 
@@ -40,9 +44,14 @@ fn default_shot() -> Span {
     Span::new(3e-6, 0.02)
 }
 
+impl Parameters for Camera {
+    const KIND: &'static str = "camera";
+    const PARAMETERS: &'static [Parameter<Self>] = &[Parameter::new("shot", |it| it.shot, 1e-8, 1.0)];
+}
+
 impl Camera {
     pub(super) fn check(&self) -> Result<(), Error> {
-        self.shot.check("camera.shot", 1e-8, 1.0)?;
+        self.check_ranges()?;
         super::check_choices("camera.demosaic", &self.demosaic)
     }
 

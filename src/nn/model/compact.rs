@@ -17,8 +17,9 @@ use crate::sample::Shape;
 pub const STRIDE: usize = 4;
 
 /// Sizes of a compact model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CompactSizes)]
 pub struct Config {
     /// Number of channels: 1 gray, 3 colour.
     pub channels: usize,
@@ -30,9 +31,11 @@ pub struct Config {
     pub latent: usize,
     /// Feature channels at 1/2 and 1/4.
     #[serde(default = "default_widths")]
+    #[schema(default = default_widths)]
     pub widths: [usize; 2],
     /// Residual blocks at 1/2 and 1/4, in the encoder and again in the decoder.
     #[serde(default = "default_blocks")]
+    #[schema(default = default_blocks)]
     pub blocks: [usize; 2],
 }
 

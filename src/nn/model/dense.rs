@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::nn::layer::Linear;
 
 /// Sizes of a dense model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DenseSizes)]
 pub struct Config {
     /// Number of values of every vector.
     pub features: usize,
@@ -16,6 +17,7 @@ pub struct Config {
     pub latent: usize,
     /// Widths of the encoder's hidden layers; the decoder has them in reverse.
     #[serde(default = "default_hidden")]
+    #[schema(default = default_hidden)]
     pub hidden: Vec<usize>,
 }
 

@@ -10,8 +10,9 @@ use super::scales::{Axes, Sizes};
 pub const STRIDE: usize = Axes::Plane.stride();
 
 /// Sizes of a pyramid; arrays go from 1/2 to 1/8 of the image size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(default, as = PyramidSizes)]
 pub struct Config {
     /// Number of channels: 1 gray, 3 colour.
     pub channels: usize,

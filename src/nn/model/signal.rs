@@ -13,8 +13,9 @@ pub const STRIDE: usize = Axes::Line.stride();
 const MOST_CHANNELS: usize = 256;
 
 /// Sizes of a signal model; arrays go from 1/4 to 1/16 of the signal's length.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(default, as = SignalSizes)]
 pub struct Config {
     /// Number of channels, such as leads, axes or sensors; the network processes them together.
     pub channels: usize,

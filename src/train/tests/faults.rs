@@ -23,7 +23,7 @@ fn what_cannot_be_trained_on_is_refused_by_name() {
     assert!(refused(&|c| c.family = Some(dense.clone()), &data).starts_with("family: "));
     assert!(refused(&|c| c.keep_neighbors = Some(1.0), &data).starts_with("keep_neighbors: only a latent"));
     assert!(
-        refused(&|c| c.ink_weight = Some(0.5), &data).starts_with("ink_weight: expected 1 to 100, got 0.5")
+        refused(&|c| c.ink_weight = Some(0.5), &data).starts_with("ink_weight: expected 1..=100, got 0.5")
     );
     let noisy = |c: &mut Config| (c.ink_weight, c.scheme) = (Some(4.0), Scheme::Noisy);
     assert!(refused(&noisy, &data).starts_with("ink_weight: only a clean image"));

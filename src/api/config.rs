@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::rate;
 use crate::infer::fit::Usual;
 use crate::name::Name;
 
@@ -42,6 +43,8 @@ pub struct Config {
     /// Open connections of one address at a time, 0 for no limit of its own. Of IPv6, the first 64 bits count. Behind a proxy,
     /// all connections come from its address.
     pub connections_per_address: usize,
+    /// Limits of what one API key may ask for.
+    pub rate: rate::Config,
     /// Seconds for the head of a request, counted from its first byte or the end of the one before it.
     pub header_seconds: u64,
     /// Seconds from the opening of a connection to the end of its first request's head.
@@ -72,6 +75,7 @@ impl Default for Config {
             page_model: "document".parse().expect("the name is well formed"),
             max_connections: 1024,
             connections_per_address: 512,
+            rate: rate::Config::default(),
             header_seconds: 10,
             first_request_seconds: 15,
             body_seconds: 60,

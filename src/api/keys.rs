@@ -20,6 +20,7 @@ use subtle::ConstantTimeEq as _;
 
 pub use lock::Lock;
 
+use super::rate;
 use crate::name::Name;
 
 /// How often the file is asked whether it has changed.
@@ -49,6 +50,9 @@ pub struct Entry {
     pub sha256: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Limits of its own, in place of those of `server.rate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<rate::Own>,
 }
 
 /// Why the key file cannot be read or changed.
@@ -144,6 +148,19 @@ pub fn list(path: &Path) -> Result<Vec<Entry>, Error> {
 /// # Errors
 /// The name is taken, or the file cannot be read or written.
 pub fn add(path: &Path, name: Name, scopes: Vec<Scope>) -> Result<String, Error> {
+    add_limited(path, name, scopes, None)
+}
+
+/// [`add`], with limits of its own.
+///
+/// # Errors
+/// As [`add`].
+pub fn add_limited(
+    path: &Path,
+    name: Name,
+    scopes: Vec<Scope>,
+    rate: Option<rate::Own>,
+) -> Result<String, Error> {
     let mut entries = list(path)?;
     if entries.iter().any(|entry| entry.name == name) {
         return Err(Error::Exists(name));
@@ -151,7 +168,7 @@ pub fn add(path: &Path, name: Name, scopes: Vec<Scope>) -> Result<String, Error>
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|e| Error::Random(e.to_string()))?;
     let key = format!("limpid_{}", URL_SAFE_NO_PAD.encode(bytes));
-    entries.push(Entry { name, scopes, sha256: digest(&key), created_at: Timestamp::now() });
+    entries.push(Entry { name, scopes, sha256: digest(&key), created_at: Timestamp::now(), rate });
     save(path, &entries)?;
     Ok(key)
 }

@@ -29,6 +29,7 @@ mod operation;
 mod origin;
 mod params;
 mod path;
+mod rate;
 mod reading;
 mod serve;
 mod spec;
@@ -58,6 +59,7 @@ use utoipa_axum::routes;
 
 pub use config::Config;
 pub use error::{Code, Problem};
+pub use rate::{Config as RateConfig, Own as OwnRate};
 pub use serve::{Error as ServeError, serve, serve_on};
 pub use state::App;
 
@@ -243,6 +245,7 @@ fn cors(config: &Config) -> Option<CorsLayer> {
         "x-familiarity",
         "server-timing",
     ]));
+    exposed.extend(names(&["ratelimit", "ratelimit-policy"]));
     exposed.extend([header::ETAG, header::LOCATION, header::RETRY_AFTER, header::CONTENT_DISPOSITION]);
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))

@@ -5,9 +5,10 @@ use sqlx::Executor as _;
 use super::{Db, Error, Result};
 
 /// Each step leads from the version before to its own; what was released is never changed, only added to.
-const STEPS: [&[&str]; 1] = [&[
-    // Which versions there are. A removed one keeps its row: a number never means two things.
-    "CREATE TABLE versions (
+const STEPS: [&[&str]; 2] = [
+    &[
+        // Which versions there are. A removed one keeps its row: a number never means two things.
+        "CREATE TABLE versions (
         name TEXT NOT NULL,
         version BIGINT NOT NULL,
         sha256 TEXT NOT NULL,
@@ -16,17 +17,17 @@ const STEPS: [&[&str]; 1] = [&[
         created_at BIGINT NOT NULL,
         PRIMARY KEY (name, version)
     )",
-    // Which version serves; `revision` grows with every change of a name.
-    "CREATE TABLE models (
+        // Which version serves; `revision` grows with every change of a name.
+        "CREATE TABLE models (
         name TEXT PRIMARY KEY,
         default_version BIGINT NOT NULL,
         revision BIGINT NOT NULL
     )",
-    // `registry` grows with every change of any name, `resumes` with every job that goes on, `lost_steps` by the steps that
-    // it has to do again.
-    "CREATE TABLE counters (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
-    "INSERT INTO counters (name, value) VALUES ('registry', 0)",
-    "CREATE TABLE jobs (
+        // `registry` grows with every change of any name, `resumes` with every job that goes on, `lost_steps` by the steps that
+        // it has to do again.
+        "CREATE TABLE counters (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
+        "INSERT INTO counters (name, value) VALUES ('registry', 0)",
+        "CREATE TABLE jobs (
         id TEXT PRIMARY KEY,
         name TEXT NOT NULL,
         status TEXT NOT NULL,
@@ -53,10 +54,10 @@ const STEPS: [&[&str]; 1] = [&[
         result TEXT NOT NULL,
         error TEXT NOT NULL
     )",
-    "CREATE INDEX jobs_by_status ON jobs (status, id)",
-    "CREATE UNIQUE INDEX jobs_by_key ON jobs (idempotency_key) WHERE idempotency_key <> ''",
-    // The uploaded files of a job, by content.
-    "CREATE TABLE files (
+        "CREATE INDEX jobs_by_status ON jobs (status, id)",
+        "CREATE UNIQUE INDEX jobs_by_key ON jobs (idempotency_key) WHERE idempotency_key <> ''",
+        // The uploaded files of a job, by content.
+        "CREATE TABLE files (
         job TEXT NOT NULL,
         position BIGINT NOT NULL,
         name TEXT NOT NULL,
@@ -64,8 +65,8 @@ const STEPS: [&[&str]; 1] = [&[
         bytes BIGINT NOT NULL,
         PRIMARY KEY (job, position)
     )",
-    "CREATE INDEX files_by_content ON files (sha256)",
-    "CREATE TABLE events (
+        "CREATE INDEX files_by_content ON files (sha256)",
+        "CREATE TABLE events (
         job TEXT NOT NULL,
         id BIGINT NOT NULL,
         at BIGINT NOT NULL,
@@ -73,13 +74,19 @@ const STEPS: [&[&str]; 1] = [&[
         data TEXT NOT NULL,
         PRIMARY KEY (job, id)
     )",
-    "CREATE TABLE deliveries (
+        "CREATE TABLE deliveries (
         job TEXT PRIMARY KEY,
         url TEXT NOT NULL,
         tries BIGINT NOT NULL,
         due_at BIGINT NOT NULL
     )",
-]];
+    ],
+    &[
+        // Name of the API key that asked for a job; empty where there was none.
+        "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX jobs_by_owner ON jobs (owner, id)",
+    ],
+];
 
 /// Brings the tables up to date, one program at a time.
 ///

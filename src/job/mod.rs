@@ -14,6 +14,7 @@ mod rows;
 mod state;
 mod submit;
 mod supervisor;
+mod usage;
 mod webhook;
 mod worker;
 

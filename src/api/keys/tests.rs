@@ -33,8 +33,13 @@ fn the_file_never_holds_the_key() {
 
 #[test]
 fn admin_includes_the_other_scopes() {
-    let entry =
-        |scopes| Entry { name: name("x"), scopes, sha256: String::new(), created_at: Timestamp::now() };
+    let entry = |scopes| Entry {
+        name: name("x"),
+        scopes,
+        sha256: String::new(),
+        created_at: Timestamp::now(),
+        rate: None,
+    };
     assert!(entry(vec![Scope::Admin]).allows(Scope::Infer));
     assert!(!entry(vec![Scope::Infer]).allows(Scope::Train));
 }

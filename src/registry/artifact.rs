@@ -11,8 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::manifest::Manifest;
 use super::{Error, Result};
 use crate::name::{ModelId, Name};
-use crate::nn::model;
-use crate::nn::{Device, Weights};
+use crate::nn::{self, Device, Weights, model};
 
 pub(super) const MANIFEST: &str = "config.json";
 pub(super) const WEIGHTS: &str = "model.safetensors";
@@ -94,9 +93,10 @@ impl Artifact {
 /// One line.
 pub(super) fn verify(model: &model::Config, weights: &[u8]) -> Result<(), String> {
     let device = &Device::Cpu;
-    let tensors = Weights::read(weights, device).map_err(|e| format!("{WEIGHTS}: {e}"))?;
+    let tensors = Weights::read(weights, device).map_err(|e| format!("{WEIGHTS}: {}", nn::message(&e)))?;
     let weights = Weights::to_serve(tensors);
-    model::Model::new(model, weights.builder(device)).map_err(|e| format!("{WEIGHTS}: {e}"))?;
+    model::Model::new(model, weights.builder(device))
+        .map_err(|e| format!("{WEIGHTS}: {}", nn::message(&e)))?;
     match weights.unused().first() {
         Some(first) => Err(format!("{WEIGHTS} holds {first}, which the config has no place for")),
         None => Ok(()),

@@ -38,7 +38,7 @@ impl Artifact {
     pub(super) fn manifest(folder: &Path, name: &Name, version: u32) -> Result<Manifest, String> {
         let text = read_bounded(&folder.join(MANIFEST), MOST_TEXT)?;
         let manifest = Manifest::parse(&text, name, version)?;
-        let size = fs::metadata(folder.join(WEIGHTS)).map_err(|e| format!("{WEIGHTS}: {e}"))?.len();
+        let size = size_of_file(&folder.join(WEIGHTS))?;
         if size != manifest.weights.bytes {
             return Err(format!("{WEIGHTS} has {size} bytes, config.json says {}", manifest.weights.bytes));
         }
@@ -118,10 +118,17 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let size = size_of_file(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let size = fs::metadata(path).map_err(|e| format!("{name}: {e}"))?.len();
     if size > most {
         return Err(format!("{name} has {size} bytes, at most {most} are expected"));
     }
     fs::read(path).map_err(|e| format!("{name}: {e}"))
+}
+
+/// Bytes of a regular file; to open anything else, such as a pipe, could wait for ever.
+fn size_of_file(path: &Path) -> Result<u64, String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let about = fs::metadata(path).map_err(|e| format!("{name}: {e}"))?;
+    if about.is_file() { Ok(about.len()) } else { Err(format!("{name} is no regular file")) }
 }

@@ -56,7 +56,10 @@ pub struct Config {
     /// Seconds for a request from its head to the head of its reply; uploads are counted from the end
     /// of their body.
     pub request_seconds: u64,
-    /// Seconds that requests in flight have to finish once the service was told to stop.
+    /// Seconds for which new connections are still taken once the service was told to stop, while `/readyz` answers 503: as long
+    /// as those who send requests here need to learn of it.
+    pub drain_delay_seconds: u64,
+    /// Seconds that requests in flight have to finish after that.
     pub drain_seconds: u64,
 }
 
@@ -81,6 +84,7 @@ impl Default for Config {
             body_seconds: 60,
             upload_seconds: 3600,
             request_seconds: 300,
+            drain_delay_seconds: 0,
             // Below the 30 seconds that orchestrators commonly wait before they kill.
             drain_seconds: 25,
         }

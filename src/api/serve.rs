@@ -43,8 +43,8 @@ pub async fn serve(app: App, shutdown: impl Future<Output = ()>) -> Result<(), E
 
 /// [`serve`] on a listener that is there already.
 ///
-/// Once `shutdown` is done, `/readyz` says so at once, no connection is taken any more, and requests in
-/// flight have `drain_seconds` to finish; then what is left is cut.
+/// Once `shutdown` is done, `/readyz` says so at once; after `drain_delay_seconds` no connection is taken any more, and requests
+/// in flight have `drain_seconds` to finish; then what is left is cut.
 ///
 /// # Errors
 /// As [`serve`].
@@ -79,6 +79,11 @@ pub async fn serve_on(
         () = shutdown => {}
     }
     app.start_draining();
+    let delay = Duration::from_secs(config.drain_delay_seconds);
+    tokio::select! {
+        ended = &mut serving => return Ok(ended?),
+        () = tokio::time::sleep(delay) => {}
+    }
     let time = app.drain_time();
     tracing::info!(connections = handle.connection_count(), seconds = time.as_secs(), "stopping");
     handle.graceful_shutdown(Some(time));

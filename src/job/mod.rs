@@ -4,6 +4,7 @@
 //! worker takes it with a lease and a fence, trains it in a process of its own, and publishes the result
 //! in the transaction that ends the job. This side of the queue only asks and looks.
 
+mod address;
 mod config;
 mod error;
 mod keeper;

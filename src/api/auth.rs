@@ -12,14 +12,14 @@ use super::error::{Code, Problem};
 use super::keys::{Entry, Scope};
 use super::state::App;
 
-/// A scope with the state, as the middleware of one group of routes.
+/// The scopes of which a key needs one, with the state, as the middleware of one group of routes.
 #[derive(Clone)]
 pub(super) struct Gate {
     pub(super) app: App,
-    pub(super) scope: Scope,
+    pub(super) scopes: &'static [Scope],
 }
 
-/// Lets a request through if its key may do what needs the gate's scope, or if the service has no keys, if the key has not used
+/// Lets a request through if its key has one of the gate's scopes, or if the service has no keys, if the key has not used
 /// up what it may ask for, and if there is room for the work.
 ///
 /// Who is refused costs little: the future of a handler, some kilobytes, is not yet made, and nothing of the body is kept.
@@ -55,7 +55,7 @@ impl Gate {
             account.admit()?;
         }
         // What is posted there are the operations.
-        if self.scope == Scope::Infer && method == Method::POST {
+        if self.scopes == [Scope::Infer] && method == Method::POST {
             self.app.engine().peek()?;
         }
         Ok(())
@@ -71,8 +71,9 @@ impl Gate {
         let key = presented(headers)
             .ok_or_else(|| unauthorized("send a key as Authorization: Bearer or X-Api-Key"))?;
         let entry = keys.find(key).ok_or_else(|| unauthorized("this key is not known"))?;
-        if !entry.allows(self.scope) {
-            let detail = format!("key {} lacks the scope {}", entry.name, name(self.scope));
+        if !self.scopes.iter().any(|scope| entry.allows(*scope)) {
+            let names: Vec<_> = self.scopes.iter().map(|scope| name(*scope)).collect();
+            let detail = format!("key {} lacks the scope {}", entry.name, names.join(" or "));
             return Err(Problem::new(Code::Forbidden, detail));
         }
         tracing::Span::current().record("key", entry.name.as_str());

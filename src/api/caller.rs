@@ -11,6 +11,7 @@ use super::error::{Code, Problem};
 use super::keys::{Entry, Scope};
 use super::rate::{Account, Kind};
 use super::state::App;
+use crate::name::Name;
 use crate::registry::Registry;
 use crate::train::{Config, Promote};
 
@@ -72,6 +73,32 @@ impl Caller {
             wait.as_secs() + 1
         );
         Err(Problem::new(Code::RateLimited, detail).retry_after(wait))
+    }
+
+    /// The models that the caller may see; none where those are all. A key for training alone sees those that it trained.
+    ///
+    /// # Errors
+    /// The database is out of reach.
+    pub(super) fn models(&self, app: &App) -> Result<Option<Vec<Name>>, Problem> {
+        if self.allows(Scope::Infer) {
+            return Ok(None);
+        }
+        Ok(Some(app.jobs().models_of(self.name())?))
+    }
+
+    /// Checks that the caller may see a model.
+    ///
+    /// # Errors
+    /// 404, as for a model that is not there.
+    pub(super) fn check_model(&self, app: &App, name: &Name) -> Result<(), Problem> {
+        match self.models(app)? {
+            Some(own) if !own.contains(name) => {
+                let detail =
+                    format!("there is no model {name} that this key trained; others need the scope infer");
+                Err(Problem::new(Code::ModelNotFound, detail))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn allows(&self, scope: Scope) -> bool {

@@ -1,5 +1,6 @@
-//! Keys are found, locked and told about.
+//! Keys are found, reloaded and required.
 
+use super::live::CHECK_EVERY;
 use super::*;
 
 fn name(text: &str) -> Name {

@@ -15,12 +15,12 @@ use crate::name::Name;
 use crate::registry::Registry;
 use crate::train::{Config, Promote};
 
-/// Who sends a request.
+/// Sender of a request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Caller {
     /// The key; none where the service has no keys, and everyone may do everything.
     pub(super) key: Option<Entry>,
-    /// What it may still ask for; none where nothing is limited.
+    /// Remaining rate limits; none where nothing is limited.
     pub(super) account: Option<Arc<Account>>,
 }
 
@@ -75,7 +75,7 @@ impl Caller {
         Err(Problem::new(Code::RateLimited, detail).retry_after(wait))
     }
 
-    /// The models that the caller may see; none where those are all. A key for training alone sees those that it trained.
+    /// The models that the caller may see; none where those are all. A key with the scope `train` alone sees those that it trained.
     ///
     /// # Errors
     /// The database is out of reach.
@@ -105,8 +105,8 @@ impl Caller {
         self.key.as_ref().is_none_or(|entry| entry.allows(scope))
     }
 
-    /// Checks that the caller may train with this config. A key for training may add models, and versions that have to earn
-    /// their place; what serves everyone is for the scope `admin`, as moving a default is.
+    /// Checks that the caller may train with this config. A key with the scope `train` may add models, and versions that
+    /// serve only if they are better; replacing the default of everyone requires the scope `admin`, as `PUT /models/{name}/default` does.
     ///
     /// # Errors
     /// 403 for a bundled name, and for `"promote": "always"` where a version serves already.

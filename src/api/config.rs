@@ -43,7 +43,7 @@ pub struct Config {
     /// Open connections of one address at a time, 0 for no limit of its own. Of IPv6, the first 64 bits count. Behind a proxy,
     /// all connections come from its address.
     pub connections_per_address: usize,
-    /// Limits of what one API key may ask for.
+    /// Rate limits of each API key.
     pub rate: rate::Config,
     /// Seconds for the head of a request, counted from its first byte or the end of the one before it.
     pub header_seconds: u64,
@@ -56,8 +56,8 @@ pub struct Config {
     /// Seconds for a request from its head to the head of its reply; uploads are counted from the end
     /// of their body.
     pub request_seconds: u64,
-    /// Seconds for which new connections are still taken once the service was told to stop, while `/readyz` answers 503: as long
-    /// as those who send requests here need to learn of it.
+    /// Seconds for which new connections are still accepted after SIGTERM, while `/readyz` answers 503: the time that load
+    /// balancers need to notice.
     pub drain_delay_seconds: u64,
     /// Seconds that requests in flight have to finish after that.
     pub drain_seconds: u64,

@@ -1,7 +1,7 @@
-//! Rates: how much one API key may ask for in a minute, counted in token buckets.
+//! Rates: limits of one API key, counted in token buckets.
 //!
-//! A bucket holds as much as one minute allows, is filled evenly, and may go below zero: bytes and numbers are known only once a
-//! request is inside, so the next one waits until the debt is paid. The headers are those of the draft
+//! A bucket holds the amount of one minute, refills evenly, and may go below zero: bytes and numbers are known only after a
+//! request is admitted, so the next one waits until the debt is refilled. The headers are those of the draft
 //! `draft-ietf-httpapi-ratelimit-headers-10`.
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use super::keys::Entry;
 /// Seconds in which a bucket is filled.
 const WINDOW: f64 = 60.0;
 
-/// Limits of what one API key may ask for; without keys, all callers share them. 0 is no limit.
+/// Rate limits of each API key; without keys, all callers share them. 0 is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -31,7 +31,7 @@ pub struct Config {
     pub training_minutes_per_day: u64,
 }
 
-/// Limits of one key in place of those of all; what is absent is as for all.
+/// Rate limits of one key in place of the common ones; absent members are as in [`Config`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Own {
@@ -50,7 +50,7 @@ pub struct Own {
 }
 
 impl Own {
-    /// The limits of a key that has these, where all others have `all`.
+    /// Returns the limits of a key with these, where `all` are the common ones.
     fn or(self, all: Config) -> Config {
         Config {
             requests_per_minute: self.requests_per_minute.unwrap_or(all.requests_per_minute),
@@ -61,7 +61,7 @@ impl Own {
     }
 }
 
-/// Something that is counted.
+/// A counted quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Requests,
@@ -102,7 +102,7 @@ impl Rates {
         if limits == Config::default() {
             return None;
         }
-        // One that was removed and made anew is another one.
+        // A key that is removed and made again under the same name starts with a new account.
         let name = key.map_or("", |entry| entry.sha256.as_str());
         let mut accounts = lock(&self.accounts);
         let known = accounts.get(name).filter(|account| account.limits == limits);
@@ -115,14 +115,14 @@ impl Rates {
     }
 }
 
-/// What one key has left.
+/// Remaining limits of one key.
 #[derive(Debug)]
 pub(super) struct Account {
     limits: Config,
     buckets: Mutex<[Bucket; 3]>,
 }
 
-/// What is left of one limit at a time; below zero what was had beyond it.
+/// Remaining amount of one limit at one time; negative for a debt.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     left: f64,
@@ -140,10 +140,10 @@ impl Account {
         &self.limits
     }
 
-    /// Lets one more request in.
+    /// Admits one more request.
     ///
     /// # Errors
-    /// 429 `rate_limited`, with the time until there is something left of what was used up.
+    /// 429 `rate_limited`, with the time until the exhausted limit has refilled.
     pub(super) fn admit(&self) -> Result<(), Problem> {
         self.admit_at(Instant::now())
     }
@@ -167,12 +167,12 @@ impl Account {
         Ok(())
     }
 
-    /// Counts what a request turned out to be.
+    /// Deducts an amount that became known during a request.
     pub(super) fn charge(&self, kind: Kind, amount: usize) {
         self.filled(Instant::now())[kind as usize].left -= amount as f64;
     }
 
-    /// Says in the head of a reply what the limits are and what is left of them.
+    /// Adds the headers `RateLimit-Policy` and `RateLimit` to a reply.
     pub(super) fn tell(&self, headers: &mut HeaderMap) {
         let buckets = self.filled(Instant::now());
         let limited = Kind::ALL.into_iter().filter(|kind| kind.limit(&self.limits) > 0);
@@ -191,7 +191,7 @@ impl Account {
         }
     }
 
-    /// The buckets with what time has put into them.
+    /// The buckets, refilled up to `now`.
     fn filled(&self, now: Instant) -> MutexGuard<'_, [Bucket; 3]> {
         let mut buckets = lock(&self.buckets);
         for (bucket, kind) in buckets.iter_mut().zip(Kind::ALL) {

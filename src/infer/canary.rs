@@ -1,7 +1,7 @@
 //! Canary: a small sample that every model has to compute before it serves.
 //!
-//! Weights that are finite one by one may still give numbers beyond float32. Found at the first request, that looked like a fault
-//! of the caller; found here, the model is taken for damaged.
+//! Finite weights may still give results beyond float32. A request would report that as a fault of its input; here the model is
+//! reported as damaged.
 
 use super::{Error, Options, Result, Session};
 use crate::registry::Input;
@@ -16,7 +16,7 @@ impl Session {
     /// Denoises a small sample of numbers in 0..1.
     ///
     /// # Errors
-    /// [`Error::Load`] where the model cannot, or the result is not finite.
+    /// [`Error::Load`] if the model fails or the result is not finite.
     pub(super) fn try_out(&self) -> Result<()> {
         let fail = |reason: String| Error::Load { model: self.id().clone(), reason };
         let sample = sample(self.input()).map_err(|e| fail(e.to_string()))?;

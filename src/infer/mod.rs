@@ -32,8 +32,8 @@ pub use scale::without_outliers;
 use scale::Scale;
 
 use crate::name::ModelId;
-use crate::nn::{Weights, message};
 use crate::nn::model::{Model, Normalize};
+use crate::nn::{Weights, message};
 use crate::registry::{Artifact, Input, Manifest};
 use crate::sample::{Bounds, Depth, Kind, Latent, Number, Sample, Shape, Stats};
 
@@ -94,7 +94,7 @@ impl Session {
     /// Builds the model of an artifact.
     ///
     /// # Errors
-    /// The config and the weights do not fit each other, a weight is not finite, or what the model makes of a small sample is not.
+    /// The config and the weights do not fit each other, a weight is not finite, or the result of a small sample is not.
     pub fn load(artifact: Artifact) -> Result<Self> {
         let Artifact { id, manifest, weights, .. } = artifact;
         let fail = |reason: String| Error::Load { model: id.clone(), reason };

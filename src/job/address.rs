@@ -1,7 +1,7 @@
 //! Addresses: those that a webhook may call.
 //!
-//! An allowed name may lead anywhere, and who rules the name moves it as they like; so what it leads to is looked at for each call,
-//! by the resolver whose answer the connection takes.
+//! An allowed name may resolve to any address, and its owner may change that at any time; so every call checks the addresses that
+//! the connection uses, in the resolver itself.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,7 +12,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// Looks names up, and refuses those that lead to an address that is not public.
+/// Resolver that refuses names with an address that is not public.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
     inner: DefaultResolver,
@@ -33,14 +33,14 @@ impl Resolver for Checked {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
-        // An address in place of a name is what the operator allowed.
+        // An address in place of a name was allowed by the operator as such.
         let is_address = uri
             .host()
             .is_some_and(|host| host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok());
         let is_private = |address: &&SocketAddr| !is_public(address.ip());
         match found.iter().find(is_private).filter(|_| !is_address && !self.may_be_private) {
             Some(address) => Err(Error::Io(io::Error::other(format!(
-                "the name leads to {}, which is not public; set jobs.webhook_private to allow that",
+                "the name resolves to {}, which is not public; set jobs.webhook_private to allow that",
                 address.ip()
             )))),
             None => Ok(found),
@@ -48,7 +48,7 @@ impl Resolver for Checked {
     }
 }
 
-/// Whether an address is one of the Internet at large (IANA's registries of special addresses).
+/// Returns `true` for an address of the public Internet (IANA's registries of special-purpose addresses).
 fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => is_public_v4(ip),

@@ -31,8 +31,8 @@ pub struct Config {
     pub checkpoint_seconds: f64,
     /// Hosts that a job's `webhook` may name, with commas between them: `ci.example.org,10.0.0.7:9000`.
     pub webhook_hosts: String,
-    /// Call webhooks whose host is a name that leads to a private address; one that `webhook_hosts` states as an address is called
-    /// in any case.
+    /// Call webhooks whose host is a name that resolves to a private address; a host that `webhook_hosts` states as an address is
+    /// called in any case.
     pub webhook_private: bool,
     /// Signs what is sent to webhooks: HMAC-SHA256 of the body, hexadecimal, in `X-Limpid-Signature`.
     pub webhook_secret: String,

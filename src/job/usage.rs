@@ -1,4 +1,4 @@
-//! Usage: how long the jobs of one owner trained in the last day, and which models they made.
+//! Usage: training time of one owner in the last day, and the models of its jobs.
 
 use std::time::Duration;
 

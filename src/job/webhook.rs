@@ -66,7 +66,7 @@ pub(super) fn run(place: &Place, stop: &AtomicBool) {
     }
 }
 
-/// Calls the host that was checked and no other, at an address that may be called.
+/// HTTP client without redirects and proxies, for allowed addresses.
 fn agent(may_be_private: bool) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))

@@ -1,4 +1,4 @@
-//! Drafts: what a trained model becomes once it has a version.
+//! Drafts: trained models on their way to a version.
 
 use sha2::{Digest as _, Sha256};
 

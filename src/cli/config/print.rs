@@ -21,7 +21,7 @@ pub(super) fn print(loaded: &Loaded, with_secrets: bool) -> String {
 /// Text in place of a secret.
 const HIDDEN: &str = "***";
 
-/// Puts something else in the place of secrets; the tags of values, which tell their origin, stay.
+/// Replaces secrets by [`HIDDEN`]; the tags of values, which hold their origin, stay.
 fn hide(dict: &mut Dict, path: &str) {
     for (name, value) in dict {
         let key = format!("{path}{name}");

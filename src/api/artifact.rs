@@ -12,6 +12,7 @@ use super::models::{Model, parse, parse_version, with_etag};
 use super::path::Segments;
 use super::spec::Failures;
 use super::state::App;
+use crate::infer::Session;
 use crate::name::{ModelRef, Name};
 use crate::registry::bundle;
 
@@ -107,7 +108,12 @@ pub(super) async fn import(State(app): State<App>, request: Request) -> Result<R
             let known = app.registry().find_content(&name, &draft.sha256());
             let (status, version) = match known {
                 Some(version) => (StatusCode::OK, version),
-                None => (StatusCode::CREATED, app.registry().publish(draft, promote)?.version),
+                None => {
+                    // Before it is anyone's default.
+                    Session::load(draft.artifact(1))
+                        .map_err(|error| Problem::invalid(format!("the model cannot be used: {error}")))?;
+                    (StatusCode::CREATED, app.registry().publish(draft, promote)?.version)
+                }
             };
             if known.is_some() && promote {
                 app.registry().set_default(&name, version, None)?;

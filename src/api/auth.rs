@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 
 use super::body::discard_request;
 use super::caller::Caller;
@@ -12,42 +12,53 @@ use super::error::{Code, Problem};
 use super::keys::{Entry, Scope};
 use super::state::App;
 
-/// A scope with the state, as the middleware of one group of routes.
+/// The scopes of which a key needs one, with the state, as the middleware of one group of routes.
 #[derive(Clone)]
 pub(super) struct Gate {
     pub(super) app: App,
-    pub(super) scope: Scope,
+    pub(super) scopes: &'static [Scope],
 }
 
-/// Lets a request through if its key may do what needs the gate's scope, or if the service has no keys, and if there is room
-/// for the work it asks for.
+/// Lets a request through if its key has one of the gate's scopes, or if the service has no keys, if the key has not used
+/// up what it may ask for, and if there is room for the work.
 ///
 /// Who is refused costs little: the future of a handler, some kilobytes, is not yet made, and nothing of the body is kept.
 pub(super) async fn check(
     State(gate): State<Gate>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    match gate.admit(&request) {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            Ok(next.run(request).await)
-        }
+    let key = match gate.check_key(request.headers()) {
+        Ok(key) => key,
         Err(problem) => {
             discard_request(request).await;
-            Err(problem)
+            return Err(problem);
         }
+    };
+    let caller = Caller { account: gate.app.account(key.as_ref()), key };
+    let mut response = match gate.admit(&caller, request.method()) {
+        Ok(()) => next.run(caller.clone().enter(request)).await,
+        Err(problem) => {
+            discard_request(request).await;
+            problem.into_response()
+        }
+    };
+    if let Some(account) = &caller.account {
+        account.tell(response.headers_mut());
     }
+    Ok(response)
 }
 
 impl Gate {
-    fn admit(&self, request: &Request) -> Result<Caller, Problem> {
-        let caller = Caller(self.check_key(request.headers())?);
+    fn admit(&self, caller: &Caller, method: &Method) -> Result<(), Problem> {
+        if let Some(account) = &caller.account {
+            account.admit()?;
+        }
         // What is posted there are the operations.
-        if self.scope == Scope::Infer && request.method() == Method::POST {
+        if self.scopes == [Scope::Infer] && method == Method::POST {
             self.app.engine().peek()?;
         }
-        Ok(caller)
+        Ok(())
     }
 
     /// The key that a request carries; none where none is needed.
@@ -60,8 +71,9 @@ impl Gate {
         let key = presented(headers)
             .ok_or_else(|| unauthorized("send a key as Authorization: Bearer or X-Api-Key"))?;
         let entry = keys.find(key).ok_or_else(|| unauthorized("this key is not known"))?;
-        if !entry.allows(self.scope) {
-            let detail = format!("key {} lacks the scope {}", entry.name, name(self.scope));
+        if !self.scopes.iter().any(|scope| entry.allows(*scope)) {
+            let names: Vec<_> = self.scopes.iter().map(|scope| name(*scope)).collect();
+            let detail = format!("key {} lacks the scope {}", entry.name, names.join(" or "));
             return Err(Problem::new(Code::Forbidden, detail));
         }
         tracing::Span::current().record("key", entry.name.as_str());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::rate;
 use crate::infer::fit::Usual;
 use crate::name::Name;
 
@@ -42,6 +43,8 @@ pub struct Config {
     /// Open connections of one address at a time, 0 for no limit of its own. Of IPv6, the first 64 bits count. Behind a proxy,
     /// all connections come from its address.
     pub connections_per_address: usize,
+    /// Rate limits of each API key.
+    pub rate: rate::Config,
     /// Seconds for the head of a request, counted from its first byte or the end of the one before it.
     pub header_seconds: u64,
     /// Seconds from the opening of a connection to the end of its first request's head.
@@ -53,7 +56,10 @@ pub struct Config {
     /// Seconds for a request from its head to the head of its reply; uploads are counted from the end
     /// of their body.
     pub request_seconds: u64,
-    /// Seconds that requests in flight have to finish once the service was told to stop.
+    /// Seconds for which new connections are still accepted after SIGTERM, while `/readyz` answers 503: the time that load
+    /// balancers need to notice.
+    pub drain_delay_seconds: u64,
+    /// Seconds that requests in flight have to finish after that.
     pub drain_seconds: u64,
 }
 
@@ -72,11 +78,13 @@ impl Default for Config {
             page_model: "document".parse().expect("the name is well formed"),
             max_connections: 1024,
             connections_per_address: 512,
+            rate: rate::Config::default(),
             header_seconds: 10,
             first_request_seconds: 15,
             body_seconds: 60,
             upload_seconds: 3600,
             request_seconds: 300,
+            drain_delay_seconds: 0,
             // Below the 30 seconds that orchestrators commonly wait before they kill.
             drain_seconds: 25,
         }

@@ -1,8 +1,8 @@
-//! Connections: how many there are at a time, in all and from one address, and the places that probes have beyond them.
+//! Connections: limits on their number, in total and per address, and spare places for probes.
 //!
-//! Who takes all places shuts out everyone else, and the probes of an orchestrator, which then ends a healthy service. So one
-//! address has a limit of its own, and a connection beyond the limit of all is still taken, for one probe: there are few such
-//! places, and a new connection takes the one that has been held the longest, so that silent ones cannot keep them.
+//! A client that takes all places shuts out all others, and the probes of an orchestrator, which then restarts a healthy service.
+//! Therefore each address has its own limit, and a connection beyond the total limit is still accepted, for one probe. Few such
+//! places exist; a new connection evicts the oldest one, so that silent connections cannot hold them.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::{Ready, ready};
@@ -33,11 +33,11 @@ use super::unread::Spoken;
 /// Connections that are taken beyond `max_connections`, each for one probe.
 const PROBE_PLACES: usize = 16;
 
-/// A connection whose other side takes nothing of what is sent for so long is cut (RFC 5482).
+/// Milliseconds after which a connection is closed whose client reads nothing (RFC 5482).
 #[cfg(target_os = "linux")]
 const STALL_MS: u32 = 60_000;
 
-/// Takes connections up to the limits; those beyond them are closed at once, so that they cost nothing.
+/// Accepts connections up to the limits and closes those beyond them at once.
 #[derive(Debug, Clone)]
 pub(super) struct Acceptor {
     free: Arc<Semaphore>,
@@ -80,7 +80,7 @@ impl<S> Accept<TcpStream, S> for Acceptor {
     fn accept(&self, stream: TcpStream, inner: S) -> Self::Future {
         // Replies are written whole; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        // Without it, who reads nothing of a reply would keep it in memory for good.
+        // Without it, a client that reads nothing would keep the reply in memory for good.
         #[cfg(target_os = "linux")]
         let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, STALL_MS);
         ready(self.take(stream).map(|(connection, permit, counted)| {
@@ -98,7 +98,7 @@ struct Addresses {
 }
 
 impl Addresses {
-    /// Counts one more connection of this address, for as long as what it gives is kept.
+    /// Counts one more connection of this address until the returned guard is dropped.
     fn count(&self, ip: IpAddr) -> io::Result<Counted> {
         let address = site(ip);
         let mut counts = lock(&self.counts);
@@ -130,7 +130,8 @@ impl Drop for Counted {
     }
 }
 
-/// What counts as one address: of IPv6 the first 64 bits, since one machine has all that begin with them (RFC 6177).
+/// Returns the part of an address that is counted: of IPv6 the first 64 bits, since one site has all addresses that begin with
+/// them (RFC 6177).
 fn site(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
@@ -143,11 +144,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A connection, which breaks off where a newer one takes its place.
+/// A connection that ends when a newer one takes its place.
 #[derive(Debug)]
 pub(super) struct Connection {
     inner: Spoken<TcpStream>,
-    /// Comes true once the place is another's; none for a place of its own.
+    /// Resolves when the connection is evicted; none for a regular place.
     evicted: Option<oneshot::Receiver<()>>,
 }
 
@@ -217,11 +218,11 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for Placed<S> {
     }
 }
 
-/// Marks requests of connections that were taken for a probe.
+/// Mark of requests on a spare connection.
 #[derive(Debug, Clone, Copy)]
 struct Spare;
 
-/// Answers probes alone on a connection that was taken for one, and closes it.
+/// Answers only probes on a spare connection, and closes it.
 pub(super) async fn check(request: Request, next: Next) -> Response {
     if request.extensions().get::<Spare>().is_none() {
         return next.run(request).await;
@@ -250,7 +251,7 @@ mod tests {
         let _other = count("10.0.0.2").unwrap();
         drop(held);
         assert!(count("10.0.0.1").is_ok());
-        assert_eq!(lock(&addresses.counts).len(), 1, "who has no connection is forgotten");
+        assert_eq!(lock(&addresses.counts).len(), 1, "an address without connections is forgotten");
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub(super) async fn decode(
 ) -> Result<Response, Problem> {
     let mut call = Call::receive(&app, request, &["file"], DECODE).await?;
     let latents = call.read(&app, read_latent, |(_, _, latent)| 4 * latent.numbers()).await?;
+    call.charge(latents.iter().map(|(.., latent)| latent.shape));
 
     let carriers: Vec<_> = latents.iter().map(|(.., latent)| carrier_for(latent.shape, call.form)).collect();
     let kinds = latents.iter().map(|(.., latent)| latent.shape.kind());

@@ -3,13 +3,12 @@
 //! A key is 256 random bits, so one SHA-256 is as good as a slow hash: there is nothing to guess. The
 //! file holds one JSON object a line, and people may edit it.
 
+mod live;
 mod lock;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,14 +17,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+pub use live::Keys;
 pub use lock::Lock;
 
+use super::rate;
 use crate::file::{self, Flush};
 use crate::hex::hex;
 use crate::name::Name;
-
-/// How often the file is asked whether it has changed.
-const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a key may do. `admin` includes the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +49,9 @@ pub struct Entry {
     pub sha256: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Limits of its own, in place of those of `server.rate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<rate::Own>,
 }
 
 /// Why the key file cannot be read or changed.
@@ -88,8 +89,8 @@ pub enum Error {
     Missing(PathBuf),
     /// No key is left where there has to be one.
     #[error(
-        "key file {0} holds no key, but it or an earlier start of this service says that keys are needed: add one with \
-         `limpid keys add NAME`, or let everyone in on purpose with `limpid keys unlock`"
+        "key file {0} holds no key, and this service requires keys because it had some before: add one with \
+         `limpid keys add NAME`, or serve without keys deliberately: `limpid keys unlock`"
     )]
     Locked(PathBuf),
     /// Keys are there, so the service cannot be unlocked.
@@ -146,6 +147,19 @@ pub fn list(path: &Path) -> Result<Vec<Entry>, Error> {
 /// # Errors
 /// The name is taken, or the file cannot be read or written.
 pub fn add(path: &Path, name: Name, scopes: Vec<Scope>) -> Result<String, Error> {
+    add_limited(path, name, scopes, None)
+}
+
+/// [`add`], with limits of its own.
+///
+/// # Errors
+/// As [`add`].
+pub fn add_limited(
+    path: &Path,
+    name: Name,
+    scopes: Vec<Scope>,
+    rate: Option<rate::Own>,
+) -> Result<String, Error> {
     let mut entries = list(path)?;
     if entries.iter().any(|entry| entry.name == name) {
         return Err(Error::Exists(name));
@@ -153,7 +167,7 @@ pub fn add(path: &Path, name: Name, scopes: Vec<Scope>) -> Result<String, Error>
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|e| Error::Random(e.to_string()))?;
     let key = format!("limpid_{}", URL_SAFE_NO_PAD.encode(bytes));
-    entries.push(Entry { name, scopes, sha256: digest(&key), created_at: Timestamp::now() });
+    entries.push(Entry { name, scopes, sha256: digest(&key), created_at: Timestamp::now(), rate });
     save(path, &entries)?;
     Ok(key)
 }
@@ -197,14 +211,14 @@ fn digest(key: &str) -> String {
 pub struct Source {
     /// Key file; none where nothing is kept.
     pub file: Option<PathBuf>,
-    /// Whether a setting names the key file: it has to hold a key then.
+    /// `true` if a setting names the key file, which must then hold a key.
     pub is_configured: bool,
-    /// Memory of earlier keys.
+    /// Record of earlier keys.
     pub lock: Lock,
 }
 
 impl Source {
-    /// A key file that may be missing, without a memory of earlier keys.
+    /// A key file that may be missing, without a record of earlier keys.
     pub fn optional(file: PathBuf) -> Self {
         Self { file: Some(file), ..Self::default() }
     }
@@ -247,89 +261,6 @@ fn remove_file(path: &Path) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-/// The keys of a running service.
-#[derive(Debug)]
-pub struct Keys {
-    source: Source,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    entries: Vec<Entry>,
-    /// Whether there ever was a key: removing the last one must not open the door.
-    is_locked: bool,
-    stamp: Option<(SystemTime, u64)>,
-    checked: Instant,
-}
-
-impl State {
-    /// Takes new entries over; the first ones lock the service, also for later starts.
-    fn take(&mut self, entries: Vec<Entry>, lock: &Lock) {
-        if !entries.is_empty() {
-            self.is_locked = true;
-            lock.set();
-        }
-        self.entries = entries;
-    }
-}
-
-impl Keys {
-    /// Reads the key file, if there is one.
-    ///
-    /// # Errors
-    /// It cannot be read, or a line is not an entry; it is configured and missing; it holds no key though there were keys
-    /// before: a service that was told to check keys must not start without them.
-    pub fn open(source: Source) -> Result<Self, Error> {
-        let stamp = source.file.as_deref().and_then(stamp);
-        let mut state = State { entries: Vec::new(), is_locked: false, stamp, checked: Instant::now() };
-        state.take(source.read()?, &source.lock);
-        Ok(Self { source, state: Mutex::new(state) })
-    }
-
-    /// Whether no key is needed, because there is none and was none since the start.
-    pub fn is_open(&self) -> bool {
-        !self.current(|state| state.is_locked)
-    }
-
-    /// The entry of this key. All entries are compared, each in constant time.
-    pub fn find(&self, key: &str) -> Option<Entry> {
-        let digest = digest(key);
-        self.current(|state| {
-            let either =
-                |found, entry: &'_ Entry| if entry.matches(&digest) { Some(entry.clone()) } else { found };
-            state.entries.iter().fold(None, either)
-        })
-    }
-
-    /// Calls `look` with the entries as the file has them, or had them a second ago.
-    fn current<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = self.source.file.as_deref().filter(|_| state.checked.elapsed() >= CHECK_EVERY) {
-            state.checked = Instant::now();
-            let seen = stamp(file);
-            if seen != state.stamp {
-                match list(file) {
-                    Ok(entries) => {
-                        tracing::info!(keys = entries.len(), "key file read again");
-                        state.take(entries, &self.source.lock);
-                        state.stamp = seen;
-                    }
-                    // A broken file must not lock everybody out, nor let anybody in.
-                    Err(error) => tracing::error!(%error, "key file is broken; the keys read before stay"),
-                }
-            }
-        }
-        look(&state)
-    }
-}
-
-/// What tells that a file has changed.
-fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
-    let about = fs::metadata(file).ok()?;
-    Some((about.modified().ok()?, about.len()))
 }
 
 #[cfg(test)]

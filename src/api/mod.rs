@@ -30,6 +30,7 @@ mod operation;
 mod origin;
 mod params;
 mod path;
+mod rate;
 mod reading;
 mod serve;
 mod spec;
@@ -59,6 +60,7 @@ use utoipa_axum::routes;
 
 pub use config::Config;
 pub use error::{Code, Problem};
+pub use rate::{Config as RateConfig, Own as OwnRate};
 pub use serve::{Error as ServeError, serve, serve_on};
 pub use state::App;
 
@@ -98,6 +100,19 @@ fn open() -> OpenApiRouter<App> {
         .routes(routes!(about::docs))
 }
 
+/// The routes that need a key with the scope `infer` or `train`; with the latter alone, of models those are seen that the key
+/// trained.
+fn catalog() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(models::list))
+        .routes(routes!(models::get))
+        .routes(routes!(models::card))
+        .routes(routes!(about::limits))
+        .routes(routes!(about::version))
+        .routes(routes!(about::openapi_yaml))
+        .routes(routes!(about::openapi_json))
+}
+
 /// The routes that need a key with the scope `infer`.
 fn infer() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -105,15 +120,8 @@ fn infer() -> OpenApiRouter<App> {
         .routes(routes!(encode::encode))
         .routes(routes!(decode::decode))
         .routes(routes!(evaluate::evaluate))
-        .routes(routes!(models::list))
-        .routes(routes!(models::get))
-        .routes(routes!(models::card))
         .routes(routes!(artifact::export))
         .routes(routes!(metrics::metrics))
-        .routes(routes!(about::limits))
-        .routes(routes!(about::version))
-        .routes(routes!(about::openapi_yaml))
-        .routes(routes!(about::openapi_json))
 }
 
 /// The routes that need a key with the scope `train`.
@@ -136,12 +144,13 @@ fn admin() -> OpenApiRouter<App> {
 }
 
 /// All routes with the contract that was collected from them; `guard` is laid over each group.
-fn routes(guard: impl Fn(OpenApiRouter<App>, Scope) -> OpenApiRouter<App>) -> OpenApiRouter<App> {
+fn routes(guard: impl Fn(OpenApiRouter<App>, &'static [Scope]) -> OpenApiRouter<App>) -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Contract::openapi())
         .merge(open())
-        .merge(guard(infer(), Scope::Infer))
-        .merge(guard(training(), Scope::Train))
-        .merge(guard(admin(), Scope::Admin))
+        .merge(guard(catalog(), &[Scope::Infer, Scope::Train]))
+        .merge(guard(infer(), &[Scope::Infer]))
+        .merge(guard(training(), &[Scope::Train]))
+        .merge(guard(admin(), &[Scope::Admin]))
 }
 
 /// The contract, as it is served and checked in.
@@ -156,8 +165,8 @@ pub fn openapi_yaml() -> String {
 
 /// The service: routes inside the middleware, outermost first.
 pub fn router(app: App) -> Router {
-    let guard = |group: OpenApiRouter<App>, scope| {
-        let gate = Gate { app: app.clone(), scope };
+    let guard = |group: OpenApiRouter<App>, scopes| {
+        let gate = Gate { app: app.clone(), scopes };
         group.route_layer(from_fn_with_state(gate, auth::check))
     };
     let (router, _) = routes(guard).split_for_parts();
@@ -244,6 +253,7 @@ fn cors(config: &Config) -> Option<CorsLayer> {
         "x-familiarity",
         "server-timing",
     ]));
+    exposed.extend(names(&["ratelimit", "ratelimit-policy"]));
     exposed.extend([header::ETAG, header::LOCATION, header::RETRY_AFTER, header::CONTENT_DISPOSITION]);
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))

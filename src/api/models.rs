@@ -1,14 +1,15 @@
 //! `/models`: what models there are, which version serves, and the end of a version.
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header::{ETAG, IF_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{Received, no_query};
+use super::caller::Caller;
 use super::error::{Code, Problem};
 use super::path::Segments;
 use super::spec::{Failures, InputShape};
@@ -103,16 +104,24 @@ pub(super) struct Default {
 }
 
 /// All models.
+///
+/// A key with the scope `train` alone sees those that it trained.
 #[utoipa::path(get, path = "/models", operation_id = "list_models", tag = "models", responses(
     (status = 200, description = "All models, by name.", body = ModelList), Failures,
 ))]
 pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Json<ModelList>, Problem> {
     no_query(&request)?;
-    app.block(|app| {
-        let models = app.registry().list().into_iter().map(Model::from).collect();
-        let damaged =
-            app.registry().quarantined().into_iter().map(|(id, reason)| Damaged { id, reason }).collect();
-        Ok(Json(ModelList { models, damaged }))
+    let caller = Caller::of(&request);
+    app.block(move |app| {
+        let own = caller.models(app)?;
+        let is_seen = |name: &str| own.as_ref().is_none_or(|own| own.iter().any(|own| own.as_str() == name));
+        let models = app.registry().list().into_iter().filter(|model| is_seen(model.name.as_str()));
+        let damaged = app.registry().quarantined().into_iter();
+        let damaged = damaged.filter(|(id, _)| id.split('@').next().is_some_and(is_seen));
+        Ok(Json(ModelList {
+            models: models.map(Model::from).collect(),
+            damaged: damaged.map(|(id, reason)| Damaged { id, reason }).collect(),
+        }))
     })
     .await
 }
@@ -123,10 +132,15 @@ pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Jso
 ))]
 pub(super) async fn get(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Segments(name): Segments<String>,
 ) -> Result<Response, Problem> {
     let name = parse(&name)?;
-    app.block(move |app| Ok(with_etag(app.registry().get(&name)?))).await
+    app.block(move |app| {
+        caller.check_model(app, &name)?;
+        Ok(with_etag(app.registry().get(&name)?))
+    })
+    .await
 }
 
 /// One version with its model card.
@@ -138,10 +152,12 @@ pub(super) async fn get(
 ))]
 pub(super) async fn card(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Segments((name, version)): Segments<(String, String)>,
 ) -> Result<Json<Card>, Problem> {
     let reference = ModelRef { name: parse(&name)?, version: Some(parse_version(&name, &version)?) };
     app.block(move |app| {
+        caller.check_model(app, &reference.name)?;
         let (manifest, card) = app.registry().card(&reference)?;
         Ok(Json(Card {
             name: manifest.name.to_string(),

@@ -61,7 +61,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
     let status = response.status();
     telemetry::answered(&method, &route, status.as_u16(), started.elapsed());
-    if let Some(code @ (Code::QueueFull | Code::PayloadTooLarge | Code::Draining)) = code {
+    if let Some(code @ (Code::QueueFull | Code::RateLimited | Code::PayloadTooLarge | Code::Draining)) = code
+    {
         telemetry::refused(code.name());
     }
     span.record("status", status.as_u16());

@@ -6,6 +6,7 @@ use axum::extract::Request;
 use axum::response::Response;
 
 use super::body::{Received, counted};
+use super::caller::Caller;
 use super::clock::{Deadline, Times};
 use super::error::Problem;
 use super::extract::{Content, Form, Part, check_count};
@@ -18,7 +19,7 @@ use super::writing::{About, Output, Style};
 use crate::engine::{Held, Ticket};
 use crate::infer::Session;
 use crate::limits::Limits;
-use crate::sample::{Kind, Shape};
+use crate::sample::{Kind, Sample, Shape};
 
 /// A request of an operation, taken apart, its samples still in their bytes.
 pub(super) struct Call {
@@ -29,6 +30,7 @@ pub(super) struct Call {
     pub(super) parts: Vec<Part>,
     /// The right to have work done for it.
     pub(super) ticket: Ticket,
+    caller: Caller,
     /// Bytes of the parts beside the body.
     part_bytes: usize,
     /// What is in memory of the request: its body and its parts, and then its samples.
@@ -48,6 +50,7 @@ impl Call {
     ) -> Result<Self, Problem> {
         let times = Times::start();
         let accept = Accept::of(request.headers());
+        let caller = Caller::of(&request);
         let deadline = request.extensions().get::<Deadline>().map(|deadline| deadline.0);
         let mut received = Received::read(app, request).await?;
         let ticket = app.engine().admit(deadline)?;
@@ -56,7 +59,7 @@ impl Call {
         let Content { form, fields, parts, bytes } = content;
         held.push(ticket.count(bytes));
         let params = Params::parse(&fields, known)?;
-        Ok(Self { times, accept, params, form, parts, ticket, part_bytes: bytes, held })
+        Ok(Self { times, accept, params, form, parts, ticket, caller, part_bytes: bytes, held })
     }
 
     /// The model that was named, if one was.
@@ -82,12 +85,18 @@ impl Call {
         let spec = model.map(|session| session.input().clone());
         let read = move |part, limits: &Limits| Group::read(part, spec.as_ref(), limits);
         let groups = self.read(app, read, Group::bytes).await?;
+        self.charge(groups.iter().flat_map(|group| &group.samples).map(Sample::shape));
         // The question which model is meant comes before that of too many rows.
         let open = groups.iter().filter(|_| model.is_none()).map(|group| group.samples[0].shape());
         let mut open = open.filter(|shape| shape.kind() != Kind::Image);
         open.try_for_each(|shape| app.default_model(shape).map(|_| ()))?;
         check_count(groups.iter().map(|group| group.samples.len()).sum(), app.limits())?;
         Ok(groups)
+    }
+
+    /// Counts samples of these shapes for the caller.
+    pub(super) fn charge(&self, shapes: impl Iterator<Item = Shape>) {
+        self.caller.charge_numbers(shapes.map(Shape::numbers).fold(0, usize::saturating_add));
     }
 
     /// Reads all parts, each into so many `bytes`.

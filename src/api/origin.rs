@@ -29,7 +29,7 @@ const SHOWN: usize = 100;
 /// 400 for a host that is missing, given twice or malformed; 421 for one that is not served; 403 for a foreign page.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Result<Response, Problem> {
     let checked = host(&request).and_then(|host| {
-        // They say nothing of use to a page, and who sends them knows few names.
+        // Their replies are of no use to a page, and probes use any name.
         let is_probe = health::PATHS.contains(&request.uri().path());
         if app.keys().is_open() && !is_probe {
             check_host(host.as_ref(), app.config())?;
@@ -60,7 +60,7 @@ fn host(request: &Request) -> Result<Option<Authority>, Problem> {
     }
 }
 
-/// Refuses hosts by which no user of this service calls it. No browser leaves the host out.
+/// Refuses hosts that are not served. A request without a host comes from no browser.
 fn check_host(host: Option<&Authority>, config: &Config) -> Result<(), Problem> {
     let Some(host) = host.map(Authority::host).filter(|host| !is_served(host, config)) else { return Ok(()) };
     let host: String = host.chars().take(SHOWN).collect();
@@ -71,7 +71,7 @@ fn check_host(host: Option<&Authority>, config: &Config) -> Result<(), Problem> 
     Err(Problem::new(Code::HostNotServed, detail))
 }
 
-/// Whether a host without its port is one of this service. A page cannot make an address its own, only a name.
+/// Returns `true` if a host without its port is served. A page can let a name of its own point here, but not an address.
 fn is_served(host: &str, config: &Config) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     if name.eq_ignore_ascii_case("localhost")
@@ -110,13 +110,13 @@ fn check_page(request: &Request, host: Option<&Authority>, config: &Config) -> R
     Err(Problem::new(Code::CrossOrigin, detail))
 }
 
-/// A header as text; what is not text fits nothing.
+/// A header as text; a value that is not text equals no valid one.
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"))
 }
 
-/// Whether an origin, such as `https://lab.example`, is that of a host. Its scheme is not compared: in front of the service, TLS
-/// may have ended.
+/// Returns `true` if an origin, such as `https://lab.example`, is that of a host. The scheme is not compared: a proxy may
+/// terminate TLS.
 fn is_same(origin: &str, host: &Authority) -> bool {
     let Some((scheme, rest)) = origin.split_once("://") else { return false };
     let Ok(origin) = rest.parse::<Authority>() else { return false };

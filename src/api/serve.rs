@@ -43,8 +43,8 @@ pub async fn serve(app: App, shutdown: impl Future<Output = ()>) -> Result<(), E
 
 /// [`serve`] on a listener that is there already.
 ///
-/// Once `shutdown` is done, `/readyz` says so at once, no connection is taken any more, and requests in
-/// flight have `drain_seconds` to finish; then what is left is cut.
+/// Once `shutdown` is done, `/readyz` says so at once; after `drain_delay_seconds` no connection is taken any more, and requests
+/// in flight have `drain_seconds` to finish; then the rest are closed.
 ///
 /// # Errors
 /// As [`serve`].
@@ -63,7 +63,7 @@ pub async fn serve_on(
         .handle(handle.clone())
         .first_request_timeout(Duration::from_secs(config.first_request_seconds))
         .acceptor(Acceptor::new(config))
-        // Behind a proxy nothing speaks HTTP/2 without TLS, and its connections could be silent for good.
+        // HTTP/2 without TLS is not needed behind a proxy, and its silent connections have no time limit.
         .http1_only();
     let header_time = Duration::from_secs(config.header_seconds);
     server.http_builder().http1().header_read_timeout(header_time);
@@ -83,6 +83,11 @@ pub async fn serve_on(
         () = shutdown => {}
     }
     app.start_draining();
+    let delay = Duration::from_secs(config.drain_delay_seconds);
+    tokio::select! {
+        ended = &mut serving => return Ok(ended?),
+        () = tokio::time::sleep(delay) => {}
+    }
     let time = app.drain_time();
     tracing::info!(connections = handle.connection_count(), seconds = time.as_secs(), "stopping");
     handle.graceful_shutdown(Some(time));

@@ -8,7 +8,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::config::Config;
 use super::error::{Code, Problem};
-use super::keys::Keys;
+use super::keys::{Entry, Keys};
+use super::rate::{Account, Rates};
 use crate::engine::Engine;
 use crate::infer::Session;
 use crate::job::Jobs;
@@ -33,13 +34,15 @@ struct Parts {
     keys: Keys,
     is_draining: AtomicBool,
     uploads: Semaphore,
+    rates: Rates,
 }
 
 impl App {
     /// Puts the parts together.
     pub fn new(config: Config, limits: Limits, engine: Engine, jobs: Jobs, keys: Keys) -> Self {
         let (is_draining, uploads) = (AtomicBool::new(false), Semaphore::new(UPLOADS));
-        Self(Arc::new(Parts { config, limits, engine, jobs, keys, is_draining, uploads }))
+        let rates = Rates::default();
+        Self(Arc::new(Parts { config, limits, engine, jobs, keys, is_draining, uploads, rates }))
     }
 
     /// The settings.
@@ -70,6 +73,11 @@ impl App {
     /// Who may call.
     pub fn keys(&self) -> &Keys {
         &self.0.keys
+    }
+
+    /// The account of a key; none where nothing is limited for it.
+    pub(super) fn account(&self, key: Option<&Entry>) -> Option<Arc<Account>> {
+        self.0.rates.account(key, self.config().rate)
     }
 
     /// Whether the service was told to stop.

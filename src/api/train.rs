@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::{self, no_query};
+use super::caller::Caller;
 use super::error::{Code, Problem};
 use super::path::Segments;
 use super::spec::{Failures, SampleItem};
@@ -83,7 +84,11 @@ struct PageParams {
     ))]
 pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let is_plan = is_plan(&request)?;
-    let _upload = match app.upload() {
+    let admitted = match is_plan {
+        true => Ok(()),
+        false => Caller::of(&request).check_training_time(&app).await,
+    };
+    let _upload = match admitted.and_then(|()| app.upload()) {
         Ok(upload) => upload,
         Err(problem) => {
             body::discard_request(request).await;

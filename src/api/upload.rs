@@ -65,7 +65,7 @@ pub(super) async fn read(app: &App, request: Request) -> Result<Order, Problem> 
     if files.is_empty() {
         return Err(Problem::invalid_at("/samples", "missing; send what to train on"));
     }
-    Ok(Order { config, webhook, files, idempotency_key: key })
+    Ok(Order { config, webhook, files, idempotency_key: key, owner: caller.name().to_owned() })
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

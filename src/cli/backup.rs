@@ -62,7 +62,7 @@ pub fn run(args: &Args, config: &Config) -> Result<(), Error> {
     let summary = backup::write(root, &snapshot.0, config.keys().file.as_deref(), &mut file)?;
     file.sync_all().map_err(Error::io(&part.0))?;
     fs::rename(&part.0, &args.file).map_err(Error::io(&args.file))?;
-    tell("kept", &summary, &args.file)
+    report("kept", &summary, &args.file)
 }
 
 /// Runs `limpid restore`.
@@ -74,10 +74,10 @@ pub fn restore(args: &RestoreArgs, config: &Config) -> Result<(), Error> {
     let file = File::open(&args.file).map_err(Error::io(&args.file))?;
     let summary = backup::read(BufReader::with_capacity(1 << 20, file), root)?;
     Db::check(&database)?;
-    tell("restored", &summary, root)
+    report("restored", &summary, root)
 }
 
-fn tell(done: &str, summary: &backup::Summary, place: &Path) -> Result<(), Error> {
+fn report(done: &str, summary: &backup::Summary, place: &Path) -> Result<(), Error> {
     let (files, megabytes) = (summary.files, summary.bytes as f64 / 1e6);
     out(&format!("{done} {files} files, {megabytes:.1} MB: {}\n", place.display()))
 }

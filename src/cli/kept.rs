@@ -1,7 +1,8 @@
 //! Persistent state: database, store and trained models of one data folder.
 
-use std::fs;
+use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
 use super::{Config, Error};
 use crate::db::Db;
@@ -30,6 +31,7 @@ impl Kept {
     pub fn open(config: &Config) -> Result<Option<Self>, Error> {
         let (Some(trained), Some(file)) = (config.trained(), config.database_file()) else { return Ok(None) };
         let root = &config.models.data_dir;
+        make_private(root).map_err(Error::io(root))?;
         fs::create_dir_all(&trained).map_err(Error::io(&trained))?;
         let store = Arc::new(Store::open(root).map_err(Error::io(root))?);
         let reserve = Reserve::new(root);
@@ -42,4 +44,13 @@ impl Kept {
         let registry = Registry::open_with(config.bundled(), trained, db.clone())?;
         Ok(Some(Self { db, store, registry }))
     }
+}
+
+/// Makes the data folder, readable by its owner alone: uploads are in it. One that is there stays as it is.
+fn make_private(root: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(root)
 }

@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use super::{Error, out};
+use crate::api::OwnRate;
 use crate::api::keys::{self, Scope};
 use crate::name::Name;
 
@@ -9,6 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   limpid keys add lab                              a key that may denoise, encode and decode
   limpid keys add ci --scope infer --scope train   one that may train, too
+  limpid keys add guest --requests-per-minute 60   with a limit of its own
   limpid keys list
   limpid keys remove lab
   limpid keys unlock                               serve without keys again
@@ -34,6 +36,8 @@ enum Action {
         /// Permission of the key; repeat for several.
         #[arg(long, value_enum, default_value = "infer")]
         scope: Vec<ScopeArg>,
+        #[command(flatten)]
+        rate: RateArgs,
     },
     /// List the keys by name.
     List,
@@ -44,6 +48,36 @@ enum Action {
     },
     /// Let everyone in again: forget that the service once had keys.
     Unlock,
+}
+
+/// Limits of one key on the command line.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits of this key, in place of those of server.rate; 0 is none")]
+struct RateArgs {
+    /// Requests a minute.
+    #[arg(long, value_name = "N")]
+    requests_per_minute: Option<u64>,
+    /// Numbers in samples (pixels times channels) a minute.
+    #[arg(long, value_name = "N")]
+    numbers_per_minute: Option<u64>,
+    /// Bytes of request bodies a minute.
+    #[arg(long, value_name = "N")]
+    bytes_per_minute: Option<u64>,
+    /// Minutes of training in 24 hours.
+    #[arg(long, value_name = "N")]
+    training_minutes_per_day: Option<u64>,
+}
+
+impl RateArgs {
+    fn own(&self) -> Option<OwnRate> {
+        let own = OwnRate {
+            requests_per_minute: self.requests_per_minute,
+            numbers_per_minute: self.numbers_per_minute,
+            bytes_per_minute: self.bytes_per_minute,
+            training_minutes_per_day: self.training_minutes_per_day,
+        };
+        (own != OwnRate::default()).then_some(own)
+    }
 }
 
 /// Scope on the command line.
@@ -77,11 +111,12 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
         Error::Usage("there is no place for keys; give --data-dir DIR or set server.keys_file".into())
     })?;
     match args.action {
-        Action::Add { name, scope } => {
+        Action::Add { name, scope, rate } => {
             if let Some(folder) = path.parent() {
                 std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
             }
-            let key = keys::add(&path, name, scope.into_iter().map(Scope::from).collect())?;
+            let key =
+                keys::add_limited(&path, name, scope.into_iter().map(Scope::from).collect(), rate.own())?;
             out(&format!("{key}\n"))
         }
         Action::List => {

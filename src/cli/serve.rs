@@ -102,7 +102,8 @@ async fn serve(
     let stop = stop_signal()?;
     let mut told = Instant::now();
     let training = jobs.clone();
-    let drain = Duration::from_secs(config.server.drain_seconds);
+    let drain =
+        Duration::from_secs(config.server.drain_delay_seconds.saturating_add(config.server.drain_seconds));
     let stopping = async {
         stop.await;
         told = Instant::now();
@@ -113,10 +114,10 @@ async fn serve(
 
     let rest = || drain.saturating_sub(told.elapsed());
     let is_idle = engine.shutdown(rest()).await & jobs.shutdown(rest()).await;
+    if let Some(db) = db {
+        let _ = tokio::task::spawn_blocking(move || db.close()).await;
+    }
     if !is_idle {
-        if let Some(db) = db {
-            let _ = tokio::task::spawn_blocking(move || db.close()).await;
-        }
         let seconds = drain.as_secs();
         return Err(Error::Failed(format!("work was left undone after server.drain_seconds ({seconds} s)")));
     }

@@ -11,8 +11,8 @@ use super::{Conn, Db, Error, Result, install_drivers, runtime, sqlite_url};
 const CLOSE: Duration = Duration::from_secs(5);
 
 impl Db {
-    /// Writes what the database `file` holds now to the new or empty file `to`, also while other programs use it (SQLite's
-    /// `VACUUM INTO`).
+    /// Copies the present contents of the database `file` to the new or empty file `to`, also while other programs use it
+    /// (SQLite's `VACUUM INTO`).
     ///
     /// # Errors
     /// `file` cannot be read, or `to` cannot be written.
@@ -24,10 +24,10 @@ impl Db {
         })
     }
 
-    /// Reads the whole of the database `file` and checks that it is in order.
+    /// Checks the whole database `file` (SQLite's `integrity_check`).
     ///
     /// # Errors
-    /// It is not.
+    /// The database is damaged or cannot be read.
     pub fn check(file: &Path) -> Result<()> {
         let first: String = on_file(file, async |conn| {
             Ok(sqlx::query_scalar("PRAGMA integrity_check").fetch_one(conn).await?)

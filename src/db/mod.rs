@@ -170,7 +170,7 @@ impl Db {
                         Ok(()) => (Ok(value), true),
                         Err(error) => (Err(error.into()), false),
                     },
-                    // Left to its drop, nobody would hear that the rollback failed.
+                    // Its drop would roll back too, without reporting a failure.
                     Err(error) => (Err(error), transaction.rollback().await.is_ok()),
                 },
                 Err(error) => (Err(Error::from(error).into()), false),
@@ -205,10 +205,10 @@ impl Db {
         self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes something that changes nothing, if a write failed before.
+    /// Repeats a write that changes nothing, if one failed before, and clears [`Db::trouble`] when it succeeds.
     ///
     /// # Errors
-    /// It fails still.
+    /// The write fails again.
     pub fn probe(&self) -> Result<()> {
         if self.trouble().is_none() {
             return Ok(());

@@ -5,9 +5,10 @@ use sqlx::Executor as _;
 use super::{Db, Error, Result};
 
 /// Migration steps: step `n` leads from version `n` to `n + 1`. A released step is never changed; new ones are appended.
-const STEPS: [&[&str]; 1] = [&[
-    // Versions of models. A removed version keeps its row, so that its number is never reused.
-    "CREATE TABLE versions (
+const STEPS: [&[&str]; 2] = [
+    &[
+        // Versions of models. A removed version keeps its row, so that its number is never reused.
+        "CREATE TABLE versions (
         name TEXT NOT NULL,
         version BIGINT NOT NULL,
         sha256 TEXT NOT NULL,
@@ -16,17 +17,17 @@ const STEPS: [&[&str]; 1] = [&[
         created_at BIGINT NOT NULL,
         PRIMARY KEY (name, version)
     )",
-    // Default version of each model; `revision` grows with every change of the model.
-    "CREATE TABLE models (
+        // Default version of each model; `revision` grows with every change of the model.
+        "CREATE TABLE models (
         name TEXT PRIMARY KEY,
         default_version BIGINT NOT NULL,
         revision BIGINT NOT NULL
     )",
-    // `registry` grows with every change of any model, `resumes` with every resumed job, `lost_steps` by the training steps
-    // repeated after a resume.
-    "CREATE TABLE counters (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
-    "INSERT INTO counters (name, value) VALUES ('registry', 0)",
-    "CREATE TABLE jobs (
+        // `registry` grows with every change of any model, `resumes` with every resumed job, `lost_steps` by the training steps
+        // repeated after a resume.
+        "CREATE TABLE counters (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
+        "INSERT INTO counters (name, value) VALUES ('registry', 0)",
+        "CREATE TABLE jobs (
         id TEXT PRIMARY KEY,
         name TEXT NOT NULL,
         status TEXT NOT NULL,
@@ -53,10 +54,10 @@ const STEPS: [&[&str]; 1] = [&[
         result TEXT NOT NULL,
         error TEXT NOT NULL
     )",
-    "CREATE INDEX jobs_by_status ON jobs (status, id)",
-    "CREATE UNIQUE INDEX jobs_by_key ON jobs (idempotency_key) WHERE idempotency_key <> ''",
-    // Uploaded files of a job, by content.
-    "CREATE TABLE files (
+        "CREATE INDEX jobs_by_status ON jobs (status, id)",
+        "CREATE UNIQUE INDEX jobs_by_key ON jobs (idempotency_key) WHERE idempotency_key <> ''",
+        // Uploaded files of a job, by content.
+        "CREATE TABLE files (
         job TEXT NOT NULL,
         position BIGINT NOT NULL,
         name TEXT NOT NULL,
@@ -64,8 +65,8 @@ const STEPS: [&[&str]; 1] = [&[
         bytes BIGINT NOT NULL,
         PRIMARY KEY (job, position)
     )",
-    "CREATE INDEX files_by_content ON files (sha256)",
-    "CREATE TABLE events (
+        "CREATE INDEX files_by_content ON files (sha256)",
+        "CREATE TABLE events (
         job TEXT NOT NULL,
         id BIGINT NOT NULL,
         at BIGINT NOT NULL,
@@ -73,13 +74,19 @@ const STEPS: [&[&str]; 1] = [&[
         data TEXT NOT NULL,
         PRIMARY KEY (job, id)
     )",
-    "CREATE TABLE deliveries (
+        "CREATE TABLE deliveries (
         job TEXT PRIMARY KEY,
         url TEXT NOT NULL,
         tries BIGINT NOT NULL,
         due_at BIGINT NOT NULL
     )",
-]];
+    ],
+    &[
+        // Name of the API key that asked for a job; empty where there was none.
+        "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX jobs_by_owner ON jobs (owner, id)",
+    ],
+];
 
 /// Migrates the tables to the current schema; a lock keeps other programs out meanwhile.
 ///

@@ -3,6 +3,7 @@
 //! A [`Session`] does the work around the network: shape checks, normalisation and its inverse, borders, strips and
 //! truncation of the latent. `denoise` in strict mode *is* `decode(encode(x))`: there is no second path.
 
+mod canary;
 mod dihedral;
 mod error;
 pub mod familiarity;
@@ -30,8 +31,8 @@ pub use scale::without_outliers;
 use scale::Scale;
 
 use crate::name::ModelId;
-use crate::nn::Weights;
 use crate::nn::model::{Model, Normalize};
+use crate::nn::{Weights, message};
 use crate::registry::{Artifact, Input, Manifest};
 use crate::sample::{Bounds, Depth, Kind, Latent, Number, Sample, Shape, Stats};
 
@@ -90,18 +91,20 @@ impl Session {
     /// Loads the model of an artifact.
     ///
     /// # Errors
-    /// The config and the weights do not match, or a weight is not finite.
+    /// The config and the weights do not match, a weight is not finite, or the result of a small sample is not finite.
     pub fn load(artifact: Artifact) -> Result<Self> {
         let Artifact { id, manifest, weights, .. } = artifact;
         let fail = |reason: String| Error::Load { model: id.clone(), reason };
-        let tensors = Weights::read(&weights, &Device::Cpu).map_err(|e| fail(e.to_string()))?;
+        let tensors = Weights::read(&weights, &Device::Cpu).map_err(|e| fail(message(&e)))?;
         let weights = Weights::to_serve(tensors);
         let model =
-            Model::new(&manifest.model, weights.builder(&Device::Cpu)).map_err(|e| fail(e.to_string()))?;
+            Model::new(&manifest.model, weights.builder(&Device::Cpu)).map_err(|e| fail(message(&e)))?;
         if let [first, ..] = weights.unused().as_slice() {
             return Err(fail(format!("the weights hold {first}, which the config has no place for")));
         }
-        Ok(Self { input: manifest.input(), id, manifest, model })
+        let session = Self { input: manifest.input(), id, manifest, model };
+        session.try_out()?;
+        Ok(session)
     }
 
     /// Creates a session of a model in training, so that validation runs the same code as the service.

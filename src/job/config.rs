@@ -31,6 +31,9 @@ pub struct Config {
     pub checkpoint_seconds: f64,
     /// Hosts that a job's `webhook` may name, separated by commas: `ci.example.org,10.0.0.7:9000`.
     pub webhook_hosts: String,
+    /// Call webhooks whose host is a name that resolves to a private address; a host that `webhook_hosts` states as an address is
+    /// called in any case.
+    pub webhook_private: bool,
     /// Key that signs webhook requests: HMAC-SHA256 of the body, hexadecimal, in `X-Limpid-Signature`.
     pub webhook_secret: String,
 }
@@ -50,6 +53,7 @@ impl Default for Config {
             attempts: 3,
             checkpoint_seconds: 30.0,
             webhook_hosts: String::new(),
+            webhook_private: false,
             webhook_secret: String::new(),
         }
     }

@@ -4,6 +4,7 @@
 //! job with a lease and a fence, trains it in a separate process, and publishes the result in the transaction that ends the
 //! job. This module is the client side of the queue: it submits, controls and reads jobs.
 
+mod address;
 mod config;
 mod error;
 mod keeper;
@@ -14,6 +15,7 @@ mod rows;
 mod state;
 mod submit;
 mod supervisor;
+mod usage;
 mod webhook;
 mod worker;
 

@@ -26,6 +26,8 @@ pub struct Order {
     pub files: Vec<File>,
     /// Idempotency key: a repeated request with the same key returns the same job.
     pub idempotency_key: Option<String>,
+    /// Name of the API key that asks for it; empty where there is none.
+    pub owner: String,
 }
 
 /// Uploaded file, which may be an archive.
@@ -166,8 +168,8 @@ async fn known(conn: &mut Conn, key: &str, digest: &str) -> Result<Option<Job>, 
 async fn insert(conn: &mut Conn, id: &str, order: &Order, digest: &str, now: i64) -> Result<bool, Error> {
     let sql = "INSERT INTO jobs (id, name, status, config, webhook, idempotency_key, body_sha256, bytes, created_at,
                started_at, finished_at, wanted, attempt, strikes, saved_step, fault, fence, worker, lease_until,
-               last_event, scheme, samples, progress, result, error)
-               VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, 0, 0, '', 0, 0, 0, '', 0, '', 0, 0, '', '', '', '', '')
+               last_event, scheme, samples, progress, result, error, owner)
+               VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7, $8, 0, 0, '', 0, 0, 0, '', 0, '', 0, 0, '', '', '', '', '', $9)
                ON CONFLICT DO NOTHING";
     let written = sqlx::query(sql)
         .bind(id)
@@ -178,6 +180,7 @@ async fn insert(conn: &mut Conn, id: &str, order: &Order, digest: &str, now: i64
         .bind(digest)
         .bind(order.bytes() as i64)
         .bind(now)
+        .bind(&order.owner)
         .execute(&mut *conn)
         .await?;
     if written.rows_affected() == 0 {

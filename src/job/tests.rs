@@ -53,7 +53,13 @@ impl Site {
     fn order_of(&self, steps: u64, name: &str, bytes: &[u8]) -> Order {
         let blob = self.store.put::<_, std::io::Error>([Ok(bytes)]).unwrap();
         let file = File { name: name.into(), sha256: blob.sha256, bytes: blob.bytes };
-        Order { config: config(steps), webhook: None, files: vec![file], idempotency_key: None }
+        Order {
+            config: config(steps),
+            webhook: None,
+            files: vec![file],
+            idempotency_key: None,
+            owner: String::new(),
+        }
     }
 
     fn submit(&self, steps: u64) -> String {

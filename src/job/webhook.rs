@@ -7,8 +7,9 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use sqlx::Row as _;
+use ureq::unversioned::transport::DefaultConnector;
 
-use super::{Config, Error, Place, rows};
+use super::{Config, Error, Place, address, rows};
 use crate::hex::hex;
 use crate::train;
 
@@ -53,14 +54,7 @@ pub(super) fn check(url: &str, config: &Config) -> Result<(), Error> {
 
 /// Sends due deliveries, until `stop`.
 pub(super) fn run(place: &Place, stop: &AtomicBool) {
-    // No redirects and no proxy: the request must reach only the host that was checked.
-    let agent = ureq::Agent::config_builder()
-        .timeout_global(Some(TIMEOUT))
-        .max_redirects(0)
-        .http_status_as_error(true)
-        .proxy(None)
-        .build()
-        .new_agent();
+    let agent = agent(place.queue.config.webhook_private);
     while !stop.load(Ordering::Acquire) {
         match next(place) {
             Ok(Some(due)) => deliver(place, &agent, &due),
@@ -71,6 +65,17 @@ pub(super) fn run(place: &Place, stop: &AtomicBool) {
             }
         }
     }
+}
+
+/// HTTP client without redirects and proxies, for allowed addresses.
+fn agent(may_be_private: bool) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .max_redirects(0)
+        .http_status_as_error(true)
+        .proxy(None)
+        .build();
+    ureq::Agent::with_parts(config, DefaultConnector::default(), address::Checked::new(may_be_private))
 }
 
 struct Due {
@@ -183,6 +188,25 @@ mod tests {
     #[test]
     fn a_delivery_is_tried_again_only_when_its_time_is_over() {
         assert_eq!([0, 1, 2, 3].map(|tries| wait(tries).as_secs()), [12, 18, 42, 138]);
+    }
+
+    #[test]
+    fn a_name_that_leads_to_a_private_address_is_not_called() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let call = |host: &str, may_be_private| {
+            agent(may_be_private).post(format!("http://{host}:{port}/")).send("x").unwrap_err().to_string()
+        };
+        let refused = call("localhost", false);
+        assert!(refused.contains("jobs.webhook_private"), "{refused}");
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "nobody called");
+        // Those that may be called get through to a service that closes at once.
+        listener.set_nonblocking(false).unwrap();
+        let taken = std::thread::spawn(move || (0..2).for_each(|_| drop(listener.accept().unwrap())));
+        call("localhost", true);
+        call("127.0.0.1", false);
+        taken.join().unwrap();
     }
 
     #[test]

@@ -19,3 +19,8 @@ mod weights;
 pub use candle_core::{Device, Error, Result, Tensor};
 pub use device::DeviceName;
 pub use weights::Weights;
+
+/// Message of a tensor error, without the stack that candle appends where `RUST_BACKTRACE` is set.
+pub fn message(error: &Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}

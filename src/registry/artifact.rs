@@ -13,8 +13,7 @@ use super::{Error, Result};
 use crate::file::sync_folder;
 use crate::hex::hex;
 use crate::name::{ModelId, Name};
-use crate::nn::model;
-use crate::nn::{Device, Weights};
+use crate::nn::{self, Device, Weights, model};
 
 pub(super) const MANIFEST: &str = "config.json";
 pub(super) const WEIGHTS: &str = "model.safetensors";
@@ -41,7 +40,7 @@ impl Artifact {
     pub(super) fn manifest(folder: &Path, name: &Name, version: u32) -> Result<Manifest, String> {
         let text = read_bounded(&folder.join(MANIFEST), MOST_TEXT)?;
         let manifest = Manifest::parse(&text, name, version)?;
-        let size = fs::metadata(folder.join(WEIGHTS)).map_err(|e| format!("{WEIGHTS}: {e}"))?.len();
+        let size = size_of_file(&folder.join(WEIGHTS))?;
         if size != manifest.weights.bytes {
             return Err(format!("{WEIGHTS} has {size} bytes, config.json says {}", manifest.weights.bytes));
         }
@@ -95,9 +94,10 @@ impl Artifact {
 /// One line that names the problem.
 pub(super) fn verify(model: &model::Config, weights: &[u8]) -> Result<(), String> {
     let device = &Device::Cpu;
-    let tensors = Weights::read(weights, device).map_err(|e| format!("{WEIGHTS}: {e}"))?;
+    let tensors = Weights::read(weights, device).map_err(|e| format!("{WEIGHTS}: {}", nn::message(&e)))?;
     let weights = Weights::to_serve(tensors);
-    model::Model::new(model, weights.builder(device)).map_err(|e| format!("{WEIGHTS}: {e}"))?;
+    model::Model::new(model, weights.builder(device))
+        .map_err(|e| format!("{WEIGHTS}: {}", nn::message(&e)))?;
     match weights.unused().first() {
         Some(first) => Err(format!("{WEIGHTS} holds {first}, which the config has no place for")),
         None => Ok(()),
@@ -110,10 +110,17 @@ pub(super) fn digest(weights: &[u8]) -> String {
 }
 
 fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let size = size_of_file(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let size = fs::metadata(path).map_err(|e| format!("{name}: {e}"))?.len();
     if size > most {
         return Err(format!("{name} has {size} bytes, at most {most} are expected"));
     }
     fs::read(path).map_err(|e| format!("{name}: {e}"))
+}
+
+/// Bytes of a regular file; to open anything else, such as a pipe, could wait for ever.
+fn size_of_file(path: &Path) -> Result<u64, String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let about = fs::metadata(path).map_err(|e| format!("{name}: {e}"))?;
+    if about.is_file() { Ok(about.len()) } else { Err(format!("{name} is no regular file")) }
 }

@@ -7,6 +7,7 @@
 mod artifact;
 pub mod bundle;
 mod choice;
+mod draft;
 mod entry;
 mod error;
 mod manifest;

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::entry::{self, write_default};
 use super::rows::{self, State};
-use super::{Artifact, Draft, Error, FORMAT, Manifest, Registry, Result, artifact, manifest};
+use super::{Artifact, Draft, Error, Registry, Result, artifact};
 use crate::db::{Conn, Db};
 use crate::file::sync_folder;
 use crate::name::{ModelId, ModelRef, Name};
@@ -99,19 +99,9 @@ impl Registry {
 
     /// Publishes `draft` as version `number`; `None` if the number is taken.
     fn publish_as(&self, home: &Path, draft: &Draft, number: u32, promote: bool) -> Result<Option<ModelId>> {
-        let sha256 = artifact::digest(&draft.weights);
-        let manifest = Manifest {
-            format: FORMAT,
-            name: draft.name.clone(),
-            version: number,
-            model: draft.model.clone(),
-            weights: manifest::Weights { bytes: draft.weights.len() as u64, sha256: sha256.clone() },
-            training: draft.training.clone(),
-            scores: draft.scores.clone(),
-            familiarity: draft.familiarity.clone(),
-            kept_back: draft.kept_back.clone(),
-        };
-        let card = draft.card.replace("{version}", &number.to_string());
+        let manifest = draft.manifest(number);
+        let sha256 = manifest.weights.sha256.clone();
+        let card = draft.card_of(number);
         // A unique name: another attempt at the same job may write the same weights at the same time.
         let staged = format!(".{number}-{}", uuid::Uuid::now_v7().simple());
         let beside = home.join(&staged);

@@ -221,6 +221,25 @@ fn a_spoiled_version_is_quarantined_and_the_one_before_it_serves() {
     });
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_quarantined_and_keeps_nobody_waiting() {
+    on_rows(|folder, open| {
+        for (number, name) in ["config.json", "model.safetensors"].into_iter().enumerate() {
+            let text = format!("p{number}");
+            open().publish(draft(&text, 1), true).unwrap();
+            open().publish(draft(&text, 2), true).unwrap();
+            let file = folder.path().join(format!("models/{text}/2/{name}"));
+            fs::remove_file(&file).unwrap();
+            assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+            let registry = open();
+            assert_eq!(state(&registry, &text), (1, vec![1]));
+            let (_, reason) = &registry.get(&self::name(&text)).unwrap().quarantined[0];
+            assert!(reason.contains(name) && reason.contains("no regular file"), "{reason}");
+        }
+    });
+}
+
 #[test]
 fn a_version_that_was_put_right_serves_again() {
     on_rows(|folder, open| {

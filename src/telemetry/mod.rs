@@ -327,7 +327,7 @@ pub fn model_loaded(model: &str, is_loaded: bool) {
     METRICS.loads.get_or_create(&Load { model: model.to_owned(), outcome }).inc();
 }
 
-/// Sets whether the database can be written.
+/// Sets the gauge that is 1 while the database can be written.
 pub fn set_writable(is_writable: bool) {
     METRICS.writable.set(is_writable.into());
 }

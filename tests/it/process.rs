@@ -87,6 +87,33 @@ fn an_unknown_setting_is_refused_by_its_name() {
 }
 
 #[test]
+fn secrets_are_printed_only_where_that_is_asked_for() {
+    let folder = folder();
+    let print = |args: &[&str]| {
+        let mut command = limpid(folder.path());
+        command.env("LIMPID_DATABASE__URL", "postgres://limpid:hush@db/limpid");
+        command.env("LIMPID_JOBS__WEBHOOK_SECRET", "whisper");
+        let printed = command.args(["config", "print"]).args(args).output().unwrap();
+        String::from_utf8(printed.stdout).unwrap()
+    };
+    let (hidden, shown) = (print(&[]), print(&["--secrets"]));
+    assert!(!hidden.contains("hush") && !hidden.contains("whisper"), "{hidden}");
+    assert!(hidden.contains("postgres://limpid:***@db/limpid\""), "{hidden}");
+    assert!(hidden.contains("# LIMPID_JOBS__WEBHOOK_SECRET"), "the origin is shown: {hidden}");
+    assert!(shown.contains("limpid:hush@db") && shown.contains("\"whisper\""), "{shown}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_data_folder_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder();
+    serve(folder.path()).end("-TERM");
+    let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("data"), 0o700);
+}
+
+#[test]
 fn settings_are_printed_with_where_they_come_from() {
     let folder = folder();
     std::fs::write(folder.path().join("limpid.toml"), "[limits]\nbody_bytes = \"1MiB\"\n").unwrap();

@@ -1,5 +1,6 @@
-//! Keys are found, locked and told about.
+//! Keys are found, reloaded and required.
 
+use super::live::CHECK_EVERY;
 use super::*;
 
 fn name(text: &str) -> Name {
@@ -33,8 +34,13 @@ fn the_file_never_holds_the_key() {
 
 #[test]
 fn admin_includes_the_other_scopes() {
-    let entry =
-        |scopes| Entry { name: name("x"), scopes, sha256: String::new(), created_at: Timestamp::now() };
+    let entry = |scopes| Entry {
+        name: name("x"),
+        scopes,
+        sha256: String::new(),
+        created_at: Timestamp::now(),
+        rate: None,
+    };
     assert!(entry(vec![Scope::Admin]).allows(Scope::Infer));
     assert!(!entry(vec![Scope::Infer]).allows(Scope::Train));
 }

@@ -6,7 +6,7 @@ use crate::cli::{Error, out};
 const EXAMPLES: &str = "\
 Examples:
   limpid config print                                     every setting with its origin
-  limpid config print > limpid.toml                       a file to start from
+  limpid config print --secrets > limpid.toml             a file to start from
   LIMPID_SERVER__BIND=0.0.0.0:80 limpid config print      a variable of the environment
   limpid --config site.toml config check                  is the file right?
 
@@ -25,7 +25,11 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Print every setting with its origin, as TOML.
-    Print,
+    Print {
+        /// Print passwords and secrets, too.
+        #[arg(long)]
+        secrets: bool,
+    },
     /// Check that all settings are known and valid.
     Check,
 }
@@ -36,7 +40,7 @@ enum Action {
 /// Standard output is closed.
 pub fn run(args: &Args, loaded: &Loaded) -> Result<(), Error> {
     match args.action {
-        Action::Print => out(&print(loaded)),
+        Action::Print { secrets } => out(&print(loaded, secrets)),
         Action::Check => out("the configuration is right\n"),
     }
 }

@@ -6,11 +6,50 @@ use figment::value::{Dict, Value};
 
 use super::Loaded;
 
-/// Returns every setting with its origin as a comment. The text is a valid configuration file.
-pub(super) fn print(loaded: &Loaded) -> String {
-    let all: Dict = loaded.figment.extract().unwrap_or_default();
+/// Returns every setting with its origin as a comment. The text is a valid configuration file. Passwords and secrets are hidden
+/// unless `with_secrets`.
+pub(super) fn print(loaded: &Loaded, with_secrets: bool) -> String {
+    let mut all: Dict = loaded.figment.extract().unwrap_or_default();
+    if !with_secrets {
+        hide(&mut all, "");
+    }
     let mut text = String::new();
     section(loaded, &all, "", &mut text);
+    text
+}
+
+/// Text in place of a secret.
+const HIDDEN: &str = "***";
+
+/// Replaces secrets by [`HIDDEN`]; the tags of values, which hold their origin, stay.
+fn hide(dict: &mut Dict, path: &str) {
+    for (name, value) in dict {
+        let key = format!("{path}{name}");
+        match value {
+            Value::Dict(_, inner) => hide(inner, &format!("{key}.")),
+            Value::String(_, text) if key.ends_with("_secret") && !text.is_empty() => *text = HIDDEN.into(),
+            Value::String(_, text) if key == "database.url" => *text = without_password(text),
+            _ => {}
+        }
+    }
+}
+
+/// Returns an address with hidden passwords: that of its user, and that among its parameters.
+fn without_password(url: &str) -> String {
+    let (address, query) = url.split_once('?').map_or((url, None), |(address, query)| (address, Some(query)));
+    let hidden = address.split_once("://").and_then(|(scheme, rest)| {
+        let (user, host) = rest.rsplit_once('@')?;
+        let (user, _) = user.split_once(':')?;
+        Some(format!("{scheme}://{user}:{HIDDEN}@{host}"))
+    });
+    let mut text = hidden.unwrap_or_else(|| address.to_owned());
+    if let Some(query) = query {
+        let one = |pair: &str| match pair.split_once('=') {
+            Some((name, _)) if name.eq_ignore_ascii_case("password") => format!("{name}={HIDDEN}"),
+            _ => pair.to_owned(),
+        };
+        text = format!("{text}?{}", query.split('&').map(one).collect::<Vec<_>>().join("&"));
+    }
     text
 }
 
@@ -58,4 +97,24 @@ fn written(value: &Value) -> Option<String> {
             format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_addresses_are_hidden() {
+        for (url, shown) in [
+            ("", ""),
+            ("postgres://limpid:pa@ss:w@db/limpid", "postgres://limpid:***@db/limpid"),
+            ("postgres://limpid@db/limpid?host=/run", "postgres://limpid@db/limpid?host=/run"),
+            (
+                "postgres://db/limpid?user=a&password=secret&x=1",
+                "postgres://db/limpid?user=a&password=***&x=1",
+            ),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
 }

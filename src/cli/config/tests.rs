@@ -36,7 +36,7 @@ fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
 fn each_value_is_printed_with_its_origin() {
     let flag = ("--bind", "server.bind", "0.0.0.0:80".to_owned());
     let loaded = load_all(&[flag], &[("LIMPID_LOG__FORMAT", "json")], "[engine]\nqueue = 2\n").unwrap();
-    let text = print(&loaded);
+    let text = print(&loaded, true);
     let line =
         |name: &str| text.lines().find(|line| line.starts_with(&format!("{name} ="))).unwrap().to_owned();
     assert!(line("bind").ends_with("# --bind"), "{text}");
@@ -50,7 +50,7 @@ fn what_is_printed_can_be_read_again() {
     let loaded =
         load_all(&[], &[("LIMPID_SERVER__CORS_ORIGINS", "https://a.example,https://b.example")], "").unwrap();
     assert_eq!(loaded.config.server.cors_origins.len(), 2);
-    assert_eq!(load_all(&[], &[], &print(&loaded)).unwrap().config, loaded.config);
+    assert_eq!(load_all(&[], &[], &print(&loaded, true)).unwrap().config, loaded.config);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Artifacts: a version taken away, spoiled, and brought back.
 
 use std::fs;
+use std::io::Read as _;
 
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::support::*;
 
@@ -60,6 +62,58 @@ fn what_is_no_artifact_is_refused() {
     refused(service.post("/models", "application/json", "{}"), "unsupported_media_type");
     refused(service.get("/models/table/9/artifact"), "version_not_found");
     assert_eq!(ok_json(service.get("/models"))["models"].as_array().unwrap().len(), 3);
+}
+
+/// The artifact with weights that are finite one by one, and so large that nothing is that they give.
+fn overflowing(tar: &[u8]) -> Vec<u8> {
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for entry in tar::Archive::new(tar).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let (name, mut bytes) = (entry.path().unwrap().display().to_string(), Vec::new());
+        entry.read_to_end(&mut bytes).unwrap();
+        files.push((name, bytes));
+    }
+    let weights = &mut files.iter_mut().find(|(name, _)| name == "model.safetensors").unwrap().1;
+    let head = 8 + u64::from_le_bytes(weights[..8].try_into().unwrap()) as usize;
+    for number in weights[head..].chunks_exact_mut(4) {
+        let value = f32::from_le_bytes(number.try_into().unwrap()).signum() * 1e15;
+        number.copy_from_slice(&value.to_le_bytes());
+    }
+    let digest: String = Sha256::digest(&*weights).iter().map(|b| format!("{b:02x}")).collect();
+    let config = &mut files.iter_mut().find(|(name, _)| name == "config.json").unwrap().1;
+    let mut json: serde_json::Value = serde_json::from_slice(config).unwrap();
+    json["weights"]["sha256"] = digest.into();
+    *config = json.to_string().into_bytes();
+    let mut out = tar::Builder::new(Vec::new());
+    for (name, bytes) in &files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        out.append_data(&mut header, name, bytes.as_slice()).unwrap();
+    }
+    out.into_inner().unwrap()
+}
+
+#[test]
+fn a_model_whose_numbers_are_not_finite_is_neither_taken_in_nor_served() {
+    let service = Service::start();
+    let tar = overflowing(&export(&service, "/models/photo-gray/2/artifact"));
+    let problem = refused(import(&service, "?name=wild&promote=always", &tar), "invalid_input");
+    assert!(problem["detail"].as_str().unwrap().contains("not finite"), "{problem}");
+    refused(service.get("/models/wild"), "model_not_found");
+
+    // Put into the folder by hand, past the import: found when it is loaded.
+    let folder = service.folder().join("models/photo-gray/2");
+    for entry in tar::Archive::new(tar.as_slice()).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = folder.join(entry.path().unwrap());
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    refused(service.post("/denoise?model=photo-gray@2", "image/png", png(8, 8)), "internal");
+    let model = ok_json(service.get("/models/photo-gray"));
+    assert!(model["quarantined"][0]["reason"].as_str().unwrap().contains("not finite"), "{model}");
+    ok(service.post("/denoise?model=photo-gray", "image/png", png(8, 8)));
 }
 
 #[test]

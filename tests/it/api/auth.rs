@@ -5,6 +5,7 @@ use std::time::Duration;
 use limpid::api::keys::{self, Scope};
 use serde_json::json;
 
+use super::train::{config, finish_with, submit_with};
 use crate::support::*;
 
 fn guarded() -> Service {
@@ -65,7 +66,9 @@ fn scopes_are_kept_apart_and_admin_has_all() {
     let service = guarded();
     let [reader, trainer, root] = [0, 1, 2].map(|at| service.keys[at].clone());
     for (method, path, allowed) in [
-        ("GET", "/models", [true, false, true]),
+        ("GET", "/models", [true, true, true]),
+        ("GET", "/metrics", [true, false, true]),
+        ("GET", "/models/photo-gray/1/artifact", [true, false, true]),
         ("GET", "/train", [false, true, true]),
         ("DELETE", "/models/nowhere/1", [false, false, true]),
         ("POST", "/train/none/cancel", [false, true, true]),
@@ -78,6 +81,30 @@ fn scopes_are_kept_apart_and_admin_has_all() {
     let response = service.request("GET", "/train").bearer_auth(&reader).send().unwrap();
     let problem = refused(response, "forbidden");
     assert!(problem["detail"].as_str().unwrap().contains("train"), "{problem}");
+}
+
+#[test]
+fn a_key_for_training_sees_the_models_that_it_trained() {
+    let keys =
+        vec![("trainer", vec![Scope::Train]), ("other", vec![Scope::Train]), ("root", vec![Scope::Admin])];
+    let jobs = limpid::job::Config { nice: 0, ..limpid::job::Config::default() };
+    let service = Service::with(Setup { keys, jobs, ..Setup::default() });
+    let get =
+        |key: usize, path: &str| service.request("GET", path).bearer_auth(&service.keys[key]).send().unwrap();
+    let names = |key: usize| {
+        let models = ok_json(get(key, "/models"))["models"].as_array().unwrap().clone();
+        models.iter().map(|model| model["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((names(0), names(2).len()), (vec![], 3));
+    let job = ok_json(submit_with(&service, &config("mine", 5), Some(&service.keys[0])));
+    finish_with(&service, job["id"].as_str().unwrap(), Some(&service.keys[0]));
+    assert_eq!((names(0), names(1), names(2).len()), (vec!["mine".to_owned()], vec![], 4));
+    for path in ["/models/mine", "/models/mine/1"] {
+        assert_eq!(get(0, path).status(), 200, "{path}");
+        refused(get(1, path), "model_not_found");
+    }
+    refused(get(0, "/models/photo-gray"), "model_not_found");
+    refused(get(0, "/models/photo-gray/1"), "model_not_found");
 }
 
 #[test]

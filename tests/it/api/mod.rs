@@ -19,6 +19,7 @@ mod models;
 mod origin;
 mod pages;
 mod pictures;
+mod rate;
 mod serve;
 mod signals;
 mod train;

@@ -93,6 +93,25 @@ fn silent_connections_of_http_2_shut_nobody_out() {
 }
 
 #[test]
+fn the_door_stays_open_for_a_while_after_it_is_told_to_stop() {
+    let mut setup = Setup::default();
+    setup.config.drain_delay_seconds = 2;
+    let mut service = Service::with(setup);
+    let begun = Instant::now();
+    service.begin_stop();
+    while service.get("/readyz").status() == 204 {
+        assert!(begun.elapsed() < Duration::from_secs(1), "balancers are told at once");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    refused(service.get("/readyz"), "draining");
+    let fresh = reqwest::blocking::get(format!("{}/version", service.url)).unwrap();
+    assert_eq!(fresh.status(), 200, "new connections are still taken");
+    ok(service.post("/denoise", "image/png", png(8, 8)));
+    service.wait();
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+}
+
+#[test]
 fn a_request_in_flight_is_finished_and_then_it_ends() {
     let mut service = Service::start();
     let image = png(1000, 1000);

@@ -9,9 +9,19 @@ use crate::support::*;
 
 /// Waits for the end of a job.
 pub fn finish(service: &Service, id: &str) -> Value {
+    finish_with(service, id, None)
+}
+
+/// [`finish`], asked for with a key.
+pub fn finish_with(service: &Service, id: &str, key: Option<&str>) -> Value {
     let begun = Instant::now();
     loop {
-        let job = ok_json(service.get(&format!("/train/{id}")));
+        let request = service.request("GET", &format!("/train/{id}"));
+        let request = match key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        };
+        let job = ok_json(request.send().unwrap());
         let status = job["status"].as_str().unwrap();
         if ["succeeded", "failed", "cancelled"].contains(&status) {
             return job;

@@ -20,7 +20,7 @@
 //!
 //! | floor | modules | may do |
 //! |---|---|---|
-//! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`bounds`] | hold values |
+//! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`bounds`], [`pointer`] | hold values |
 //! | 1 pure | [`codec`], [`corruption`], [`page`], [`quality`], [`kernel`] | compute on slices |
 //! | 2 substrate | [`nn`], [`media`], [`store`], [`db`] | tensors; bytes to samples and back; bytes by key; rows |
 //! | 3 data | [`dataset`], [`registry`] | turn stored bytes into samples and models |
@@ -35,6 +35,7 @@
 pub mod bounds;
 pub mod limits;
 pub mod name;
+pub mod pointer;
 pub mod rng;
 pub mod sample;
 

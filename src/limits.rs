@@ -5,8 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 /// The limits of one service, with defaults that suit a small machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(default)]
 pub struct Limits {
     /// Bytes of a request body on the inference routes.
     pub body_bytes: usize,

@@ -44,6 +44,7 @@ pub struct Job {
 
 /// How clean targets are had from the samples.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = JobScheme)]
 pub struct Scheme {
     /// `clean`, `pairs`, `repeats` or `noisy`.
     pub name: String,

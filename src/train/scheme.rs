@@ -304,7 +304,7 @@ fn evenness(items: &[Item]) -> Option<Evenness> {
 }
 
 /// The noise of samples as they are, in numbers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct NoiseSeen {
     /// Strength in the median sample, in `unit`.
     pub level: f32,

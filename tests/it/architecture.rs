@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules by floor, as in the table of `src/lib.rs`.
 const FLOORS: [&[&str]; 9] = [
-    &["bounds", "limits", "name", "rng", "sample"],
+    &["bounds", "limits", "name", "pointer", "rng", "sample"],
     &["codec", "corruption", "kernel", "page", "quality"],
     &["db", "media", "nn", "store"],
     &["dataset", "registry"],

@@ -80,9 +80,14 @@ pub fn json(bytes: &[u8]) {
             codec::array_from_json(&codec::array_to_json(&array), &limits).expect("it was written here");
         assert_eq!((&array.dims, bits(&array.data)), (&again.dims, bits(&again.data)));
     }
-    let _ = codec::tensor_from_json(&value, &limits);
-    if let Ok((id, latent)) = codec::latent_from_json(&value, &limits) {
-        let again = codec::latent_from_json(&codec::latent_to_json(&id, &latent), &limits);
+    if let Ok(tensor) = serde_json::from_value::<codec::JsonTensor>(value.clone()) {
+        let _ = tensor.read(&limits);
+    }
+    let latent = serde_json::from_value::<codec::JsonLatent>(value);
+    if let Ok((id, latent)) =
+        latent.map_err(|e| e.to_string()).and_then(|l| l.read(&limits).map_err(|e| e.to_string()))
+    {
+        let again = codec::JsonLatent::of(&id, &latent).read(&limits);
         assert_eq!(again.expect("it was written here"), (id, latent));
     }
 }

@@ -20,7 +20,7 @@
 //!
 //! | layer | modules | purpose |
 //! |---|---|---|
-//! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`bounds`], [`file`](mod@file), [`hex`](mod@hex), [`memory`] | data types; writing a file |
+//! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`bounds`], [`pointer`], [`file`](mod@file), [`hex`](mod@hex), [`memory`] | data types; writing a file |
 //! | 1 pure | [`codec`], [`corruption`], [`page`], [`quality`], [`kernel`] | computation on slices |
 //! | 2 substrate | [`nn`], [`media`], [`store`], [`db`] | tensors; bytes to samples and back; bytes by key; rows |
 //! | 3 data | [`dataset`], [`registry`] | samples and models from stored bytes |
@@ -38,6 +38,7 @@ pub mod hex;
 pub mod limits;
 pub mod memory;
 pub mod name;
+pub mod pointer;
 pub mod rng;
 pub mod sample;
 

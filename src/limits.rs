@@ -5,8 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 /// Limits of one service, with defaults for a small machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(default)]
 pub struct Limits {
     /// Maximum bytes of a request body on the inference routes.
     pub body_bytes: usize,

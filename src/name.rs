@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Reference to a model by a client: `name`, or `name@version`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct ModelRef {
     /// Name of the model.
     pub name: Name,
@@ -70,6 +71,32 @@ impl<'de> serde::Deserialize<'de> for Name {
         String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }
+
+impl serde::Serialize for ModelRef {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl TryFrom<String> for ModelRef {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl utoipa::PartialSchema for ModelRef {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let text = utoipa::openapi::schema::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .pattern(Some("^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]*)?$"))
+            .description(Some("A model by name, or a version of it as name@version."));
+        utoipa::openapi::Schema::Object(text.build()).into()
+    }
+}
+
+impl utoipa::ToSchema for ModelRef {}
 
 impl FromStr for ModelRef {
     type Err = Error;

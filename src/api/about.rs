@@ -13,7 +13,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
-use super::spec::Failures;
+use super::contract::Failures;
 use super::state::App;
 use crate::limits::Limits;
 
@@ -21,7 +21,6 @@ use crate::limits::Limits;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LimitsReply {
     /// Sizes, in bytes, pixels, numbers and counts.
-    #[schema(value_type = Object, example = json!({"body_bytes": 268435456, "image_pixels": 128000000}))]
     #[serde(flatten)]
     limits: Limits,
     /// Seconds for the body of a request.

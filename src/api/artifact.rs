@@ -4,13 +4,15 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use utoipa::IntoParams;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::body::{Received, counted};
+use super::contract::{Binary, Failures};
 use super::error::{Code, Problem};
+use super::fields;
 use super::models::{Model, parse, parse_version, with_etag};
 use super::path::Segments;
-use super::spec::Failures;
 use super::state::App;
 use crate::infer::Session;
 use crate::name::{ModelRef, Name};
@@ -18,17 +20,26 @@ use crate::registry::bundle;
 
 const TAR: &str = "application/x-tar";
 
-/// What an imported version becomes.
-#[derive(IntoParams)]
+/// Parameters of `POST /models`.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes the query")]
+#[serde(default)]
 struct ImportParams {
-    /// The model it becomes the next version of; the one it says itself when absent.
-    #[param(example = "my-scans")]
-    name: Option<String>,
-    /// `never` (the default: only if it is the first of its name) or `always`.
-    #[param(example = "never")]
-    promote: Option<String>,
+    /// Model that it becomes the next version of; the one that it names itself when absent.
+    #[param(inline, example = "my-scans")]
+    name: Option<Name>,
+    /// Condition under which it becomes the default.
+    #[param(inline, example = "never")]
+    promote: ImportPromote,
+}
+
+/// Condition under which an imported version becomes the default: `never` means only where it is the first of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ImportPromote {
+    #[default]
+    Never,
+    Always,
 }
 
 /// A version as one file.
@@ -38,7 +49,7 @@ struct ImportParams {
     ("name" = String, Path, description = "The model.", example = "photo-gray"),
     ("version" = u32, Path, description = "The version.", example = 1),
 ), responses(
-    (status = 200, description = "The artifact; `ETag` is the SHA-256 of its weights.", body = Vec<u8>, content_type = "application/x-tar",
+    (status = 200, description = "The artifact; `ETag` is the SHA-256 of its weights.", body = inline(Binary), content_type = "application/x-tar",
         headers(("ETag" = String, description = "SHA-256 of the weights."))), Failures,
 ))]
 pub(super) async fn export(
@@ -70,7 +81,7 @@ pub(super) async fn export(
 /// It is checked as a trained one is, and becomes the next version of its name. Sent again, it is the
 /// version that it is already.
 #[utoipa::path(post, path = "/models", operation_id = "import_version", tag = "models", params(ImportParams),
-    request_body(description = "What `GET /models/{name}/{version}/artifact` gives.", content = Vec<u8>, content_type = "application/x-tar"),
+    request_body(description = "What `GET /models/{name}/{version}/artifact` gives.", content = inline(Binary), content_type = "application/x-tar"),
     responses(
         (status = 201, description = "The model with its new version.", body = Model, headers(("Location" = String, description = "`/models/{name}/{version}`"))),
         (status = 200, description = "The model, which had this version before.", body = Model, headers(("Location" = String, description = "`/models/{name}/{version}`"))),
@@ -78,24 +89,8 @@ pub(super) async fn export(
     ))]
 pub(super) async fn import(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let received = Received::read(&app, request).await?;
-    let (mut name, mut promote) = (None::<Name>, false);
-    for (key, value) in received.query()? {
-        match (key.as_str(), value.as_str()) {
-            ("name", _) => {
-                name = Some(
-                    value
-                        .parse()
-                        .map_err(|e: crate::name::Error| Problem::invalid_at("/name", e.to_string()))?,
-                );
-            }
-            ("promote", "always" | "never") => promote = value == "always",
-            ("promote", _) => return Err(Problem::invalid_at("/promote", "expected never or always")),
-            (other, _) => {
-                let pointer = format!("/{}", super::params::escape(other));
-                return Err(Problem::invalid_at(pointer, "not a parameter here; there are name, promote"));
-            }
-        }
-    }
+    let ImportParams { name, promote } = fields::read(&received.query()?)?;
+    let promote = promote == ImportPromote::Always;
     if !matches!(received.media_type().as_str(), TAR | "application/octet-stream") {
         let detail = format!("this route takes Content-Type: {TAR}");
         return Err(Problem::new(Code::UnsupportedMediaType, detail));

@@ -7,7 +7,7 @@ use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Query, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
@@ -50,7 +50,7 @@ impl Received {
 
     /// The query as pairs, in order.
     pub(super) fn query(&self) -> Result<Vec<(String, String)>, Problem> {
-        query(&self.head)
+        query_of(&self.head.uri)
     }
 
     /// The media type without parameters, in lower case; empty where none is stated.
@@ -73,8 +73,8 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
 }
 
 /// The query of a request as pairs, in order.
-pub(super) fn query(head: &Parts) -> Result<Vec<(String, String)>, Problem> {
-    let pairs = Query::<Vec<(String, String)>>::try_from_uri(&head.uri);
+pub(super) fn query_of(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
     pairs.map(|Query(pairs)| pairs).map_err(|e| Problem::invalid(format!("the query cannot be read: {e}")))
 }
 

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderName, HeaderValue};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::writing::round;
 use crate::engine::Done;
@@ -11,6 +12,27 @@ use crate::engine::Done;
 /// When a request is given up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline(pub(super) Instant);
+
+/// Header of the times of a request, with its meaning.
+pub(super) const HEADER: (&str, &str) =
+    ("Server-Timing", "Milliseconds that each stage took: queue, read, infer, write.");
+
+/// Milliseconds that each stage of a request took.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Timing {
+    /// Waiting for a worker.
+    #[schema(example = 0.1)]
+    queue_ms: f64,
+    /// Reading the body and its samples.
+    #[schema(example = 2.4)]
+    read_ms: f64,
+    /// Computing.
+    #[schema(example = 31.0)]
+    infer_ms: f64,
+    /// Writing the reply.
+    #[schema(example = 5.2)]
+    write_ms: f64,
+}
 
 /// How long each stage of a request took. Stages that come more than once are summed.
 #[derive(Debug, Clone)]
@@ -50,14 +72,13 @@ impl Times {
         let stages: Vec<String> =
             self.stages.iter().map(|(name, time)| format!("{name};dur={}", milliseconds(*time))).collect();
         let value = HeaderValue::try_from(stages.join(", ")).expect("names and numbers");
-        (HeaderName::from_static("server-timing"), value)
+        (HeaderName::try_from(HEADER.0).expect("a constant name"), value)
     }
 
-    /// `{"queue_ms": 0.1, ...}`.
-    pub(super) fn to_json(&self) -> Value {
-        let members =
-            self.stages.iter().map(|(name, time)| (format!("{name}_ms"), milliseconds(*time).into()));
-        Value::Object(Map::from_iter(members))
+    /// The same for a JSON reply.
+    pub(super) fn timing(&self) -> Timing {
+        let [queue_ms, read_ms, infer_ms, write_ms] = self.stages.map(|(_, time)| milliseconds(time));
+        Timing { queue_ms, read_ms, infer_ms, write_ms }
     }
 }
 

@@ -3,13 +3,13 @@
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 
+use super::contract::{Binary, DecodeBody, DecodeForm, Decoded, Failures};
 use super::error::{Code, Problem};
-use super::extract::Form;
+use super::extract;
 use super::observe::RequestId;
 use super::operation::{Call, respond};
-use super::params::DECODE;
+use super::params::{Decode, Timeout};
 use super::reading::read_latent;
-use super::spec::{Decoded, Failures, LatentBody, LatentForm};
 use super::state::App;
 use super::writing::{About, Output, Payload, Style, Subject};
 use crate::codec::Format;
@@ -25,13 +25,13 @@ use crate::sample::{Kind, Shape};
     post,
     path = "/decode",
     tag = "operations",
-    params(super::spec::DecodeParams, super::spec::TimeoutHeader),
+    params(Decode, Timeout),
     request_body(
         description = "One latent, or several as JSON `samples` or form files.",
         content(
-            ("application/vnd.limpid.latent"),
-            (LatentBody = "application/json", example = json!({"latent": "iUxJTVBJRAo...", "depth": "16"})),
-            (LatentForm = "multipart/form-data")
+            (inline(Binary) = "application/vnd.limpid.latent"),
+            (DecodeBody = "application/json", example = json!({"latent": "iUxJTVBJRAo...", "depth": "16"})),
+            (DecodeForm = "multipart/form-data")
         )
     ),
     responses(
@@ -44,7 +44,7 @@ pub(super) async fn decode(
     Extension(id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let mut call = Call::receive(&app, request, &["file"], DECODE).await?;
+    let mut call = Call::<Decode>::receive(&app, request).await?;
     let latents = call.read(&app, read_latent, |(_, _, latent)| 4 * latent.numbers()).await?;
     call.charge(latents.iter().map(|(.., latent)| latent.shape));
 
@@ -52,8 +52,13 @@ pub(super) async fn decode(
     let kinds = latents.iter().map(|(.., latent)| latent.shape.kind());
     let one = |(carrier, kind)| Subject { carrier, kind, count: 1, samples: &[] };
     let subjects: Vec<_> = carriers.iter().zip(kinds).map(one).collect();
-    let style =
-        Style::for_samples(&call.accept, call.form, &subjects, call.params.format, call.params.depth)?;
+    let style = Style::for_samples(
+        &call.accept,
+        call.form,
+        &subjects,
+        call.params.format.map(|format| format.0),
+        call.params.depth.depth(),
+    )?;
 
     let mut outputs = Vec::with_capacity(latents.len());
     for ((name, made_by, latent), carrier) in latents.into_iter().zip(carriers) {
@@ -91,10 +96,10 @@ async fn maker(
 }
 
 /// What a sample that came in no file goes out in: images as files, all else as arrays.
-fn carrier_for(shape: Shape, form: Form) -> Carrier {
+fn carrier_for(shape: Shape, form: extract::Form) -> Carrier {
     let format = match (shape.kind(), form) {
         (Kind::Image, _) => Format::Png,
-        (_, Form::Json | Form::JsonList) => Format::Json,
+        (_, extract::Form::Json | extract::Form::JsonList) => Format::Json,
         _ => Format::Npy,
     };
     Carrier::Bare(format)

@@ -4,13 +4,14 @@ use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use futures_util::future::try_join_all;
 
+use super::contract::{Binary, DenoiseBody, DenoiseForm, Denoised, Failures};
 use super::error::Problem;
+use super::extract::TensorHeaders;
 use super::fitted::Fitted;
 use super::observe::RequestId;
 use super::operation::{Call, respond};
-use super::params::DENOISE;
+use super::params::{Denoise, Timeout};
 use super::reading::Group;
-use super::spec::{Denoised, Failures, SampleBody, SampleForm};
 use super::state::App;
 use super::writing::{Output, Payload, Style};
 
@@ -22,19 +23,21 @@ use super::writing::{Output, Payload, Style};
     post,
     path = "/denoise",
     tag = "operations",
-    params(super::spec::DenoiseParams, super::spec::TimeoutHeader, super::spec::TensorHeaders),
+    params(Denoise, Timeout, TensorHeaders),
     request_body(
         description = "One sample, or several as JSON `samples` or form files.",
         content(
-            ("image/png"), ("image/jpeg"), ("image/tiff"), ("image/webp"), ("image/x-portable-anymap"),
-            ("application/x-npy"), ("application/octet-stream"),
-            (SampleBody = "application/json", examples(
+            (inline(Binary) = "image/png"), (inline(Binary) = "image/jpeg"), (inline(Binary) = "image/tiff"),
+            (inline(Binary) = "image/webp"), (inline(Binary) = "image/x-portable-anymap"),
+            (inline(Binary) = "application/x-npy"), (inline(Binary) = "audio/wav"), (inline(Binary) = "text/csv"),
+            (inline(Binary) = "application/octet-stream"),
+            (DenoiseBody = "application/json", examples(
                 ("image" = (summary = "an image file", value = json!({"image": "iVBORw0KGgo...", "strength": 0.8}))),
                 ("data" = (summary = "nested numbers", value = json!({"data": [[0.1, 0.2], [0.3, 0.4]], "model": "photo-gray"}))),
                 ("tensor" = (summary = "little-endian numbers", value = json!({"tensor": {"shape": [1, 2], "dtype": "float32", "base64": "AACAPwAAAEA="}}))),
                 ("samples" = (summary = "several at once", value = json!({"samples": [{"image": "iVBORw0KGgo..."}, {"data": [[0.5]]}]})))
             )),
-            (SampleForm = "multipart/form-data")
+            (DenoiseForm = "multipart/form-data")
         )
     ),
     responses(
@@ -47,12 +50,17 @@ pub(super) async fn denoise(
     Extension(id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let mut call = Call::receive(&app, request, &["file"], DENOISE).await?;
+    let mut call = Call::<Denoise>::receive(&app, request).await?;
     let named = call.named_model(&app).await?;
     let groups = call.samples(&app, named.as_ref()).await?;
     let subjects: Vec<_> = groups.iter().map(Group::subject).collect();
-    let style =
-        Style::for_samples(&call.accept, call.form, &subjects, call.params.format, call.params.depth)?;
+    let style = Style::for_samples(
+        &call.accept,
+        call.form,
+        &subjects,
+        call.params.format.map(|format| format.0),
+        call.params.depth.depth(),
+    )?;
 
     let mut outputs = Vec::with_capacity(groups.len());
     for group in groups {
@@ -60,8 +68,8 @@ pub(super) async fn denoise(
             app: &app,
             ticket: &call.ticket,
             named: named.as_ref(),
-            options: call.params.options,
-            wishes: call.params.wishes,
+            options: call.params.options(),
+            wishes: call.params.wishes(),
             depth: style.depth_of(&group.carrier),
         };
         // All at once: small ones of one shape go through the model together.

@@ -3,11 +3,12 @@
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 
+use super::contract::{Binary, EncodeBody, EncodeForm, Encoded, Failures};
 use super::error::Problem;
+use super::extract::TensorHeaders;
 use super::observe::RequestId;
 use super::operation::{Call, model_for, respond};
-use super::params::ENCODE;
-use super::spec::{Encoded, Failures, SampleBody, SampleForm};
+use super::params::{Encode, Timeout};
 use super::state::App;
 use super::writing::{About, Output, Payload, Style};
 
@@ -19,14 +20,16 @@ use super::writing::{About, Output, Payload, Style};
     post,
     path = "/encode",
     tag = "operations",
-    params(super::spec::EncodeParams, super::spec::TimeoutHeader, super::spec::TensorHeaders),
+    params(Encode, Timeout, TensorHeaders),
     request_body(
         description = "One sample, or several as JSON `samples` or form files.",
         content(
-            ("image/png"), ("image/jpeg"), ("image/tiff"), ("image/webp"), ("image/x-portable-anymap"),
-            ("application/x-npy"), ("application/octet-stream"),
-            (SampleBody = "application/json", example = json!({"image": "iVBORw0KGgo...", "ratio": 8})),
-            (SampleForm = "multipart/form-data")
+            (inline(Binary) = "image/png"), (inline(Binary) = "image/jpeg"), (inline(Binary) = "image/tiff"),
+            (inline(Binary) = "image/webp"), (inline(Binary) = "image/x-portable-anymap"),
+            (inline(Binary) = "application/x-npy"), (inline(Binary) = "audio/wav"), (inline(Binary) = "text/csv"),
+            (inline(Binary) = "application/octet-stream"),
+            (EncodeBody = "application/json", example = json!({"image": "iVBORw0KGgo...", "ratio": 8})),
+            (EncodeForm = "multipart/form-data")
         )
     ),
     responses(
@@ -39,7 +42,7 @@ pub(super) async fn encode(
     Extension(id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let mut call = Call::receive(&app, request, &["file"], ENCODE).await?;
+    let mut call = Call::<Encode>::receive(&app, request).await?;
     let named = call.named_model(&app).await?;
     let groups = call.samples(&app, named.as_ref()).await?;
     let count = groups.iter().map(|group| group.samples.len()).sum();
@@ -49,7 +52,7 @@ pub(super) async fn encode(
     for group in groups {
         for sample in group.samples {
             let session = model_for(&app, named.as_ref(), sample.shape()).await?;
-            let done = call.ticket.encode(&session, sample, call.params.options.ratio).await?;
+            let done = call.ticket.encode(&session, sample, call.params.ratio.map(|ratio| ratio.0)).await?;
             let payload = Payload::Latent(session.id().clone(), call.times.take(done));
             let about = vec![About::of(&session)];
             outputs.push(Output { name: group.name.clone(), payload, about });

@@ -7,11 +7,12 @@ use axum::extract::{Extension, Request, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::contract::{Binary, EvaluateBody, EvaluateForm, Failures};
 use super::error::{Code, Problem};
+use super::extract::TensorHeaders;
 use super::observe::RequestId;
 use super::operation::{Call, model_for};
-use super::params::EVALUATE;
-use super::spec::{Failures, SampleItem};
+use super::params::{Evaluate, Timeout};
 use super::state::App;
 use super::writing::round;
 use crate::codec::write_latent;
@@ -108,39 +109,6 @@ pub(super) struct Pca {
     db: Option<f64>,
 }
 
-/// Noisy samples with their clean twins, or samples alone.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes a body; it is read by `extract`")]
-struct EvaluateBody {
-    /// Samples without twins.
-    samples: Option<Vec<SampleItem>>,
-    /// Noisy samples with their clean twins.
-    pairs: Option<Vec<PairItem>>,
-    /// As the query parameter.
-    model: Option<String>,
-}
-
-/// A noisy sample with its clean twin.
-#[derive(ToSchema)]
-#[schema(as = Pair)]
-#[expect(dead_code, reason = "describes a body; it is read by `extract`")]
-struct PairItem {
-    noisy: SampleItem,
-    clean: SampleItem,
-}
-
-/// Files: `file` for samples alone, or as many `noisy` as `clean`, matched in order.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes a body; it is read by `extract`")]
-struct EvaluateForm {
-    #[schema(value_type = Vec<String>, format = Binary)]
-    file: Option<Vec<String>>,
-    #[schema(value_type = Vec<String>, format = Binary)]
-    noisy: Option<Vec<String>>,
-    #[schema(value_type = Vec<String>, format = Binary)]
-    clean: Option<Vec<String>>,
-}
-
 /// How well a model does on samples.
 ///
 /// With clean twins the report says how much nearer the output is to them. Without, it says how much was
@@ -149,10 +117,12 @@ struct EvaluateForm {
     post,
     path = "/evaluate",
     tag = "operations",
-    params(super::spec::EvaluateParams, super::spec::TimeoutHeader, super::spec::TensorHeaders),
+    params(Evaluate, Timeout, TensorHeaders),
     request_body(description = "Samples, or pairs of noisy and clean ones.", content(
-        ("image/png"), ("image/jpeg"), ("image/tiff"), ("image/webp"), ("image/x-portable-anymap"),
-        ("application/x-npy"), ("application/octet-stream"),
+        (inline(Binary) = "image/png"), (inline(Binary) = "image/jpeg"), (inline(Binary) = "image/tiff"),
+        (inline(Binary) = "image/webp"), (inline(Binary) = "image/x-portable-anymap"),
+        (inline(Binary) = "application/x-npy"), (inline(Binary) = "audio/wav"), (inline(Binary) = "text/csv"),
+            (inline(Binary) = "application/octet-stream"),
         (EvaluateBody = "application/json", example = json!({"pairs": [{"noisy": {"image": "iVBORw0KGgo..."}, "clean": {"image": "iVBORw0KGgo..."}}]})),
         (EvaluateForm = "multipart/form-data")
     )),
@@ -163,7 +133,7 @@ pub(super) async fn evaluate(
     Extension(id): Extension<RequestId>,
     request: Request,
 ) -> Result<Json<Report>, Problem> {
-    let mut call = Call::receive(&app, request, &["file", "noisy", "clean"], EVALUATE).await?;
+    let mut call = Call::<Evaluate>::receive(&app, request).await?;
     call.accept.pick(&[((), "application/json")])?;
     let named = call.named_model(&app).await?;
     let roles: Vec<String> = call.parts.iter().map(|part| part.role.clone()).collect();
@@ -190,7 +160,7 @@ pub(super) async fn evaluate(
             return Err(Problem::new(Code::ShapeMismatch, detail));
         }
         let session = model_for(&app, named.as_ref(), input.shape()).await?;
-        samples.push(measure(&call.ticket, &session, input, clean, call.params.options).await?);
+        samples.push(measure(&call.ticket, &session, input, clean, call.params.options()).await?);
     }
     Ok(Json(Report { samples, request_id: id.0 }))
 }

@@ -10,9 +10,9 @@ use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 
+use super::contract::Failures;
 use super::error::{Code, Problem};
 use super::path::Segments;
-use super::spec::Failures;
 use super::state::App;
 use crate::job::Event;
 

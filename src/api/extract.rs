@@ -2,22 +2,25 @@
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::IntoParams;
 
+use super::body::{Received, form_problem};
+use super::choice::Extents;
+use super::error::{Code, Problem};
+use super::fields;
+use super::json::{JsonSample, JsonSamples, Pair, take_samples};
+use super::params::Params;
+use super::reading::explained;
+use super::state::App;
+use super::tree;
 use crate::codec::{self, DType, Format};
 use crate::engine::Ticket;
 use crate::limits::Limits;
 use crate::media;
+use crate::pointer::escape;
 
-use super::body::{Received, form_problem};
-use super::error::{Code, Problem};
-use super::params::escape;
-use super::reading::{explained, from_base64};
-use super::state::App;
-use super::tree;
-
-/// Members of a JSON body that hold one sample or latent.
-const FORMS: [&str; 4] = ["image", "data", "tensor", "latent"];
 /// The media type that curl sends where none is stated.
 const FORM_FIELDS: &str = "application/x-www-form-urlencoded";
 
@@ -65,25 +68,36 @@ pub(super) struct Part {
 pub(super) enum Source {
     /// A file of a format.
     File(Format, Bytes),
-    /// An image file whose first bytes tell its format.
-    Image(Bytes),
     /// Bare numbers with their extents.
     Raw(Vec<usize>, DType, Bytes),
-    /// A JSON value.
-    Value(Value),
+    /// A sample or latent of a JSON body.
+    Json(JsonSample),
+}
+
+/// Headers that `application/octet-stream` needs beside its bytes.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[serde(default)]
+pub(super) struct TensorHeaders {
+    /// Extents of a raw tensor, slowest axis first.
+    #[serde(rename = "X-Tensor-Shape")]
+    #[param(inline, example = "1,28,28")]
+    shape: Option<Extents>,
+    /// Type of its numbers, little-endian; `float32` when absent.
+    #[serde(rename = "X-Tensor-Dtype")]
+    #[param(inline, example = "float32")]
+    dtype: DType,
 }
 
 impl Content {
-    /// Takes a request apart. `roles` are the names of form fields that hold files; JSON bodies are parsed
-    /// in the engine's pool.
+    /// Takes a request apart that has the files and parameters of `P`; JSON bodies are parsed in the engine's pool.
     ///
     /// # Errors
     /// 415 for media types that are not spoken, 400 for all else that cannot be read.
-    pub(super) async fn extract(
+    pub(super) async fn extract<P: Params>(
         app: &App,
         ticket: &Ticket,
         received: Received,
-        roles: &[&str],
     ) -> Result<Self, Problem> {
         let query = received.query()?;
         if received.body.is_empty() {
@@ -91,12 +105,14 @@ impl Content {
         }
         let media_type = received.media_type();
         let mut content = match media_type.as_str() {
-            "multipart/form-data" => from_form(app, received, roles).await?,
+            "multipart/form-data" => {
+                let roles: Vec<&str> = P::FILES.iter().map(|(name, _)| *name).collect();
+                from_form(app, received, &roles).await?
+            }
             "application/json" | "text/json" if !is_binary(&received.body) => {
                 let body = received.body;
-                let fields_of_roles: Vec<String> = roles.iter().map(|&role| role.to_owned()).collect();
                 let bytes = tree::measure(ticket, &body).await?;
-                let content = ticket.convert(bytes, move || from_json(&body, &fields_of_roles)).await??;
+                let content = ticket.convert(bytes, move || from_json(&body, P::TAKES_PAIRS)).await??;
                 Self { bytes, ..content }
             }
             _ => from_file(&media_type, &received)?,
@@ -121,14 +137,14 @@ impl Part {
         };
         match &self.source {
             Source::File(format, bytes) if format.is_image() => image(bytes, Some(*format)),
-            Source::Image(bytes) => image(bytes, None),
+            Source::Json(JsonSample::Image(file)) => image(&file.0, None),
             Source::File(Format::Json, bytes) => Ok(tree::bytes(bytes)),
             // Text of numbers, its columns and its samples.
             Source::File(Format::Csv, bytes) => Ok(bytes.len().saturating_mul(12)),
             // Numbers become floats.
             Source::File(_, bytes) | Source::Raw(_, _, bytes) => Ok(bytes.len().saturating_mul(4)),
             // Within those of the content.
-            Source::Value(_) => Ok(0),
+            Source::Json(_) => Ok(0),
         }
     }
 }
@@ -181,16 +197,8 @@ fn file(media_type: &str, name: Option<&str>, bytes: Bytes) -> Result<Source, Pr
 }
 
 fn raw(headers: &HeaderMap, bytes: Bytes) -> Result<Source, Problem> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("")).map(str::trim);
-    let shape = text("x-tensor-shape").unwrap_or("");
-    let extent = |part: &str| part.trim().parse::<usize>().ok();
-    let dims: Option<Vec<usize>> = shape.trim_matches(['(', ')', '[', ']']).split(',').map(extent).collect();
-    let dims = dims.ok_or_else(|| {
-        Problem::invalid("X-Tensor-Shape: expected whole numbers with commas between them, such as 1,28,28")
-    })?;
-    let dtype = text("x-tensor-dtype").map_or(Ok(DType::F32), DType::from_name);
-    let dtype = dtype.map_err(|e| Problem::invalid(format!("X-Tensor-Dtype: {e}")))?;
-    Ok(Source::Raw(dims, dtype, bytes))
+    let TensorHeaders { shape, dtype } = fields::read_headers(headers)?;
+    Ok(Source::Raw(shape.unwrap_or_default().0, dtype, bytes))
 }
 
 /// A form: files under the names in `roles`, parameters under all others.
@@ -238,9 +246,8 @@ async fn from_form(app: &App, received: Received, roles: &[&str]) -> Result<Cont
     Ok(content)
 }
 
-/// A JSON body: one of the forms, or a list of them as `samples`; for pairs, `pairs`. All other members are
-/// parameters.
-fn from_json(body: &[u8], roles: &[String]) -> Result<Content, Problem> {
+/// A JSON body: samples, and parameters as members beside them.
+fn from_json(body: &[u8], takes_pairs: bool) -> Result<Content, Problem> {
     let value: Value =
         serde_json::from_slice(body).map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
     let Value::Object(mut object) = value else {
@@ -249,88 +256,26 @@ fn from_json(body: &[u8], roles: &[String]) -> Result<Content, Problem> {
             "expected a JSON object with image, data, tensor, latent or samples",
         ));
     };
-    let mut parts = Vec::new();
-    let mut form = Form::Json;
-    if let Some(list) = object.remove("samples") {
-        form = Form::JsonList;
-        for (index, item) in items(list, "/samples")?.into_iter().enumerate() {
-            parts.push(json_item(item, "file", &format!("/samples/{index}"))?);
+    let part = |role: &str, pointer: String, sample: JsonSample| Part {
+        role: role.to_owned(),
+        name: None,
+        pointer: format!("{pointer}/{}", sample.form()),
+        source: Source::Json(sample),
+    };
+    let (form, parts) = match take_samples(&mut object, takes_pairs)? {
+        JsonSamples::One(sample) => (Form::Json, vec![part("file", String::new(), sample)]),
+        JsonSamples::Several(samples, pairs) => {
+            let samples = samples.into_iter().enumerate();
+            let samples = samples.map(|(i, sample)| part("file", format!("/samples/{i}"), sample));
+            let pairs = pairs.into_iter().enumerate().flat_map(|(i, Pair { noisy, clean })| {
+                [("noisy", noisy), ("clean", clean)]
+                    .map(|(role, sample)| part(role, format!("/pairs/{i}/{role}"), sample))
+            });
+            (Form::JsonList, samples.chain(pairs).collect())
         }
-    }
-    if let Some(list) = object.remove("pairs").filter(|_| roles.iter().any(|role| role == "noisy")) {
-        form = Form::JsonList;
-        for (index, item) in items(list, "/pairs")?.into_iter().enumerate() {
-            parts.extend(pair(item, index)?);
-        }
-    }
-    if object.keys().any(|key| FORMS.contains(&key.as_str())) {
-        if form == Form::JsonList {
-            return Err(Problem::invalid_at("/samples", "one sample and a list of samples in one request"));
-        }
-        let (given, rest): (Map<_, _>, Map<_, _>) =
-            object.into_iter().partition(|(name, _)| FORMS.contains(&name.as_str()));
-        parts.push(json_item(Value::Object(given), "file", "")?);
-        object = rest;
-    }
-    if parts.is_empty() {
-        return Err(Problem::invalid(
-            "no sample: send one of image, data, tensor, latent, or a list as samples",
-        ));
-    }
+    };
     let fields = object.into_iter().filter_map(|(name, value)| scalar(name, value).transpose());
     Ok(Content { form, fields: fields.collect::<Result<_, _>>()?, parts, bytes: 0 })
-}
-
-fn items(list: Value, pointer: &str) -> Result<Vec<Value>, Problem> {
-    match list {
-        Value::Array(items) if !items.is_empty() => Ok(items),
-        _ => Err(Problem::invalid_at(pointer, "expected a list of 1 or more")),
-    }
-}
-
-fn pair(item: Value, index: usize) -> Result<[Part; 2], Problem> {
-    let pointer = format!("/pairs/{index}");
-    let Value::Object(mut object) = item else {
-        return Err(Problem::invalid_at(pointer, "expected an object with noisy and clean"));
-    };
-    let mut take = |role: &str| {
-        let half = object.remove(role);
-        let half = half.ok_or_else(|| Problem::invalid_at(format!("{pointer}/{role}"), "missing"))?;
-        json_item(half, role, &format!("{pointer}/{role}"))
-    };
-    let both = [take("noisy")?, take("clean")?];
-    match object.keys().next() {
-        None => Ok(both),
-        Some(other) => {
-            Err(Problem::invalid_at(format!("{pointer}/{}", escape(other)), "not a member of a pair"))
-        }
-    }
-}
-
-/// An object with exactly one of the forms.
-fn json_item(item: Value, role: &str, pointer: &str) -> Result<Part, Problem> {
-    let Value::Object(object) = item else {
-        return Err(Problem::invalid_at(
-            pointer,
-            "expected an object with one of image, data, tensor, latent",
-        ));
-    };
-    if object.len() != 1 {
-        let detail = "expected exactly one of image, data, tensor, latent";
-        return Err(Problem::invalid_at(pointer, detail));
-    }
-    let (form, value) = object.into_iter().next().expect("the length is 1");
-    if !FORMS.contains(&form.as_str()) {
-        let detail = "not a form of a sample; there are image, data, tensor, latent";
-        return Err(Problem::invalid_at(format!("{pointer}/{}", escape(&form)), detail));
-    }
-    // The name of the form goes with the value, so that reading needs no second parameter.
-    let pointer = format!("{pointer}/{form}");
-    let source = match form.as_str() {
-        "image" => Source::Image(from_base64(&value).map_err(|problem| problem.under(&pointer))?.into()),
-        _ => Source::Value(Value::Object(Map::from_iter([(form, value)]))),
-    };
-    Ok(Part { role: role.to_owned(), name: None, pointer, source })
 }
 
 /// Whether so many samples may come in one request.
@@ -367,7 +312,7 @@ mod tests {
     use super::*;
 
     fn json(text: &str) -> Result<Content, Problem> {
-        from_json(text.as_bytes(), &["file".to_owned(), "noisy".to_owned()])
+        from_json(text.as_bytes(), true)
     }
 
     #[test]

@@ -2,53 +2,34 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use serde_path_to_error::{Error, Path, Segment};
 
 use super::error::Problem;
-use super::params::escape;
+use crate::pointer::{self, Misfit, escape};
 
-/// Reads `value` as `T`.
+/// Reads `object` as `T`.
 ///
 /// # Errors
-/// 400 with the pointer of each member that is unknown or does not fit, else of the first that is missing.
+/// 400 with the pointer of each member that is unknown or does not fit; where all fit, of one that is missing.
 pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    let error = match serde_path_to_error::deserialize(&value) {
+    let whole = match pointer::read(value.clone()) {
         Ok(read) => return Ok(read),
-        Err(error) => error,
+        Err(misfit) => misfit,
     };
-    let Value::Object(object) = value else { return Err(problem(&error, "")) };
+    let Value::Object(object) = value else { return Err(whole.into()) };
     // Each member alone, since serde stops at the first that is wrong.
     let faults = object.into_iter().filter_map(|(name, member)| {
-        let alone = Value::Object(Map::from_iter([(name.clone(), member)]));
-        let error =
-            serde_path_to_error::deserialize::<_, T>(&alone).err().filter(|error| !is_other(error))?;
-        Some(problem(&error, &name))
+        let own = format!("/{}", escape(&name));
+        let misfit = pointer::read::<T>(Value::Object(Map::from_iter([(name, member)]))).err()?;
+        let is_other = misfit.reason == "missing" && !misfit.pointer.starts_with(&own);
+        (!is_other).then(|| Problem::from(misfit))
     });
-    Err(faults.reduce(Problem::and).unwrap_or_else(|| problem(&error, "")))
+    Err(faults.reduce(Problem::and).unwrap_or_else(|| whole.into()))
 }
 
-/// Returns `true` for the error that another member is missing.
-fn is_other(error: &Error<serde_json::Error>) -> bool {
-    error.path().iter().next().is_none() && error.inner().to_string().starts_with("missing field")
-}
-
-/// The problem of an error at its path, or at the member `name` where the error has no path.
-fn problem(error: &Error<serde_json::Error>, name: &str) -> Problem {
-    let mut pointer = pointer(error.path());
-    if pointer.is_empty() && !name.is_empty() {
-        pointer = format!("/{}", escape(name));
+impl From<Misfit> for Problem {
+    fn from(Misfit { pointer, reason }: Misfit) -> Self {
+        Problem::invalid_at(pointer, reason)
     }
-    Problem::invalid_at(pointer, error.inner().to_string())
-}
-
-fn pointer(path: &Path) -> String {
-    let token = |segment: &Segment| match segment {
-        Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", escape(key)),
-        Segment::Enum { variant } => format!("/{}", escape(variant)),
-        Segment::Unknown => String::new(),
-    };
-    path.iter().map(token).collect()
 }
 
 #[cfg(test)]
@@ -68,14 +49,14 @@ mod tests {
         let corruption = json!([{"gaussian": {"sigma": 5}}, {"jpeg": {"quality": "x"}}]);
         let config = json!({"name": "A", "stepz": 5, "seed": -1, "corruption": corruption, "batch": 4});
         assert_eq!(pointers(config), ["/corruption/1/jpeg/quality", "/name", "/seed", "/stepz"]);
-        assert_eq!(pointers(json!({"name": "a", "corruption": {"gaussian": {}}})), ["/corruption/gaussian"]);
+        let missing = json!({"name": "a", "corruption": {"gaussian": {}}});
+        assert_eq!(pointers(missing), ["/corruption/gaussian/sigma"]);
     }
 
     #[test]
-    fn a_missing_member_is_told_only_where_all_others_fit() {
+    fn a_missing_member_is_named_where_all_others_fit() {
         assert_eq!(pointers(json!({"steps": "x"})), ["/steps"]);
-        let problem = read::<Config>(json!({"steps": 5})).unwrap_err();
-        assert!(problem.detail().contains("missing field `name`"), "{problem}");
+        assert_eq!(pointers(json!({"steps": 5})), ["/name"]);
         assert!(read::<Config>(json!(7)).is_err());
         assert_eq!(read::<Config>(json!({"name": "a"})).unwrap(), Config::new("a".parse().unwrap()));
     }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use super::spec::Failures;
+use super::contract::Failures;
 use super::state::App;
 use crate::telemetry;
 

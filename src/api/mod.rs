@@ -8,9 +8,11 @@ mod artifact;
 mod auth;
 mod body;
 mod caller;
+mod choice;
 mod clock;
 mod config;
 mod connection;
+mod contract;
 mod convert;
 mod decode;
 mod denoise;
@@ -19,8 +21,10 @@ mod error;
 mod evaluate;
 mod events;
 mod extract;
+mod fields;
 mod fitted;
 mod health;
+mod json;
 mod members;
 mod metrics;
 mod models;
@@ -33,7 +37,6 @@ mod path;
 mod rate;
 mod reading;
 mod serve;
-mod spec;
 mod state;
 #[cfg(feature = "otel")]
 mod trace;
@@ -155,7 +158,7 @@ fn routes(guard: impl Fn(OpenApiRouter<App>, &'static [Scope]) -> OpenApiRouter<
 
 /// The contract, as it is served and checked in.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    spec::complete(routes(|group, _| group).into_openapi())
+    contract::complete(routes(|group, _| group).into_openapi())
 }
 
 /// The contract as YAML, byte for byte what `openapi.yaml` holds.
@@ -192,9 +195,6 @@ async fn unknown_method(request: Request) -> Problem {
     Problem::new(Code::MethodNotAllowed, format!("this route does not take {method}; see the header Allow"))
 }
 
-/// The header by which a caller says how long the answer is of use.
-const TIMEOUT: &str = "x-request-timeout-ms";
-
 /// Ends requests that take longer than `request_seconds`, or than the caller has time; their work is given up. An upload
 /// has its own time for its body.
 async fn deadline(State(app): State<App>, mut request: Request, next: Next) -> Response {
@@ -202,13 +202,12 @@ async fn deadline(State(app): State<App>, mut request: Request, next: Next) -> R
     let is_upload = request.method() == Method::POST && request.uri().path() == "/train";
     let upload = if is_upload { app.config().upload_seconds } else { 0 };
     let most = Duration::from_secs(app.config().request_seconds.saturating_add(upload));
-    let wanted = match request.headers().get(TIMEOUT).map(wanted_time) {
-        Some(Err(problem)) => {
+    let wanted = match fields::read_headers::<params::Timeout>(request.headers()) {
+        Err(problem) => {
             body::discard_request(request).await;
             return problem.into_response();
         }
-        Some(Ok(time)) => Some(time),
-        None => None,
+        Ok(params::Timeout { time }) => time.map(|time| Duration::from_millis(time.0)),
     };
     let time = wanted.map_or(most, |wanted| wanted.min(most));
     request.extensions_mut().insert(Deadline(Instant::now() + time));
@@ -221,15 +220,6 @@ async fn deadline(State(app): State<App>, mut request: Request, next: Next) -> R
     })
 }
 
-fn wanted_time(value: &HeaderValue) -> Result<Duration, Problem> {
-    let ms = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).filter(|ms| *ms > 0);
-    ms.map(Duration::from_millis).ok_or_else(|| {
-        Problem::invalid(format!(
-            "X-Request-Timeout-Ms: expected a whole number of milliseconds, 1 or more, got {value:?}"
-        ))
-    })
-}
-
 /// Cross-origin access for the pages of the configured origins; without any, browsers keep to our own, and nothing answers
 /// preflights.
 fn cors(config: &Config) -> Option<CorsLayer> {
@@ -239,20 +229,14 @@ fn cors(config: &Config) -> Option<CorsLayer> {
     }
     let names =
         |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
-    let own = ["x-api-key", TIMEOUT, "x-request-id", "x-tensor-shape", "x-tensor-dtype"];
+    let own = ["x-api-key", "x-request-timeout-ms", "x-request-id", "x-tensor-shape", "x-tensor-dtype"];
     let mut allowed = names(&own);
     allowed.extend(names(&["idempotency-key", "last-event-id"]));
     allowed.extend([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, header::IF_MATCH]);
-    let mut exposed = names(&own[2..]);
-    exposed.extend(names(&[
-        "x-model",
-        "x-model-reason",
-        "x-noise-sigma",
-        "x-noise-sigmas",
-        "x-noise-correlation",
-        "x-familiarity",
-        "server-timing",
-    ]));
+    let of_samples = writing::HEADERS.iter().map(|header| header.name);
+    let written = contract::HEADERS_OF_ALL.iter().map(|(name, _)| *name).chain(of_samples);
+    let mut exposed: Vec<HeaderName> = written.filter_map(|name| name.parse().ok()).collect();
+    exposed.extend(names(&["x-tensor-shape", "x-tensor-dtype"]));
     exposed.extend(names(&["ratelimit", "ratelimit-policy"]));
     exposed.extend([header::ETAG, header::LOCATION, header::RETRY_AFTER, header::CONTENT_DISPOSITION]);
     let layer = CorsLayer::new()

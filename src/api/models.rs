@@ -10,12 +10,33 @@ use utoipa::ToSchema;
 
 use super::body::{Received, no_query};
 use super::caller::Caller;
+use super::contract::Failures;
 use super::error::{Code, Problem};
 use super::path::Segments;
-use super::spec::{Failures, InputShape};
 use super::state::App;
 use crate::name::{ModelRef, Name};
-use crate::registry::{self, Summary};
+use crate::registry::{self, Input, Summary};
+use crate::sample::{Kind, Shape};
+
+/// Shape of the samples that a version takes.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct InputShape {
+    /// Kind of sample.
+    #[schema(example = "image")]
+    kind: Kind,
+    /// Channels of an image or signal.
+    #[schema(example = 1)]
+    channels: usize,
+    /// Extents, channels first, for models of one fixed shape.
+    #[schema(example = json!(null))]
+    fixed: Option<Vec<usize>>,
+}
+
+impl From<Input> for InputShape {
+    fn from(from: Input) -> Self {
+        Self { kind: from.kind, channels: from.channels, fixed: from.fixed.map(Shape::dims) }
+    }
+}
 
 /// All models.
 #[derive(Debug, Serialize, ToSchema)]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::CONNECTION;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
@@ -14,7 +14,7 @@ use super::error::{Code, Problem};
 use crate::telemetry;
 
 /// The header that carries it both ways.
-pub(super) const REQUEST_ID: &str = "x-request-id";
+pub(super) const REQUEST_ID: &str = "X-Request-Id";
 /// Longest id that is taken from a caller.
 const MAX_ID: usize = 128;
 
@@ -89,7 +89,7 @@ fn dress(mut response: Response, id: &RequestId) -> Response {
     }
     let headers = response.headers_mut();
     let value = HeaderValue::from_str(&id.0).expect("ids hold only safe characters");
-    headers.insert(REQUEST_ID, value);
+    headers.insert(HeaderName::try_from(REQUEST_ID).expect("a constant name"), value);
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     response
 }
@@ -100,7 +100,7 @@ mod tests {
 
     fn id_for(given: &str) -> String {
         let mut headers = HeaderMap::new();
-        headers.insert(REQUEST_ID, HeaderValue::from_str(given).unwrap());
+        headers.insert("x-request-id", HeaderValue::from_str(given).unwrap());
         RequestId::of(&headers).0
     }
 

@@ -10,6 +10,7 @@ use super::caller::Caller;
 use super::clock::{Deadline, Times};
 use super::error::Problem;
 use super::extract::{Content, Form, Part, check_count};
+use super::fields;
 use super::negotiate::Accept;
 use super::observe::RequestId;
 use super::params::Params;
@@ -22,10 +23,10 @@ use crate::limits::Limits;
 use crate::sample::{Kind, Sample, Shape};
 
 /// A request of an operation, taken apart, its samples still in their bytes.
-pub(super) struct Call {
+pub(super) struct Call<P> {
     pub(super) times: Times,
     pub(super) accept: Accept,
-    pub(super) params: Params,
+    pub(super) params: P,
     pub(super) form: Form,
     pub(super) parts: Vec<Part>,
     /// The right to have work done for it.
@@ -37,17 +38,12 @@ pub(super) struct Call {
     held: Vec<Held>,
 }
 
-impl Call {
-    /// Reads a request whose files are in fields named `roles` and which may have the parameters `known`.
+impl<P: Params> Call<P> {
+    /// Reads a request with the files and the parameters of `P`.
     ///
     /// # Errors
     /// The body is too large, too slow, empty, or not of a form that is read.
-    pub(super) async fn receive(
-        app: &App,
-        request: Request,
-        roles: &[&str],
-        known: &[&str],
-    ) -> Result<Self, Problem> {
+    pub(super) async fn receive(app: &App, request: Request) -> Result<Self, Problem> {
         let times = Times::start();
         let accept = Accept::of(request.headers());
         let caller = Caller::of(&request);
@@ -55,10 +51,11 @@ impl Call {
         let mut received = Received::read(app, request).await?;
         let ticket = app.engine().admit(deadline)?;
         let mut held: Vec<Held> = received.held.take().into_iter().collect();
-        let content = Content::extract(app, &ticket, received, roles).await?;
+        let content = Content::extract::<P>(app, &ticket, received).await?;
         let Content { form, fields, parts, bytes } = content;
         held.push(ticket.count(bytes));
-        let params = Params::parse(&fields, known)?;
+        let params: P = fields::read(&fields)?;
+        params.check()?;
         Ok(Self { times, accept, params, form, parts, ticket, caller, part_bytes: bytes, held })
     }
 
@@ -67,7 +64,7 @@ impl Call {
     /// # Errors
     /// It is not there.
     pub(super) async fn named_model(&self, app: &App) -> Result<Option<Arc<Session>>, Problem> {
-        match &self.params.model {
+        match self.params.model() {
             Some(reference) => Ok(Some(app.session(reference).await?)),
             None => Ok(None),
         }

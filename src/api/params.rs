@@ -1,147 +1,234 @@
-//! Parameters of the operations: the same names and values as query parameters, form fields and JSON
-//! members.
+//! Parameters of the operations: the same names and values as query parameters, form fields and JSON members.
 
-use crate::codec::{Depth, Format};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::choice::{Ensemble, Milliseconds, Ratio, ReplyDepth, ReplyFormat, Share};
+use super::error::Problem;
 use crate::infer::fit::Wishes;
 use crate::infer::{Mode, Options};
 use crate::name::ModelRef;
 
-use super::error::Problem;
+/// Parameters of an operation, with the files that its forms hold.
+pub(super) trait Params: DeserializeOwned + ToSchema + 'static {
+    /// Fields of a form that hold files, each with its meaning.
+    const FILES: &'static [(&'static str, &'static str)] =
+        &[("file", "Files of samples; several fields of this name.")];
 
-/// What an operation may be told.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Params {
-    /// The model; chosen by the kind of sample when absent.
-    pub(super) model: Option<ModelRef>,
-    /// How to denoise.
-    pub(super) options: Options,
-    /// Wishes for the finish of the result.
-    pub(super) wishes: Wishes,
-    /// How fine the values of the reply are; as fine as those of the request when absent.
-    pub(super) depth: Option<Depth>,
-    /// The format of each sample of the reply; that of the request when absent.
-    pub(super) format: Option<Format>,
-}
+    /// Tells whether JSON bodies may hold pairs of noisy and clean samples.
+    const TAKES_PAIRS: bool = false;
 
-/// The parameters of `/denoise`.
-pub(super) const DENOISE: &[&str] =
-    &["model", "mode", "strength", "strength_chroma", "detail", "ratio", "ensemble", "depth", "format"];
-/// The parameters of `/encode`.
-pub(super) const ENCODE: &[&str] = &["model", "ratio"];
-/// The parameters of `/decode`.
-pub(super) const DECODE: &[&str] = &["model", "depth", "format"];
-/// The parameters of `/evaluate`.
-pub(super) const EVALUATE: &[&str] = &["model", "mode", "strength", "ratio", "ensemble"];
+    /// The model, where one is named.
+    fn model(&self) -> Option<&ModelRef>;
 
-/// Fields that are looked at; more than any operation takes, so that each that is wrong can be named.
-const MOST_FIELDS: usize = 32;
-
-impl Params {
-    /// The parameters in `fields`, of which `known` are taken.
+    /// Checks the parameters against each other.
     ///
     /// # Errors
-    /// 400 with a pointer to each field that is unknown, given twice or out of its range.
-    pub(super) fn parse(fields: &[(String, String)], known: &[&str]) -> Result<Self, Problem> {
-        if fields.len() > MOST_FIELDS {
-            let (count, known) = (fields.len(), known.join(", "));
-            return Err(Problem::invalid(format!("{count} parameters, where there are only {known}")));
-        }
-        let mut params = Self::default();
-        let mut problem: Option<Problem> = None;
-        for (at, (name, value)) in fields.iter().enumerate() {
-            let fault = if !known.contains(&name.as_str()) {
-                Err(format!("not a parameter here; there are {}", known.join(", ")))
-            } else if fields[..at].iter().any(|(earlier, _)| earlier == name) {
-                Err("given twice".to_owned())
-            } else {
-                params.set(name, value.trim())
-            };
-            if let Err(detail) = fault {
-                let pointer = format!("/{}", escape(name));
-                problem = Some(match problem {
-                    None => Problem::invalid_at(pointer, detail),
-                    Some(problem) => problem.at(pointer, detail),
-                });
-            }
-        }
-        if problem.is_none() && params.options.mode == Mode::Strict && params.wishes != Wishes::default() {
-            let name = if params.wishes.detail > 0.0 { "detail" } else { "strength_chroma" };
-            let detail = format!("{name} acts in mode full alone: the strict result is decode(encode(x))");
-            return Err(Problem::invalid_at(format!("/{name}"), detail));
-        }
-        problem.map_or(Ok(params), Err)
-    }
-
-    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        match name {
-            "model" => self.model = Some(value.parse().map_err(|e: crate::name::Error| e.to_string())?),
-            "mode" => {
-                self.options.mode = match value {
-                    "full" => Mode::Full,
-                    "strict" => Mode::Strict,
-                    _ => return Err(format!("expected full or strict, got {}", shown(value))),
-                }
-            }
-            "strength" => self.options.strength = number(value, 0.0, 1.0)?,
-            "strength_chroma" => self.wishes.strength_chroma = Some(number(value, 0.0, 1.0)?),
-            "detail" => self.wishes.detail = number(value, 0.0, 1.0)?,
-            "ratio" => self.options.ratio = Some(number(value, f32::MIN_POSITIVE, 1e6)?),
-            "ensemble" => {
-                self.options.ensemble = match value {
-                    "1" => 1,
-                    "8" => 8,
-                    _ => return Err(format!("expected 1 or 8, got {}", shown(value))),
-                }
-            }
-            "depth" => {
-                self.depth = match value {
-                    "same" => None,
-                    "8" => Some(Depth::U8),
-                    "16" => Some(Depth::U16),
-                    "float" => Some(Depth::F32),
-                    _ => return Err(format!("expected same, 8, 16 or float, got {}", shown(value))),
-                }
-            }
-            "format" => self.format = Some(format(value)?),
-            _ => unreachable!("only known names come here"),
-        }
+    /// 400 with a pointer to the first that does not go with the others.
+    fn check(&self) -> Result<(), Problem> {
         Ok(())
     }
 }
 
-fn format(value: &str) -> Result<Format, String> {
-    let found = Format::from_extension(value).or_else(|| Format::from_media_type(value));
-    found.filter(|format| *format != Format::Latent).ok_or_else(|| {
-        let names = Format::ALL.into_iter().filter(|f| *f != Format::Latent).map(Format::extension);
-        format!("expected one of {}, got {}", names.collect::<Vec<_>>().join(", "), shown(value))
-    })
+/// Parameters of `/denoise`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = DenoiseParams)]
+#[serde(default)]
+pub(super) struct Denoise {
+    /// `name` or `name@version`; chosen by the kind of sample when absent.
+    #[param(inline, example = "photo-gray")]
+    pub(super) model: Option<ModelRef>,
+    /// Path through the model: `full` (latent and refiner, the default) or `strict` (the latent alone).
+    #[param(inline, example = "full")]
+    pub(super) mode: Mode,
+    /// Blend of the input, 0, and the clean sample, 1; 1 when absent.
+    #[param(inline)]
+    pub(super) strength: Share,
+    /// Blend of colour alone, `strength` being that of brightness; images, mode `full`.
+    #[param(inline)]
+    pub(super) strength_chroma: Option<Share>,
+    /// Share of the fine residual that is given back where the image has structure, 0 when absent; images, mode `full`.
+    #[param(inline)]
+    pub(super) detail: Share,
+    /// Smallest ratio of the numbers of the sample to those of the latent; that of the model when absent.
+    #[param(inline, example = 4.0)]
+    pub(super) ratio: Option<Ratio>,
+    /// 1 (the default), or 8 to average over flips and quarter turns of an image.
+    #[param(inline)]
+    pub(super) ensemble: Ensemble,
+    /// Depth of the values of the reply; `same` as those of the request by default.
+    #[param(inline, example = "same")]
+    pub(super) depth: ReplyDepth,
+    /// Format of each sample of the reply; that of the request when absent.
+    #[param(inline, example = "png")]
+    pub(super) format: Option<ReplyFormat>,
 }
 
-fn number(value: &str, low: f32, high: f32) -> Result<f32, String> {
-    let number = value.parse::<f32>().ok().filter(|number| (low..=high).contains(number));
-    number.ok_or_else(|| match low {
-        0.0 => format!("expected a number in 0..{high}, got {}", shown(value)),
-        _ => format!("expected a number above 0 and at most {high}, got {}", shown(value)),
-    })
+/// Parameters of `/encode`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = EncodeParams)]
+#[serde(default)]
+pub(super) struct Encode {
+    /// `name` or `name@version`; chosen by the kind of sample when absent.
+    #[param(inline, example = "photo-gray")]
+    pub(super) model: Option<ModelRef>,
+    /// Smallest ratio of the numbers of the sample to those of the latent; that of the model when absent.
+    #[param(inline, example = 4.0)]
+    pub(super) ratio: Option<Ratio>,
 }
 
-/// What a caller wrote, quoted and never longer than a line.
-fn shown(value: &str) -> String {
-    format!("{:?}", value.chars().take(40).collect::<String>())
+/// Parameters of `/decode`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = DecodeParams)]
+#[serde(default)]
+pub(super) struct Decode {
+    /// `name` or `name@version`; the latent names its model, and another one is refused.
+    #[param(inline)]
+    pub(super) model: Option<ModelRef>,
+    /// Depth of the values of the reply; 8 bits in images when absent.
+    #[param(inline, example = "same")]
+    pub(super) depth: ReplyDepth,
+    /// Format of each sample of the reply; `png` for images when absent.
+    #[param(inline, example = "png")]
+    pub(super) format: Option<ReplyFormat>,
 }
 
-/// A name as a token of a JSON Pointer, never longer than a line.
-pub(super) fn escape(name: &str) -> String {
-    name.chars().take(80).collect::<String>().replace('~', "~0").replace('/', "~1")
+/// Parameters of `/evaluate`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = EvaluateParams)]
+#[serde(default)]
+pub(super) struct Evaluate {
+    /// `name` or `name@version`; chosen by the kind of sample when absent.
+    #[param(inline, example = "photo-gray")]
+    pub(super) model: Option<ModelRef>,
+    /// Path through the model: `full` (latent and refiner, the default) or `strict` (the latent alone).
+    #[param(inline, example = "full")]
+    pub(super) mode: Mode,
+    /// Blend of the input, 0, and the clean sample, 1; 1 when absent.
+    #[param(inline)]
+    pub(super) strength: Share,
+    /// Smallest ratio of the numbers of the sample to those of the latent; that of the model when absent.
+    #[param(inline, example = 4.0)]
+    pub(super) ratio: Option<Ratio>,
+    /// 1 (the default), or 8 to average over flips and quarter turns of an image.
+    #[param(inline)]
+    pub(super) ensemble: Ensemble,
+}
+
+/// Header of a request that says how long its reply is of use.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[serde(default)]
+pub(super) struct Timeout {
+    /// Milliseconds from now on after which the request is given up with 504; the time of the service when absent.
+    #[serde(rename = "X-Request-Timeout-Ms")]
+    #[param(inline, example = 2000)]
+    pub(super) time: Option<Milliseconds>,
+}
+
+impl Default for Denoise {
+    fn default() -> Self {
+        Self {
+            model: None,
+            mode: Mode::default(),
+            strength: Share(1.0),
+            strength_chroma: None,
+            detail: Share(0.0),
+            ratio: None,
+            ensemble: Ensemble::One,
+            depth: ReplyDepth::default(),
+            format: None,
+        }
+    }
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        let Denoise { model, mode, strength, ratio, ensemble, .. } = Denoise::default();
+        Self { model, mode, strength, ratio, ensemble }
+    }
+}
+
+impl Denoise {
+    /// Options of the model.
+    pub(super) fn options(&self) -> Options {
+        options(self.mode, self.strength, self.ratio, self.ensemble)
+    }
+
+    /// Wishes for the finish of the result.
+    pub(super) fn wishes(&self) -> Wishes {
+        Wishes { strength_chroma: self.strength_chroma.map(|share| share.0), detail: self.detail.0 }
+    }
+}
+
+impl Evaluate {
+    /// Options of the model.
+    pub(super) fn options(&self) -> Options {
+        options(self.mode, self.strength, self.ratio, self.ensemble)
+    }
+}
+
+fn options(mode: Mode, strength: Share, ratio: Option<Ratio>, ensemble: Ensemble) -> Options {
+    Options { mode, strength: strength.0, ratio: ratio.map(|ratio| ratio.0), ensemble: ensemble as usize }
+}
+
+impl Params for Denoise {
+    fn model(&self) -> Option<&ModelRef> {
+        self.model.as_ref()
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        if self.mode != Mode::Strict || self.wishes() == Wishes::default() {
+            return Ok(());
+        }
+        let name = if self.detail.0 > 0.0 { "detail" } else { "strength_chroma" };
+        let detail = format!("{name} acts in mode full alone: the strict result is decode(encode(x))");
+        Err(Problem::invalid_at(format!("/{name}"), detail))
+    }
+}
+
+impl Params for Encode {
+    fn model(&self) -> Option<&ModelRef> {
+        self.model.as_ref()
+    }
+}
+
+impl Params for Decode {
+    const FILES: &'static [(&'static str, &'static str)] =
+        &[("file", "Latent files; several fields of this name.")];
+
+    fn model(&self) -> Option<&ModelRef> {
+        self.model.as_ref()
+    }
+}
+
+impl Params for Evaluate {
+    const FILES: &'static [(&'static str, &'static str)] = &[
+        ("file", "Files of samples without clean twins; several fields of this name."),
+        ("noisy", "Files of noisy samples, as many as `clean`, matched in order."),
+        ("clean", "Files of clean samples, as many as `noisy`."),
+    ];
+    const TAKES_PAIRS: bool = true;
+
+    fn model(&self) -> Option<&ModelRef> {
+        self.model.as_ref()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields;
     use super::*;
+    use crate::codec::{Depth, Format};
 
-    fn parse(query: &[(&str, &str)]) -> Result<Params, Problem> {
-        let fields: Vec<_> = query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        Params::parse(&fields, DENOISE)
+    fn parse(query: &[(&str, &str)]) -> Result<Denoise, Problem> {
+        let pairs: Vec<_> = query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        fields::read(&pairs)
     }
 
     #[test]
@@ -156,10 +243,11 @@ mod tests {
             ("format", "tiff"),
         ])
         .unwrap();
-        assert_eq!(params.model.unwrap().to_string(), "photo-gray@2");
         let options = Options { mode: Mode::Strict, strength: 0.5, ratio: Some(4.0), ensemble: 8 };
-        assert_eq!(params.options, options);
-        assert_eq!((params.depth, params.format), (Some(Depth::U16), Some(Format::Tiff)));
+        assert_eq!(params.options(), options);
+        assert_eq!(params.model.unwrap().to_string(), "photo-gray@2");
+        assert_eq!((params.depth.depth(), params.format.unwrap().0), (Some(Depth::U16), Format::Tiff));
+        assert_eq!(parse(&[]).unwrap(), Denoise::default());
     }
 
     #[test]
@@ -184,16 +272,9 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_fields_is_refused_as_one() {
-        let problem = parse(&[("a", "1"); MOST_FIELDS + 1]).unwrap_err();
-        assert!(problem.detail().contains("33 parameters") && problem.detail().len() < 200, "{problem}");
-        assert!(parse(&[("a", "1"); MOST_FIELDS]).unwrap_err().detail().contains("/a"));
-    }
-
-    #[test]
-    fn every_fault_is_named() {
-        let problem = parse(&[("strength", "3"), ("a/b", "1")]).unwrap_err();
-        let text = format!("{problem:?}");
-        assert!(text.contains("\"/strength\"") && text.contains("\"/a~1b\""), "{text}");
+    fn a_strict_result_has_no_finish() {
+        assert!(parse(&[("mode", "strict"), ("detail", "0.5")]).unwrap().check().is_err());
+        assert!(parse(&[("mode", "strict"), ("strength_chroma", "1")]).unwrap().check().is_err());
+        assert!(parse(&[("mode", "full"), ("detail", "0.5")]).unwrap().check().is_ok());
     }
 }

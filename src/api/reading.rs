@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::error::Problem;
 use super::extract::{Part, Source};
+use super::json::{Base64, JsonSample, LatentOrFile, Nested};
 use crate::codec::{self, Format};
 use crate::limits::Limits;
 use crate::media::{self, Carrier, Content};
@@ -46,7 +47,15 @@ fn read_source(source: Source, spec: Option<&Spec>, limits: &Limits) -> Result<C
         Source::File(Format::Json, bytes) => {
             let value = serde_json::from_slice(&bytes);
             let value: Value = value.map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
-            if value.is_object() { read_value(&value, spec, limits) } else { read_data(&value, spec, limits) }
+            if !value.is_object() {
+                return read_data(&value, spec, limits);
+            }
+            match JsonSample::read(value)? {
+                JsonSample::Image(_) => {
+                    Err(Problem::invalid("an image goes into a form as its own file, not within one of JSON"))
+                }
+                sample => read_json(sample, spec, limits),
+            }
         }
         Source::File(Format::Latent, _) => {
             Err(Problem::invalid("a latent file where a sample belongs; POST /decode takes latents"))
@@ -54,15 +63,11 @@ fn read_source(source: Source, spec: Option<&Spec>, limits: &Limits) -> Result<C
         Source::File(format, bytes) => {
             media::read(&bytes, format, spec, limits).map_err(|error| explained(error, &bytes))
         }
-        Source::Image(bytes) => {
-            let format = media::settle_format(&bytes, Some(Format::Png))?;
-            Ok(media::read(&bytes, format, spec, limits)?)
-        }
         Source::Raw(dims, dtype, bytes) => {
             let array = codec::read_raw(&bytes, &dims, dtype, limits)?;
             Ok(Content::of_array(array, Format::Raw, spec, limits)?)
         }
-        Source::Value(value) => read_value(&value, spec, limits),
+        Source::Json(sample) => read_json(sample, spec, limits),
     }
 }
 
@@ -79,19 +84,18 @@ pub(super) fn explained(error: impl Into<media::Error>, bytes: &[u8]) -> Problem
     }
 }
 
-/// An object with one member, the form.
-fn read_value(value: &Value, spec: Option<&Spec>, limits: &Limits) -> Result<Content, Problem> {
-    if let Some(data) = value.get("data") {
-        return read_data(data, spec, limits);
+fn read_json(sample: JsonSample, spec: Option<&Spec>, limits: &Limits) -> Result<Content, Problem> {
+    match sample {
+        JsonSample::Image(Base64(bytes)) => {
+            let format = media::settle_format(&bytes, Some(Format::Png))?;
+            Ok(media::read(&bytes, format, spec, limits)?)
+        }
+        JsonSample::Data(Nested(data)) => read_data(&data, spec, limits),
+        JsonSample::Tensor(tensor) => Ok(Content::of_array(tensor.read(limits)?, Format::Raw, spec, limits)?),
+        JsonSample::Latent(_) => {
+            Err(Problem::invalid("expected one of image, data, tensor; POST /decode takes latents"))
+        }
     }
-    if let Some(tensor) = value.get("tensor") {
-        let array = codec::tensor_from_json(tensor, limits)?;
-        return Ok(Content::of_array(array, Format::Raw, spec, limits)?);
-    }
-    if value.get("image").is_some() {
-        return Err(Problem::invalid("an image goes into a form as its own file, not within one of JSON"));
-    }
-    Err(Problem::invalid("expected one of image, data, tensor; POST /decode takes latents"))
 }
 
 fn read_data(data: &Value, spec: Option<&Spec>, limits: &Limits) -> Result<Content, Problem> {
@@ -109,22 +113,24 @@ pub(super) fn read_latent(part: Part, limits: &Limits) -> Result<(Option<String>
         Source::File(Format::Latent, bytes) => codec::read_latent(&bytes, limits).map_err(Problem::from),
         Source::File(Format::Json, bytes) => serde_json::from_slice(&bytes)
             .map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))
-            .and_then(|value| latent_value(&value, limits)),
-        Source::Value(value) => latent_value(&value, limits),
-        Source::File(..) | Source::Image(_) | Source::Raw(..) => {
-            Err(Problem::invalid("not a latent; POST /encode makes one of a sample"))
-        }
+            .and_then(JsonSample::read)
+            .and_then(|sample| read_json_latent(sample, limits)),
+        Source::Json(sample) => read_json_latent(sample, limits),
+        Source::File(..) | Source::Raw(..) => Err(no_latent()),
     };
     read.map(|(id, latent)| (name, id, latent)).map_err(|problem| problem.under(&pointer))
 }
 
-/// `{"latent": ...}` with the latent as JSON or as base64 of a latent file.
-fn latent_value(value: &Value, limits: &Limits) -> Result<(ModelId, Latent), Problem> {
-    match value.get("latent") {
-        Some(text @ Value::String(_)) => Ok(codec::read_latent(&from_base64(text)?, limits)?),
-        Some(latent) => Ok(codec::latent_from_json(latent, limits)?),
-        None => Err(Problem::invalid("not a latent; POST /encode makes one of a sample")),
+fn read_json_latent(sample: JsonSample, limits: &Limits) -> Result<(ModelId, Latent), Problem> {
+    match sample {
+        JsonSample::Latent(LatentOrFile::File(file)) => Ok(codec::read_latent(&file.0, limits)?),
+        JsonSample::Latent(LatentOrFile::Json(latent)) => Ok(latent.read(limits)?),
+        _ => Err(no_latent()),
     }
+}
+
+fn no_latent() -> Problem {
+    Problem::invalid("not a latent; POST /encode makes one of a sample")
 }
 
 /// The bytes of a base64 text; a data URL will do.
@@ -145,12 +151,10 @@ mod tests {
     use super::*;
     use crate::api::error::Code;
 
-    fn part(value: Value, pointer: &str) -> Part {
-        Part { role: "file".into(), name: None, pointer: pointer.into(), source: Source::Value(value) }
-    }
-
     fn read(value: Value) -> Result<Group, Problem> {
-        Group::read(part(value, "/data"), None, &Limits::default())
+        let source = Source::Json(JsonSample::read(value)?);
+        let part = Part { role: "file".into(), name: None, pointer: "/data".into(), source };
+        Group::read(part, None, &Limits::default())
     }
 
     #[test]

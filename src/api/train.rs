@@ -5,63 +5,55 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use tokio::time::timeout;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
-use super::body::{self, no_query};
+use super::body;
 use super::caller::Caller;
+use super::choice::{Flag, PageSize};
+use super::contract::{Failures, TrainBody, TrainForm};
 use super::error::{Code, Problem};
+use super::fields;
 use super::path::Segments;
-use super::spec::{Failures, SampleItem};
 use super::state::App;
-use super::upload;
+use super::upload::{self, SubmitHeaders};
 use crate::job::{self, Filter, Job, Page, Status};
 use crate::name::Name;
-use crate::train::Config;
+use crate::train::Plan;
 
-/// Jobs on one page, unless told otherwise.
-const DEFAULT_PAGE: usize = 20;
-/// Jobs on one page at most.
-const MAX_PAGE: usize = 100;
-
-/// A training config with samples in JSON.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes a body")]
-struct TrainBody {
-    /// Training config.
-    config: Config,
-    /// Images, arrays or tensors.
-    samples: Vec<SampleItem>,
-}
-
-/// A training config with samples as files.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes a body")]
-struct TrainForm {
-    /// JSON as in the other form.
-    config: Config,
-    /// Images, npy, csv, wav or zip archives of those; several fields of this name. Pairs are matched by name:
-    /// `noisy/a.png` with `clean/a.png`; repeats of one scene share a folder.
-    #[schema(value_type = Vec<String>, format = Binary)]
-    samples: Vec<String>,
-}
-
-/// Which jobs.
-#[derive(IntoParams)]
+/// Parameters of `GET /train`.
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes the query")]
+#[serde(default)]
 struct PageParams {
-    /// How many at most.
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: Option<usize>,
-    /// The last id of the page before.
+    /// Number of jobs at most; 20 when absent.
+    #[param(inline)]
+    limit: PageSize,
+    /// Last id of the page before.
     after: Option<String>,
-    /// Only those that stand so.
+    /// Status of the jobs that are listed; every one when absent.
     #[param(inline)]
     status: Option<Status>,
-    /// Only those of this model.
-    #[param(example = "my-scans")]
-    name: Option<String>,
+    /// Model of the jobs that are listed; every one when absent.
+    #[param(inline, example = "my-scans")]
+    name: Option<Name>,
+}
+
+impl Default for PageParams {
+    fn default() -> Self {
+        Self { limit: PageSize(20), after: None, status: None, name: None }
+    }
+}
+
+/// Parameters of `POST /train`.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+struct SubmitParams {
+    /// 1 replies with the plan and trains nothing.
+    #[param(inline)]
+    plan: Flag,
 }
 
 /// Trains a model on your samples.
@@ -69,24 +61,21 @@ struct PageParams {
 /// The job waits its turn; its result is published as a new version and served without a restart. With `plan=1` nothing is
 /// trained: the reply is what would be done with the samples, with the evidence (kinds, noise, scheme, split) and advice.
 #[utoipa::path(post, path = "/train", operation_id = "train", tag = "training",
-    params(
-        ("plan" = Option<u8>, Query, minimum = 0, maximum = 1, description = "1 replies with the plan and trains nothing."),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is the same job; with another body it is refused."),
-    ),
+    params(SubmitParams, SubmitHeaders),
     request_body(description = "A config and samples.", content(
         (TrainForm = "multipart/form-data"),
         (TrainBody = "application/json", example = json!({"config": {"name": "my-scans", "steps": 500}, "samples": [{"image": "iVBORw0KGgo..."}]}))
     )),
     responses(
-        (status = 200, description = "The plan, where `plan=1` asks for it.", body = Object),
+        (status = 200, description = "The plan, where `plan=1` asks for it.", body = Plan),
         (status = 202, description = "The job.", body = Job, headers(("Location" = String, description = "`/train/{id}`"))),
         Failures,
     ))]
 pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let is_plan = is_plan(&request)?;
+    let SubmitParams { plan: is_plan } = fields::read(&body::query_of(request.uri())?)?;
     let admitted = match is_plan {
-        true => Ok(()),
-        false => Caller::of(&request).check_training_time(&app).await,
+        Flag::Yes => Ok(()),
+        Flag::No => Caller::of(&request).check_training_time(&app).await,
     };
     let _upload = match admitted.and_then(|()| app.upload()) {
         Ok(upload) => upload,
@@ -100,7 +89,7 @@ pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<R
         let detail = format!("the body did not arrive within {} s", time.as_secs());
         Problem::new(Code::DeadlineExceeded, detail)
     })??;
-    if is_plan {
+    if is_plan == Flag::Yes {
         let plan = app.block(move |app| Ok(app.jobs().plan(&order, app.limits())?)).await?;
         return Ok(Json(plan).into_response());
     }
@@ -109,56 +98,15 @@ pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<R
     Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Json(job)).into_response())
 }
 
-/// Returns `true` if the request asks for a plan.
-fn is_plan(request: &Request) -> Result<bool, Problem> {
-    let text = request.uri().query().unwrap_or_default();
-    if text.is_empty() {
-        return Ok(false);
-    }
-    match text {
-        "plan=1" | "plan=true" => Ok(true),
-        "plan=0" | "plan=false" => Ok(false),
-        text if text.starts_with("plan=") => Err(Problem::invalid_at("/plan", "expected 1 or 0")),
-        _ => no_query(request).map(|()| false),
-    }
-}
-
 /// The jobs, newest first.
 #[utoipa::path(get, path = "/train", operation_id = "list_jobs", tag = "training", params(PageParams), responses(
     (status = 200, description = "One page of jobs.", body = Page), Failures,
 ))]
 pub(super) async fn list(State(app): State<App>, request: Request) -> Result<Json<Page>, Problem> {
-    let (head, _) = request.into_parts();
-    let (mut limit, mut filter) = (DEFAULT_PAGE, Filter::default());
-    for (name, value) in body::query(&head)? {
-        match name.as_str() {
-            "limit" => {
-                let number = value.parse().ok().filter(|number| (1..=MAX_PAGE).contains(number));
-                let expected = format!("expected a whole number in 1..{MAX_PAGE}");
-                limit = number.ok_or_else(|| Problem::invalid_at("/limit", expected))?;
-            }
-            "after" => filter.after = Some(value),
-            "status" => {
-                let known = Status::ALL.map(Status::as_str).join(", ");
-                let status = Status::parse(&value);
-                filter.status = Some(
-                    status
-                        .ok_or_else(|| Problem::invalid_at("/status", format!("expected one of {known}")))?,
-                );
-            }
-            "name" => {
-                let name: Result<Name, _> = value.parse();
-                filter.name = Some(name.map_err(|e| Problem::invalid_at("/name", e.to_string()))?);
-            }
-            other => {
-                let pointer = format!("/{}", super::params::escape(other));
-                let detail = "not a parameter here; there are limit, after, status, name";
-                return Err(Problem::invalid_at(pointer, detail));
-            }
-        }
-    }
+    let PageParams { limit, after, status, name } = fields::read(&body::query_of(request.uri())?)?;
+    let filter = Filter { after, status, name };
     app.block(move |app| {
-        app.jobs().list(limit, &filter).map(Json).map_err(|error| match error {
+        app.jobs().list(limit.0, &filter).map(Json).map_err(|error| match error {
             job::Error::NotFound(_) => Problem::invalid_at("/after", error.to_string()),
             other => other.into(),
         })

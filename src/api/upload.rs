@@ -6,25 +6,46 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::body::{Body, Bytes};
 use axum::extract::multipart::Field;
 use axum::extract::{Multipart, Request};
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
 use futures_util::StreamExt as _;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use utoipa::IntoParams;
 
 use super::body::{self, form_problem, too_large};
 use super::caller::Caller;
+use super::choice::IdempotencyKey;
 use super::error::{Code, Problem};
+use super::fields;
+use super::json::{Base64, JsonSample, Nested};
 use super::members;
 use super::state::App;
 use crate::codec;
 use crate::dataset::Dataset;
 use crate::job::{File, Order};
 use crate::limits::Limits;
+use crate::pointer::escape;
 use crate::train::Config;
 
 /// Bytes of a training config; none needs more.
 const CONFIG_BYTES: usize = 1 << 20;
+
+/// Field of a form, or member of a JSON body, that holds the training config.
+pub(super) const CONFIG: &str = "config";
+/// Field of a form, or member of a JSON body, that holds samples.
+pub(super) const SAMPLES: &str = "samples";
+
+/// Headers of `POST /train`.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[serde(default)]
+pub(super) struct SubmitHeaders {
+    /// Key of the submission: the same key with the same body is the same job, with another body it is refused.
+    #[serde(rename = "Idempotency-Key")]
+    #[param(inline)]
+    key: Option<IdempotencyKey>,
+}
 
 /// Chunks that may wait for the disk.
 const CHUNKS: usize = 8;
@@ -44,7 +65,7 @@ type Parts = (Option<Value>, Vec<(String, Vec<u8>)>);
 /// It is not of the form, over a limit, or the disk is full.
 pub(super) async fn read(app: &App, request: Request) -> Result<Order, Problem> {
     let limit = app.limits().upload_bytes;
-    let key = idempotency_key(request.headers())?;
+    let SubmitHeaders { key } = fields::read_headers(request.headers())?;
     let caller = Caller::of(&request);
     let stated = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if let Some(actual) = stated.filter(|&actual: &usize| actual > limit) {
@@ -65,14 +86,8 @@ pub(super) async fn read(app: &App, request: Request) -> Result<Order, Problem> 
     if files.is_empty() {
         return Err(Problem::invalid_at("/samples", "missing; send what to train on"));
     }
-    Ok(Order { config, webhook, files, idempotency_key: key, owner: caller.name().to_owned() })
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let text = value.to_str().ok().map(str::trim).filter(|text| (1..=255).contains(&text.len()));
-    let expected = || Problem::invalid("Idempotency-Key: expected 1 to 255 visible characters");
-    Ok(Some(text.ok_or_else(expected)?.to_owned()))
+    let idempotency_key = key.map(|key| key.0);
+    Ok(Order { config, webhook, files, idempotency_key, owner: caller.name().to_owned() })
 }
 
 async fn from_form(
@@ -102,8 +117,8 @@ async fn from_parts(
     while let Some(mut field) = form.next_field().await.map_err(|e| form_problem(&e))? {
         let role = field.name().unwrap_or_default().to_owned();
         match role.as_str() {
-            "config" if ask.is_some() => return Err(Problem::invalid_at("/config", "given twice")),
-            "config" => {
+            CONFIG if ask.is_some() => return Err(Problem::invalid_at("/config", "given twice")),
+            CONFIG => {
                 let mut text = Vec::new();
                 while let Some(chunk) = field.chunk().await.map_err(|e| form_problem(&e))? {
                     counter.count(&chunk)?;
@@ -117,7 +132,7 @@ async fn from_parts(
                 // Before hours of upload: what cannot be trained is said at once.
                 ask = Some(checked(app, text, caller).await?);
             }
-            "samples" => {
+            SAMPLES => {
                 if files.len() == app.limits().archive_entries {
                     let (limit, actual) = (files.len() as u64, files.len() as u64 + 1);
                     let detail = format!("more than {limit} files; put them into an archive");
@@ -126,7 +141,7 @@ async fn from_parts(
                 files.push(store_field(app, field, files.len(), &mut counter).await?);
             }
             other => {
-                let pointer = format!("/{}", super::params::escape(other));
+                let pointer = format!("/{}", escape(other));
                 return Err(Problem::invalid_at(pointer, "not a field here; there are config, samples"));
             }
         }
@@ -251,17 +266,21 @@ fn from_object(body: &[u8], limits: &Limits) -> Result<Parts, Problem> {
     let Value::Object(mut object) = value else {
         return Err(Problem::invalid_at("", "expected an object with config and samples"));
     };
-    let config = object.remove("config");
-    let samples = object.remove("samples").unwrap_or(Value::Array(Vec::new()));
+    let config = object.remove(CONFIG);
+    let samples = object.remove(SAMPLES).unwrap_or(Value::Array(Vec::new()));
     if let Some(other) = object.keys().next() {
-        let pointer = format!("/{}", super::params::escape(other));
+        let pointer = format!("/{}", escape(other));
         return Err(Problem::invalid_at(pointer, "not a member here; there are config, samples"));
     }
     let Value::Array(samples) = samples else {
         return Err(Problem::invalid_at("/samples", "expected a list"));
     };
-    let file = |(index, sample): (usize, &Value)| to_file(index, sample, limits);
-    Ok((config, samples.iter().enumerate().map(file).collect::<Result<_, _>>()?))
+    let file = |(index, sample): (usize, Value)| {
+        let sample = JsonSample::read(sample);
+        let file = sample.and_then(|sample| to_file(index, sample, limits));
+        file.map_err(|problem| problem.under(&format!("/samples/{index}")))
+    };
+    Ok((config, samples.into_iter().enumerate().map(file).collect::<Result<_, _>>()?))
 }
 
 /// A config that can be trained on, as far as that can be told without samples.
@@ -289,28 +308,19 @@ fn invent(index: usize, media_type: &str, bytes: &[u8]) -> String {
 }
 
 /// A sample in JSON as a file: an image as it is, numbers as npy.
-fn to_file(index: usize, sample: &Value, limits: &Limits) -> Result<(String, Vec<u8>), Problem> {
-    let at = |member: &str| format!("/samples/{index}/{member}");
-    let npy =
-        |array: codec::Array| Ok((format!("sample-{index:05}.npy"), codec::write_npy(&array, array.dtype)?));
-    let object = sample.as_object().filter(|object| object.len() == 1);
-    let one = object.and_then(|object| object.iter().next()).map(|(name, value)| (name.as_str(), value));
-    match one {
-        Some(("image", text)) => {
-            let bytes = super::reading::from_base64(text).map_err(|problem| problem.under(&at("image")))?;
-            Ok((invent(index, "", &bytes), bytes))
+fn to_file(index: usize, sample: JsonSample, limits: &Limits) -> Result<(String, Vec<u8>), Problem> {
+    let under = format!("/{}", sample.form());
+    let array = match sample {
+        JsonSample::Image(Base64(bytes)) => return Ok((invent(index, "", &bytes), bytes.into())),
+        JsonSample::Data(Nested(data)) => codec::array_from_json(&data, limits),
+        JsonSample::Tensor(tensor) => tensor.read(limits),
+        JsonSample::Latent(_) => {
+            return Err(Problem::invalid_at(
+                "",
+                "expected an object with exactly one of image, data, tensor",
+            ));
         }
-        Some(("data", data)) => {
-            let array = codec::array_from_json(data, limits);
-            npy(array.map_err(|e| Problem::from(e).under(&at("data")))?)
-        }
-        Some(("tensor", tensor)) => {
-            let array = codec::tensor_from_json(tensor, limits);
-            npy(array.map_err(|e| Problem::from(e).under(&at("tensor")))?)
-        }
-        _ => Err(Problem::invalid_at(
-            format!("/samples/{index}"),
-            "expected an object with exactly one of image, data, tensor",
-        )),
-    }
+    };
+    let array = array.map_err(|e| Problem::from(e).under(&under))?;
+    Ok((format!("sample-{index:05}.npy"), codec::write_npy(&array, array.dtype)?))
 }

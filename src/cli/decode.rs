@@ -10,11 +10,12 @@ use super::place::Place;
 use super::workers::Cores;
 use super::zoo::Zoo;
 use super::{Config, Error};
-use crate::codec::{Format, latent_from_json, read_latent};
+use crate::codec::{self, Format, JsonLatent, read_latent};
 use crate::hex::hex;
 use crate::infer::Session;
 use crate::limits::Limits;
 use crate::name::{ModelId, ModelRef};
+use crate::pointer;
 use crate::sample::{Kind, Latent, Shape};
 
 const EXAMPLES: &str = "\
@@ -134,9 +135,12 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<(ModelId, Latent)>, String>
         return Ok(vec![read_latent(bytes, limits).map_err(|e| e.to_string())?]);
     }
     let json: Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-    let one = |value: &Value| latent_from_json(value, limits).map_err(|e| e.to_string());
-    match &json {
-        Value::Array(list) => list.iter().map(one).collect(),
+    let one = |value| {
+        let latent = pointer::read::<JsonLatent>(value).map_err(codec::Error::from);
+        latent.and_then(|latent| latent.read(limits)).map_err(|e| e.to_string())
+    };
+    match json {
+        Value::Array(list) => list.into_iter().map(one).collect(),
         value => Ok(vec![one(value)?]),
     }
 }

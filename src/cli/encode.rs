@@ -6,7 +6,7 @@ use super::place::Place;
 use super::workers::Cores;
 use super::zoo::Zoo;
 use super::{Config, Error};
-use crate::codec::{Format, latent_to_json, write_latent};
+use crate::codec::{Format, JsonLatent, write_latent};
 use crate::infer::Session;
 use crate::limits::Limits;
 use crate::name::ModelRef;
@@ -77,11 +77,11 @@ impl Work for Task<'_> {
         let numbers = latents[0].numbers();
         let about = format!("{}, {numbers} of {} numbers", session.id(), shape.numbers());
         let (bytes, extension) = match (self.json, latents.as_slice()) {
-            (true, [latent]) => (latent_to_json(session.id(), latent).to_string().into_bytes(), "json"),
+            (true, [latent]) => (json(&JsonLatent::of(session.id(), latent))?, "json"),
             (true, latents) => {
                 let list: Vec<_> =
-                    latents.iter().map(|latent| latent_to_json(session.id(), latent)).collect();
-                (serde_json::Value::from(list).to_string().into_bytes(), "json")
+                    latents.iter().map(|latent| JsonLatent::of(session.id(), latent)).collect();
+                (json(&list)?, "json")
             }
             (false, [latent]) => (write_latent(session.id(), latent), Format::Latent.extension()),
             (false, latents) => {
@@ -90,4 +90,8 @@ impl Work for Task<'_> {
         };
         Ok(Made { bytes, extension, about })
     }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, String> {
+    serde_json::to_vec(value).map_err(|e| e.to_string())
 }

@@ -5,6 +5,7 @@
 //! actually present before anything is allocated.
 
 use crate::limits::Limits;
+use crate::pointer::Misfit;
 use crate::sample::{self, Shape};
 
 mod array;
@@ -19,14 +20,14 @@ mod zip;
 
 pub use crate::sample::Depth;
 pub use array::{
-    Array, Axes, DType, Layout, array_from_json, array_to_json, npy_dims, read_npy, read_raw,
-    tensor_from_json, tensor_to_json, write_npy, write_raw,
+    Array, Axes, DType, JsonTensor, Layout, array_from_json, array_to_json, npy_dims, read_npy, read_raw,
+    write_npy, write_raw,
 };
 pub use base64::decode_base64;
 pub use csv::{Columns, Table, read_csv, write_csv};
 pub use foreign::{is_foreign, may_be_stripped, unknown};
 pub use format::Format;
-pub use latent::{latent_from_json, latent_to_json, read_latent, write_latent};
+pub use latent::{JsonLatent, read_latent, write_latent};
 pub use picture::{
     Carrier, Numbers, Origin, Packing, Picture, Resolution, Tag, Unit, decoded_bytes, held_depth, read_image,
     read_images, write_image, write_images,
@@ -119,6 +120,12 @@ impl Error {
 
     fn shape(expected: impl ToString, got: impl ToString) -> Self {
         Error::Shape { expected: expected.to_string(), got: got.to_string() }
+    }
+}
+
+impl From<Misfit> for Error {
+    fn from(Misfit { pointer, reason }: Misfit) -> Self {
+        Error::Json { pointer, reason }
     }
 }
 

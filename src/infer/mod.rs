@@ -40,7 +40,9 @@ use crate::sample::{Bounds, Depth, Kind, Latent, Number, Sample, Shape, Stats};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Denoising path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Through the latent, then the refiner.

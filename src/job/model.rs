@@ -44,6 +44,7 @@ pub struct Job {
 
 /// Training scheme: the source of the training targets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = JobScheme)]
 pub struct Scheme {
     /// `clean`, `pairs`, `repeats` or `noisy`.
     pub name: String,

@@ -20,7 +20,8 @@ const TIMED: u64 = 3;
 const FEW: usize = 20;
 
 /// Plan of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = TrainingPlan)]
 pub struct Plan {
     /// Model that a version would be published of.
     pub model: String,

@@ -304,7 +304,7 @@ fn evenness(items: &[Item]) -> Option<Evenness> {
 }
 
 /// Statistics of the noise in the samples.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct NoiseSeen {
     /// Strength in the median sample, in `unit`.
     pub level: f32,

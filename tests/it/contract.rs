@@ -126,6 +126,56 @@ fn operations_take_and_give_every_media_type() {
 }
 
 #[test]
+fn every_body_has_a_schema() {
+    let contract = contract();
+    for (path, item) in contract["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let replies = operation["responses"].as_object().unwrap().values();
+            for body in replies.chain([&operation["requestBody"]]) {
+                for (kind, content) in body["content"].as_object().into_iter().flatten() {
+                    assert!(content["schema"].is_object(), "{kind} of {method} {path} has no schema");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_form_has_the_fields_of_the_query_and_files() {
+    let contract = contract();
+    let files = [("denoise", &["file"][..]), ("encode", &["file"]), ("decode", &["file"])];
+    for (name, files) in files.into_iter().chain([("evaluate", &["clean", "file", "noisy"][..])]) {
+        let operation = &contract["paths"][format!("/{name}")]["post"];
+        let query = operation["parameters"].as_array().unwrap().iter();
+        let query = query.filter(|parameter| parameter["in"] == "query");
+        let query = query.map(|parameter| parameter["name"].as_str().unwrap());
+        let expected: BTreeSet<&str> = query.chain(files.iter().copied()).collect();
+        let form = &operation["requestBody"]["content"]["multipart/form-data"]["schema"]["$ref"];
+        let form = contract.pointer(form.as_str().unwrap().trim_start_matches('#')).unwrap();
+        let fields: BTreeSet<&str> =
+            form["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(fields, expected, "{name}");
+    }
+}
+
+#[test]
+fn choices_are_listed() {
+    let contract = contract();
+    let parameters = contract["paths"]["/denoise"]["post"]["parameters"].as_array().unwrap();
+    let choices = |name: &str| {
+        let parameter = parameters.iter().find(|parameter| parameter["name"] == name).unwrap();
+        parameter["schema"]["enum"].clone()
+    };
+    assert_eq!(choices("mode"), serde_json::json!(["full", "strict"]));
+    assert_eq!(choices("depth"), serde_json::json!(["same", "8", "16", "float"]));
+    assert_eq!(choices("ensemble"), serde_json::json!([1, 8]));
+    assert_eq!(choices("format").as_array().unwrap().len(), 10);
+    let sample = contract["components"]["schemas"]["Sample"]["oneOf"].as_array().unwrap();
+    let forms: Vec<_> = sample.iter().map(|form| form["required"][0].as_str().unwrap()).collect();
+    assert_eq!(forms, ["image", "data", "tensor", "latent"]);
+}
+
+#[test]
 fn every_reference_leads_somewhere() {
     fn check(value: &Value, whole: &Value) {
         match value {

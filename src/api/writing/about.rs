@@ -1,22 +1,23 @@
-//! What a reply says of its samples beside their numbers, as headers and in JSON.
+//! Facts of a reply about its samples beside their numbers, as headers and in JSON.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Map, Value};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::infer::fit::PageNote;
 
-/// What a reply says of one sample beside its numbers.
+/// Facts about one sample of a reply.
 #[derive(Debug, Clone, Default)]
 pub(in crate::api) struct About {
     /// `name@version`.
     pub(in crate::api) model: String,
     /// Estimated noise: the mean of all channels.
     pub(in crate::api) sigma: Option<f32>,
-    /// That of each channel.
+    /// Estimated noise of each channel.
     pub(in crate::api) sigmas: Vec<f32>,
     /// Correlation of its noise between adjacent pixels; images only.
     pub(in crate::api) correlation: Option<f32>,
-    /// How like the training data it is.
+    /// Likeness to the training data, 0 to 1.
     pub(in crate::api) familiarity: Option<f32>,
     /// Its own sampling rate and that of the model, Hz, where these differ and it was resampled.
     pub(in crate::api) resampled: Option<(f32, f32)>,
@@ -26,51 +27,100 @@ pub(in crate::api) struct About {
     pub(in crate::api) page: Option<PageNote>,
 }
 
-/// Headers that say of all samples what [`About`] says of each, lists with commas.
+/// Header of a reply about its samples.
+pub(in crate::api) struct Header {
+    /// Its name.
+    pub(in crate::api) name: &'static str,
+    /// Its meaning, for the contract.
+    pub(in crate::api) meaning: &'static str,
+    /// Its value for some samples; none where it is left out.
+    of: fn(&[About]) -> Option<String>,
+}
+
+/// Every header of a reply about its samples; those that are written are those that the contract describes.
+pub(in crate::api) const HEADERS: [Header; 10] = [
+    Header {
+        name: "X-Model",
+        meaning: "Version that answered, as name@version; a list where several did.",
+        of: |about| {
+            let mut models: Vec<&str> = about.iter().map(|about| about.model.as_str()).collect();
+            models.dedup();
+            Some(models.join(", "))
+        },
+    },
+    Header {
+        name: "X-Model-Reason",
+        meaning: "Reason for the model, where the request names none.",
+        of: |about| {
+            let mut reasons: Vec<&str> = about.iter().filter_map(|about| about.reason.as_deref()).collect();
+            reasons.dedup();
+            (!reasons.is_empty()).then(|| reasons.join("; "))
+        },
+    },
+    Header {
+        name: "X-Resampled",
+        meaning: "Sampling rates of the signal and of the model, where they differ and the signal was resampled.",
+        of: |about| list(about, |about| about.resampled.map(rates)),
+    },
+    Header {
+        name: "X-Noise-Sigma",
+        meaning: "Estimated noise, 0..255 for images; a list for several samples.",
+        of: |about| list(about, |about| about.sigma.map(digits)),
+    },
+    Header {
+        name: "X-Noise-Sigmas",
+        meaning: "Estimated noise of each channel, with spaces between them; a list for several samples.",
+        of: |about| {
+            about.iter().any(|about| about.sigma.is_some()).then_some(())?;
+            let each =
+                |about: &About| about.sigmas.iter().map(|sigma| digits(*sigma)).collect::<Vec<_>>().join(" ");
+            list(about, |about| Some(each(about)))
+        },
+    },
+    Header {
+        name: "X-Noise-Correlation",
+        meaning: "Correlation of the noise of adjacent pixels, 0 for white noise; images.",
+        of: |about| list(about, |about| about.correlation.map(digits)),
+    },
+    Header {
+        name: "X-Familiarity",
+        meaning: "Likeness to the training data, 0..1; absent for models that do not measure it.",
+        of: |about| list(about, |about| about.familiarity.map(digits)),
+    },
+    Header {
+        name: "X-Ink-Kept",
+        meaning: "Share of a page's ink that is ink in the result, 0..1; pages.",
+        of: |about| list(about, |about| about.page.as_ref().map(|page| digits(page.ink_kept))),
+    },
+    Header {
+        name: "X-Ink-Put-Back",
+        meaning: "Share of a page's ink that the model had taken away and that was put back; pages.",
+        of: |about| list(about, |about| about.page.as_ref().map(|page| digits(page.put_back))),
+    },
+    Header {
+        name: "X-Page-Note",
+        meaning: "Other changes to a page, or the reason for leaving it as it was.",
+        of: |about| list(about, |about| about.page.as_ref().map(|page| page.note.clone())),
+    },
+];
+
+/// The headers of [`HEADERS`] that apply to `about`.
 pub(super) fn headers(about: &[About]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let mut put = |name: &'static str, list: Vec<String>| {
-        if let Ok(value) = HeaderValue::try_from(list.join(", ")) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    };
-    let mut models: Vec<String> = about.iter().map(|about| about.model.clone()).collect();
-    models.dedup();
-    put("x-model", models);
-    let sigma: Vec<String> =
-        about.iter().filter_map(|about| about.sigma).map(|v| round(v).to_string()).collect();
-    if !sigma.is_empty() {
-        put("x-noise-sigma", sigma);
-        let each = |about: &About| about.sigmas.iter().map(|v| round(*v).to_string()).collect::<Vec<_>>();
-        put("x-noise-sigmas", about.iter().map(|about| each(about).join(" ")).collect());
-    }
-    let correlation: Vec<String> =
-        about.iter().filter_map(|about| about.correlation).map(|v| round(v).to_string()).collect();
-    if !correlation.is_empty() {
-        put("x-noise-correlation", correlation);
-    }
-    let mut reasons: Vec<String> = about.iter().filter_map(|about| about.reason.clone()).collect();
-    reasons.dedup();
-    if !reasons.is_empty() {
-        put("x-model-reason", vec![reasons.join("; ")]);
-    }
-    let pages: Vec<&PageNote> = about.iter().filter_map(|about| about.page.as_ref()).collect();
-    if !pages.is_empty() {
-        let each = |of: fn(&PageNote) -> f32| pages.iter().map(|page| round(of(page)).to_string()).collect();
-        put("x-ink-kept", each(|page| page.ink_kept));
-        put("x-ink-put-back", each(|page| page.put_back));
-        put("x-page-note", pages.iter().map(|page| page.note.clone()).collect());
-    }
-    let resampled: Vec<String> = about.iter().filter_map(|about| about.resampled).map(rates).collect();
-    if !resampled.is_empty() {
-        put("x-resampled", resampled);
-    }
-    let familiarity = about.iter().filter_map(|about| about.familiarity).map(|v| round(v).to_string());
-    let familiarity: Vec<String> = familiarity.collect();
-    if !familiarity.is_empty() {
-        put("x-familiarity", familiarity);
-    }
-    headers
+    let written = HEADERS.iter().filter_map(|header| {
+        let name = HeaderName::try_from(header.name).expect("a constant name");
+        Some((name, HeaderValue::try_from((header.of)(about)?).ok()?))
+    });
+    written.collect()
+}
+
+/// The values of those samples that have one, with commas between them.
+fn list(about: &[About], of: impl Fn(&About) -> Option<String>) -> Option<String> {
+    let all: Vec<String> = about.iter().filter_map(of).collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+fn digits(value: f32) -> String {
+    round(value).to_string()
 }
 
 /// From the signal's rate to the model's and back.
@@ -78,42 +128,109 @@ fn rates((own, model): (f32, f32)) -> String {
     format!("{own} Hz to {model} Hz and back")
 }
 
-/// The same as members of a JSON object: plain values for one sample, lists for several.
-pub(super) fn members(about: &[About]) -> Map<String, Value> {
-    let number = |value: Option<f32>| value.map_or(Value::Null, |v| round(v).into());
-    let one_or_all = |of: &dyn Fn(&About) -> Value| match about {
-        [one] => of(one),
-        several => several.iter().map(of).collect(),
-    };
-    let mut members = Map::new();
-    let model = about.first().map_or(Value::Null, |about| about.model.clone().into());
-    members.insert("model".into(), model);
-    if about.iter().any(|about| about.sigma.is_some()) {
-        members.insert("sigma".into(), one_or_all(&|about| number(about.sigma)));
-        let each = |about: &About| about.sigmas.iter().map(|v| Value::from(round(*v))).collect();
-        members.insert("sigmas".into(), one_or_all(&each));
-        members.insert("noise_correlation".into(), one_or_all(&|about| number(about.correlation)));
-        members.insert("familiarity".into(), one_or_all(&|about| number(about.familiarity)));
-        let reason = |about: &About| about.reason.clone().map_or(Value::Null, Value::from);
-        members.insert("model_reason".into(), one_or_all(&reason));
-        if about.iter().any(|about| about.page.is_some()) {
-            let ink_kept = |about: &About| number(about.page.as_ref().map(|page| page.ink_kept));
-            let put_back = |about: &About| number(about.page.as_ref().map(|page| page.put_back));
-            let note =
-                |about: &About| about.page.as_ref().map_or(Value::Null, |page| page.note.clone().into());
-            members.insert("ink_kept".into(), one_or_all(&ink_kept));
-            members.insert("ink_put_back".into(), one_or_all(&put_back));
-            members.insert("page_note".into(), one_or_all(&note));
-        }
-        if about.iter().any(|about| about.resampled.is_some()) {
-            let resampled = |about: &About| about.resampled.map_or(Value::Null, |pair| rates(pair).into());
-            members.insert("resampled".into(), one_or_all(&resampled));
-        }
-    }
-    members
+/// Facts about the samples of one file of a reply: plain values for one sample, lists for several.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = About)]
+pub(in crate::api) struct Facts {
+    /// Version that answered, as `name@version`.
+    #[schema(example = "photo-gray@1")]
+    model: Option<String>,
+    /// Estimated noise of the input, 0..255 for images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sigma: Option<Numbers>,
+    /// Estimated noise of each channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sigmas: Option<Lists>,
+    /// Correlation of the noise of adjacent pixels, 0 for white noise; null for signals and vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    noise_correlation: Option<Numbers>,
+    /// Likeness to the training data, 0..1; null for models that do not measure it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    familiarity: Option<Numbers>,
+    /// Reason for the model; null where the request names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_reason: Option<Texts>,
+    /// Share of a page's ink that is ink in the result, 0..1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ink_kept: Option<Numbers>,
+    /// Share of a page's ink that the model had taken away and that was put back, 0..1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ink_put_back: Option<Numbers>,
+    /// Other changes to a page, or the reason for leaving it as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_note: Option<Texts>,
+    /// Sampling rates of the signal and of the model, where the signal was resampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resampled: Option<Texts>,
 }
 
-/// To three digits behind the point: more would be noise.
+/// A number, or one for each of several samples.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Numbers {
+    /// Of the one sample.
+    One(Option<f64>),
+    /// Of each sample.
+    Each(Vec<Option<f64>>),
+}
+
+/// A text, or one for each of several samples.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Texts {
+    /// Of the one sample.
+    One(Option<String>),
+    /// Of each sample.
+    Each(Vec<Option<String>>),
+}
+
+/// A list of numbers, or one for each of several samples.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Lists {
+    /// Of the one sample.
+    One(Vec<f64>),
+    /// Of each sample.
+    Each(Vec<Vec<f64>>),
+}
+
+impl Facts {
+    /// The facts about the samples of one file.
+    pub(super) fn of(about: &[About]) -> Self {
+        let numbers = |of: &dyn Fn(&About) -> Option<f32>| match about {
+            [one] => Numbers::One(of(one).map(round)),
+            several => Numbers::Each(several.iter().map(|about| of(about).map(round)).collect()),
+        };
+        let texts = |of: &dyn Fn(&About) -> Option<String>| match about {
+            [one] => Texts::One(of(one)),
+            several => Texts::Each(several.iter().map(of).collect()),
+        };
+        let each = |about: &About| about.sigmas.iter().map(|sigma| round(*sigma)).collect::<Vec<_>>();
+        let sigmas = || match about {
+            [one] => Lists::One(each(one)),
+            several => Lists::Each(several.iter().map(each).collect()),
+        };
+        // Nothing was measured where latents are decoded or made.
+        let is_measured = about.iter().any(|about| about.sigma.is_some());
+        let is_page = is_measured && about.iter().any(|about| about.page.is_some());
+        let is_resampled = is_measured && about.iter().any(|about| about.resampled.is_some());
+        let page = |about: &About, of: fn(&PageNote) -> f32| about.page.as_ref().map(of);
+        Self {
+            model: about.first().map(|about| about.model.clone()),
+            sigma: is_measured.then(|| numbers(&|about| about.sigma)),
+            sigmas: is_measured.then(sigmas),
+            noise_correlation: is_measured.then(|| numbers(&|about| about.correlation)),
+            familiarity: is_measured.then(|| numbers(&|about| about.familiarity)),
+            model_reason: is_measured.then(|| texts(&|about| about.reason.clone())),
+            ink_kept: is_page.then(|| numbers(&|about| page(about, |page| page.ink_kept))),
+            ink_put_back: is_page.then(|| numbers(&|about| page(about, |page| page.put_back))),
+            page_note: is_page.then(|| texts(&|about| about.page.as_ref().map(|page| page.note.clone()))),
+            resampled: is_resampled.then(|| texts(&|about| about.resampled.map(rates))),
+        }
+    }
+}
+
+/// Rounds to three digits behind the point: more would be noise.
 pub(in crate::api) fn round(value: f32) -> f64 {
     (f64::from(value) * 1000.0).round() / 1000.0
 }

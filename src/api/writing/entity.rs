@@ -2,12 +2,10 @@
 
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
 
 use crate::api::error::Problem;
-use crate::codec::{self, DType, Depth, Format};
+use crate::api::json::{Base64, JsonSample, LatentOrFile, Nested};
+use crate::codec::{self, DType, Depth, Format, JsonLatent, JsonTensor};
 use crate::media::Carrier;
 use crate::name::ModelId;
 use crate::sample::{Latent, Sample};
@@ -67,25 +65,23 @@ impl Payload {
         }
     }
 
-    /// The member of a JSON object that holds it.
-    pub(super) fn member(
-        &self,
-        format: Option<Format>,
-        depth: Option<Depth>,
-    ) -> Result<(&'static str, Value), Problem> {
+    /// Itself in JSON.
+    pub(super) fn json(&self, format: Option<Format>, depth: Option<Depth>) -> Result<JsonSample, Problem> {
         let (carrier, samples) = match self {
-            Payload::Latent(id, latent) => return Ok(("latent", codec::latent_to_json(id, latent))),
+            Payload::Latent(id, latent) => {
+                return Ok(JsonSample::Latent(LatentOrFile::Json(JsonLatent::of(id, latent))));
+            }
             Payload::Samples(carrier, samples) => (carrier, samples),
         };
         let format = format.unwrap_or_else(|| self.format());
         if format.is_image() {
             let entity = Entity::of(carrier, samples, format, depth)?;
-            return Ok(("image", STANDARD.encode(entity.bytes).into()));
+            return Ok(JsonSample::Image(Base64(entity.bytes.into())));
         }
         let array = carrier.array(samples, depth)?;
         match format {
-            Format::Json => Ok(("data", codec::array_to_json(&array))),
-            _ => Ok(("tensor", codec::tensor_to_json(&array, array.dtype))),
+            Format::Json => Ok(JsonSample::Data(Nested(codec::array_to_json(&array)))),
+            _ => Ok(JsonSample::Tensor(JsonTensor::of(&array, array.dtype))),
         }
     }
 }

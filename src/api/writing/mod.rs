@@ -2,15 +2,18 @@
 
 mod about;
 mod entity;
+mod reply;
 
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
-use serde_json::{Map, Value};
 
-pub(super) use about::{About, round};
+pub(super) use about::{About, HEADERS, round};
 pub(super) use entity::Payload;
+pub(super) use reply::JsonReply;
 
+use about::Facts;
 use entity::Entity;
+use reply::{JsonResult, Results};
 
 use super::clock::Times;
 use super::error::Problem;
@@ -160,11 +163,10 @@ impl Style {
             }
             Whole::Json { is_list } => {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static(Format::Json.media_type()));
-                let mut whole = self.json(&outputs, is_list)?;
+                let results = self.json(&outputs, is_list)?;
                 times.lap("write");
-                whole.insert("request_id".into(), request_id.into());
-                whole.insert("timing".into(), times.to_json());
-                serde_json::to_vec(&whole).map_err(Problem::internal)?
+                let reply = JsonReply { results, request_id: request_id.to_owned(), timing: times.timing() };
+                serde_json::to_vec(&reply).map_err(Problem::internal)?
             }
             Whole::Multipart => {
                 let boundary = format!("limpid-{}", uuid::Uuid::now_v7().simple());
@@ -190,19 +192,24 @@ impl Style {
         Ok((headers, body))
     }
 
-    fn json(self, outputs: &[Output], is_list: bool) -> Result<Map<String, Value>, Problem> {
+    fn json(self, outputs: &[Output], is_list: bool) -> Result<Results, Problem> {
         let one = |output: &Output| {
-            let (name, value) = output.payload.member(self.format, self.depth)?;
-            let mut object = Map::from_iter([(name.to_owned(), value)]);
-            object.extend(output.members());
-            Ok(object)
+            let latent = match &output.payload {
+                Payload::Latent(_, latent) => Some(latent),
+                Payload::Samples(..) => None,
+            };
+            Ok(JsonResult {
+                sample: output.payload.json(self.format, self.depth)?,
+                about: Facts::of(&output.about),
+                numbers: latent.map(|latent| latent.numbers()),
+                sample_numbers: latent.map(|latent| latent.shape.numbers()),
+            })
         };
         if !is_list {
-            return one(&outputs[0]);
+            return one(&outputs[0]).map(Results::One);
         }
-        let list = outputs.iter().map(|output| one(output).map(Value::Object));
-        let list: Vec<Value> = list.collect::<Result<_, Problem>>()?;
-        Ok(Map::from_iter([("samples".to_owned(), Value::Array(list))]))
+        let samples = outputs.iter().map(one).collect::<Result<_, Problem>>()?;
+        Ok(Results::Several { samples })
     }
 
     fn multipart(self, outputs: &[Output], boundary: &str) -> Result<Vec<u8>, Problem> {
@@ -323,18 +330,6 @@ impl Subject<'_> {
     fn check(&self, format: Format, depth: Option<Depth>) -> Result<(), Problem> {
         self.carrier.check_kind(self.kind, self.count, format, depth)?;
         Ok(self.carrier.check(self.samples, format, depth)?)
-    }
-}
-
-impl Output {
-    /// What JSON replies say of it.
-    fn members(&self) -> Map<String, Value> {
-        let mut members = about::members(&self.about);
-        if let Payload::Latent(_, latent) = &self.payload {
-            members.insert("numbers".into(), latent.numbers().into());
-            members.insert("sample_numbers".into(), latent.shape.numbers().into());
-        }
-        members
     }
 }
 

@@ -1,13 +1,19 @@
 //! Number types of arrays: names, sizes, decoding and encoding.
 
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
 use super::super::{Error, Result};
 
 /// Number type of an array file. All are converted to `f32` in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub enum DType {
     /// IEEE half precision.
     F16,
     /// IEEE single precision.
+    #[default]
     F32,
     /// IEEE double precision.
     F64,
@@ -28,6 +34,24 @@ pub enum DType {
     /// Signed, 64 bits.
     I64,
 }
+
+impl TryFrom<String> for DType {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        Self::from_name(&name)
+    }
+}
+
+impl PartialSchema for DType {
+    fn schema() -> RefOr<Schema> {
+        let names =
+            ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Self::ALL.map(Self::name)));
+        Schema::Object(names.description(Some("Number type; numbers are little-endian.")).build()).into()
+    }
+}
+
+impl ToSchema for DType {}
 
 impl DType {
     /// Every type.

@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::super::{Error, Result, within};
 use super::{Array, DType, MAX_RANK, read_raw, write_raw};
@@ -118,48 +120,53 @@ fn shortest(v: f32) -> Value {
     v.to_string().parse::<f64>().map_or(Value::Null, |v| json!(v))
 }
 
-/// Decodes a tensor object: `{"shape": [1, 28, 28], "dtype": "float32", "base64": "..."}`, numbers little-endian and
-/// row-major. `dtype` is optional and defaults to `float32`.
-///
-/// # Errors
-/// [`Error::Json`] for a missing or wrong member; otherwise as [`read_raw`].
-pub fn tensor_from_json(value: &Value, limits: &Limits) -> Result<Array> {
-    let wrong =
-        |pointer: &str, reason: &str| Error::Json { pointer: pointer.to_owned(), reason: reason.to_owned() };
-    let object = value.as_object().ok_or_else(|| wrong("", "not an object with shape, dtype and base64"))?;
-    let shape = object.get("shape").and_then(Value::as_array);
-    let shape = shape.ok_or_else(|| wrong("/shape", "missing, or not a list of whole numbers"))?;
-    if shape.len() > MAX_RANK {
-        return Err(Error::shape(format!("at most {MAX_RANK} axes"), format!("{} axes", shape.len())));
-    }
-    let extent = |(axis, extent): (usize, &Value)| {
-        let extent = extent.as_u64().and_then(|d| usize::try_from(d).ok());
-        extent.ok_or_else(|| wrong(&format!("/shape/{axis}"), "not a whole number from 1 up"))
-    };
-    let dims = shape.iter().enumerate().map(extent).collect::<Result<Vec<_>>>()?;
-    let dtype = match object.get("dtype") {
-        None => DType::F32,
-        Some(Value::String(name)) => DType::from_name(name)?,
-        Some(_) => return Err(wrong("/dtype", "not a string such as \"float32\"")),
-    };
-    let text = object.get("base64").and_then(Value::as_str);
-    let text = text.ok_or_else(|| wrong("/base64", "missing, or not a string"))?;
-    let bytes = super::super::decode_base64(text).map_err(|reason| wrong("/base64", &reason))?;
-    read_raw(&bytes, &dims, dtype, limits)
+/// Array as little-endian bytes with its extents: `{"shape": [1, 28, 28], "dtype": "float32", "base64": "..."}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Tensor, example = json!({"shape": [1, 2], "dtype": "float32", "base64": "AACAPwAAAEA="}))]
+pub struct JsonTensor {
+    /// Extents, slowest axis first; at most 8, each 1 or more.
+    pub shape: Vec<usize>,
+    /// Type of the numbers; `float32` when absent.
+    #[serde(default = "float32")]
+    #[schema(value_type = DType, default = float32)]
+    pub dtype: String,
+    /// Base64 of the numbers, little-endian and row-major.
+    pub base64: String,
 }
 
-/// Encodes `array` as a tensor object of `dtype`.
-pub fn tensor_to_json(array: &Array, dtype: DType) -> Value {
-    json!({
-        "shape": array.dims,
-        "dtype": dtype.name(),
-        "base64": STANDARD.encode(write_raw(array, dtype)),
-    })
+impl JsonTensor {
+    /// `array` as bytes of `dtype`.
+    pub fn of(array: &Array, dtype: DType) -> Self {
+        let base64 = STANDARD.encode(write_raw(array, dtype));
+        Self { shape: array.dims.clone(), dtype: dtype.name().to_owned(), base64 }
+    }
+
+    /// The array.
+    ///
+    /// # Errors
+    /// [`Error::Json`] for base64 that is none, [`Error::Unsupported`] for an unknown type; else as [`read_raw`].
+    pub fn read(&self, limits: &Limits) -> Result<Array> {
+        if self.shape.len() > MAX_RANK {
+            let got = format!("{} axes", self.shape.len());
+            return Err(Error::shape(format!("at most {MAX_RANK} axes"), got));
+        }
+        let bytes = super::super::decode_base64(&self.base64)
+            .map_err(|reason| Error::Json { pointer: "/base64".to_owned(), reason })?;
+        read_raw(&bytes, &self.shape, DType::from_name(&self.dtype)?, limits)
+    }
+}
+
+fn float32() -> String {
+    DType::F32.name().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read_tensor(json: Value) -> Result<Array> {
+        crate::pointer::read::<JsonTensor>(json)?.read(&Limits::default())
+    }
 
     fn read(text: &str) -> Result<Array> {
         array_from_json(&serde_json::from_str(text).unwrap(), &Limits::default())
@@ -220,7 +227,8 @@ mod tests {
     fn tensors_survive_a_round_trip() {
         let array = Array { dims: vec![1, 2, 2], data: vec![0.0, 1.0, 2.0, 255.0], dtype: DType::U8 };
         for dtype in [DType::U8, DType::F32, DType::I16] {
-            let back = tensor_from_json(&tensor_to_json(&array, dtype), &Limits::default()).unwrap();
+            let json = serde_json::to_value(JsonTensor::of(&array, dtype)).unwrap();
+            let back = read_tensor(json).unwrap();
             assert_eq!(back, Array { dtype, ..array.clone() });
         }
     }
@@ -236,7 +244,7 @@ mod tests {
             (json!({"shape": [1]}), "/base64"),
             (json!({"shape": [1], "base64": "*"}), "/base64"),
         ] {
-            let error = tensor_from_json(&value, &Limits::default()).unwrap_err();
+            let error = read_tensor(value.clone()).unwrap_err();
             let Error::Json { pointer, .. } = error else { panic!("{value}: {error}") };
             assert_eq!(pointer, at, "{value}");
         }
@@ -245,6 +253,6 @@ mod tests {
     #[test]
     fn a_tensor_of_another_length_is_refused() {
         let value = json!({"shape": [3], "dtype": "float32", "base64": "AAAAAAAAAAA="});
-        assert!(matches!(tensor_from_json(&value, &Limits::default()), Err(Error::Malformed { .. })));
+        assert!(matches!(read_tensor(value), Err(Error::Malformed { .. })));
     }
 }

@@ -7,7 +7,7 @@ mod npy;
 mod raw;
 
 pub use dtype::DType;
-pub use json::{array_from_json, array_to_json, tensor_from_json, tensor_to_json};
+pub use json::{JsonTensor, array_from_json, array_to_json};
 pub use layout::{Axes, Layout};
 pub use npy::{npy_dims, read_npy, write_npy};
 pub use raw::{read_raw, write_raw};

@@ -2,104 +2,136 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::super::array::{DType, array_from_json, read_raw};
 use super::{Error, MAX_PLANES, Result, check, plane_numbers};
 use crate::hex::hex;
 use crate::limits::Limits;
 use crate::name::{ModelId, Name};
-use crate::sample::{Latent, Plane, Stats};
+use crate::sample::{Latent, Plane, Shape, Stats};
 
-/// Encodes `latent` as JSON. `digest` is hexadecimal; `data` of each plane is base64 of little-endian `f32`, so that
-/// decoding gives identical bits.
-pub fn latent_to_json(id: &ModelId, latent: &Latent) -> Value {
-    let plane = |plane: &Plane| {
-        let bytes: Vec<u8> = plane.data.iter().flat_map(|v| v.to_le_bytes()).collect();
-        json!({ "dims": plane.dims, "data": STANDARD.encode(bytes) })
-    };
-    let digest = hex(id.digest);
-    json!({
-        "model": id.name,
-        "version": id.version,
-        "digest": digest,
-        "shape": latent.shape,
-        "stats": stats_to_json(&latent.stats),
-        "planes": latent.planes.iter().map(plane).collect::<Vec<_>>(),
-    })
+/// Latent in JSON. Decoding gives the same bits as the latent file does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Latent)]
+pub struct JsonLatent {
+    /// Model that made it.
+    #[schema(example = "photo-gray")]
+    pub model: Name,
+    /// Version of the model, from 1 up.
+    #[schema(minimum = 1, example = 1)]
+    pub version: u32,
+    /// SHA-256 of the weights, 64 hexadecimal digits.
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
+    pub digest: String,
+    /// Shape of the sample that it decodes to.
+    pub shape: Shape,
+    /// Mean and standard deviation of the sample, or of each of its channels; absent for models that take none.
+    #[serde(default)]
+    pub stats: Option<JsonStats>,
+    /// Maps of the latent, coarsest first; 1 to 64.
+    #[schema(min_items = 1, max_items = 64)]
+    pub planes: Vec<JsonPlane>,
 }
 
-/// Encodes statistics as `null`, one object, or a list with one object per channel.
-fn stats_to_json(stats: &[Stats]) -> Value {
-    let one = |s: &Stats| json!({"mean": f64::from(s.mean), "std": f64::from(s.std)});
-    match stats {
-        [] => Value::Null,
-        [only] => one(only),
-        several => several.iter().map(one).collect(),
-    }
+/// Statistics of a sample in JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = LatentStats)]
+pub enum JsonStats {
+    /// Of the whole sample.
+    One(JsonMoments),
+    /// Of each channel.
+    Each(Vec<JsonMoments>),
 }
 
-/// Decodes a latent in JSON, and the id of the model that made it. `data` of a plane is base64 of little-endian `f32`,
-/// nested numbers with the extents `dims`, or a flat list of numbers.
-///
-/// # Errors
-/// [`Error::Json`] with the pointer of a missing or wrong member; otherwise as for latent files.
-pub fn latent_from_json(value: &Value, limits: &Limits) -> Result<(ModelId, Latent)> {
-    if !value.is_object() {
-        return Err(wrong("", "not an object with model, version, digest, shape, stats and planes"));
-    }
-    let id = ModelId { name: read_name(value)?, version: read_version(value)?, digest: read_digest(value)? };
-    let shape = member(value, "shape")?;
-    let shape = serde_json::from_value(shape.clone()).map_err(|e| wrong("/shape", &e.to_string()))?;
-    let stats = match value.get("stats") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(stats) => {
-            let parsed = match stats.is_array() {
-                true => serde_json::from_value(stats.clone()),
-                false => serde_json::from_value(stats.clone()).map(|one| vec![one]),
-            };
-            parsed.map_err(|e| wrong("/stats", &e.to_string()))?
+/// Mean and standard deviation, each the exact value of a `float32`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LatentMoments, example = json!({"mean": 0.5, "std": 0.2}))]
+pub struct JsonMoments {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation.
+    pub std: f64,
+}
+
+/// Map of a latent in JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LatentPlane)]
+pub struct JsonPlane {
+    /// Extents, channels first: `(Z, H, W)`, `(Z, L)` or `(Z)`.
+    #[schema(example = json!([2, 4, 4]))]
+    pub dims: Vec<usize>,
+    /// Base64 of little-endian `float32`, or nested numbers whose extents are `dims` (flat numbers are read too).
+    pub data: Value,
+}
+
+impl JsonLatent {
+    /// `latent` of the model `id`.
+    pub fn of(id: &ModelId, latent: &Latent) -> Self {
+        let plane = |plane: &Plane| {
+            let bytes: Vec<u8> = plane.data.iter().flat_map(|v| v.to_le_bytes()).collect();
+            JsonPlane { dims: plane.dims.clone(), data: STANDARD.encode(bytes).into() }
+        };
+        let moments = |stats: &Stats| JsonMoments { mean: stats.mean.into(), std: stats.std.into() };
+        Self {
+            model: id.name.clone(),
+            version: id.version,
+            digest: hex(id.digest),
+            shape: latent.shape,
+            stats: match latent.stats.as_slice() {
+                [] => None,
+                [only] => Some(JsonStats::One(moments(only))),
+                several => Some(JsonStats::Each(several.iter().map(moments).collect())),
+            },
+            planes: latent.planes.iter().map(plane).collect(),
         }
-    };
-    let planes = member(value, "planes")?.as_array().ok_or_else(|| wrong("/planes", "not a list"))?;
-    if planes.len() > MAX_PLANES {
-        return Err(wrong("/planes", &format!("{} planes, more than {MAX_PLANES}", planes.len())));
     }
-    let planes =
-        planes.iter().enumerate().map(|(at, plane)| read_plane(plane, at, limits)).collect::<Result<_>>()?;
-    Ok((id, check(Latent { shape, stats, planes }, limits)?))
+
+    /// The latent, and the model that made it.
+    ///
+    /// # Errors
+    /// [`Error::Json`] with the pointer of a member that does not fit; else as for the file.
+    pub fn read(self, limits: &Limits) -> Result<(ModelId, Latent)> {
+        if self.version == 0 {
+            return Err(wrong("/version", "not a whole number from 1 up"));
+        }
+        if self.planes.len() > MAX_PLANES {
+            return Err(wrong("/planes", &format!("{} planes, more than {MAX_PLANES}", self.planes.len())));
+        }
+        let id = ModelId { name: self.model, version: self.version, digest: read_digest(&self.digest)? };
+        let moments = match self.stats {
+            None => Vec::new(),
+            Some(JsonStats::One(moments)) => vec![moments],
+            Some(JsonStats::Each(moments)) => moments,
+        };
+        let stats = moments.iter().map(|of| Stats { mean: of.mean as f32, std: of.std as f32 }).collect();
+        let planes = self.planes.iter().enumerate().map(|(at, plane)| read_plane(plane, at, limits));
+        let latent = Latent { shape: self.shape, stats, planes: planes.collect::<Result<_>>()? };
+        Ok((id, check(latent, limits)?))
+    }
 }
 
-fn read_name(value: &Value) -> Result<Name> {
-    let name = member(value, "model")?.as_str().ok_or_else(|| wrong("/model", "not a string"))?;
-    name.parse().map_err(|e: crate::name::Error| wrong("/model", &e.to_string()))
-}
-
-fn read_version(value: &Value) -> Result<u32> {
-    let version = member(value, "version")?.as_u64().and_then(|v| u32::try_from(v).ok()).filter(|&v| v > 0);
-    version.ok_or_else(|| wrong("/version", "not a whole number from 1 up"))
-}
-
-fn read_digest(value: &Value) -> Result<[u8; 32]> {
-    let text = member(value, "digest")?.as_str().unwrap_or_default().as_bytes();
+fn read_digest(text: &str) -> Result<[u8; 32]> {
     let bad = || wrong("/digest", "not 64 hexadecimal digits");
-    let (pairs, []) = text.as_chunks::<2>() else { return Err(bad()) };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return Err(bad()) };
     let nibble = |c: u8| (c as char).to_digit(16).and_then(|d| u8::try_from(d).ok());
     let bytes: Option<Vec<u8>> = pairs.iter().map(|&[a, b]| Some(nibble(a)? << 4 | nibble(b)?)).collect();
     bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(bad)
 }
 
-fn read_plane(plane: &Value, at: usize, limits: &Limits) -> Result<Plane> {
+fn read_plane(plane: &JsonPlane, at: usize, limits: &Limits) -> Result<Plane> {
     let here = |name: &str| format!("/planes/{at}{name}");
-    let dims = plane.get("dims").and_then(|dims| serde_json::from_value::<Vec<usize>>(dims.clone()).ok());
-    let dims = dims.ok_or_else(|| wrong(&here("/dims"), "missing, or not a list of whole numbers"))?;
+    let dims = plane.dims.clone();
     let numbers = plane_numbers(&dims, limits)?;
-    let data = match plane.get("data") {
-        Some(Value::String(text)) => {
+    let data = match &plane.data {
+        Value::String(text) => {
             let bytes = super::super::decode_base64(text).map_err(|reason| wrong(&here("/data"), &reason))?;
             read_raw(&bytes, &dims, DType::F32, limits)?.data
         }
-        Some(nested @ Value::Array(_)) => {
+        nested @ Value::Array(_) => {
             let array = array_from_json(nested, limits).map_err(|error| match error {
                 Error::Json { pointer, reason } => wrong(&here(&format!("/data{pointer}")), &reason),
                 other => other,
@@ -112,13 +144,9 @@ fn read_plane(plane: &Value, at: usize, limits: &Limits) -> Result<Plane> {
             }
             array.data
         }
-        _ => return Err(wrong(&here("/data"), "missing, or neither base64 nor nested numbers")),
+        _ => return Err(wrong(&here("/data"), "neither base64 nor nested numbers")),
     };
     Ok(Plane { dims, data })
-}
-
-fn member<'a>(value: &'a Value, name: &str) -> Result<&'a Value> {
-    value.get(name).ok_or_else(|| wrong(&format!("/{name}"), "missing"))
 }
 
 fn wrong(pointer: &str, reason: &str) -> Error {
@@ -127,16 +155,18 @@ fn wrong(pointer: &str, reason: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::testing::example;
     use super::*;
 
     fn value() -> Value {
         let (id, latent) = example();
-        latent_to_json(&id, &latent)
+        serde_json::to_value(JsonLatent::of(&id, &latent)).unwrap()
     }
 
     fn read(value: &Value) -> Result<(ModelId, Latent)> {
-        latent_from_json(value, &Limits::default())
+        crate::pointer::read::<JsonLatent>(value.clone())?.read(&Limits::default())
     }
 
     #[test]
@@ -145,7 +175,7 @@ mod tests {
         assert_eq!(read(&serde_json::from_str(&text).unwrap()).unwrap(), example());
         let (id, latent) = example();
         let latent = Latent { stats: vec![], ..latent };
-        assert_eq!(read(&latent_to_json(&id, &latent)).unwrap(), (id, latent));
+        assert_eq!(read(&serde_json::to_value(JsonLatent::of(&id, &latent)).unwrap()).unwrap(), (id, latent));
     }
 
     #[test]
@@ -164,10 +194,10 @@ mod tests {
             ("/version", json!(0), "/version"),
             ("/digest", json!("07"), "/digest"),
             ("/digest", json!("0".repeat(63) + "é"), "/digest"),
-            ("/shape", json!({"image": {"height": 3}}), "/shape"),
+            ("/shape", json!({"image": {"height": 3}}), "/shape/image/channels"),
             ("/stats", json!({"mean": "x"}), "/stats"),
             ("/planes", json!(7), "/planes"),
-            ("/planes/1/dims", json!([-1]), "/planes/1/dims"),
+            ("/planes/1/dims", json!([-1]), "/planes/1/dims/0"),
             ("/planes/1/data", json!("*"), "/planes/1/data"),
             ("/planes/1/data", json!([[1], [2, 3]]), "/planes/1/data/1"),
             ("/planes/1/data", json!([1, 2]), "/planes/1/data"),

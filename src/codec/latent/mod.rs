@@ -22,7 +22,7 @@ mod json;
 mod read;
 mod write;
 
-pub use json::{latent_from_json, latent_to_json};
+pub use json::JsonLatent;
 pub use read::read_latent;
 pub use write::write_latent;
 

@@ -40,6 +40,22 @@ fn the_reply_says_who_answered_and_how_long_it_took() {
 }
 
 #[test]
+fn every_header_of_a_reply_is_in_the_contract() {
+    let contract = serde_json::to_value(limpid::api::openapi()).unwrap();
+    let described = contract["paths"]["/denoise"]["post"]["responses"]["200"]["headers"].as_object().unwrap();
+    let described: Vec<String> = described.keys().map(|name| name.to_lowercase()).collect();
+    let service = Service::start();
+    let response = service.post("/denoise", "image/png", png(16, 16));
+    let written: Vec<&str> = response.headers().keys().map(|name| name.as_str()).collect();
+    let own = |name: &&&str| name.starts_with("x-") && **name != "x-content-type-options";
+    let own: Vec<_> = written.iter().filter(own).collect();
+    assert!(own.len() >= 5, "{written:?}");
+    for name in own {
+        assert!(described.iter().any(|described| *described == **name), "{name} is not described");
+    }
+}
+
+#[test]
 fn colour_goes_to_the_colour_model() {
     let service = Service::start();
     let response = service.post("/denoise", "image/png", file(&color(16, 16), ImageFormat::Png));

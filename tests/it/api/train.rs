@@ -165,9 +165,9 @@ fn unknown_jobs_are_said_to_be() {
 fn what_cannot_be_trained_on_is_refused_at_the_door() {
     let service = Service::start();
     for (config, pointer) in [
-        (json!({}), "/config"),
-        (json!({"name": "../x"}), "/config"),
-        (json!({"name": "x", "stepz": 3}), "/config"),
+        (json!({}), "/config/name"),
+        (json!({"name": "../x"}), "/config/name"),
+        (json!({"name": "x", "stepz": 3}), "/config/stepz"),
         (json!({"name": "x", "steps": 0}), "/config/steps"),
     ] {
         let problem = refused(submit(&service, &config), "invalid_input");

@@ -10,7 +10,7 @@ use limpid::rng::{Purpose, Rng};
 #[path = "../../fuzz/targets.rs"]
 mod targets;
 
-/// Mutations of each file of the corpus. `LIMPID_FUZZ_RUNS` sets another number, `LIMPID_FUZZ_TARGET` runs one target.
+/// Mutations of each file of the corpus. `FUZZ_RUNS` sets another number, `FUZZ_TARGET` runs one target.
 const RUNS: usize = 2000;
 
 fn corpus(target: &str) -> Vec<PathBuf> {
@@ -57,8 +57,8 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], rng: &mut Rng) {
 
 #[test]
 fn no_reader_panics_on_the_corpus_or_its_mutations() {
-    let runs = std::env::var("LIMPID_FUZZ_RUNS").ok().map_or(RUNS, |runs| runs.parse().unwrap());
-    let only = std::env::var("LIMPID_FUZZ_TARGET").ok();
+    let runs = std::env::var("FUZZ_RUNS").ok().map_or(RUNS, |runs| runs.parse().unwrap());
+    let only = std::env::var("FUZZ_TARGET").ok();
     for (name, target) in targets::TARGETS {
         if only.as_ref().is_some_and(|only| only != name) {
             continue;

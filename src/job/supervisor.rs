@@ -190,7 +190,7 @@ mod tests {
         let program = Program { path: "/bin/false".into(), hello: String::new(), threads: 1 };
         let supervisor = Supervisor::start(program, queue).unwrap();
         let begun = Instant::now();
-        while !telemetry::text().contains(r#"dae_worker_restarts_total{reason="exit"}"#) {
+        while !telemetry::text().contains(r#"limpid_worker_restarts_total{reason="exit"}"#) {
             assert!(begun.elapsed() < Duration::from_secs(30), "{}", telemetry::text());
             thread::sleep(Duration::from_millis(10));
         }

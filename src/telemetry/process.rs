@@ -9,33 +9,47 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
+use super::Metric;
+
+/// Memory of the process.
+const MEMORY: Row = ("process_resident_memory", Some(Unit::Bytes), "Memory of this process that is in use");
+/// Time that it computed.
+const CPU: Row = ("process_cpu", Some(Unit::Seconds), "Time that all threads computed");
+/// Files that it holds open.
+const FILES: Row = ("process_open_fds", None, "Open files and connections");
+
+/// Name, unit and help of a metric.
+type Row = (&'static str, Option<Unit>, &'static str);
+
 /// Standard process metrics of Prometheus clients, as far as the system provides them.
 #[derive(Debug)]
 pub(super) struct Process;
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
-        let mut put = |name: &str, help: &str, unit: Option<&Unit>, metric: &dyn EncodeMetric| {
-            metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
+        let mut put = |(name, unit, help): Row, metric: &dyn EncodeMetric| {
+            metric.encode(encoder.encode_descriptor(name, help, unit.as_ref(), metric.metric_type())?)
         };
         if let Some(bytes) = resident_bytes() {
-            let help = "Memory of this process that is in use";
-            put("process_resident_memory", help, Some(&Unit::Bytes), &ConstGauge::new(bytes as f64))?;
+            put(MEMORY, &ConstGauge::new(bytes as f64))?;
         }
         if let Some(seconds) = cpu_seconds() {
-            let help = "Time that all threads computed";
-            put("process_cpu", help, Some(&Unit::Seconds), &ConstCounter::new(seconds))?;
+            put(CPU, &ConstCounter::new(seconds))?;
         }
         if let Ok(files) = fs::read_dir("/proc/self/fd") {
-            put(
-                "process_open_fds",
-                "Open files and connections",
-                None,
-                &ConstGauge::new(files.count() as f64),
-            )?;
+            put(FILES, &ConstGauge::new(files.count() as f64))?;
         }
         Ok(())
     }
+}
+
+/// The metrics of the process, for the documentation.
+pub(super) fn table() -> [Metric; 3] {
+    [("gauge", "", MEMORY), ("counter", "_total", CPU), ("gauge", "", FILES)].map(|(kind, end, row)| {
+        let (name, unit, help) = row;
+        let unit = unit.map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
+        Metric { name: format!("{name}{unit}{end}"), kind, labels: &[], help }
+    })
 }
 
 fn resident_bytes() -> Option<usize> {

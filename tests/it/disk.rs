@@ -43,7 +43,7 @@ fn writes_that_failed_work_again_once_the_disk_does() {
     for _ in 0..4 {
         assert_eq!(promote(&client, &service).status(), 200);
     }
-    assert!(get("/metrics").text().unwrap().contains("dae_database_writable 1\n"));
+    assert!(get("/metrics").text().unwrap().contains("limpid_database_writable 1\n"));
 
     limit_files(&service, "64");
     // More than the pool has connections.
@@ -54,7 +54,7 @@ fn writes_that_failed_work_again_once_the_disk_does() {
     }
     let ready: Value = get("/readyz").json().unwrap();
     assert!(ready["detail"].as_str().unwrap().contains("nothing can be written"), "{ready}");
-    assert!(get("/metrics").text().unwrap().contains("dae_database_writable 0\n"));
+    assert!(get("/metrics").text().unwrap().contains("limpid_database_writable 0\n"));
     assert_eq!(get("/livez").status(), 204);
     assert_eq!(get("/models").status(), 200);
     assert!(folder.path().join("data/reserve").exists(), "the reserve is for full disks alone");

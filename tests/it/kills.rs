@@ -68,7 +68,7 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_differs() {
         );
     }
     assert_eq!(service.litter(), Vec::<String>::new());
-    assert_eq!(service.counter("dae_train_resumes_total"), attempts - ids.len() as u64);
+    assert_eq!(service.counter("limpid_train_resumes_total"), attempts - ids.len() as u64);
     assert!(most <= Duration::from_secs_f64(CHECKPOINT) + SLACK, "{most:?} of work were lost");
 }
 
@@ -88,6 +88,6 @@ fn what_a_job_without_a_checkpoint_had_told_of_counts_as_lost() {
     };
     assert!(service.signal_worker("-KILL"));
     service.wait_for(&[id]);
-    assert!(service.counter("dae_train_lost_steps_total") >= step.max(1), "{step} steps were told of");
-    assert_eq!(service.counter("dae_train_resumes_total"), 1);
+    assert!(service.counter("limpid_train_lost_steps_total") >= step.max(1), "{step} steps were told of");
+    assert_eq!(service.counter("limpid_train_resumes_total"), 1);
 }

@@ -14,23 +14,23 @@ fn requests_samples_and_times_are_counted() {
     assert!(header(&response, "content-type").starts_with("application/openmetrics-text"));
     let text = String::from_utf8(ok(response)).unwrap();
     for name in [
-        "http_server_request_duration_seconds_bucket{",
+        "limpid_http_server_request_duration_seconds_bucket{",
         r#"http_request_method="POST",http_route="/denoise",http_response_status_code="200""#,
         r#"http_response_status_code="400""#,
-        "http_server_active_requests ",
-        r#"dae_infer_requests_total{model="photo-gray",version="1",op="denoise",outcome="ok"}"#,
-        "dae_infer_queue_duration_seconds_count{",
-        "dae_infer_compute_duration_seconds_count{",
-        "dae_infer_batch_size_count{",
-        "dae_queue_depth ",
-        "dae_queue_limit_bytes ",
-        "dae_model_info{",
-        r#"dae_model_memory_bytes{model="photo-gray@1"}"#,
-        r#"dae_train_jobs{status="running"} 0"#,
-        r#"dae_model_loads_total{model="photo-gray",outcome="ok"}"#,
+        "limpid_http_server_active_requests ",
+        r#"limpid_infer_requests_total{model="photo-gray",version="1",op="denoise",outcome="ok"}"#,
+        "limpid_infer_queue_duration_seconds_count{",
+        "limpid_infer_compute_duration_seconds_count{",
+        "limpid_infer_batch_size_count{",
+        "limpid_queue_depth ",
+        "limpid_queue_limit_bytes ",
+        "limpid_model_info{",
+        r#"limpid_model_memory_bytes{model="photo-gray@1"}"#,
+        r#"limpid_train_jobs{status="running"} 0"#,
+        r#"limpid_model_loads_total{model="photo-gray",outcome="ok"}"#,
         "process_resident_memory_bytes",
         "process_cpu_seconds_total",
-        "build_info{",
+        "limpid_build_info{",
     ] {
         assert!(text.contains(name), "{name} is not in\n{text}");
     }
@@ -53,18 +53,18 @@ fn a_job_at_work_is_told_of_until_it_is_over() {
     let id = job["id"].as_str().unwrap();
     let text = || String::from_utf8(ok(service.get("/metrics"))).unwrap();
     let names = [
-        "dae_train_loss",
-        "dae_train_step_duration_seconds",
-        "dae_train_unsaved_steps",
-        "dae_train_checkpoint_duration_seconds",
+        "limpid_train_loss",
+        "limpid_train_step_duration_seconds",
+        "limpid_train_unsaved_steps",
+        "limpid_train_checkpoint_duration_seconds",
     ];
     let begun = std::time::Instant::now();
     while !names.iter().all(|name| text().contains(&format!("{name}{{job=\"{id}\"}}"))) {
         assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{}", text());
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
-    assert!(text().contains("dae_train_resumes_total 0"), "{}", text());
-    assert!(text().contains("dae_train_lost_steps_total 0"), "{}", text());
+    assert!(text().contains("limpid_train_resumes_total 0"), "{}", text());
+    assert!(text().contains("limpid_train_lost_steps_total 0"), "{}", text());
     ok(service.request("POST", &format!("/train/{id}/cancel")).send().unwrap());
     finish(&service, id);
     assert!(!text().contains(id), "{}", text());

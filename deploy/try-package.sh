@@ -6,9 +6,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-target/package} suite=${2:-bookworm}
 root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+# The program finds its models beside itself by /proc/self/exe.
+trap 'umount "$root/proc" 2>/dev/null || true; rm -rf --one-file-system "$root" "$root.log"' EXIT
 debootstrap --variant=minbase "$suite" "$root" >"$root.log" 2>&1 || { tail "$root.log"; exit 1; }
-inside() { chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/root "$@"; }
+mount -t proc proc "$root/proc"
+inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"; }
 cp tests/data/noisy/scene.png "$root/root/"
 
 cp "$out"/limpid_*.deb "$root/root/limpid.deb"

@@ -26,10 +26,12 @@ mod observe;
 mod operation;
 mod params;
 mod path;
+mod profiles;
 mod reading;
 mod serve;
 mod spec;
 mod state;
+mod stream;
 #[cfg(feature = "otel")]
 mod trace;
 mod train;
@@ -121,6 +123,8 @@ fn training() -> OpenApiRouter<App> {
         .routes(routes!(train::pause))
         .routes(routes!(train::resume))
         .routes(routes!(events::watch))
+        .routes(routes!(profiles::list, profiles::measure))
+        .routes(routes!(profiles::get, profiles::remove))
 }
 
 /// The routes that need a key with the scope `admin`.
@@ -237,6 +241,7 @@ fn cors(config: &Config) -> Option<CorsLayer> {
         "x-noise-sigmas",
         "x-noise-correlation",
         "x-familiarity",
+        "x-missing",
         "server-timing",
     ]));
     exposed.extend([header::ETAG, header::LOCATION, header::RETRY_AFTER, header::CONTENT_DISPOSITION]);

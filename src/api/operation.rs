@@ -18,6 +18,7 @@ use super::writing::{About, Output, Style};
 use crate::engine::{Held, Ticket};
 use crate::infer::Session;
 use crate::limits::Limits;
+use crate::media::Reading;
 use crate::sample::{Kind, Shape};
 
 /// A request of an operation, taken apart, its samples still in their bytes.
@@ -79,8 +80,11 @@ impl Call {
         app: &App,
         model: Option<&Arc<Session>>,
     ) -> Result<Vec<Group>, Problem> {
+        let Params { gaps, order, .. } = self.params;
         let spec = model.map(|session| session.input().clone());
-        let read = move |part, limits: &Limits| Group::read(part, spec.as_ref(), limits);
+        let read = move |part, limits: &Limits| {
+            Group::read(part, &Reading { spec: spec.as_ref(), gaps, order }, limits)
+        };
         let groups = self.read(app, read, Group::bytes).await?;
         // The question which model is meant comes before that of too many rows.
         let open = groups.iter().filter(|_| model.is_none()).map(|group| group.samples[0].shape());

@@ -1,10 +1,12 @@
 //! Parameters of the operations: the same names and values as query parameters, form fields and JSON
 //! members.
 
-use crate::codec::{Depth, Format};
+use crate::codec::{Depth, Format, Order};
+use crate::corruption::Method;
 use crate::infer::fit::Wishes;
 use crate::infer::{Mode, Options};
-use crate::name::ModelRef;
+use crate::name::{ModelRef, Name};
+use crate::sample::{GapRule, Kind, Missing};
 
 use super::error::Problem;
 
@@ -21,17 +23,44 @@ pub(super) struct Params {
     pub(super) depth: Option<Depth>,
     /// The format of each sample of the reply; that of the request when absent.
     pub(super) format: Option<Format>,
+    /// Rule for missing numbers.
+    pub(super) gaps: GapRule,
+    /// Order of the axes of arrays.
+    pub(super) order: Option<Order>,
+    /// Name of a noise profile.
+    pub(super) name: Option<Name>,
+    /// Samples that a noise profile is measured on.
+    pub(super) method: Option<Method>,
+    /// Kind of samples.
+    pub(super) kind: Option<Kind>,
 }
 
 /// The parameters of `/denoise`.
 pub(super) const DENOISE: &[&str] =
-    &["model", "mode", "strength", "strength_chroma", "detail", "ratio", "ensemble", "depth", "format"];
+    &[
+    "model",
+    "mode",
+    "strength",
+    "strength_chroma",
+    "detail",
+    "ratio",
+    "ensemble",
+    "depth",
+    "format",
+    "layout",
+    "missing",
+    "missing_value",
+];
 /// The parameters of `/encode`.
-pub(super) const ENCODE: &[&str] = &["model", "ratio"];
+pub(super) const ENCODE: &[&str] = &["model", "ratio", "layout", "missing", "missing_value"];
 /// The parameters of `/decode`.
 pub(super) const DECODE: &[&str] = &["model", "depth", "format"];
 /// The parameters of `/evaluate`.
-pub(super) const EVALUATE: &[&str] = &["model", "mode", "strength", "ratio", "ensemble"];
+pub(super) const EVALUATE: &[&str] = &["model", "mode", "strength", "ratio", "ensemble", "layout", "missing", "missing_value"];
+/// The parameters of a stream to `/denoise`.
+pub(super) const STREAM: &[&str] = &["model", "mode", "strength", "ratio", "missing", "missing_value"];
+/// The parameters of `/noise-profiles`.
+pub(super) const PROFILE: &[&str] = &["name", "method", "kind", "layout", "missing", "missing_value"];
 
 /// Fields that are looked at; more than any operation takes, so that each that is wrong can be named.
 const MOST_FIELDS: usize = 32;
@@ -103,10 +132,30 @@ impl Params {
                 }
             }
             "format" => self.format = Some(format(value)?),
+            "name" => self.name = Some(value.parse().map_err(|e: crate::name::Error| e.to_string())?),
+            "method" => self.method = Some(word(value, "flat, repeats or noisy")?),
+            "kind" => self.kind = Some(word(value, "image, signal or vector")?),
+            "layout" if value == "auto" => self.order = None,
+            "layout" => self.order = Some(value.parse()?),
+            "missing" => {
+                let missing = Missing::from_name(value);
+                self.gaps.missing =
+                    missing.ok_or_else(|| format!("expected keep, fill or refuse, got {}", shown(value)))?;
+            }
+            "missing_value" => {
+                let number = value.parse::<f32>().ok().filter(|number| number.is_finite());
+                self.gaps.sentinel =
+                    Some(number.ok_or_else(|| format!("expected a number, got {}", shown(value)))?);
+            }
             _ => unreachable!("only known names come here"),
         }
         Ok(())
     }
+}
+
+/// One of a few words.
+fn word<T: serde::de::DeserializeOwned>(value: &str, expected: &str) -> Result<T, String> {
+    serde_json::from_value(value.into()).map_err(|_| format!("expected {expected}, got {}", shown(value)))
 }
 
 fn format(value: &str) -> Result<Format, String> {

@@ -6,9 +6,9 @@ use super::error::Problem;
 use super::extract::{Part, Source};
 use crate::codec::{self, Format};
 use crate::limits::Limits;
-use crate::media::{self, Carrier, Content};
+use crate::media::{self, Carrier, Content, Reading};
 use crate::name::ModelId;
-use crate::sample::{Latent, Sample, Spec};
+use crate::sample::{Latent, Sample};
 
 /// The samples of one part: one, or as many as an array has.
 #[derive(Debug)]
@@ -28,41 +28,40 @@ impl Group {
         self.samples.iter().map(bytes).sum()
     }
 
-    /// Reads the samples of `part` for a model that takes `spec`; arrays are guessed at where no model is
-    /// named.
+    /// Reads the samples of `part` for the model that is named; arrays are guessed at where none is.
     ///
     /// # Errors
     /// Those of the format, with a pointer into a JSON body.
-    pub(super) fn read(part: Part, spec: Option<&Spec>, limits: &Limits) -> Result<Self, Problem> {
+    pub(super) fn read(part: Part, reading: &Reading, limits: &Limits) -> Result<Self, Problem> {
         let Part { name, pointer, source, .. } = part;
         let name = name.map(|name| base_name(&name).to_owned());
-        let read = read_source(source, spec, limits).map_err(|problem| problem.under(&pointer))?;
+        let read = read_source(source, reading, limits).map_err(|problem| problem.under(&pointer))?;
         Ok(Self { name, carrier: read.carrier, samples: read.samples })
     }
 }
 
-fn read_source(source: Source, spec: Option<&Spec>, limits: &Limits) -> Result<Content, Problem> {
+fn read_source(source: Source, reading: &Reading, limits: &Limits) -> Result<Content, Problem> {
     match source {
         Source::File(Format::Json, bytes) => {
             let value = serde_json::from_slice(&bytes);
             let value: Value = value.map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
-            if value.is_object() { read_value(&value, spec, limits) } else { read_data(&value, spec, limits) }
+            if value.is_object() { read_value(&value, reading, limits) } else { read_data(&value, reading, limits) }
         }
         Source::File(Format::Latent, _) => {
             Err(Problem::invalid("a latent file where a sample belongs; POST /decode takes latents"))
         }
         Source::File(format, bytes) => {
-            media::read(&bytes, format, spec, limits).map_err(|error| explained(error, &bytes))
+            media::read(&bytes, format, reading, limits).map_err(|error| explained(error, &bytes))
         }
         Source::Image(bytes) => {
             let format = media::settle_format(&bytes, Some(Format::Png))?;
-            Ok(media::read(&bytes, format, spec, limits)?)
+            Ok(media::read(&bytes, format, reading, limits)?)
         }
         Source::Raw(dims, dtype, bytes) => {
             let array = codec::read_raw(&bytes, &dims, dtype, limits)?;
-            Ok(Content::of_array(array, Format::Raw, spec, limits)?)
+            Ok(Content::of_array(array, Format::Raw, reading, limits)?)
         }
-        Source::Value(value) => read_value(&value, spec, limits),
+        Source::Value(value) => read_value(&value, reading, limits),
     }
 }
 
@@ -80,13 +79,13 @@ pub(super) fn explained(error: impl Into<media::Error>, bytes: &[u8]) -> Problem
 }
 
 /// An object with one member, the form.
-fn read_value(value: &Value, spec: Option<&Spec>, limits: &Limits) -> Result<Content, Problem> {
+fn read_value(value: &Value, reading: &Reading, limits: &Limits) -> Result<Content, Problem> {
     if let Some(data) = value.get("data") {
-        return read_data(data, spec, limits);
+        return read_data(data, reading, limits);
     }
     if let Some(tensor) = value.get("tensor") {
         let array = codec::tensor_from_json(tensor, limits)?;
-        return Ok(Content::of_array(array, Format::Raw, spec, limits)?);
+        return Ok(Content::of_array(array, Format::Raw, reading, limits)?);
     }
     if value.get("image").is_some() {
         return Err(Problem::invalid("an image goes into a form as its own file, not within one of JSON"));
@@ -94,8 +93,8 @@ fn read_value(value: &Value, spec: Option<&Spec>, limits: &Limits) -> Result<Con
     Err(Problem::invalid("expected one of image, data, tensor; POST /decode takes latents"))
 }
 
-fn read_data(data: &Value, spec: Option<&Spec>, limits: &Limits) -> Result<Content, Problem> {
-    Ok(Content::of_array(codec::array_from_json(data, limits)?, Format::Json, spec, limits)?)
+fn read_data(data: &Value, reading: &Reading, limits: &Limits) -> Result<Content, Problem> {
+    Ok(Content::of_array(codec::array_from_json(data, limits)?, Format::Json, reading, limits)?)
 }
 
 /// Reads the latent of `part`.
@@ -150,7 +149,7 @@ mod tests {
     }
 
     fn read(value: Value) -> Result<Group, Problem> {
-        Group::read(part(value, "/data"), None, &Limits::default())
+        Group::read(part(value, "/data"), &Reading::default(), &Limits::default())
     }
 
     #[test]

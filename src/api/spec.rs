@@ -70,6 +70,17 @@ pub(super) struct DenoiseParams {
     /// `json`.
     #[param(example = "png")]
     format: Option<String>,
+    /// Order of the axes of an array, one letter each, such as `HW`, `HWC`, `TYX`, `CL`, `LC` or `ND`; `auto` finds it by the
+    /// extents, and asks (400) where several are likely.
+    #[param(example = "auto")]
+    layout: Option<String>,
+    /// Missing numbers (NaN, infinity, empty fields, `null`): `keep` leaves them missing in the reply, `fill` puts the
+    /// model's values in their place, `refuse` answers 400.
+    #[param(inline, example = "keep")]
+    missing: Option<MissingName>,
+    /// Number that stands for a missing one, such as -9999.
+    #[param(example = json!(null))]
+    missing_value: Option<f32>,
 }
 
 /// Parameters of `/encode`.
@@ -83,6 +94,16 @@ pub(super) struct EncodeParams {
     /// How many times fewer numbers than the sample the latent has at least.
     #[param(exclusive_minimum = 0.0, example = 4.0)]
     ratio: Option<f32>,
+    /// Order of the axes of an array, one letter each, such as `HW`, `HWC`, `TYX`, `CL`, `LC` or `ND`; `auto` finds it by the
+    /// extents, and asks (400) where several are likely.
+    #[param(example = "auto")]
+    layout: Option<String>,
+    /// Missing numbers are filled in before the encoder, or refused: `keep` and `fill` are the same here.
+    #[param(inline, example = "keep")]
+    missing: Option<MissingName>,
+    /// Number that stands for a missing one, such as -9999.
+    #[param(example = json!(null))]
+    missing_value: Option<f32>,
 }
 
 /// Parameters of `/decode`.
@@ -121,6 +142,16 @@ pub(super) struct EvaluateParams {
     /// 1, or 8 to average over flips and quarter turns of an image.
     #[param(default = 1)]
     ensemble: Option<u8>,
+    /// Order of the axes of an array, one letter each, such as `HW`, `HWC`, `TYX`, `CL`, `LC` or `ND`; `auto` finds it by the
+    /// extents, and asks (400) where several are likely.
+    #[param(example = "auto")]
+    layout: Option<String>,
+    /// Missing numbers are left out of all scores, or refused: `keep` and `fill` are the same here.
+    #[param(inline, example = "keep")]
+    missing: Option<MissingName>,
+    /// Number that stands for a missing one, such as -9999.
+    #[param(example = json!(null))]
+    missing_value: Option<f32>,
 }
 
 /// What `application/octet-stream` needs beside its bytes.
@@ -155,6 +186,16 @@ enum ModeName {
     Strict,
 }
 
+/// Handling of missing numbers.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes a parameter")]
+enum MissingName {
+    Keep,
+    Fill,
+    Refuse,
+}
+
 /// How fine values are.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes a parameter")]
@@ -176,7 +217,7 @@ pub(super) struct SampleItem {
     /// Base64 of an image file; a data URL will do.
     #[schema(example = "iVBORw0KGgo...")]
     image: Option<String>,
-    /// Nested numbers: `(H,W)`, `(H,W,C)`, `(C,L)` or `(D)`, with or without a batch axis.
+    /// Nested numbers: `(H,W)`, `(H,W,C)`, `(C,L)` or `(D)`, with or without a batch axis; `null` is a missing one.
     #[schema(value_type = Option<Vec<Value>>, example = json!([[0.1, 0.2], [0.3, 0.4]]))]
     data: Option<Value>,
     /// Little-endian numbers with their extents.
@@ -229,6 +270,13 @@ pub(super) struct SampleBody {
     depth: Option<DepthName>,
     /// As the query parameter.
     format: Option<String>,
+    /// As the query parameter.
+    layout: Option<String>,
+    /// As the query parameter.
+    #[schema(inline)]
+    missing: Option<MissingName>,
+    /// As the query parameter.
+    missing_value: Option<f32>,
 }
 
 /// Files, with the parameters of the operation as fields beside them.
@@ -360,6 +408,7 @@ const REPLY_HEADERS: &[(&str, &str, Type)] = &[
         "Sampling rate of the signal and of the model, where these differ and it was resampled.",
         Type::String,
     ),
+    ("X-Missing", "Number of missing numbers, where there are any; a list for several samples.", Type::String),
     ("X-Noise-Sigma", "Estimated noise, 0..255 for images; a list for several samples.", Type::String),
     (
         "X-Noise-Correlation",

@@ -260,9 +260,14 @@ async fn checked(app: &App, mut config: Value) -> Result<Ask, Problem> {
         Some(Value::String(url)) => Some(url),
         Some(_) => return Err(Problem::invalid_at("/config/webhook", "expected an address as text")),
     };
-    let config: Config =
+    let mut config: Config =
         serde_json::from_value(config).map_err(|e| Problem::invalid_at("/config", e.to_string()))?;
     app.block(move |app| {
+        if let Some(corruption) = &mut config.corruption {
+            // The job keeps the profile as it is now, whatever becomes of its name.
+            let profiles = app.profiles()?;
+            corruption.resolve(&|name| profiles.get(name).ok().flatten());
+        }
         app.jobs().check(&config, webhook.as_deref())?;
         Ok((config, webhook))
     })

@@ -1,6 +1,6 @@
 //! `limpid encode`: converts samples to latent files.
 
-use super::content::{self, Content};
+use super::content::{self, Content, Forms};
 use super::files::{self, Made};
 use super::place::Place;
 use super::workers::Cores;
@@ -37,6 +37,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    forms: Forms,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -61,7 +63,7 @@ impl Args {
         limits: &Limits,
         cores: &Cores,
     ) -> Result<Made, String> {
-        let content = Content::read(bytes, model, limits)?;
+        let content = Content::read(bytes, model, &self.forms, limits)?;
         let shape = content.samples.first().ok_or("there is no sample in it")?.shape();
         let session = zoo.for_shape(shape)?;
         let one = |sample: &_| cores.run(shape.numbers(), || session.encode(sample, self.ratio));

@@ -17,6 +17,7 @@ mod kept;
 mod keys;
 mod logging;
 mod models;
+mod noise;
 mod openapi;
 mod place;
 mod progress;
@@ -25,6 +26,7 @@ mod samples;
 mod serve;
 mod size;
 mod source;
+mod stream;
 #[cfg(feature = "otel")]
 mod traces;
 mod train;
@@ -97,6 +99,7 @@ enum Command {
     Decode(decode::Args),
     Evaluate(evaluate::Args),
     Models(models::Args),
+    Noise(noise::Args),
     Openapi(openapi::Args),
     Config(config::command::Args),
     Keys(keys::Args),
@@ -147,6 +150,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Decode(args) => decode::run(args, config),
         Command::Evaluate(args) => evaluate::run(args, config),
         Command::Models(args) => models::run(args, config),
+        Command::Noise(args) => noise::run(args, config),
         Command::Openapi(args) => openapi::run(args, config),
         Command::Config(args) => config::command::run(&args, &loaded),
         Command::Keys(args) => keys::run(args, config),

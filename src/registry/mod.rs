@@ -11,6 +11,7 @@ mod entry;
 mod error;
 mod manifest;
 mod open;
+mod profiles;
 mod publish;
 mod rows;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use artifact::Artifact;
 pub use choice::Unsure;
 pub use error::Error;
 pub use manifest::{FORMAT, Familiarity, Manifest};
+pub use profiles::{Error as ProfileError, Profiles};
 pub use publish::{Claim, Published};
 
 use entry::{Models, Version};

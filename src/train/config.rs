@@ -4,14 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::scheme::{self, Scheme};
 use super::{Checkpoint, Error};
-use crate::corruption::{Corruption, Gaussian, Span};
+use crate::codec::Order;
+use crate::corruption::{Corruption, Gaussian, NoiseProfile, Span};
 use crate::dataset::{Dataset, Wanted};
 use crate::name::{ModelRef, Name};
 use crate::nn::DeviceName;
 use crate::nn::loss::Loss;
 use crate::nn::model::{self, CompactConfig, DenseConfig, Family, Normalize, PyramidConfig, SignalConfig};
 use crate::registry::Registry;
-use crate::sample::{Kind, Moments, Sample, Shape, Stats};
+use crate::sample::{GapRule, Kind, Missing, Moments, Sample, Shape, Stats};
 
 /// Number of steps if neither `steps` nor `minutes` is given.
 pub(super) const DEFAULT_STEPS: u64 = 2_000;
@@ -74,6 +75,16 @@ pub struct Config {
     /// Device that computes the steps; validation always runs on the CPU, as in the service.
     #[serde(default)]
     pub device: DeviceName,
+    /// Order of the axes of arrays, such as `LC` or `TYX`; `auto` finds it by the extents.
+    #[serde(default, with = "layout", skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Order>,
+    /// Missing numbers of the samples: `keep` and `fill` leave them out of loss, statistics and scores, `refuse` skips files
+    /// that have some.
+    #[serde(default)]
+    pub missing: Missing,
+    /// Number that stands for a missing one, such as -9999.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_value: Option<f32>,
 }
 
 /// Condition under which the result becomes the default version.
@@ -157,6 +168,9 @@ impl Config {
             keep_neighbors: None,
             ink_weight: None,
             device: DeviceName::default(),
+            layout: None,
+            missing: Missing::default(),
+            missing_value: None,
         }
     }
 
@@ -167,10 +181,10 @@ impl Config {
     pub fn wanted(&self, registry: &Registry) -> Result<Wanted, Error> {
         if let Some(base) = &self.base {
             let base: ModelRef = base.parse().map_err(|e| invalid("base", format!("{e}")))?;
-            return Ok(wanted_by(&registry.card(&base)?.0.model));
+            return Ok(self.reading(wanted_by(&registry.card(&base)?.0.model)));
         }
         let (kind, channels) = match &self.family {
-            None => return Ok(Wanted::default()),
+            None => return Ok(self.reading(Wanted::default())),
             Some(FamilyChoice::Name(FamilyName::Pyramid | FamilyName::Compact)) => (Kind::Image, None),
             Some(FamilyChoice::Name(FamilyName::Signal)) => (Kind::Signal, None),
             Some(FamilyChoice::Name(FamilyName::Dense)) => (Kind::Vector, None),
@@ -181,7 +195,13 @@ impl Config {
                 Family::Dense(_) => (Kind::Vector, None),
             },
         };
-        Ok(Wanted { kind: Some(kind), channels })
+        Ok(self.reading(Wanted { kind: Some(kind), channels, ..Wanted::default() }))
+    }
+
+    /// Adds what the config says of the form of the samples.
+    fn reading(&self, wanted: Wanted) -> Wanted {
+        let gaps = GapRule { missing: self.missing, sentinel: self.missing_value };
+        Wanted { gaps, order: self.layout, ..wanted }
     }
 
     /// [`Config::wanted`] of a run that may resume from `checkpoint`: its base may no longer exist.
@@ -190,7 +210,7 @@ impl Config {
     /// As [`Config::wanted`]; the checkpoint cannot be read.
     pub fn wanted_to_resume(&self, registry: &Registry, checkpoint: &Checkpoint) -> Result<Wanted, Error> {
         match checkpoint.base()? {
-            Some(base) => Ok(wanted_by(&base.model)),
+            Some(base) => Ok(self.reading(wanted_by(&base.model))),
             None => self.wanted(registry),
         }
     }
@@ -222,6 +242,8 @@ impl Config {
         range("keep_neighbors", weight_fits, "more than 0 and at most 1000", show(self.keep_neighbors))?;
         let weight_fits = self.ink_weight.is_none_or(|w| (1.0..=100.0).contains(&w));
         range("ink_weight", weight_fits, "1 to 100", show(self.ink_weight))?;
+        let value_fits = self.missing_value.is_none_or(f32::is_finite);
+        range("missing_value", value_fits, "a number", show(self.missing_value))?;
         Ok(())
     }
 
@@ -239,7 +261,12 @@ impl Config {
     /// # Errors
     /// The stated scheme does not fit the samples.
     pub fn choose_scheme(&self, dataset: &Dataset) -> Result<(Scheme, String), Error> {
-        scheme::choose(self.scheme, dataset)
+        let (scheme, reason) = scheme::choose(self.scheme, dataset)?;
+        if scheme == Scheme::Noisy && self.is_profiled() {
+            let how = "noise of the profile is added to one copy and taken off another (Recorrupted2Recorrupted)";
+            return Ok((scheme, format!("{}; {how}", reason.split(';').next().unwrap_or_default())));
+        }
+        Ok((scheme, reason))
     }
 
     /// Chooses the model for these samples if there is no base.
@@ -343,21 +370,45 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Returns `true` if noise of a profile is to be added.
+    pub(super) fn is_profiled(&self) -> bool {
+        matches!(self.corruption, Some(Corruption::Profile(_)))
+    }
+
+    /// Returns the noise profile with which noisy samples are recorrupted.
+    ///
+    /// # Errors
+    /// There is none, or it does not fit the samples.
+    pub(super) fn noise_profile(&self, dataset: &Dataset) -> Result<NoiseProfile, Error> {
+        let Some(Corruption::Profile(profile)) = &self.corruption else {
+            return Err(invalid("corruption", "expected a noise profile".into()));
+        };
+        let kind = dataset.kind().unwrap_or(Kind::Image);
+        let checked = Corruption::Profile(profile.clone()).check(kind);
+        checked.map_err(|e| invalid("corruption", e.to_string()))?;
+        profile.noise.clone().ok_or_else(|| invalid("corruption", "expected a noise profile".into()))
+    }
+}
+
 /// Returns the kind and channels to read samples as for this model.
 fn wanted_by(model: &model::Config) -> Wanted {
     let (kind, channels, _) = model.input();
-    Wanted { kind: Some(kind), channels: Some(channels) }
+    Wanted { kind: Some(kind), channels: Some(channels), ..Wanted::default() }
 }
 
 /// Returns the statistics of all samples together.
 fn pooled(items: &[&Sample]) -> Stats {
-    let all: Vec<f32> = items.iter().flat_map(|s| s.data().iter().copied()).collect();
+    let all: Vec<f32> = items.iter().flat_map(|s| s.known().into_owned()).filter(|v| v.is_finite()).collect();
     Stats::of(&all)
 }
 
 /// Returns the statistics of each column of vectors of equal length.
 fn columns(items: &[&Sample]) -> Vec<Stats> {
-    let column = |d: usize| items.iter().filter_map(|s| s.data().get(d).copied()).collect::<Vec<f32>>();
+    let is_known = |s: &Sample, d: usize| s.missing().is_none_or(|missing| !missing[d]);
+    let column = |d: usize| {
+        items.iter().filter(|s| is_known(s, d)).filter_map(|s| s.data().get(d).copied()).collect::<Vec<f32>>()
+    };
     (0..items[0].shape().numbers()).map(|d| Moments::of(&column(d)).of_one()).collect()
 }
 
@@ -374,6 +425,27 @@ fn have_units(columns: &[Stats]) -> bool {
     let means: Vec<f32> = columns.iter().map(|stats| stats.mean).collect();
     let within = (deviations.iter().map(|std| std * std).sum::<f32>() / deviations.len() as f32).sqrt();
     Stats::of(&means).std > 3.0 * within || *most > 10.0 * least
+}
+
+/// Order of axes in a config, in which `auto` is none.
+mod layout {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::Order;
+
+    pub(super) fn serialize<S: Serializer>(order: &Option<Order>, to: S) -> Result<S::Ok, S::Error> {
+        match order {
+            Some(order) => to.collect_str(order),
+            None => to.serialize_str("auto"),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Order>, D::Error> {
+        match String::deserialize(from)?.as_str() {
+            "auto" => Ok(None),
+            text => text.parse().map(Some).map_err(serde::de::Error::custom),
+        }
+    }
 }
 
 pub(super) fn invalid(field: &str, reason: String) -> Error {
@@ -397,7 +469,7 @@ mod tests {
     #[test]
     fn the_family_says_what_files_are_read_as() {
         let of = |family: &FamilyChoice| wanted_for(|c| c.family = Some(family.clone())).unwrap();
-        let wanted = |kind, channels| Wanted { kind: Some(kind), channels };
+        let wanted = |kind, channels| Wanted { kind: Some(kind), channels, ..Wanted::default() };
         assert_eq!(of(&FamilyChoice::Name(FamilyName::Dense)), wanted(Kind::Vector, None));
         assert_eq!(of(&FamilyChoice::Name(FamilyName::Compact)), wanted(Kind::Image, None));
         let sizes = DenseConfig { features: 4, hidden: vec![], latent: 2 };

@@ -20,6 +20,8 @@ pub(in crate::api) struct About {
     pub(in crate::api) familiarity: Option<f32>,
     /// Its own sampling rate and that of the model, Hz, where these differ and it was resampled.
     pub(in crate::api) resampled: Option<(f32, f32)>,
+    /// Number of its missing numbers.
+    pub(in crate::api) missing: usize,
     /// The reason for the model, where the service chose it.
     pub(in crate::api) reason: Option<String>,
     /// Report of the page cleaning; none for a sample that is no page.
@@ -65,6 +67,9 @@ pub(super) fn headers(about: &[About]) -> HeaderMap {
     if !resampled.is_empty() {
         put("x-resampled", resampled);
     }
+    if about.iter().any(|about| about.missing > 0) {
+        put("x-missing", about.iter().map(|about| about.missing.to_string()).collect());
+    }
     let familiarity = about.iter().filter_map(|about| about.familiarity).map(|v| round(v).to_string());
     let familiarity: Vec<String> = familiarity.collect();
     if !familiarity.is_empty() {
@@ -88,6 +93,9 @@ pub(super) fn members(about: &[About]) -> Map<String, Value> {
     let mut members = Map::new();
     let model = about.first().map_or(Value::Null, |about| about.model.clone().into());
     members.insert("model".into(), model);
+    if about.iter().any(|about| about.missing > 0) {
+        members.insert("missing".into(), one_or_all(&|about| about.missing.into()));
+    }
     if about.iter().any(|about| about.sigma.is_some()) {
         members.insert("sigma".into(), one_or_all(&|about| number(about.sigma)));
         let each = |about: &About| about.sigmas.iter().map(|v| Value::from(round(*v))).collect();

@@ -7,7 +7,7 @@
 use limpid::codec::{self, Format};
 use limpid::dataset::Dataset;
 use limpid::limits::Limits;
-use limpid::media;
+use limpid::media::{self, Reading};
 use limpid::sample::{Kind, Sample, Spec};
 
 /// A target: its name, which is that of its folder in `corpus/`, and its function.
@@ -124,10 +124,11 @@ pub fn upload(bytes: &[u8]) {
 
 fn round_trip(bytes: &[u8], format: Format, spec: Option<Spec>) {
     let limits = limits();
-    let Ok(content) = media::read(bytes, format, spec.as_ref(), &limits) else { return };
+    let reading = Reading { spec: spec.as_ref(), ..Reading::default() };
+    let Ok(content) = media::read(bytes, format, &reading, &limits) else { return };
     // A refusal is an answer; a file that is written must hold what was read.
     let Ok(file) = content.carrier.write(&content.samples, format, None) else { return };
-    let again = media::read(&file.bytes, format, spec.as_ref(), &limits);
+    let again = media::read(&file.bytes, format, &reading, &limits);
     // The columns of a table are guessed from its text: `10,21.` under one name are two, but `10,21`, as it is written, could as
     // well be one number with a decimal comma.
     if format == Format::Csv {

@@ -19,6 +19,11 @@ pub(super) struct Share(pub(super) f32);
 #[serde(try_from = "String")]
 pub(super) struct Ratio(pub(super) f32);
 
+/// Number that stands for a missing one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct MissingValue(pub(super) f32);
+
 /// Number of flips and quarter turns of an image whose results are averaged: 1 or 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(super) enum Ensemble {
@@ -144,6 +149,15 @@ impl TryFrom<String> for Ratio {
     }
 }
 
+impl TryFrom<String> for MissingValue {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let refused = || format!("expected a number, got {}", shown(&text));
+        number(&text, Bounds::ANY).map(Self).map_err(|_| refused())
+    }
+}
+
 impl TryFrom<String> for ReplyFormat {
     type Error = String;
 
@@ -219,6 +233,12 @@ impl PartialSchema for Ratio {
     }
 }
 
+impl PartialSchema for MissingValue {
+    fn schema() -> RefOr<Schema> {
+        number_schema(Bounds::ANY, "Number that stands for a missing one.")
+    }
+}
+
 impl PartialSchema for Ensemble {
     fn schema() -> RefOr<Schema> {
         let all = [Self::One, Self::Eight].map(|ensemble| ensemble as u8);
@@ -273,6 +293,7 @@ impl PartialSchema for Milliseconds {
 
 impl ToSchema for Share {}
 impl ToSchema for Ratio {}
+impl ToSchema for MissingValue {}
 impl ToSchema for Ensemble {}
 impl ToSchema for ReplyFormat {}
 impl ToSchema for PageSize {}

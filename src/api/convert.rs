@@ -18,7 +18,10 @@ impl From<codec::Error> for Problem {
                 Problem::new(code, detail).over(limit, actual)
             }
             codec::Error::Shape { .. } => Problem::new(Code::ShapeMismatch, detail),
-            codec::Error::NonFinite { .. } => Problem::new(Code::NonFiniteInput, detail),
+            codec::Error::Unsure { .. } => Problem::invalid_at("/layout", detail),
+            codec::Error::NonFinite { .. } | codec::Error::AllMissing { .. } => {
+                Problem::new(Code::NonFiniteInput, detail)
+            }
             codec::Error::Inexact { .. } => Problem::invalid(detail),
         }
     }
@@ -29,9 +32,10 @@ impl From<media::Error> for Problem {
         let detail = error.to_string();
         match error {
             media::Error::Codec(error) => error.into(),
-            media::Error::Several { .. } | media::Error::Kind { .. } | media::Error::Opacity(_) => {
-                Problem::new(Code::NotAcceptable, detail)
-            }
+            media::Error::Several { .. }
+            | media::Error::Kind { .. }
+            | media::Error::Gaps { .. }
+            | media::Error::Opacity(_) => Problem::new(Code::NotAcceptable, detail),
             media::Error::Depth { .. } => Problem::invalid_at("/depth", detail),
             media::Error::Range { .. } => Problem::invalid_at("/format", detail),
         }
@@ -70,6 +74,15 @@ impl From<registry::Error> for Problem {
             registry::Error::Io { source, .. } => source.into(),
             registry::Error::Db(error) => error.into(),
             registry::Error::Damaged { .. } | registry::Error::Lost(_) => Problem::internal(detail),
+        }
+    }
+}
+
+impl From<registry::ProfileError> for Problem {
+    fn from(error: registry::ProfileError) -> Self {
+        match error {
+            registry::ProfileError::Io { source, .. } => source.into(),
+            registry::ProfileError::Damaged { .. } => Problem::internal(error),
         }
     }
 }

@@ -13,12 +13,18 @@ use super::operation::{Call, respond};
 use super::params::{Denoise, Timeout};
 use super::reading::Group;
 use super::state::App;
+use super::stream;
 use super::writing::{Output, Payload, Style};
 
 /// Clean samples.
 ///
 /// Sends samples through the encoder, the decoder and the refiner of a model. The reply has the kind of the
 /// request unless `Accept` or `format` say otherwise.
+///
+/// A signal without a known end comes as `application/x-ndjson`: parameters in the first line (with `stats`, a list of `mean` and
+/// `std`, or `window`, the steps that these are taken from), then chunks `{"data": [...]}` of `(L)` or `(C, L)` numbers, `null`
+/// for a missing one. The reply is lines too: `latency` in steps, then `{"start", "data"}` as steps become certain, and at the end
+/// `{"is_end": true}` or `{"error"}`. However the signal is divided, the numbers are the same.
 #[utoipa::path(
     post,
     path = "/denoise",
@@ -37,7 +43,8 @@ use super::writing::{Output, Payload, Style};
                 ("tensor" = (summary = "little-endian numbers", value = json!({"tensor": {"shape": [1, 2], "dtype": "float32", "base64": "AACAPwAAAEA="}}))),
                 ("samples" = (summary = "several at once", value = json!({"samples": [{"image": "iVBORw0KGgo..."}, {"data": [[0.5]]}]})))
             )),
-            (DenoiseForm = "multipart/form-data")
+            (DenoiseForm = "multipart/form-data"),
+            (String = "application/x-ndjson", example = json!("{\"model\": \"pulse\", \"window\": 2000}\n{\"data\": [0.1, 0.2]}\n{\"data\": [0.3]}\n"))
         )
     ),
     responses(
@@ -50,6 +57,9 @@ pub(super) async fn denoise(
     Extension(id): Extension<RequestId>,
     request: Request,
 ) -> Result<Response, Problem> {
+    if stream::is_stream(&request) {
+        return stream::denoise(&app, id, request).await;
+    }
     let mut call = Call::<Denoise>::receive(&app, request).await?;
     let named = call.named_model(&app).await?;
     let groups = call.samples(&app, named.as_ref()).await?;

@@ -52,9 +52,10 @@ pub(super) async fn encode(
     for group in groups {
         for sample in group.samples {
             let session = model_for(&app, named.as_ref(), sample.shape()).await?;
+            let missing = sample.missing_count();
             let done = call.ticket.encode(&session, sample, call.params.ratio.map(|ratio| ratio.0)).await?;
             let payload = Payload::Latent(session.id().clone(), call.times.take(done));
-            let about = vec![About::of(&session)];
+            let about = vec![About { missing, ..About::of(&session) }];
             outputs.push(Output { name: group.name.clone(), payload, about });
         }
     }

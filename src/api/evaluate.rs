@@ -20,7 +20,7 @@ use crate::engine::Ticket;
 use crate::infer::fit::Traits;
 use crate::infer::{Options, Session};
 use crate::quality;
-use crate::sample::{Depth, Kind, Latent, Sample};
+use crate::sample::{Compared, Depth, Kind, Latent, Sample};
 
 /// How well a model does.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,7 +67,7 @@ pub(super) struct Entry {
     gain_db: Option<f64>,
 }
 
-/// How alike two samples are.
+/// How alike two samples are. Numbers that are missing in one of them are left out.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Likeness {
     /// Peak signal-to-noise ratio of images on 0..1, signal-to-noise ratio of all else; absent when equal.
@@ -212,12 +212,14 @@ fn sigma(input: &Sample) -> f32 {
 
 impl Likeness {
     fn of(reference: &Sample, other: &Sample) -> Self {
-        let (shape, a, b) = (reference.shape(), reference.data(), other.data());
+        let (shape, compared) = (reference.shape(), Compared::of(&[reference, other]));
+        let (a, b) = (compared.known(reference.data()), compared.known(other.data()));
         if shape.kind() == Kind::Image {
-            let ssim = quality::ssim(a, b, shape);
-            Self { db: decibel(quality::psnr(a, b)), ssim: Some(round(ssim)) }
+            let whole = compared.over(other.data(), reference.data());
+            let ssim = quality::ssim(reference.data(), &whole, shape);
+            Self { db: decibel(quality::psnr(&a, &b)), ssim: Some(round(ssim)) }
         } else {
-            Self { db: decibel(quality::snr(a, b)), ssim: None }
+            Self { db: decibel(quality::snr(&a, &b)), ssim: None }
         }
     }
 }

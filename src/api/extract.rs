@@ -293,7 +293,7 @@ pub(super) fn check_count(actual: usize, limits: &Limits) -> Result<(), Problem>
 }
 
 /// A parameter as text; `null` counts as absent.
-fn scalar(name: String, value: Value) -> Result<Option<(String, String)>, Problem> {
+pub(super) fn scalar(name: String, value: Value) -> Result<Option<(String, String)>, Problem> {
     let text = match value {
         Value::Null => return Ok(None),
         Value::String(text) => text,

@@ -59,6 +59,7 @@ impl Fitted<'_> {
             }
             (fit, finish) => self.around(&session, sample, fit, finish).await?,
         };
+        let missing = clean.missing_count();
         let sigmas = traits.sigmas(shape.kind());
         let is_image = shape.kind() == Kind::Image;
         let about = About {
@@ -67,6 +68,7 @@ impl Fitted<'_> {
             correlation: is_image.then_some(traits.grain.correlation),
             familiarity,
             resampled,
+            missing,
             reason,
             page,
             ..About::of(&session)
@@ -112,7 +114,10 @@ impl Fitted<'_> {
         let done = self.ticket.denoise(session, passage.input(), options, Depth::F32).await?;
         let (queued, ran, denoised) = (done.queued, done.ran, done.value);
         let (strength, depth) = (self.options.strength, self.depth);
-        let restore = move || passage.restore(&sample, &denoised.sample, strength, depth);
+        let restore = move || {
+            let (page, report) = passage.restore(&sample, &denoised.sample, strength, depth);
+            (page.with_gaps_of(&sample), report)
+        };
         let (clean, report) = self.ticket.convert(bytes, restore).await?;
         Ok(((clean, denoised.familiarity, queued, ran), report.into()))
     }
@@ -145,7 +150,8 @@ impl Fitted<'_> {
         let wanted = self.depth;
         let join = move || {
             let clean = fit.join(&sample, results);
-            finish.map_or(clean.clone(), |finish| finish.apply(&sample, &clean, wanted))
+            let done = finish.map_or(clean.clone(), |finish| finish.apply(&sample, &clean, wanted));
+            done.with_gaps_of(&sample)
         };
         let clean = self.ticket.convert(bytes, join).await?;
         let mean = familiarity.iter().sum::<f32>() / familiarity.len().max(1) as f32;

@@ -36,7 +36,7 @@ pub(super) const FORMS: [&str; 4] = ["image", "data", "tensor", "latent"];
 #[derive(Debug)]
 pub(super) struct Base64(pub(super) Bytes);
 
-/// Nested lists of numbers, `(H,W)`, `(H,W,C)`, `(C,L)` or `(D)`, with or without a batch axis.
+/// Nested lists of numbers, `(H,W)`, `(H,W,C)`, `(C,L)` or `(D)`, with or without a batch axis; `null` is a missing number.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(super) struct Nested(pub(super) Value);
@@ -179,10 +179,11 @@ impl PartialSchema for Base64 {
 
 impl PartialSchema for Nested {
     fn schema() -> RefOr<Schema> {
-        let meaning =
-            "Nested lists of numbers, `(H,W)`, `(H,W,C)`, `(C,L)` or `(D)`, with or without a batch axis.";
+        let meaning = "Nested lists of numbers, `(H,W)`, `(H,W,C)`, `(C,L)` or `(D)`, with or without a batch axis; `null` is a \
+                       missing number.";
         let item = OneOfBuilder::new()
             .item(ObjectBuilder::new().schema_type(Type::Number))
+            .item(ObjectBuilder::new().schema_type(Type::Null))
             .item(Ref::from_schema_name(Self::name()));
         let example = serde_json::json!([[0.1, 0.2], [0.3, 0.4]]);
         let list = ArrayBuilder::new().items(item).min_items(Some(1)).description(Some(meaning));

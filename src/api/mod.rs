@@ -34,10 +34,12 @@ mod operation;
 mod origin;
 mod params;
 mod path;
+mod profiles;
 mod rate;
 mod reading;
 mod serve;
 mod state;
+mod stream;
 #[cfg(feature = "otel")]
 mod trace;
 mod train;
@@ -136,6 +138,8 @@ fn training() -> OpenApiRouter<App> {
         .routes(routes!(train::pause))
         .routes(routes!(train::resume))
         .routes(routes!(events::watch))
+        .routes(routes!(profiles::list, profiles::measure))
+        .routes(routes!(profiles::get, profiles::remove))
 }
 
 /// The routes that need a key with the scope `admin`.

@@ -20,6 +20,7 @@ use super::writing::{About, Output, Style};
 use crate::engine::{Held, Ticket};
 use crate::infer::Session;
 use crate::limits::Limits;
+use crate::media::Reading;
 use crate::sample::{Kind, Sample, Shape};
 
 /// A request of an operation, taken apart, its samples still in their bytes.
@@ -80,7 +81,10 @@ impl<P: Params> Call<P> {
         model: Option<&Arc<Session>>,
     ) -> Result<Vec<Group>, Problem> {
         let spec = model.map(|session| session.input().clone());
-        let read = move |part, limits: &Limits| Group::read(part, spec.as_ref(), limits);
+        let reading = self.params.reading();
+        let read = move |part, limits: &Limits| {
+            Group::read(part, &Reading { spec: spec.as_ref(), ..reading }, limits)
+        };
         let groups = self.read(app, read, Group::bytes).await?;
         self.charge(groups.iter().flat_map(|group| &group.samples).map(Sample::shape));
         // The question which model is meant comes before that of too many rows.

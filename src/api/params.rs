@@ -4,11 +4,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::choice::{Ensemble, Milliseconds, Ratio, ReplyDepth, ReplyFormat, Share};
+use super::choice::{Ensemble, Milliseconds, MissingValue, Ratio, ReplyDepth, ReplyFormat, Share};
 use super::error::Problem;
+use crate::codec::LayoutChoice;
+use crate::corruption::Method;
 use crate::infer::fit::Wishes;
 use crate::infer::{Mode, Options};
-use crate::name::ModelRef;
+use crate::media::Reading;
+use crate::name::{ModelRef, Name};
+use crate::sample::{GapRule, Kind, Missing};
 
 /// Parameters of an operation, with the files that its forms hold.
 pub(super) trait Params: DeserializeOwned + ToSchema + 'static {
@@ -21,6 +25,11 @@ pub(super) trait Params: DeserializeOwned + ToSchema + 'static {
 
     /// The model, where one is named.
     fn model(&self) -> Option<&ModelRef>;
+
+    /// Settings of reading the samples, without those of a model.
+    fn reading(&self) -> Reading<'static> {
+        Reading::default()
+    }
 
     /// Checks the parameters against each other.
     ///
@@ -64,6 +73,17 @@ pub(super) struct Denoise {
     /// Format of each sample of the reply; that of the request when absent.
     #[param(inline, example = "png")]
     pub(super) format: Option<ReplyFormat>,
+    /// Order of the axes of an array, one letter each, such as `HW`, `HWC`, `TYX`, `CL`, `LC` or `ND`; `auto` finds it by the
+    /// extents, and asks (400) where several are likely.
+    #[param(inline, example = "auto")]
+    pub(super) layout: LayoutChoice,
+    /// Handling of missing numbers (NaN, infinity, empty fields, `null`): `keep` leaves them missing in the reply, `fill` puts
+    /// the model's values in their place, `refuse` answers 400.
+    #[param(inline, example = "keep")]
+    pub(super) missing: Missing,
+    /// Number that stands for a missing one, such as -9999.
+    #[param(inline, example = -9999)]
+    pub(super) missing_value: Option<MissingValue>,
 }
 
 /// Parameters of `/encode`.
@@ -78,6 +98,16 @@ pub(super) struct Encode {
     /// Smallest ratio of the numbers of the sample to those of the latent; that of the model when absent.
     #[param(inline, example = 4.0)]
     pub(super) ratio: Option<Ratio>,
+    /// Order of the axes of an array, one letter each, such as `HW`, `HWC`, `TYX`, `CL`, `LC` or `ND`; `auto` finds it by the
+    /// extents, and asks (400) where several are likely.
+    #[param(inline, example = "auto")]
+    pub(super) layout: LayoutChoice,
+    /// Missing numbers are filled in before the encoder, or refused: `keep` and `fill` are the same here.
+    #[param(inline, example = "keep")]
+    pub(super) missing: Missing,
+    /// Number that stands for a missing one, such as -9999.
+    #[param(inline, example = -9999)]
+    pub(super) missing_value: Option<MissingValue>,
 }
 
 /// Parameters of `/decode`.
@@ -118,6 +148,59 @@ pub(super) struct Evaluate {
     /// 1 (the default), or 8 to average over flips and quarter turns of an image.
     #[param(inline)]
     pub(super) ensemble: Ensemble,
+    /// Order of the axes of an array, one letter each, such as `HW`, `HWC`, `TYX`, `CL`, `LC` or `ND`; `auto` finds it by the
+    /// extents, and asks (400) where several are likely.
+    #[param(inline, example = "auto")]
+    pub(super) layout: LayoutChoice,
+    /// Missing numbers are left out of all scores, or refused: `keep` and `fill` are the same here.
+    #[param(inline, example = "keep")]
+    pub(super) missing: Missing,
+    /// Number that stands for a missing one, such as -9999.
+    #[param(inline, example = -9999)]
+    pub(super) missing_value: Option<MissingValue>,
+}
+
+/// Parameters of a stream to `/denoise`, in the query or as members of its first line.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Stream {
+    /// `name` or `name@version`; chosen by the number of channels when absent.
+    pub(super) model: Option<ModelRef>,
+    mode: Mode,
+    strength: Share,
+    ratio: Option<Ratio>,
+    /// Handling of missing numbers: `keep` or `fill`.
+    pub(super) missing: Missing,
+    missing_value: Option<MissingValue>,
+}
+
+/// Parameters of `POST /noise-profiles`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+#[schema(as = NoiseProfileParams)]
+#[serde(default)]
+pub(super) struct Measure {
+    /// Name to keep the profile under, in the query or beside the samples; needed. A profile of that name is replaced.
+    #[param(inline, example = "my-camera")]
+    pub(super) name: Option<Name>,
+    /// Kind of measurement: `flat` (even or dark frames), `repeats` (of one scene) or `noisy` (five or more ordinary ones);
+    /// chosen by the samples when absent.
+    #[param(inline, example = "flat")]
+    pub(super) method: Option<Method>,
+    /// Kind of samples, `image` or `signal`, as which tables and arrays are read; by their extents when absent, tables as
+    /// signals.
+    #[param(inline, example = "image")]
+    pub(super) kind: Option<Kind>,
+    /// Order of the axes of an array, one letter each, such as `HW`, `HWC`, `TYX`, `CL`, `LC` or `ND`; `auto` finds it by the
+    /// extents, and asks (400) where several are likely.
+    #[param(inline, example = "auto")]
+    pub(super) layout: LayoutChoice,
+    /// Missing numbers are left out, or refused: `keep` and `fill` are the same here.
+    #[param(inline, example = "keep")]
+    pub(super) missing: Missing,
+    /// Number that stands for a missing one, such as -9999.
+    #[param(inline, example = -9999)]
+    pub(super) missing_value: Option<MissingValue>,
 }
 
 /// Header of a request that says how long its reply is of use.
@@ -143,14 +226,25 @@ impl Default for Denoise {
             ensemble: Ensemble::One,
             depth: ReplyDepth::default(),
             format: None,
+            layout: LayoutChoice::default(),
+            missing: Missing::default(),
+            missing_value: None,
         }
     }
 }
 
 impl Default for Evaluate {
     fn default() -> Self {
-        let Denoise { model, mode, strength, ratio, ensemble, .. } = Denoise::default();
-        Self { model, mode, strength, ratio, ensemble }
+        let Denoise { model, mode, strength, ratio, ensemble, layout, missing, missing_value, .. } =
+            Denoise::default();
+        Self { model, mode, strength, ratio, ensemble, layout, missing, missing_value }
+    }
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        let Denoise { model, mode, strength, ratio, missing, missing_value, .. } = Denoise::default();
+        Self { model, mode, strength, ratio, missing, missing_value }
     }
 }
 
@@ -173,13 +267,42 @@ impl Evaluate {
     }
 }
 
+impl Stream {
+    /// Options of the model.
+    pub(super) fn options(&self) -> Options {
+        options(self.mode, self.strength, self.ratio, Ensemble::One)
+    }
+
+    /// Checks the handling of missing numbers.
+    ///
+    /// # Errors
+    /// 400 for `refuse`, and for a number that stands for a missing one.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        if self.missing_value.is_none() && self.missing != Missing::Refuse {
+            return Ok(());
+        }
+        let name = if self.missing_value.is_some() { "missing_value" } else { "missing" };
+        let detail = "a stream marks missing numbers by null, and keeps or fills them";
+        Err(Problem::invalid_at(format!("/{name}"), detail))
+    }
+}
+
 fn options(mode: Mode, strength: Share, ratio: Option<Ratio>, ensemble: Ensemble) -> Options {
     Options { mode, strength: strength.0, ratio: ratio.map(|ratio| ratio.0), ensemble: ensemble as usize }
+}
+
+fn reading(layout: LayoutChoice, missing: Missing, value: Option<MissingValue>) -> Reading<'static> {
+    let gaps = GapRule { missing, sentinel: value.map(|value| value.0) };
+    Reading { spec: None, gaps, order: layout.0 }
 }
 
 impl Params for Denoise {
     fn model(&self) -> Option<&ModelRef> {
         self.model.as_ref()
+    }
+
+    fn reading(&self) -> Reading<'static> {
+        reading(self.layout, self.missing, self.missing_value)
     }
 
     fn check(&self) -> Result<(), Problem> {
@@ -195,6 +318,10 @@ impl Params for Denoise {
 impl Params for Encode {
     fn model(&self) -> Option<&ModelRef> {
         self.model.as_ref()
+    }
+
+    fn reading(&self) -> Reading<'static> {
+        reading(self.layout, self.missing, self.missing_value)
     }
 }
 
@@ -217,6 +344,20 @@ impl Params for Evaluate {
 
     fn model(&self) -> Option<&ModelRef> {
         self.model.as_ref()
+    }
+
+    fn reading(&self) -> Reading<'static> {
+        reading(self.layout, self.missing, self.missing_value)
+    }
+}
+
+impl Params for Measure {
+    fn model(&self) -> Option<&ModelRef> {
+        None
+    }
+
+    fn reading(&self) -> Reading<'static> {
+        reading(self.layout, self.missing, self.missing_value)
     }
 }
 

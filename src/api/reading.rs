@@ -7,9 +7,9 @@ use super::extract::{Part, Source};
 use super::json::{Base64, JsonSample, LatentOrFile, Nested};
 use crate::codec::{self, Format};
 use crate::limits::Limits;
-use crate::media::{self, Carrier, Content};
+use crate::media::{self, Carrier, Content, Reading};
 use crate::name::ModelId;
-use crate::sample::{Latent, Sample, Spec};
+use crate::sample::{Latent, Sample};
 
 /// The samples of one part: one, or as many as an array has.
 #[derive(Debug)]
@@ -29,45 +29,44 @@ impl Group {
         self.samples.iter().map(bytes).sum()
     }
 
-    /// Reads the samples of `part` for a model that takes `spec`; arrays are guessed at where no model is
-    /// named.
+    /// Reads the samples of `part` for the model that is named; arrays are guessed at where none is.
     ///
     /// # Errors
     /// Those of the format, with a pointer into a JSON body.
-    pub(super) fn read(part: Part, spec: Option<&Spec>, limits: &Limits) -> Result<Self, Problem> {
+    pub(super) fn read(part: Part, reading: &Reading, limits: &Limits) -> Result<Self, Problem> {
         let Part { name, pointer, source, .. } = part;
         let name = name.map(|name| base_name(&name).to_owned());
-        let read = read_source(source, spec, limits).map_err(|problem| problem.under(&pointer))?;
+        let read = read_source(source, reading, limits).map_err(|problem| problem.under(&pointer))?;
         Ok(Self { name, carrier: read.carrier, samples: read.samples })
     }
 }
 
-fn read_source(source: Source, spec: Option<&Spec>, limits: &Limits) -> Result<Content, Problem> {
+fn read_source(source: Source, reading: &Reading, limits: &Limits) -> Result<Content, Problem> {
     match source {
         Source::File(Format::Json, bytes) => {
             let value = serde_json::from_slice(&bytes);
             let value: Value = value.map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
             if !value.is_object() {
-                return read_data(&value, spec, limits);
+                return read_data(&value, reading, limits);
             }
             match JsonSample::read(value)? {
                 JsonSample::Image(_) => {
                     Err(Problem::invalid("an image goes into a form as its own file, not within one of JSON"))
                 }
-                sample => read_json(sample, spec, limits),
+                sample => read_json(sample, reading, limits),
             }
         }
         Source::File(Format::Latent, _) => {
             Err(Problem::invalid("a latent file where a sample belongs; POST /decode takes latents"))
         }
         Source::File(format, bytes) => {
-            media::read(&bytes, format, spec, limits).map_err(|error| explained(error, &bytes))
+            media::read(&bytes, format, reading, limits).map_err(|error| explained(error, &bytes))
         }
         Source::Raw(dims, dtype, bytes) => {
             let array = codec::read_raw(&bytes, &dims, dtype, limits)?;
-            Ok(Content::of_array(array, Format::Raw, spec, limits)?)
+            Ok(Content::of_array(array, Format::Raw, reading, limits)?)
         }
-        Source::Json(sample) => read_json(sample, spec, limits),
+        Source::Json(sample) => read_json(sample, reading, limits),
     }
 }
 
@@ -84,22 +83,24 @@ pub(super) fn explained(error: impl Into<media::Error>, bytes: &[u8]) -> Problem
     }
 }
 
-fn read_json(sample: JsonSample, spec: Option<&Spec>, limits: &Limits) -> Result<Content, Problem> {
+fn read_json(sample: JsonSample, reading: &Reading, limits: &Limits) -> Result<Content, Problem> {
     match sample {
         JsonSample::Image(Base64(bytes)) => {
             let format = media::settle_format(&bytes, Some(Format::Png))?;
-            Ok(media::read(&bytes, format, spec, limits)?)
+            Ok(media::read(&bytes, format, reading, limits)?)
         }
-        JsonSample::Data(Nested(data)) => read_data(&data, spec, limits),
-        JsonSample::Tensor(tensor) => Ok(Content::of_array(tensor.read(limits)?, Format::Raw, spec, limits)?),
+        JsonSample::Data(Nested(data)) => read_data(&data, reading, limits),
+        JsonSample::Tensor(tensor) => {
+            Ok(Content::of_array(tensor.read(limits)?, Format::Raw, reading, limits)?)
+        }
         JsonSample::Latent(_) => {
             Err(Problem::invalid("expected one of image, data, tensor; POST /decode takes latents"))
         }
     }
 }
 
-fn read_data(data: &Value, spec: Option<&Spec>, limits: &Limits) -> Result<Content, Problem> {
-    Ok(Content::of_array(codec::array_from_json(data, limits)?, Format::Json, spec, limits)?)
+fn read_data(data: &Value, reading: &Reading, limits: &Limits) -> Result<Content, Problem> {
+    Ok(Content::of_array(codec::array_from_json(data, limits)?, Format::Json, reading, limits)?)
 }
 
 /// Reads the latent of `part`.
@@ -154,7 +155,7 @@ mod tests {
     fn read(value: Value) -> Result<Group, Problem> {
         let source = Source::Json(JsonSample::read(value)?);
         let part = Part { role: "file".into(), name: None, pointer: "/data".into(), source };
-        Group::read(part, None, &Limits::default())
+        Group::read(part, &Reading::default(), &Limits::default())
     }
 
     #[test]

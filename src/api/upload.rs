@@ -290,6 +290,11 @@ async fn checked(app: &App, config: Value, caller: &Caller) -> Result<Ask, Probl
     // The job stores it next to the config; training does not use it.
     let webhook = config.webhook.take();
     app.block(move |app| {
+        if let Some(corruption) = &mut config.corruption {
+            // The job keeps the profile as it is now, whatever becomes of its name.
+            let profiles = app.profiles()?;
+            corruption.resolve(&|name| profiles.get(name).ok().flatten());
+        }
         app.jobs().check(&config, webhook.as_deref())?;
         Ok((config, webhook))
     })

@@ -1,10 +1,10 @@
 //! Content of a file: its samples, and the file of their results, read and written by `media` with one-line errors.
 
-use crate::codec::{Depth, Format};
+use crate::codec::{Depth, Format, LayoutChoice, Order};
 use crate::infer::Session;
 use crate::limits::Limits;
-use crate::media::{self, Carrier};
-use crate::sample::Sample;
+use crate::media::{self, Carrier, Reading};
+use crate::sample::{GapRule, Missing, Sample};
 
 /// Samples of a file, with its format and metadata.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,42 @@ pub enum Fineness {
     Float,
 }
 
+/// Flags for the axes of arrays and for missing numbers.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Forms {
+    /// Order of the axes of arrays, one letter each: HW, HWC, CHW, TYX (images), L, CL, LC (signals), D (vectors), with N before
+    /// them for several samples [default: auto, by the extents].
+    #[arg(long, value_name = "AXES")]
+    layout: Option<LayoutChoice>,
+    /// Missing numbers (NaN, infinity, empty fields): keep leaves them missing in the result, fill puts the model's values in
+    /// their place, refuse fails [default: keep].
+    #[arg(long, value_enum, value_name = "HOW")]
+    missing: Option<Missing>,
+    /// Number that stands for a missing one, such as -9999.
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    missing_value: Option<f32>,
+}
+
+impl Forms {
+    /// Returns the order of axes of the flags.
+    pub fn layout(&self) -> Option<Order> {
+        self.layout.and_then(|layout| layout.0)
+    }
+
+    /// Returns the rule of the flags.
+    pub fn rule(&self) -> GapRule {
+        GapRule { missing: self.missing.unwrap_or_default(), sentinel: self.missing_value }
+    }
+
+    /// Returns the rule of the flags, where they are given, else that of `other`.
+    pub fn rule_or(&self, other: GapRule) -> GapRule {
+        GapRule {
+            missing: self.missing.unwrap_or(other.missing),
+            sentinel: self.missing_value.or(other.sentinel),
+        }
+    }
+}
+
 impl Fineness {
     fn depth(self) -> Option<Depth> {
         match self {
@@ -46,10 +82,17 @@ impl Content {
     ///
     /// # Errors
     /// One line: the file is not an image, array, sound or table, is damaged, or does not fit the model.
-    pub fn read(bytes: &[u8], model: Option<&Session>, limits: &Limits) -> Result<Self, String> {
+    pub fn read(
+        bytes: &[u8],
+        model: Option<&Session>,
+        forms: &Forms,
+        limits: &Limits,
+    ) -> Result<Self, String> {
         let read = || {
             let format = media::settle_format(bytes, None)?;
-            media::read(bytes, format, model.map(Session::input), &of_a_file(bytes, limits))
+            let reading =
+                Reading { spec: model.map(Session::input), gaps: forms.rule(), order: forms.layout() };
+            media::read(bytes, format, &reading, &of_a_file(bytes, limits))
         };
         let content = read().map_err(|e| e.to_string())?;
         Ok(Self { samples: content.samples, carrier: content.carrier })
@@ -124,7 +167,7 @@ mod tests {
     fn an_array_keeps_its_axes_and_numbers() {
         for (dims, dtype) in [(vec![4, 6], DType::U8), (vec![4, 6, 3], DType::U16), (vec![7], DType::F64)] {
             let bytes = npy(&dims, dtype);
-            let content = Content::read(&bytes, None, &limits()).unwrap();
+            let content = Content::read(&bytes, None, &Forms::default(), &limits()).unwrap();
             let again = content.write(&content.samples, Format::Npy, Fineness::Same).unwrap();
             assert_eq!(again, bytes, "{dims:?}");
         }
@@ -132,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_depth_the_format_cannot_hold_is_refused() {
-        let array = Content::read(&npy(&[5, 6], DType::U8), None, &limits()).unwrap();
+        let array = Content::read(&npy(&[5, 6], DType::U8), None, &Forms::default(), &limits()).unwrap();
         let check = |format, fineness| array.check(format, fineness);
         assert!(check(Format::Png, Fineness::Float).unwrap_err().contains("16 bits"));
         assert!(check(Format::Jpeg, Fineness::Bits16).is_err());

@@ -1,20 +1,21 @@
 //! `limpid denoise`: denoises files.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::content::{self, Content, Fineness};
+use super::content::{self, Content, Fineness, Forms};
 use super::files::{self, Made, Work};
 use super::place::Place;
 use super::workers::Cores;
 use super::zoo::Zoo;
-use super::{Config, Error};
+use super::{Config, Error, stream};
 use crate::codec::Format;
 use crate::infer::fit::{self, Traits, Wishes};
-use crate::infer::{Mode, Options, Session};
+use crate::infer::{Mode, Options, Session, SignalStream, WINDOW};
 use crate::limits::Limits;
 use crate::media;
 use crate::name::ModelRef;
-use crate::sample::Sample;
+use crate::sample::{GapRule, Missing, Sample};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +26,8 @@ Examples:
         an array of images keeps its axes; 8 averages over flips and turns
   limpid denoise frame.tif -o clean.tif --depth float --strength 0.7
   camera-tool | limpid denoise - -o - --format png > clean.png
+  sensor-tool | limpid denoise - --stream --model pulse
+        lines of CSV without an end, each back as soon as it is certain
 
 Without --model gray images take photo-gray and colour images photo-color, or camera-gray and camera-color where their noise
 is not white, as that of cameras and JPEG files; -v tells which and why.";
@@ -62,6 +65,14 @@ pub struct Args {
     /// png, jpg, tif, webp, pnm, npy, wav or csv [default: by the extension of the output, else as the input].
     #[arg(long, value_name = "FORMAT", value_parser = content::format)]
     format: Option<Format>,
+    /// Denoise an endless pipe of CSV lines, from standard input to standard output, as they arrive; needs --model.
+    #[arg(long, requires = "model")]
+    stream: bool,
+    /// Number of lines that the statistics of a stream are taken from.
+    #[arg(long, value_name = "STEPS", default_value_t = WINDOW, requires = "stream")]
+    window: usize,
+    #[command(flatten)]
+    forms: Forms,
     #[command(flatten)]
     place: Place,
 }
@@ -80,6 +91,9 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let zoo = Zoo::new(args.place.open(config)?, args.model.clone(), config.server.usual());
     // Loaded now, so that an error is reported once and not for every file.
     let model = zoo.stated().map_err(Error::Failed)?;
+    if args.stream {
+        return args.stream(model);
+    }
     let format = match (args.format, args.files.stated_extension()) {
         (Some(format), _) => Some(format),
         (None, Some(ending)) => Some(content::format(ending).map_err(Error::Usage)?),
@@ -87,6 +101,28 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     };
     let task = Task { args: &args, zoo: &zoo, model: model.as_deref(), format, limits: &config.limits };
     args.files.each(config.limits.upload_bytes, content::may_hold_samples, &task)
+}
+
+impl Args {
+    /// Denoises standard input as it arrives.
+    fn stream(&self, model: Option<Arc<Session>>) -> Result<(), Error> {
+        let session = model.ok_or_else(|| Error::Usage("--stream needs --model".into()))?;
+        if !self.files.is_pipe() {
+            return Err(Error::Usage(
+                "--stream reads standard input and writes standard output: limpid denoise - --stream".into(),
+            ));
+        }
+        let GapRule { missing, sentinel } = self.forms.rule();
+        if sentinel.is_some() || missing == Missing::Refuse {
+            return Err(Error::Usage(
+                "a stream keeps or fills missing numbers (--missing), and none stands for them".into(),
+            ));
+        }
+        let Args { mode, strength, ratio, ensemble, .. } = *self;
+        let options = Options { mode, strength, ratio, ensemble };
+        let keeps_gaps = missing == Missing::Keep;
+        stream::run(SignalStream::new(session, options, None, self.window, keeps_gaps)?, keeps_gaps)
+    }
 }
 
 /// Settings for all files.
@@ -120,9 +156,16 @@ impl Task<'_> {
         let resampled = resampled.map_or_else(String::new, |change| {
             format!(", resampled from {} Hz to {} Hz and back", change.from, change.to)
         });
+        let missing = match sample.missing_count() {
+            0 => String::new(),
+            count => format!(", {count} of {} numbers missing", sample.shape().numbers()),
+        };
         Ok((
             done.sample,
-            format!("{}{reason}{page}{resampled}, sigma {sigma:.3}, familiarity {familiarity}", session.id()),
+            format!(
+                "{}{reason}{page}{resampled}{missing}, sigma {sigma:.3}, familiarity {familiarity}",
+                session.id()
+            ),
         ))
     }
 }
@@ -134,7 +177,7 @@ impl Work for Task<'_> {
     }
 
     fn run(&self, bytes: &[u8], cores: &Cores) -> Result<Made, String> {
-        let content = Content::read(bytes, self.model, self.limits)?;
+        let content = Content::read(bytes, self.model, &self.args.forms, self.limits)?;
         if content.samples.is_empty() {
             return Err("there is no sample in it".into());
         }

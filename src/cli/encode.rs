@@ -1,6 +1,6 @@
 //! `limpid encode`: converts samples to latent files.
 
-use super::content::{self, Content};
+use super::content::{self, Content, Forms};
 use super::files::{self, Made, Work};
 use super::place::Place;
 use super::workers::Cores;
@@ -37,6 +37,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    forms: Forms,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -47,9 +49,9 @@ pub struct Args {
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let zoo = Zoo::new(args.place.open(config)?, args.model.clone(), config.server.usual());
     let model = zoo.stated().map_err(Error::Failed)?;
-    let Args { files, ratio, json, .. } = &args;
-    let task =
-        Task { ratio: *ratio, json: *json, zoo: &zoo, model: model.as_deref(), limits: &config.limits };
+    let Args { files, ratio, json, forms, .. } = &args;
+    let (ratio, json, model) = (*ratio, *json, model.as_deref());
+    let task = Task { ratio, json, forms, zoo: &zoo, model, limits: &config.limits };
     files.each(config.limits.upload_bytes, content::may_hold_samples, &task)
 }
 
@@ -57,6 +59,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
 struct Task<'a> {
     ratio: Option<f32>,
     json: bool,
+    forms: &'a Forms,
     zoo: &'a Zoo,
     model: Option<&'a Session>,
     limits: &'a Limits,
@@ -68,7 +71,7 @@ impl Work for Task<'_> {
     }
 
     fn run(&self, bytes: &[u8], cores: &Cores) -> Result<Made, String> {
-        let content = Content::read(bytes, self.model, self.limits)?;
+        let content = Content::read(bytes, self.model, self.forms, self.limits)?;
         let shape = content.samples.first().ok_or("there is no sample in it")?.shape();
         let session = self.zoo.for_shape(shape)?;
         let one = |sample: &_| cores.run(shape.numbers(), || session.encode(sample, self.ratio));

@@ -20,6 +20,7 @@ mod keys;
 mod logging;
 mod man;
 mod models;
+mod noise;
 mod openapi;
 mod place;
 mod progress;
@@ -28,6 +29,7 @@ mod samples;
 mod serve;
 mod size;
 mod source;
+mod stream;
 #[cfg(feature = "otel")]
 mod traces;
 mod train;
@@ -100,6 +102,7 @@ enum Command {
     Decode(decode::Args),
     Evaluate(evaluate::Args),
     Models(models::Args),
+    Noise(noise::Args),
     Openapi(openapi::Args),
     Config(config::command::Args),
     Keys(keys::Args),
@@ -154,6 +157,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Decode(args) => decode::run(args, config),
         Command::Evaluate(args) => evaluate::run(args, config),
         Command::Models(args) => models::run(args, config),
+        Command::Noise(args) => noise::run(args, config),
         Command::Openapi(args) => openapi::run(args, config),
         Command::Config(args) => config::command::run(&args, &loaded),
         Command::Keys(args) => keys::run(args, config),

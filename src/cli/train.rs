@@ -5,17 +5,20 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 
+use super::content::Forms;
 use super::interrupt::Interrupt;
 use super::place::{Place, missing};
 use super::progress::{Training, tidy};
 use super::recipe::recipe;
-use super::{Config, Error, out, samples};
+use super::{Config, Error, noise, out, samples};
+use crate::codec::LayoutChoice;
 use crate::corruption::Corruption;
 use crate::dataset::{Dataset, Wanted};
 use crate::name::{ModelRef, Name};
 use crate::nn::DeviceName;
 use crate::nn::loss::Loss;
 use crate::registry::{Error as Missing, Registry};
+use crate::sample::GapRule;
 use crate::train::{
     self, Checkpoint, Control, FamilyChoice, FamilyName, LatentChoice, Outcome, Promote, Run, Scheme,
 };
@@ -127,6 +130,8 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    forms: Forms,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -135,7 +140,8 @@ pub struct Args {
 /// # Errors
 /// The flags, the samples or the folders are not valid; [`Error::Interrupted`] after Ctrl-C.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
-    let training = args.config()?;
+    let mut training = args.config()?;
+    noise::resolve(training.corruption.as_mut(), config)?;
     training.validate().map_err(of_flags)?;
     // A plan writes nothing.
     let registry = if args.plan { args.place.open(config)? } else { args.place.open_to_write(config)? };
@@ -237,6 +243,10 @@ impl Args {
         config.learning_rate = self.learning_rate.or(config.learning_rate);
         config.loss = self.loss.unwrap_or(config.loss);
         config.device = self.device.unwrap_or(config.device);
+        let rule = GapRule { missing: config.missing, sentinel: config.missing_value };
+        let rule = self.forms.rule_or(rule);
+        (config.missing, config.missing_value) = (rule.missing, rule.sentinel);
+        config.layout = LayoutChoice(self.forms.layout().or(config.layout.0));
         config.promote = self.promote.unwrap_or(config.promote);
         if self.latent_numbers.is_some() || self.latent_channels.is_some() {
             config.latent =
@@ -401,7 +411,7 @@ fn prepare(checkpoint: &std::path::Path, resume: bool) -> Result<(), Error> {
 }
 
 /// Parses a value by its name in a config.
-fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(text.into()).map_err(|e| e.to_string())
 }
 

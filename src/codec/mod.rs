@@ -20,11 +20,11 @@ mod zip;
 
 pub use crate::sample::Depth;
 pub use array::{
-    Array, Axes, DType, JsonTensor, Layout, array_from_json, array_to_json, npy_dims, read_npy, read_raw,
-    write_npy, write_raw,
+    Array, Axes, DType, JsonTensor, Known, Layout, LayoutChoice, Order, array_from_json, array_to_json,
+    npy_dims, read_npy, read_raw, write_npy, write_raw,
 };
 pub use base64::decode_base64;
-pub use csv::{Columns, Table, read_csv, write_csv};
+pub use csv::{Columns, Table, is_missing_field, read_csv, write_csv};
 pub use foreign::{is_foreign, may_be_stripped, unknown};
 pub use format::Format;
 pub use latent::{JsonLatent, read_latent, write_latent};
@@ -81,10 +81,22 @@ pub enum Error {
         /// The actual shape.
         got: String,
     },
+    /// Axes of an array that can be read in several orders (`invalid_input`, at `layout`).
+    #[error(
+        "the axes of {got} can be read as {}; say which one with layout, as in layout={}",
+        options.join(", "),
+        options[0].split(' ').next().unwrap_or_default()
+    )]
+    Unsure {
+        /// Extents of the array.
+        got: String,
+        /// Possible orders, each with what the array is then; at least two.
+        options: Vec<String>,
+    },
     /// Numbers that are NaN, infinite or beyond the range of `f32` (`non_finite_input`).
     #[error(
         "{count} number(s) are not finite, the first, {value}, at {place} (counted from 0); fill these gaps before \
-         sending, for example with the median around them: only finite numbers within the range of float32 are accepted"
+         sending, or say missing=keep or missing=fill; numbers beyond the range of float32 are never accepted"
     )]
     NonFinite {
         /// Position of the first one, in terms of the input.
@@ -93,6 +105,12 @@ pub enum Error {
         value: f32,
         /// Number of non-finite values.
         count: usize,
+    },
+    /// A channel or column in which all numbers are missing (`non_finite_input`).
+    #[error("{what}")]
+    AllMissing {
+        /// Description of the channel or column, and advice.
+        what: String,
     },
     /// An integer that `f32` cannot represent exactly (`invalid_input`).
     #[error(
@@ -138,6 +156,7 @@ impl From<sample::Error> for Error {
             sample::Error::Length { shape, expected, got } => {
                 Error::shape(format!("{expected} numbers for {shape}"), format!("{got} numbers"))
             }
+            sample::Error::AllMissing { .. } => Error::AllMissing { what: error.to_string() },
             sample::Error::Empty { shape } => Error::shape("axes of extent 1 or more", shape),
         }
     }

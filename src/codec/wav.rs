@@ -28,11 +28,12 @@ impl Wave {
 }
 
 /// Decodes a WAV file to a signal `(C, L)`: integers are scaled to [-1, 1), floats are unchanged. A file written
-/// through a pipe, which does not have its final length in the header, is read to its end.
+/// through a pipe, which does not have its final length in the header, is read to its end. Floats that are not finite are
+/// missing.
 ///
 /// # Errors
 /// [`Error::Malformed`] if it is neither PCM nor float, truncated or empty; [`Error::TooLarge`] over `array_numbers`;
-/// [`Error::NonFinite`].
+/// [`Error::AllMissing`].
 pub fn read_wav(bytes: &[u8], limits: &Limits) -> Result<(Sample, Wave)> {
     let fault = |e: hound::Error| Error::malformed("wav", e);
     let whole = settle(bytes);
@@ -59,7 +60,7 @@ pub fn read_wav(bytes: &[u8], limits: &Limits) -> Result<(Sample, Wave)> {
     }
     let channel = |c: usize| interleaved.iter().skip(c).step_by(shape.channels()).copied();
     let data = (0..shape.channels()).flat_map(channel).collect();
-    Ok((Sample::new(shape, data)?.with_rate(Some(wave.rate as f32)), wave))
+    Ok((Sample::with_gaps(shape, data)?.with_rate(Some(wave.rate as f32)), wave))
 }
 
 /// Encodes a signal as a WAV file. Numbers outside [-1, 1) are clipped if the file holds integers.
@@ -80,8 +81,9 @@ pub fn write_wav(sample: &Sample, wave: Wave) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     let mut writer = WavWriter::new(&mut bytes, spec).map_err(fault)?;
     let full = full_scale(wave.bits);
+    let data = sample.written();
     for t in 0..length {
-        for value in sample.data().iter().skip(t).step_by(length) {
+        for value in data.iter().skip(t).step_by(length) {
             let written = if wave.float {
                 writer.write_sample(*value)
             } else {

@@ -11,7 +11,8 @@
 //!
 //! # Scales
 //! Images have the range [0, 1]; their `sigma` is given on the 0..255 scale. For signals and vectors `sigma` is
-//! relative to the sample's own standard deviation: 0.5 adds noise half as strong as the signal. Results are floats
+//! relative to the sample's own standard deviation: 0.5 adds noise half as strong as the signal. `profile` is on the scale
+//! of the samples that it was measured on. Results are floats
 //! and are not clipped, except by `clip`, `quantize` and `jpeg`.
 
 mod banding;
@@ -25,6 +26,7 @@ mod masking;
 mod parameter;
 mod poisson;
 mod poisson_gaussian;
+mod profile;
 mod quantize;
 mod resize;
 mod salt_pepper;
@@ -51,6 +53,7 @@ pub use jpeg::{Jpeg, Sampling, Tables};
 pub use masking::Masking;
 pub use poisson::Poisson;
 pub use poisson_gaussian::PoissonGaussian;
+pub use profile::{Autocorrelation, Marginal, Method, NoiseProfile, Profile, Source, Strength};
 pub use quantize::Quantize;
 pub use resize::Resize;
 pub use salt_pepper::SaltPepper;
@@ -63,7 +66,7 @@ use parameter::{Parameter, Parameters};
 
 use crate::bounds::{Schemas, describe_choices};
 use crate::rng::Rng;
-use crate::sample::{Kind, Sample, Shape, Stats};
+use crate::sample::{Kind, Sample, Shape, Stats, gaps};
 
 /// Maximum number of entries of a list; a longer one is a mistake, and each entry costs time on every crop.
 const LONGEST_LIST: usize = 32;
@@ -107,6 +110,8 @@ pub enum Corruption {
     Resize(Resize),
     /// Unsharp mask.
     Sharpen(Sharpen),
+    /// Noise like that of your own samples, as measured.
+    Profile(Box<Profile>),
     /// One of several, each equally likely.
     Random(Vec<Corruption>),
     /// All of several, in order; written as a plain list.
@@ -152,6 +157,14 @@ pub enum Error {
     Depth {
         /// Maximum nesting.
         limit: usize,
+    },
+    /// A noise profile is missing or invalid.
+    #[error("{member} {reason}")]
+    Profile {
+        /// Member of the corruption.
+        member: String,
+        /// Description of the problem.
+        reason: String,
     },
     /// A corruption of images was requested for another kind of sample.
     #[error("{field} applies to images, not to a {kind}")]
@@ -203,6 +216,7 @@ impl Corruption {
             Corruption::CameraRgb(it) => image_only("camera_rgb").and_then(|()| it.check_ranges()),
             Corruption::Resize(it) => image_only("resize").and_then(|()| it.check_ranges()),
             Corruption::Sharpen(it) => image_only("sharpen").and_then(|()| it.check_ranges()),
+            Corruption::Profile(it) => it.check(kind),
             Corruption::Random(list) => check_list("random", list, kind, depth),
             Corruption::Sequence(list) => check_list("the list of corruptions", list, kind, depth),
         }
@@ -232,6 +246,7 @@ impl Corruption {
             Corruption::CameraRgb(it) => it.apply(noisy, target, shape, rng),
             Corruption::Resize(it) => it.apply(noisy, target, shape, rng),
             Corruption::Sharpen(it) => it.apply(noisy, target, shape, rng),
+            Corruption::Profile(it) => it.apply(noisy, shape, rng),
             Corruption::Random(list) => {
                 if let Some(chosen) = list.get(rng.below(list.len())) {
                     chosen.corrupt(noisy, target, shape, rng);
@@ -245,15 +260,44 @@ impl Corruption {
         }
     }
 
-    /// Returns a noisy sample of `clean`, and the matching target (see [`Corruption::corrupt`]).
+    /// Puts the stored profiles that are named in place of their names: `find` returns the one of a name, if there is one.
+    pub fn resolve(&mut self, find: &dyn Fn(&crate::name::Name) -> Option<NoiseProfile>) {
+        match self {
+            Corruption::Profile(profile) if profile.noise.is_none() => {
+                profile.noise = profile.name.as_ref().and_then(find);
+            }
+            Corruption::Random(list) | Corruption::Sequence(list) => {
+                list.iter_mut().for_each(|each| each.resolve(find));
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns the first profile in it.
+    pub fn profile(&self) -> Option<&Profile> {
+        match self {
+            Corruption::Profile(profile) => Some(profile),
+            Corruption::Random(list) | Corruption::Sequence(list) => list.iter().find_map(Self::profile),
+            _ => None,
+        }
+    }
+
+    /// Returns a noisy sample of `clean`, and the matching target (see [`Corruption::corrupt`]). Numbers that are missing in
+    /// `clean` are missing in both.
     ///
     /// If a number is not finite, which happens only with extreme units, both are `clean`.
     pub fn pair(&self, clean: &Sample, rng: &mut Rng) -> (Sample, Sample) {
         let shape = clean.shape();
         let (mut noisy, mut target) = (clean.data().to_vec(), clean.data().to_vec());
         self.corrupt(&mut noisy, &mut target, shape, rng);
+        if let Some(missing) = clean.missing() {
+            // As a reader would fill in the gaps of the noisy sample.
+            [&mut noisy, &mut target]
+                .into_iter()
+                .for_each(|half| gaps::refill(half, clean.data(), shape, missing));
+        }
         match (Sample::new(shape, noisy), Sample::new(shape, target)) {
-            (Ok(noisy), Ok(target)) => (noisy, target),
+            (Ok(noisy), Ok(target)) => (noisy.with_gaps_of(clean), target.with_gaps_of(clean)),
             _ => (clean.clone(), clean.clone()),
         }
     }
@@ -275,10 +319,12 @@ pub fn describe(schemas: &mut Schemas) {
     parameter::describe::<CameraRgb>(schemas);
     parameter::describe::<Resize>(schemas);
     parameter::describe::<Sharpen>(schemas);
+    parameter::describe::<Profile>(schemas);
     schemas.insert(Clip::name().into_owned(), Clip::schema());
     describe_choices::<Sampling>(schemas);
     describe_choices::<Tables>(schemas);
     describe_choices::<Demosaic>(schemas);
+    describe_choices::<Method>(schemas);
     if let Some(RefOr::T(Schema::OneOf(keyed))) = schemas.get_mut(Corruption::name().as_ref()) {
         let each = Ref::from_schema_name(Corruption::name());
         let list = ArrayBuilder::new().items(each).min_items(Some(1)).max_items(Some(LONGEST_LIST));

@@ -5,11 +5,11 @@
 ///
 /// # Panics
 /// Bit 2 is set and `height` differs from `width`.
-pub fn turn(data: &mut [f32], height: usize, width: usize, which: usize) {
+pub fn turn<T>(data: &mut [T], height: usize, width: usize, which: usize) {
     assert!(which & 4 == 0 || height == width, "{width}x{height} is not square and cannot be turned");
     for plane in data.chunks_exact_mut(height * width) {
         if which & 1 != 0 {
-            plane.chunks_exact_mut(width).for_each(<[f32]>::reverse);
+            plane.chunks_exact_mut(width).for_each(<[T]>::reverse);
         }
         if which & 2 != 0 {
             for y in 0..height / 2 {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::recorrupt::{recorrupt, strengths};
+use super::recorrupt::{recorrupt, recorrupt_like, strengths};
 use super::units::corrupt;
 use super::{Error, Item, Neighbors, hide, turn};
-use crate::corruption::Corruption;
+use crate::corruption::{Corruption, NoiseProfile};
 use crate::nn::model::Normalize;
 use crate::rng::{Purpose, Rng};
-use crate::sample::{Kind, Moments, Sample, Shape, Stats};
+use crate::sample::{Kind, Moments, Sample, Shape, Stats, gaps};
 
 /// Largest number of values in a batch; a larger one would not fit a small machine's memory.
 const MOST_NUMBERS: usize = 1 << 28;
@@ -49,6 +49,8 @@ pub enum Learn {
     /// A noisy sample with more noise added, and the same sample with scaled noise subtracted; see T. Pang et al.,
     /// "Recorrupted-to-Recorrupted", CVPR 2021.
     Recorrupted,
+    /// [`Learn::Recorrupted`] with noise of a profile instead of white noise.
+    Profiled(Box<NoiseProfile>),
     /// A subsampled noisy sample, and the adjacent pixels; see [`Neighbors`].
     Neighbors,
     /// A noisy sample with masked positions, and the sample; see [`hide`]. The numbers are the correlation lengths of the
@@ -68,6 +70,8 @@ pub struct Batch {
     /// Statistics by which each crop is normalised, in most crops those of the whole sample. One per crop, or one per channel
     /// of each crop, according to [`Plan::normalize`].
     pub stats: Vec<Stats>,
+    /// Loss weight of each number of the target: 0 where it is missing, or not to be predicted; none if all count equally.
+    pub weights: Option<Vec<f32>>,
     /// Additional data of some schemes.
     pub beside: Beside,
 }
@@ -77,8 +81,6 @@ pub struct Batch {
 pub enum Beside {
     /// None.
     Nothing,
-    /// Loss weight of each number.
-    Weights(Vec<f32>),
     /// Whole crops from which the neighbours are taken, their dimensions, and the choices of neighbours.
     Whole(Vec<f32>, Vec<usize>, Vec<Neighbors>),
 }
@@ -95,6 +97,8 @@ pub struct Loader<'a> {
     noise: Vec<Vec<f32>>,
     /// Moments of each item's input, or of each of its channels if channels are scaled separately.
     moments: Vec<Vec<Moments>>,
+    /// `true` if a number is missing in any item.
+    has_gaps: bool,
     shape: Shape,
     plan: Plan,
 }
@@ -146,14 +150,23 @@ impl<'a> Loader<'a> {
             return fail("samples", format!("{} has no repeat of its shape in its folder", items[at].name));
         }
         let noise = if plan.learn == Learn::Recorrupted { strengths(&items) } else { Vec::new() };
-        let moments = |item: &&Item| moments(input(&plan.learn, item).data(), shape, &plan.normalize);
+        let moments = |item: &&Item| {
+            let sample = input(&plan.learn, item);
+            if plan.normalize == Normalize::Channel {
+                sample.channel_moments()
+            } else {
+                vec![sample.moments()]
+            }
+        };
         let moments = items.par_iter().map(moments).collect();
+        let halves = |item: &&'a Item| [Some(&item.clean), item.noisy.as_ref()];
+        let has_gaps = items.iter().flat_map(halves).flatten().any(|half| half.missing().is_some());
         let mut end = 0;
         let ends = items.iter().map(|item| {
             end += item.clean.data().len();
             end
         });
-        Ok(Self { ends: ends.collect(), items, others, noise, moments, shape, plan })
+        Ok(Self { ends: ends.collect(), items, others, noise, moments, has_gaps, shape, plan })
     }
 
     /// Returns the number of crops in a batch.
@@ -171,28 +184,30 @@ impl<'a> Loader<'a> {
         let (one, count) = (self.shape.numbers(), self.plan.batch);
         let (mut noisy, mut clean) = (vec![0.0; one * count], vec![0.0; one * count]);
         let first = step * count as u64;
-        let crops = noisy.par_chunks_exact_mut(one).zip(clean.par_chunks_exact_mut(one)).enumerate();
-        let stats =
-            crops.map(|(i, (noisy, clean))| self.fill(first + i as u64, noisy, clean)).collect::<Vec<_>>();
+        let mut weights = vec![1.0; one * count];
+        let crops = noisy.par_chunks_exact_mut(one).zip(clean.par_chunks_exact_mut(one));
+        let crops = crops.zip(weights.par_chunks_exact_mut(one)).enumerate();
+        let stats = crops
+            .map(|(i, ((noisy, clean), weights))| self.fill(first + i as u64, noisy, clean, weights))
+            .collect::<Vec<_>>();
         let stats = stats.concat();
         let dims = [vec![count], self.shape.dims()].concat();
-        match self.plan.learn {
-            Learn::Neighbors => self.neighbors(clean, dims, stats, first),
-            Learn::Hidden(down, right) => {
-                let mut weights = vec![0.0; noisy.len()];
-                let crops = noisy.par_chunks_exact_mut(one).zip(weights.par_chunks_exact_mut(one));
-                crops.enumerate().for_each(|(i, (noisy, weights))| {
-                    let mut rng = Rng::new(self.plan.seed, Purpose::Conceal, first + i as u64);
-                    weights.copy_from_slice(&hide(noisy, self.shape, (down, right), &mut rng));
-                });
-                Batch { noisy, clean, dims, stats, beside: Beside::Weights(weights) }
-            }
-            _ => Batch { noisy, clean, dims, stats, beside: Beside::Nothing },
+        if let Learn::Hidden(down, right) = self.plan.learn {
+            let crops = noisy.par_chunks_exact_mut(one).zip(weights.par_chunks_exact_mut(one));
+            crops.enumerate().for_each(|(i, (noisy, weights))| {
+                let mut rng = Rng::new(self.plan.seed, Purpose::Conceal, first + i as u64);
+                let hidden = hide(noisy, self.shape, (down, right), &mut rng);
+                weights.iter_mut().zip(hidden).for_each(|(weight, hidden)| *weight *= hidden);
+            });
         }
+        let weights = (self.has_gaps || matches!(self.plan.learn, Learn::Hidden(..))).then_some(weights);
+        let batch = Batch { noisy, clean, dims, stats, weights, beside: Beside::Nothing };
+        if self.plan.learn == Learn::Neighbors { self.neighbors(batch, first) } else { batch }
     }
 
     /// Splits every crop of a batch into two halves of neighbours.
-    fn neighbors(&self, whole: Vec<f32>, whole_dims: Vec<usize>, stats: Vec<Stats>, first: u64) -> Batch {
+    fn neighbors(&self, batch: Batch, first: u64) -> Batch {
+        let Batch { clean: whole, dims: whole_dims, stats, weights: whole_weights, .. } = batch;
         let draw = |(i, crop): (usize, &[f32])| {
             let mut rng = Rng::new(self.plan.seed, Purpose::Conceal, first + i as u64);
             let drawn = Neighbors::draw(self.shape, &mut rng).expect("checked when the loader was made");
@@ -209,11 +224,20 @@ impl<'a> Loader<'a> {
             noisy.extend(a);
             clean.extend(b);
         }
-        Batch { noisy, clean, dims, stats, beside: Beside::Whole(whole, whole_dims, choices) }
+        let weights = whole_weights.map(|weights| {
+            let crops = weights.chunks_exact(self.shape.numbers()).zip(&choices);
+            let both = |(crop, choice): (&[f32], &Neighbors)| {
+                let [a, b] = choice.pick(crop);
+                a.iter().zip(&b).map(|(a, b)| a * b).collect::<Vec<f32>>()
+            };
+            crops.flat_map(both).collect()
+        });
+        Batch { noisy, clean, dims, stats, weights, beside: Beside::Whole(whole, whole_dims, choices) }
     }
 
-    /// Draws crop number `index` of the run and returns the statistics to normalise it by.
-    fn fill(&self, index: u64, noisy: &mut [f32], clean: &mut [f32]) -> Vec<Stats> {
+    /// Draws crop number `index` of the run, sets the weights of missing numbers to 0, and returns the statistics to
+    /// normalise it by.
+    fn fill(&self, index: u64, noisy: &mut [f32], clean: &mut [f32], weights: &mut [f32]) -> Vec<Stats> {
         let mut rng = Rng::new(self.plan.seed, Purpose::Crop, index);
         let drawn = rng.below(*self.ends.last().expect("a loader has items"));
         let at = self.ends.partition_point(|&end| end <= drawn);
@@ -224,15 +248,28 @@ impl<'a> Loader<'a> {
             Some(others) => others[rng.below(others.len())],
             None => at,
         };
-        window.copy(input(&self.plan.learn, self.items[from]).data(), noisy);
+        let from_sample = input(&self.plan.learn, self.items[from]);
+        window.copy(from_sample.data(), noisy);
+        for missing in [&item.clean, from_sample].into_iter().filter_map(Sample::missing) {
+            window.mark(missing, weights);
+        }
+        let mut is_missing = vec![false; if from_sample.missing().is_some() { noisy.len() } else { 0 }];
+        if let Some(missing) = from_sample.missing() {
+            window.copy(missing, &mut is_missing);
+        }
         if let (true, Shape::Image { height, width, .. }) = (self.plan.augment, self.shape) {
             let mut rng = Rng::new(self.plan.seed, Purpose::Augment, index);
             let which = rng.below(if height == width { 8 } else { 4 });
             turn(clean, height, width, which);
             turn(noisy, height, width, which);
+            if self.has_gaps {
+                turn(weights, height, width, which);
+                turn(&mut is_missing, height, width, which);
+            }
         }
         let normalize = &self.plan.normalize;
-        let before = moments(noisy, self.shape, normalize);
+        let before = moments(noisy, self.shape, normalize, &is_missing);
+        let unchanged = if is_missing.is_empty() { Vec::new() } else { noisy.to_vec() };
         let chance = |purpose| Rng::new(self.plan.seed, purpose, index);
         match &self.plan.learn {
             Learn::Clean(corruption) => {
@@ -243,9 +280,15 @@ impl<'a> Loader<'a> {
                 corrupt(corruption, noisy, clean, self.shape, &units, &mut chance(Purpose::Corrupt));
             }
             Learn::Recorrupted => recorrupt(noisy, clean, &self.noise[at], &mut chance(Purpose::Conceal)),
+            Learn::Profiled(profile) => {
+                recorrupt_like(profile, noisy, clean, self.shape, &mut chance(Purpose::Conceal));
+            }
             _ => {}
         }
-        let after = moments(noisy, self.shape, normalize);
+        if !is_missing.is_empty() {
+            gaps::refill(noisy, &unchanged, self.shape, &is_missing);
+        }
+        let after = moments(noisy, self.shape, normalize, &is_missing);
         let alone = rng.below(ALONE) == 0;
         let stats = |((whole, before), after): ((&Moments, &Moments), &Moments)| {
             let moments = if alone { *after } else { whole.moved(*before, *after) };
@@ -255,12 +298,16 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Returns the moments of all numbers, or of each channel if channels are scaled separately.
-fn moments(data: &[f32], shape: Shape, normalize: &Normalize) -> Vec<Moments> {
-    match normalize {
-        Normalize::Channel => data.chunks(data.len() / shape.channels()).map(Moments::of).collect(),
-        _ => vec![Moments::of(data)],
+/// Returns the moments of all numbers that are not missing, or of those of each channel if channels are scaled separately.
+/// `is_missing` is empty if none is.
+fn moments(data: &[f32], shape: Shape, normalize: &Normalize, is_missing: &[bool]) -> Vec<Moments> {
+    let channels = if *normalize == Normalize::Channel { shape.channels() } else { 1 };
+    let parts = data.chunks(data.len() / channels);
+    if is_missing.is_empty() {
+        return parts.map(Moments::of).collect();
     }
+    let known = parts.zip(is_missing.chunks(data.len() / channels));
+    known.map(|(part, is_missing)| gaps::moments_without(part, is_missing)).collect()
 }
 
 /// Returns the sample to be denoised, or to be corrupted first.
@@ -307,7 +354,14 @@ impl Window {
         Self { sample: (channels, height, width), crop: (rows, columns), top, left }
     }
 
-    fn copy(&self, from: &[f32], to: &mut [f32]) {
+    /// Sets `weights` of a crop to 0 where a number is missing.
+    fn mark(&self, missing: &[bool], weights: &mut [f32]) {
+        let mut is_missing = vec![false; weights.len()];
+        self.copy(missing, &mut is_missing);
+        weights.iter_mut().zip(is_missing).filter(|(_, m)| *m).for_each(|(weight, _)| *weight = 0.0);
+    }
+
+    fn copy<T: Copy>(&self, from: &[T], to: &mut [T]) {
         let ((_, height, width), (rows, columns)) = (self.sample, self.crop);
         for (i, out) in to.chunks_exact_mut(columns).enumerate() {
             let (channel, y) = (i / rows, reflect(self.top + i % rows, height));

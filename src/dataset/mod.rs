@@ -17,6 +17,7 @@ mod labels;
 mod loader;
 mod neighbor;
 mod notes;
+mod profile;
 mod read;
 mod recorrupt;
 mod shift;
@@ -30,15 +31,17 @@ pub use hide::hide;
 pub use labels::read_labels;
 pub use loader::{Batch, Beside, Learn, Loader, Plan};
 pub use neighbor::Neighbors;
+pub use profile::{Error as ProfileError, FEWEST_NOISY, measure_profile};
 pub use split::Split;
 pub use units::pair;
 
 use std::path::Path;
 
+use crate::codec::Order;
 use crate::corruption::Corruption;
 use crate::limits::Limits;
 use crate::rng::{Purpose, Rng};
-use crate::sample::{Kind, Sample, Shape, Stats};
+use crate::sample::{GapRule, Kind, Sample, Shape, Stats};
 
 /// Item of training data.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,13 +75,17 @@ pub struct Dataset {
 }
 
 /// Required kind and number of channels of the samples; by default those of the majority.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Wanted {
     /// Interpretation of arrays and tables: images, signals or vectors. By default an array is read as images if its axes allow
     /// it, and a table as vectors.
     pub kind: Option<Kind>,
     /// Number of channels of images (1 converts colour to gray; 3 skips gray images) and signals.
     pub channels: Option<usize>,
+    /// Rule for missing numbers: with `refuse`, files that have some are skipped.
+    pub gaps: GapRule,
+    /// Order of the axes of arrays; by default it is found by their extents.
+    pub order: Option<Order>,
 }
 
 /// Error of a whole dataset.

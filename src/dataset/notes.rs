@@ -14,7 +14,14 @@ const FEW: usize = 6;
 
 /// Returns one sentence for each problem; none if there are no problems.
 pub(super) fn about(dataset: &Dataset) -> Vec<String> {
-    let all = [left_out(dataset), few(dataset), constant(dataset), doubles(dataset), shifted(dataset)];
+    let all = [
+        left_out(dataset),
+        few(dataset),
+        gaps(dataset),
+        constant(dataset),
+        doubles(dataset),
+        shifted(dataset),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -30,6 +37,21 @@ fn left_out(dataset: &Dataset) -> Option<String> {
 fn few(dataset: &Dataset) -> Option<String> {
     let count = dataset.items.len();
     (count < FEW).then(|| format!("only {count} sample(s): expect a model that knows these and little else"))
+}
+
+/// Counts missing numbers.
+fn gaps(dataset: &Dataset) -> Option<String> {
+    let halves = |item: &super::Item| {
+        item.clean.missing_count() + item.noisy.as_ref().map_or(0, |n| n.missing_count())
+    };
+    let counts: Vec<usize> = dataset.items.iter().map(halves).collect();
+    let (samples, count) = (counts.iter().filter(|count| **count > 0).count(), counts.iter().sum::<usize>());
+    (count > 0).then(|| {
+        format!(
+            "{count} numbers are missing, in {samples} sample(s): they are filled in for the network, and count neither in \
+             the loss nor in statistics and scores"
+        )
+    })
 }
 
 fn constant(dataset: &Dataset) -> Option<String> {

@@ -5,19 +5,10 @@ use std::io::Read as _;
 use flate2::read::GzDecoder;
 
 use super::{Wanted, idx, unify};
-use crate::codec::{self, Array, DType, Format};
+use crate::codec::{self, Format, Known, Order};
 use crate::limits::Limits;
-use crate::media;
-use crate::sample::{Kind, Sample, Spec};
-
-/// Largest length of a short array axis that counts as channels; a longer one is samples or time.
-const MOST_CHANNELS: usize = 64;
-
-/// An array of two axes is read as a signal if one axis, the channels, is shorter than this
-const NARROW: usize = 16;
-
-/// and the other, the time, is at least this long: images do not have these proportions.
-const LONG: usize = 256;
+use crate::media::{self, Reading};
+use crate::sample::{Kind, Sample, Shape, Spec};
 
 /// Bytes that a sample takes in addition to its numbers: shape, name, entries in lists.
 const SAMPLE_BYTES: usize = 256;
@@ -74,13 +65,19 @@ impl File {
     /// Reads the samples of the file.
     pub(super) fn read(&self, limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
         let bytes = self.bytes.as_slice();
+        let reading = Reading { gaps: wanted.gaps, ..Reading::default() };
         let samples = match self.form {
             Form::Idx => idx::read_idx(bytes, limits)?,
-            Form::Wave => vec![codec::read_wav(bytes, limits).map_err(|e| e.to_string())?.0],
+            Form::Wave => {
+                let (sample, _) = codec::read_wav(bytes, limits).map_err(|e| e.to_string())?;
+                vec![reading.wave(sample).map_err(|e| e.to_string())?]
+            }
             Form::Picture => {
                 let pictures = codec::read_images(bytes, None, limits).map_err(|e| e.to_string())?;
                 // Training reads the numbers repeatedly: convert them to floats once.
-                pictures.into_iter().map(|picture| picture.sample.into_float()).collect()
+                let picture =
+                    |picture| Ok(reading.picture(picture).map_err(|e| e.to_string())?.1.into_float());
+                pictures.into_iter().map(picture).collect::<Result<_, String>>()?
             }
             Form::Array => read_array(bytes, limits, wanted)?,
             Form::Table => from_table(bytes, limits, wanted)?,
@@ -148,18 +145,24 @@ fn from_table(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sampl
     }
     let spec = Spec { kind, channels: wanted.channels.unwrap_or(0), fixed: None };
     let read = || {
-        let (columns, _) = codec::read_csv(bytes, limits)?.without_text().select(Some(&spec))?;
+        let mut table = codec::read_csv(bytes, limits)?.without_text();
+        Reading { gaps: wanted.gaps, ..Reading::default() }.table(&mut table)?;
+        let (columns, _) = table.select(Some(&spec))?;
         media::samples_of(columns, Some(&spec), limits)
     };
     read().map_err(|e: media::Error| e.to_string())
 }
 
 fn read_array(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
-    let array = codec::read_npy(bytes, &of_a_stack(limits)).map_err(|e| e.to_string())?;
-    let (array, spec) = settle(array, wanted);
-    let (samples, _) = array.into_samples(&spec).map_err(|e| e.to_string())?;
-    let first = samples.first().ok_or("is an empty array")?;
-    codec::check_shape(first.shape(), limits).map_err(|e| e.to_string())?;
+    let mut array = codec::read_npy(bytes, &of_a_stack(limits)).map_err(|e| e.to_string())?;
+    let reading = Reading { gaps: wanted.gaps, ..Reading::default() };
+    reading.array(&mut array).map_err(|e| e.to_string())?;
+    let (order, shape) = settle(&array.dims, wanted).map_err(|e| e.to_string())?;
+    codec::check_shape(shape, limits).map_err(|e| e.to_string())?;
+    let (samples, _) = array.into_samples((order, shape)).map_err(|e| e.to_string())?;
+    if wanted.channels == Some(1) && shape.kind() == Kind::Signal && shape.channels() > 1 {
+        return Ok(samples.iter().flat_map(each_channel).collect());
+    }
     Ok(samples)
 }
 
@@ -167,58 +170,34 @@ fn read_array(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sampl
 fn array_extents(bytes: &[u8], limits: &Limits, wanted: Wanted) -> codec::Result<(usize, usize)> {
     let dims = codec::npy_dims(bytes, &of_a_stack(limits))?;
     let numbers = dims.iter().product();
-    let (array, spec) = settle(Array { dims, data: Vec::new(), dtype: DType::F32 }, wanted);
-    Ok((array.sample_count(&spec)?, numbers))
+    let (order, shape) = settle(&dims, wanted)?;
+    let splits = wanted.channels == Some(1) && shape.kind() == Kind::Signal;
+    let each = if splits { shape.channels() } else { 1 };
+    Ok((if order.batched { dims[0] } else { each }, numbers))
 }
 
-/// Reorders the axes of an array and determines the kind and channels of its samples.
-fn settle(array: Array, wanted: Wanted) -> (Array, Spec) {
-    let kind = wanted.kind.unwrap_or(match array.dims.as_slice() {
-        [_] => Kind::Vector,
-        [a, b] if *a.min(b) < NARROW && *a.max(b) >= LONG => Kind::Signal,
-        _ => Kind::Image,
-    });
-    let array = if kind == Kind::Signal { time_last(array, wanted.channels) } else { array };
-    let channels = match kind {
-        Kind::Image => image_channels(&array.dims),
-        Kind::Signal => signal_channels(&array.dims, wanted.channels),
-        Kind::Vector => 1,
+/// Finds the order of the axes of an array as the service does. Images of other channels than those required are read as well:
+/// they are converted, or skipped by name.
+fn settle(dims: &[usize], wanted: Wanted) -> codec::Result<(Order, Shape)> {
+    let kind = wanted.kind.or(wanted.order.map(|order| order.axes.kind()));
+    let known = Known { kind, channels: wanted.channels, fixed: None, order: wanted.order };
+    match known.settle(dims) {
+        Err(codec::Error::Shape { .. }) if kind != Some(Kind::Signal) => {
+            Known { channels: None, ..known }.settle(dims)
+        }
+        found => found,
+    }
+}
+
+/// Returns each channel of a signal as a signal of its own.
+fn each_channel(signal: &Sample) -> Vec<Sample> {
+    let (channels, _, length) = signal.shape().extents();
+    let known = signal.known();
+    let one = |c: usize| {
+        let data = known[c * length..(c + 1) * length].to_vec();
+        Sample::with_gaps(Shape::Signal { channels: 1, length }, data).ok()
     };
-    (array, Spec { kind, channels, fixed: None })
-}
-
-/// Returns 3 (colour) if a channel axis has length 3, else 1 (gray).
-fn image_channels(dims: &[usize]) -> usize {
-    match dims {
-        [_, _, 3] | [_, _, _, 3] | [_, 3, _, _] => 3,
-        // A leading axis of 3 could also be three gray images, but (C, H, W) is more common.
-        [3, _, _] => 3,
-        _ => 1,
-    }
-}
-
-/// `(C, L)` and `(B, C, L)` state their channels; two axes are `(B, L)` if the caller requires 1 channel.
-fn signal_channels(dims: &[usize], wanted: Option<usize>) -> usize {
-    match *dims {
-        [channels, _] if wanted != Some(1) && channels <= MOST_CHANNELS => channels,
-        [_, channels, _] => channels,
-        _ => 1,
-    }
-}
-
-/// Transposes `(L, C)`, as common in recordings as `(C, L)`: the longer of two axes is time if the other is short enough for
-/// channels and matches the required number.
-fn time_last(array: Array, wanted: Option<usize>) -> Array {
-    let [length, channels] = array.dims[..] else { return array };
-    // Rows this short are not signals but time steps of several channels, each of which becomes a signal of its own.
-    let is_one_by_one = wanted == Some(1) && channels < NARROW && length >= LONG;
-    let is_another = wanted.is_some_and(|wanted| wanted != channels);
-    if length <= channels || channels > MOST_CHANNELS || is_another && !is_one_by_one {
-        return array;
-    }
-    let column = |c: usize| array.data.iter().skip(c).step_by(channels).copied();
-    let data = (0..channels).flat_map(column).collect();
-    Array { dims: vec![channels, length], data, dtype: array.dtype }
+    (0..channels).filter_map(one).collect()
 }
 
 #[cfg(test)]
@@ -226,7 +205,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::sample::Shape;
+    use crate::codec::{Array, DType};
 
     fn npy(dims: &[usize]) -> Vec<u8> {
         let data = (0..dims.iter().product::<usize>()).map(|i| i as f32).collect();
@@ -243,7 +222,7 @@ mod tests {
     }
 
     fn kind(kind: Kind) -> Wanted {
-        Wanted { kind: Some(kind), channels: None }
+        Wanted { kind: Some(kind), channels: None, ..Wanted::default() }
     }
 
     #[test]
@@ -263,7 +242,7 @@ mod tests {
         let signal = |channels, length| Shape::Signal { channels, length };
         assert_eq!(shapes("a.npy", &npy(&[2, 50]), kind(Kind::Signal)), Ok(vec![signal(2, 50)]));
         assert_eq!(shapes("a.npy", &npy(&[50]), kind(Kind::Signal)), Ok(vec![signal(1, 50)]));
-        let one = Wanted { kind: Some(Kind::Signal), channels: Some(1) };
+        let one = Wanted { kind: Some(Kind::Signal), channels: Some(1), ..Wanted::default() };
         for count in [2, 100] {
             assert_eq!(shapes("a.npy", &npy(&[count, 50]), one), Ok(vec![signal(1, 50); count]));
         }
@@ -272,8 +251,69 @@ mod tests {
         for dims in [[1000, 2], [2, 1000]] {
             assert_eq!(shapes("a.npy", &npy(&dims), Wanted::default()), Ok(vec![signal(2, 1000)]));
         }
-        let two = Wanted { kind: Some(Kind::Signal), channels: Some(2) };
+        let two = Wanted { kind: Some(Kind::Signal), channels: Some(2), ..Wanted::default() };
         assert_eq!(shapes("a.npy", &npy(&[50, 2]), two), Ok(vec![signal(2, 50)]));
+    }
+
+    /// Training, evaluation and serving read an array alike.
+    #[test]
+    fn an_array_is_what_the_service_takes_it_for() {
+        let orders = [None, Some("LC"), Some("TYX"), Some("CHW"), Some("NL"), Some("ND")];
+        let wanted = |kind, channels, order: Option<&str>| Wanted {
+            kind,
+            channels,
+            order: order.map(|order| order.parse().unwrap()),
+            ..Wanted::default()
+        };
+        let mut read_alike = 0;
+        for dims in [
+            &[40, 50][..],
+            &[2, 1000],
+            &[1000, 2],
+            &[40, 50, 3],
+            &[3, 40, 50],
+            &[7, 40, 50],
+            &[5, 2, 300],
+            &[5, 300, 2],
+            &[20, 1000],
+            &[100, 50],
+            &[300],
+            &[300, 64],
+        ] {
+            for (kind, channels) in [
+                (None, None),
+                (Some(Kind::Image), Some(3)),
+                (Some(Kind::Signal), Some(1)),
+                (Some(Kind::Signal), Some(2)),
+                (Some(Kind::Vector), Some(1)),
+            ] {
+                for order in orders {
+                    let wanted = wanted(kind, channels, order);
+                    let spec = kind.map(|kind| Spec { kind, channels: channels.unwrap_or(0), fixed: None });
+                    let reading = Reading { spec: spec.as_ref(), order: wanted.order, ..Reading::default() };
+                    let limits = Limits { samples: 10_000, ..Limits::default() };
+                    let served = media::read(&npy(dims), Format::Npy, &reading, &limits);
+                    let trained = read("a.npy", &npy(dims), &limits, wanted);
+                    match (served, trained) {
+                        (Ok(served), Ok(trained)) => {
+                            read_alike += 1;
+                            assert_eq!(served.samples, trained, "{dims:?} {wanted:?}");
+                        }
+                        (Err(served), Err(trained)) => {
+                            assert!(!trained.is_empty() && !served.to_string().is_empty())
+                        }
+                        // A gray image where colour is required is read, to be skipped by name.
+                        (Err(_), Ok(trained)) => panic!("{dims:?} {wanted:?}: {}", trained[0].shape()),
+                        (Ok(served), Err(reason)) => {
+                            panic!("{dims:?} {wanted:?}: {} {reason}", served.samples[0].shape())
+                        }
+                    }
+                }
+            }
+        }
+        assert!(read_alike > 60, "{read_alike}");
+        let question = read("a.npy", &npy(&[3, 40, 50]), &Limits::default(), Wanted::default()).unwrap_err();
+        assert!(question.contains("layout=CHW"), "{question}");
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Recorruption: two full-size samples with uncorrelated noise from one noisy sample.
 //!
 //! If a sample has noise `n`, and `z` is synthetic noise of the same strength, `n + a z` and `n - z / a` are uncorrelated;
-//! if both are normal, they are independent. A model trained to predict the second sample from the first therefore learns
+//! if both are normal, they are independent, for any covariance of the noise. A model trained to predict the second sample from the first therefore learns
 //! the clean one, as from two repeats, but with noise that is √(1 + a²) times as strong.
 //!
 //! # Source
 //! T. Pang et al., "Recorrupted-to-Recorrupted: unsupervised deep learning for image denoising", CVPR 2021.
 
 use super::Item;
+use crate::corruption::NoiseProfile;
 use crate::quality;
 use crate::rng::Rng;
+use crate::sample::Shape;
 
 /// Range of `a`, drawn for each crop: the model sees noise of several strengths, close to the sample's own, which it never
 /// sees.
@@ -34,6 +36,22 @@ pub(super) fn recorrupt(noisy: &mut [f32], target: &mut [f32], sigmas: &[f32], r
     }
 }
 
+/// [`recorrupt`] with noise of a profile: as strong at each number, and as correlated, as that of the sample.
+pub(super) fn recorrupt_like(
+    profile: &NoiseProfile,
+    noisy: &mut [f32],
+    target: &mut [f32],
+    shape: Shape,
+    rng: &mut Rng,
+) {
+    let share = rng.range(SHARES.0, SHARES.1);
+    let own = profile.noise(noisy, shape, rng);
+    for ((noisy, target), z) in noisy.iter_mut().zip(target).zip(own) {
+        *noisy += share * z;
+        *target -= z / share;
+    }
+}
+
 /// Returns the standard deviation of the noise in each channel of each item.
 pub(super) fn strengths(items: &[&Item]) -> Vec<Vec<f32>> {
     let mut all: Vec<Vec<f32>> = items.iter().map(|item| quality::estimate_noise(&item.clean)).collect();
@@ -51,7 +69,7 @@ pub(super) fn strengths(items: &[&Item]) -> Vec<Vec<f32>> {
 mod tests {
     use super::*;
     use crate::rng::Purpose;
-    use crate::sample::{Sample, Shape};
+    use crate::sample::Sample;
 
     fn normals(count: usize, sigma: f32, draw: u64) -> Vec<f32> {
         let mut noise = vec![0.0; count];

@@ -82,7 +82,12 @@ fn luma(sample: &Sample, height: usize, width: usize) -> Sample {
     let (red, rest) = sample.data().split_at(area);
     let (green, blue) = rest.split_at(area);
     let gray = red.iter().zip(green).zip(blue).map(|((r, g), b)| 0.299 * r + 0.587 * g + 0.114 * b);
-    Sample::new(Shape::image(1, height, width), gray.collect()).expect("a mean of finite numbers is finite")
+    let luma = Sample::new(Shape::image(1, height, width), gray.collect());
+    let luma = luma.expect("a mean of finite numbers is finite");
+    match sample.missing() {
+        Some(missing) => luma.masked((0..area).map(|at| (0..3).any(|c| missing[c * area + at])).collect()),
+        None => luma,
+    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use crate::corruption::Corruption;
 use crate::rng::Rng;
-use crate::sample::{Sample, Shape, Stats};
+use crate::sample::{Sample, Shape, Stats, gaps};
 
 /// [`Corruption::corrupt`] with noise strengths in standard deviations of `units`: one for each channel of a signal, or each
-/// column of a vector; empty if all numbers share one unit. Constant channels stay constant.
+/// column of a vector; empty if all numbers share one unit. Constant channels stay constant. A corruption with a noise profile
+/// is applied on the scale of the samples.
 pub(super) fn corrupt(
     corruption: &Corruption,
     noisy: &mut [f32],
@@ -14,7 +15,7 @@ pub(super) fn corrupt(
     units: &[Stats],
     rng: &mut Rng,
 ) {
-    if units.is_empty() {
+    if units.is_empty() || corruption.profile().is_some() {
         return corruption.corrupt(noisy, target, shape, rng);
     }
     let numbers = (shape.numbers() / units.len()).max(1);
@@ -35,10 +36,15 @@ pub fn pair(corruption: &Corruption, clean: &Sample, units: &[Stats], rng: &mut 
     let shape = clean.shape();
     let (mut noisy, mut target) = (clean.data().to_vec(), clean.data().to_vec());
     corrupt(corruption, &mut noisy, &mut target, shape, units, rng);
+    if let Some(missing) = clean.missing() {
+        gaps::refill(&mut noisy, clean.data(), shape, missing);
+    }
     // A target that differs only by rounding is replaced by the clean sample itself.
     let target = Sample::new(shape, target).ok().filter(|t| !is_near(t, clean, units));
     match Sample::new(shape, noisy) {
-        Ok(noisy) => (noisy, target.unwrap_or_else(|| clean.clone())),
+        Ok(noisy) => {
+            (noisy.with_gaps_of(clean), target.map_or_else(|| clean.clone(), |t| t.with_gaps_of(clean)))
+        }
         Err(_) => (clean.clone(), clean.clone()),
     }
 }

@@ -19,7 +19,11 @@ fn turn<T: Number>(sample: &Sample, k: usize) -> Sample {
     let numbers = T::of(sample).expect("the depth is the sample's");
     let mut turned = Vec::with_capacity(numbers.len());
     let shape = walk(sample.shape(), k, |from| turned.push(numbers[from]));
-    T::sample(shape, turned).expect("a turn moves finite numbers and drops none")
+    let turned = T::sample(shape, turned).expect("a turn moves finite numbers and drops none");
+    let Some(missing) = sample.missing() else { return turned };
+    let mut places = Vec::with_capacity(missing.len());
+    walk(sample.shape(), k, |from| places.push(missing[from]));
+    turned.masked(places)
 }
 
 /// Returns the shape of an image after a quarter turn.

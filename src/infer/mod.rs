@@ -16,6 +16,7 @@ mod rate;
 mod run;
 mod scale;
 mod source;
+mod stream;
 mod strip;
 mod target;
 #[cfg(test)]
@@ -26,9 +27,8 @@ use candle_core::Device;
 pub use error::Error;
 pub use pace::{Pace, Steady};
 pub use rate::Resampling;
-pub use scale::without_outliers;
-
-use scale::Scale;
+pub use scale::{Scale, without_outliers};
+pub use stream::{Piece, SignalStream, WINDOW};
 
 use crate::name::ModelId;
 use crate::nn::model::{Model, Normalize};
@@ -74,7 +74,8 @@ impl Default for Options {
 /// A denoised sample and its familiarity.
 #[derive(Debug, Clone)]
 pub struct Denoised {
-    /// Denoised sample, in the shape of the input.
+    /// Denoised sample, in the shape of the input. Numbers that are missing in the input are the model's, and are marked as
+    /// missing.
     pub sample: Sample,
     /// Similarity of the sample to the training data, 0..1; `None` if the model is not calibrated.
     pub familiarity: Option<f32>,
@@ -267,7 +268,8 @@ impl Session {
         let (_, _, length) = sample.shape().extents();
         let back = change.back(&done.sample, length)?;
         let data = blend::<f32>(back.data(), sample, None, options.strength, 1);
-        Ok(Denoised { sample: self.finish(sample.shape(), data)?.with_rate(sample.rate()), ..done })
+        let whole = self.finish(sample.shape(), data)?.with_rate(sample.rate()).with_gaps_of(sample);
+        Ok(Denoised { sample: whole, ..done })
     }
 
     /// Runs [`Session::denoise`] on several samples of one shape, each of which fits in one piece
@@ -316,7 +318,7 @@ impl Session {
         data: Vec<T>,
         familiarity: Option<f32>,
     ) -> Result<Denoised> {
-        Ok(Denoised { sample: self.finish(sample.shape(), data)?, familiarity })
+        Ok(Denoised { sample: self.finish(sample.shape(), data)?.with_gaps_of(sample), familiarity })
     }
 
     /// Checks strength and ensemble size, and returns the number of dihedral transforms.

@@ -125,7 +125,13 @@ impl Resampling {
         }
         let fault = |e: crate::sample::Error| Error::Parameter { name: "rate", reason: e.to_string() };
         let shape = Shape::Signal { channels, length };
-        Ok(Sample::new(shape, data).map_err(fault)?.with_rate(Some(self.to)))
+        let resampled = Sample::new(shape, data).map_err(fault)?.with_rate(Some(self.to));
+        let Some(missing) = sample.missing() else { return Ok(resampled) };
+        let nearest = |at: usize| (at as f64 * f64::from(self.from) / f64::from(self.to)).round() as usize;
+        let of_channel = |missing: &[bool]| -> Vec<bool> {
+            (0..length).map(|at| missing[nearest(at).min(before - 1)]).collect()
+        };
+        Ok(resampled.masked(missing.chunks_exact(before).flat_map(of_channel).collect()))
     }
 }
 

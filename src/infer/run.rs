@@ -7,6 +7,7 @@
 use super::map;
 use super::passing::{Passing, piece};
 use super::ports::{Decode, Denoise, Encode};
+use super::scale::Scale;
 use super::source::Source;
 use super::target::Target;
 use super::{Error, Mode, Options, Pace, Result, Session, familiarity};
@@ -55,30 +56,56 @@ impl Session {
         options: &Options,
         keep: usize,
     ) -> Result<Vec<Passed<T>>> {
-        let (latents, detail) = self.encode_whole(samples, keep)?;
+        let scales: Vec<Scale> = samples.iter().map(|sample| self.scale_for(sample)).collect();
+        self.pass_whole_at(samples, &scales, options, keep)
+    }
+
+    /// Denoises a signal once, in one piece, with given statistics.
+    pub(super) fn pass_scaled(
+        &self,
+        sample: &Sample,
+        options: &Options,
+        keep: usize,
+        scale: &Scale,
+    ) -> Result<Vec<f32>> {
+        Ok(self.pass_whole_at(&[sample], std::slice::from_ref(scale), options, keep)?.remove(0).0)
+    }
+
+    fn pass_whole_at<T: Number>(
+        &self,
+        samples: &[&Sample],
+        scales: &[Scale],
+        options: &Options,
+        keep: usize,
+    ) -> Result<Vec<Passed<T>>> {
+        let (latents, detail) = self.encode_whole(samples, scales, keep)?;
         let rebuilt = self.decode_whole(&latents.iter().collect::<Vec<_>>())?;
         let result = if self.refines(options) { self.model.refine(rebuilt, detail)? } else { rebuilt.strict };
         let outputs = self.split(&result, samples.len(), samples[0].shape())?;
-        let finish = |((sample, latent), output): ((&&Sample, &Latent), Vec<f32>)| {
+        let finish = |(((sample, scale), latent), output): (((&&Sample, &Scale), &Latent), Vec<f32>)| {
             let shape = sample.shape();
-            let scale = self.scale_for(sample);
-            let target = Target::new(shape, &scale, Some(*sample), options.strength);
+            let target = Target::new(shape, scale, Some(*sample), options.strength);
             let mut target = if self.refines(options) { target.passing() } else { target };
             self.put_whole(&mut target, &output);
             let (data, residual) = self.finished(target)?;
             Ok((data, self.judge(familiarity::energies(latent), residual, shape)))
         };
-        samples.iter().zip(&latents).zip(outputs).map(finish).collect()
+        samples.iter().zip(scales).zip(&latents).zip(outputs).map(finish).collect()
     }
 
     /// Encodes samples of one shape to their latents and the detail that these omit.
-    fn encode_whole(&self, samples: &[&Sample], keep: usize) -> Result<(Vec<Latent>, Option<Tensor>)> {
+    fn encode_whole(
+        &self,
+        samples: &[&Sample],
+        scales: &[Scale],
+        keep: usize,
+    ) -> Result<(Vec<Latent>, Option<Tensor>)> {
         let shape = samples[0].shape();
         let (channels, (height, width)) = (shape.channels(), self.padded(shape));
         let mut data = vec![0.0; samples.len() * channels * height * width];
-        for (sample, data) in samples.iter().zip(data.chunks_mut(channels * height * width)) {
-            let scale = self.scale_for(sample);
-            let source = Source { sample, scale: &scale };
+        let inputs = samples.iter().zip(scales).zip(data.chunks_mut(channels * height * width));
+        for ((sample, scale), data) in inputs {
+            let source = Source { sample, scale };
             for (i, row) in data.chunks_mut(width).enumerate() {
                 source.read(i / height, i % height, 0, row);
             }
@@ -140,7 +167,8 @@ impl Session {
     /// Encodes a sample to its latent, band by band.
     pub(super) fn encode_bands(&self, sample: &Sample, keep: usize, pace: &dyn Pace) -> Result<Latent> {
         let Some(passing) = self.passing(sample.shape()) else {
-            return Ok(piece(pace, || self.encode_whole(&[sample], keep))?.0.remove(0));
+            let scale = self.scale_for(sample);
+            return Ok(piece(pace, || self.encode_whole(&[sample], &[scale], keep))?.0.remove(0));
         };
         let mut latent = self.empty_latent(sample, keep);
         let scale = self.scale_for(sample);

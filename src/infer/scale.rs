@@ -36,6 +36,14 @@ impl Scale {
         Self { each: Each::Column(stats), bounds: None }
     }
 
+    /// Returns the statistics: one for all numbers, or one per channel or column.
+    pub fn stats(&self) -> Vec<Stats> {
+        match &self.each {
+            Each::All(stats) => vec![*stats],
+            Each::Channel(stats) | Each::Column(stats) => stats.clone(),
+        }
+    }
+
     /// Sets the bounds of the content.
     #[must_use]
     pub fn within(self, bounds: Option<Bounds>) -> Self {
@@ -106,7 +114,8 @@ pub fn without_outliers(sample: &Sample) -> Option<Sample> {
         false => *v,
     };
     let data = sample.data().iter().enumerate().map(fill).collect();
-    Some(Sample::new(sample.shape(), data).expect("means of finite numbers are finite"))
+    let filled = Sample::new(sample.shape(), data).expect("means of finite numbers are finite");
+    Some(filled.with_gaps_of(sample))
 }
 
 /// Returns the replacement for an outlier of an image: the mean of its neighbours that are not outliers, or the mean of

@@ -20,7 +20,8 @@ pub struct Target<'a, T> {
     /// `true` to copy outliers and constant channels from the input; `false` to decode the latent alone.
     passes: bool,
     data: Vec<T>,
-    /// Sum of squares of input minus result, on the normalised scale; `None` after a number that is not finite.
+    /// Sum of squares of input minus result where the input is known, on the normalised scale; `None` after a number that is
+    /// not finite.
     residual: Option<f64>,
 }
 
@@ -103,6 +104,13 @@ impl Row<'_> {
                 let apart = &mut apart[..numbers.len()];
                 apart.iter_mut().zip(&*before).zip(&*numbers).for_each(|((apart, x), r)| *apart = x - r);
                 self.pass_by(first, before, numbers, apart);
+                if let Some(missing) = sample.missing() {
+                    apart
+                        .iter_mut()
+                        .zip(&missing[at..])
+                        .filter(|(_, m)| **m)
+                        .for_each(|(apart, _)| *apart = 0.0);
+                }
                 if scale.deviation().is_none() {
                     scale.divide(*channel, first, apart);
                 }

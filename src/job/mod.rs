@@ -19,6 +19,7 @@ mod usage;
 mod webhook;
 mod worker;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -298,6 +299,14 @@ impl Jobs {
             _ if held.wanted == "pause" => want(conn, held, "").await,
             _ => Ok(true),
         })
+    }
+
+    /// Data folder of the jobs, in which noise profiles are kept, too.
+    ///
+    /// # Errors
+    /// The service has no data folder.
+    pub fn data_folder(&self) -> Result<PathBuf, Error> {
+        Ok(self.0.place()?.store.root().to_owned())
     }
 
     /// Rejects new jobs and stops the worker; its running job returns to the queue with a checkpoint.

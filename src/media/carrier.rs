@@ -82,13 +82,14 @@ impl Carrier {
     /// Checks that a file of `format`, and of `depth` if requested, can hold results for `samples`.
     ///
     /// # Errors
-    /// As for [`Carrier::check_kind`]; [`Error::Opacity`]; [`Error::Range`] for floats beyond 0..1 that would be
+    /// As for [`Carrier::check_kind`]; [`Error::Opacity`]; [`Error::Gaps`]; [`Error::Range`] for floats beyond 0..1 that would be
     /// converted to integers.
     pub fn check(&self, samples: &[Sample], format: Format, depth: Option<Depth>) -> Result<()> {
         let Some(first) = samples.first() else { return Ok(()) };
         let kind = first.shape().kind();
         self.check_kind(kind, samples.len(), format, depth)?;
         self.check_opacity(format)?;
+        self.check_gaps(samples, format, depth)?;
         let written = match (format.is_image(), depth) {
             (true, _) => self.depth(format, depth),
             (false, Some(depth)) if kind == Kind::Image => depth,
@@ -140,6 +141,23 @@ impl Carrier {
             }
             Some(_) => Ok(()),
         }
+    }
+
+    /// Rejects missing numbers that stay missing in a file of whole numbers.
+    fn check_gaps(&self, samples: &[Sample], format: Format, depth: Option<Depth>) -> Result<()> {
+        let holds = match format {
+            Format::Csv | Format::Json => true,
+            Format::Npy | Format::Raw => depth.map_or(self.dtype(), dtype_of).is_float(),
+            Format::Wav => match (depth, self) {
+                (Some(depth), _) => depth == Depth::F32,
+                (None, Carrier::Wave(wave)) => wave.float,
+                (None, _) => true,
+            },
+            _ => self.depth(format, depth) == Depth::F32,
+        };
+        let count: usize =
+            samples.iter().filter(|sample| sample.writes_nan()).map(Sample::missing_count).sum();
+        if holds || count == 0 { Ok(()) } else { Err(Error::Gaps { format, count }) }
     }
 
     fn check_opacity(&self, format: Format) -> Result<()> {

@@ -58,6 +58,17 @@ pub enum Error {
         /// Bits of that scale.
         bits: u32,
     },
+    /// Missing numbers for a file of whole numbers.
+    #[error(
+        "{count} number(s) are missing, and whole numbers of {format} cannot say so; ask for floats (tiff, npy, csv or \
+         json), or say missing=fill"
+    )]
+    Gaps {
+        /// Requested format.
+        format: Format,
+        /// Number of missing numbers.
+        count: usize,
+    },
     /// Opacity for a format that does not support it.
     #[error(
         "{0} cannot hold the opacity (alpha channel) of this image; ask for png, webp or tiff, or flatten it before sending"

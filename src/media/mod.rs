@@ -13,7 +13,7 @@ mod write;
 
 pub use carrier::Carrier;
 pub use error::Error;
-pub use read::{Content, read, samples_of, settle_format};
+pub use read::{Content, Reading, read, samples_of, settle_format};
 pub use write::File;
 
 /// Result of calls of this module.

@@ -3,16 +3,16 @@
 use super::*;
 use crate::codec::{self, Depth, Format, Wave};
 use crate::limits::Limits;
-use crate::sample::{Kind, Sample, Shape, Spec};
+use crate::sample::{GapRule, Kind, Missing, Sample, Shape, Spec};
 
 fn read_as(bytes: &[u8], spec: Option<&Spec>) -> Result<Content> {
     let format = settle_format(bytes, None)?;
-    read(bytes, format, spec, &Limits::default())
+    read(bytes, format, &Reading { spec, ..Reading::default() }, &Limits::default())
 }
 
 fn floats(values: &[f32]) -> Content {
     let array = codec::Array { dims: vec![1, values.len()], data: values.to_vec(), dtype: codec::DType::F32 };
-    Content::of_array(array, Format::Npy, None, &Limits::default()).unwrap()
+    Content::of_array(array, Format::Npy, &Reading::default(), &Limits::default()).unwrap()
 }
 
 const ONE: Spec = Spec { kind: Kind::Signal, channels: 1, fixed: None };
@@ -83,4 +83,80 @@ fn bytes_decide_and_words_help_where_they_do_not() {
     assert_eq!(settle_format(b"hello", Some(Format::Csv)), Ok(Format::Csv));
     assert!(settle_format(b"hello", None).is_err());
     assert!(settle_format(b"%PDF-1.7", None).unwrap_err().to_string().contains("PDF"));
+}
+
+/// Reads two channels of three steps each, of which the first lacks the second step.
+fn with_a_gap(rule: GapRule) -> Result<[Content; 3]> {
+    let spec = Spec { channels: 2, ..ONE };
+    let reading = Reading { spec: Some(&spec), gaps: rule, order: None };
+    let lost = rule.sentinel.unwrap_or(f32::NAN);
+    let data = vec![1.0, lost, 3.0, 4.0, 5.0, 6.0];
+    let array = codec::Array { dims: vec![2, 3], data: data.clone(), dtype: codec::DType::F32 };
+    let table = match rule.sentinel {
+        None => "a,b\n1,4\n,5\n3,6\n",
+        Some(_) => "a,b\n1,4\n-9999,5\n3,6\n",
+    };
+    let shape = Shape::Signal { channels: 2, length: 3 };
+    let sound = Sample::with_gaps(shape, vec![1.0, f32::NAN, 3.0, 4.0, 5.0, 6.0]).unwrap();
+    let wave = codec::write_wav(&sound.ruled(rule), Wave::float(8000))?;
+    let file = codec::write_npy(&array, array.dtype)?;
+    let read = |bytes: &[u8], format| read(bytes, format, &reading, &Limits::default());
+    Ok([read(&file, Format::Npy)?, read(table.as_bytes(), Format::Csv)?, read(&wave, Format::Wav)?])
+}
+
+#[test]
+fn missing_numbers_are_filled_in_and_stay_missing_or_filled_as_asked() {
+    for sentinel in [None, Some(-9999.0)] {
+        let kept = with_a_gap(GapRule { missing: Missing::Keep, sentinel }).unwrap();
+        let filled = with_a_gap(GapRule { missing: Missing::Fill, sentinel }).unwrap();
+        for (kept, filled) in kept.iter().zip(&filled) {
+            let sample = &kept.samples[0];
+            assert_eq!((sample.data(), sample.missing_count()), (&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0][..], 1));
+            let write = |content: &Content, format| {
+                content.carrier.write(&content.samples, format, None).unwrap().bytes
+            };
+            let again = |bytes: &[u8], format| {
+                let spec = Spec { channels: 2, ..ONE };
+                let gaps = GapRule { sentinel, ..GapRule::default() };
+                let reading = Reading { spec: Some(&spec), gaps, order: None };
+                read(bytes, format, &reading, &Limits::default()).unwrap().samples
+            };
+            for format in [Format::Npy, Format::Csv, Format::Wav] {
+                assert_eq!(again(&write(kept, format), format)[0].missing(), sample.missing(), "{format}");
+                assert_eq!(again(&write(filled, format), format)[0].missing_count(), 0, "{format}");
+            }
+        }
+    }
+    let refused = with_a_gap(GapRule { missing: Missing::Refuse, sentinel: None }).unwrap_err();
+    assert!(refused.to_string().contains("row 0, column 1"), "{refused}");
+}
+
+#[test]
+fn whole_numbers_cannot_say_what_is_missing() {
+    let [array, table, _] = with_a_gap(GapRule::default()).unwrap();
+    for content in [array, table] {
+        let check = |format, depth| content.carrier.check(&content.samples, format, depth);
+        let error = check(Format::Wav, Some(Depth::U16)).unwrap_err();
+        assert!(matches!(error, Error::Gaps { count: 1, .. }), "{error}");
+        assert!(check(Format::Wav, None).is_ok() && check(Format::Csv, None).is_ok());
+    }
+    let image = Sample::with_gaps(Shape::image(1, 1, 3), vec![0.0, f32::NAN, 1.0]).unwrap();
+    let carrier = Carrier::Bare(Format::Npy);
+    let check = |sample: Sample, format| carrier.check(&[sample], format, None);
+    assert!(matches!(check(image.clone(), Format::Png), Err(Error::Gaps { .. })));
+    assert!(check(image.clone(), Format::Tiff).is_ok());
+    assert!(check(image.ruled(GapRule { missing: Missing::Fill, sentinel: None }), Format::Png).is_ok());
+}
+
+#[test]
+fn a_signal_with_time_first_comes_back_so_through_a_model_of_one_channel_too() {
+    for channels in [1, 2] {
+        let spec = Spec { channels, ..ONE };
+        let data: Vec<f32> = (0..600).map(|i| i as f32).collect();
+        let array = codec::Array { dims: vec![300, 2], data, dtype: codec::DType::F32 };
+        let file = codec::write_npy(&array, array.dtype).unwrap();
+        let content = read_as(&file, Some(&spec)).unwrap();
+        assert_eq!((content.samples.len(), content.samples[0].data()[1]), (2 / channels, 2.0));
+        assert_eq!(content.carrier.write(&content.samples, Format::Npy, None).unwrap().bytes, file);
+    }
 }

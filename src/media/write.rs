@@ -60,6 +60,14 @@ impl Carrier {
         let first = results.first().map_or(Shape::Vector { features: 0 }, Sample::shape);
         let usual = Layout { dtype: self.dtype(), ..Layout::default_for(first) };
         let layout = match self {
+            // Channels of one signal that were denoised separately go back to its axes.
+            Carrier::Array(layout, _)
+                if !layout.batched && results.len() > 1 && first.kind() == Kind::Signal =>
+            {
+                let dtype = depth.map_or(layout.dtype, dtype_of);
+                let whole = joined(results, Format::Npy)?;
+                return Ok(Array::from_samples(&[whole], &Layout { dtype, ..*layout })?);
+            }
             Carrier::Array(layout, _) => *layout,
             Carrier::Pictures(_) | Carrier::Bare(_) => Layout { batched: results.len() > 1, ..usual },
             // Channels that were denoised separately are joined to one array.
@@ -100,11 +108,14 @@ impl Carrier {
         let is_vectors = results.iter().all(|sample| sample.shape().kind() == Kind::Vector);
         let columns: Vec<Vec<f32>> = if is_vectors {
             let width = results.first().map_or(0, |first| first.data().len());
-            (0..width).map(|at| results.iter().map(|row| row.data()[at]).collect()).collect()
+            {
+                let rows: Vec<_> = results.iter().map(Sample::written).collect();
+                (0..width).map(|at| rows.iter().map(|row| row[at]).collect()).collect()
+            }
         } else {
             let signal = joined(results, Format::Csv)?;
             let length = signal.data().len() / signal.shape().channels();
-            signal.data().chunks(length).map(<[f32]>::to_vec).collect()
+            signal.written().chunks(length).map(<[f32]>::to_vec).collect()
         };
         if let Carrier::Table(form) = self {
             return Ok(form.write(&columns)?);
@@ -125,8 +136,8 @@ fn joined(results: &[Sample], format: Format) -> Result<Sample> {
             let length = first.data().len() / first.shape().channels();
             let channels = results.iter().map(|one| one.shape().channels()).sum();
             let data = results.iter().flat_map(|one| one.data().iter().copied()).collect();
-            let joined = Sample::new(Shape::Signal { channels, length }, data);
-            Ok(joined.map_err(codec::Error::from)?)
+            let joined = Sample::new(Shape::Signal { channels, length }, data).map_err(codec::Error::from)?;
+            Ok(joined.with_gaps_of_parts(results))
         }
         all => {
             let kind = all.first().map_or(Kind::Vector, |first| first.shape().kind());

@@ -88,7 +88,7 @@ impl Correlation {
 /// The power of the noise at each frequency is the median over blocks of their squared DCT coefficients, divided by
 /// that of a normal: smooth or sparse content, for example edges, does not change a median. The lowest frequencies,
 /// where content is everywhere, get the power of the nearest higher ones; the correlation then follows from the
-/// spectrum. Fine texture everywhere is mistaken for noise.
+/// spectrum. Fine texture everywhere is mistaken for noise. Blocks in which a number is missing (NaN) are left out.
 ///
 /// # Panics
 /// The number of values does not match the shape.
@@ -111,7 +111,7 @@ pub fn noise_correlation(data: &[f32], shape: Shape) -> Correlation {
                 }
                 across.rows(&block, &mut scratch);
                 down.columns(&scratch, &mut block);
-                // A block that varies only by rounding was clipped, or never had noise.
+                // A block that varies only by rounding was clipped, or never had noise. No comparison with NaN holds.
                 let rounding = 1e-6 * block[0].abs();
                 if block[1..].iter().any(|v| v.abs() > rounding) {
                     squares.iter_mut().zip(&block).for_each(|(all, v)| all.push(v * v));

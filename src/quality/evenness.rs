@@ -74,7 +74,7 @@ pub(super) struct Cell {
     pub(super) detail: f32,
 }
 
-/// Splits a sample into cells, all channels together; `None` for a vector.
+/// Splits a sample into cells, all channels together, without those in which a number is missing (NaN); `None` for a vector.
 ///
 /// # Panics
 /// The number of values does not match the shape.
@@ -82,9 +82,13 @@ pub(super) fn cells(data: &[f32], shape: Shape) -> Option<Vec<Cell>> {
     assert!(data.len() == shape.numbers(), "{} numbers do not fit {shape}", data.len());
     match shape {
         Shape::Image { height, width, .. } => {
-            Some(data.chunks_exact(height * width).flat_map(|plane| squares(plane, width)).collect())
+            let all = data.chunks_exact(height * width).flat_map(|plane| squares(plane, width));
+            Some(all.filter(|cell| !cell.detail.is_nan()).collect())
         }
-        Shape::Signal { length, .. } => Some(data.chunks_exact(length).flat_map(steps).collect()),
+        Shape::Signal { length, .. } => {
+            let all = data.chunks_exact(length).flat_map(steps);
+            Some(all.filter(|cell| !cell.detail.is_nan()).collect())
+        }
         Shape::Vector { .. } => None,
     }
 }

@@ -107,13 +107,16 @@ fn blocks(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> Vec<
 }
 
 impl Block {
-    /// Measures a block; `None` if most of it is clipped.
+    /// Measures a block; `None` if most of it is clipped, or a number is missing (NaN).
     fn of(strip: &[f32], width: usize, start: usize) -> Option<Self> {
         let numbers: [[f32; SIDE]; SIDE] =
             std::array::from_fn(|y| std::array::from_fn(|x| strip[y * width + start + x]));
         let all = || numbers.iter().flatten();
         let (black, white) = (all().filter(|v| **v == 0.0).count(), all().filter(|v| **v == 1.0).count());
         let mean = all().sum::<f32>() / AREA;
+        if mean.is_nan() {
+            return None;
+        }
         let residual = less_plane(&numbers, mean);
         let mut seen = 0.0;
         let mut lag = 0.0;

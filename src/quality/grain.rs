@@ -64,13 +64,13 @@ impl Grain {
         let shape = sample.shape();
         let (channels, height, width) = shape.extents();
         let area = height * width;
-        let white = |c: usize| sigma_of_plane(|at, out| sample.read(c * area + at, out), height, width);
+        let white = |c: usize| sigma_of_plane(|at, out| sample.read_known(c * area + at, out), height, width);
         if shape.kind() != Kind::Image {
             let sigmas = (0..channels).map(white).collect();
             return Self { sigmas, correlation: 0.0, between_channels: 0.0, blocking: 1.0, impulses: 0.0 };
         }
         let flats: Vec<Option<Flat>> = (0..channels)
-            .map(|c| flattest(|at, out| sample.read(c * area + at, out), height, width))
+            .map(|c| flattest(|at, out| sample.read_known(c * area + at, out), height, width))
             .collect();
         let sigmas: Vec<f32> = flats.iter().enumerate().map(|(c, flat)| strength(white(c), *flat)).collect();
         let mut correlation = flats.iter().flatten().map(correlation_of).fold(0.0, f32::max);
@@ -142,8 +142,8 @@ fn strength(white: f32, flat: Option<Flat>) -> f32 {
 fn difference(sample: &Sample, channel: usize, area: usize, height: usize, width: usize) -> Option<Flat> {
     let read = |at: usize, out: &mut [f32]| {
         let mut green = vec![0.0; out.len()];
-        sample.read(area + at, &mut green);
-        sample.read(channel * area + at, out);
+        sample.read_known(area + at, &mut green);
+        sample.read_known(channel * area + at, out);
         // Shifted to the middle of the scale, so that nothing counts as clipped.
         out.iter_mut().zip(green).for_each(|(v, g)| *v = 0.5 + 0.25 * (*v - g));
     };

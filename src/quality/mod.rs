@@ -12,7 +12,7 @@
 //! | strength of noise by brightness | [`NoiseCurve`] |
 //! | examples of the noise | [`Patches`] |
 //! | evenness of noise: dark and bright places, outliers | [`noise_evenness`] |
-//! | result of a denoiser without learning | [`denoise_dct`] |
+//! | result of a denoiser without learning | [`denoise_dct`]; of signals [`moving_average`], [`savitzky_golay`], [`denoise_wavelet`] |
 //! | result of JPEG in as many bytes | [`jpeg_at_bytes`] |
 //! | result of PCA in as many numbers | [`Pca`] |
 //!
@@ -33,8 +33,10 @@ mod patches;
 mod pca;
 mod psnr;
 mod report;
+mod smooth;
 mod ssim;
 mod stroke;
+mod wavelet;
 
 pub use clipping::clipped_mean;
 pub use correlation::{Correlation, noise_correlation};
@@ -50,8 +52,10 @@ pub use patches::{Patches, neighbor_correlation};
 pub use pca::Pca;
 pub use psnr::{mse, psnr, rmse, snr};
 pub use report::Summary;
+pub use smooth::{moving_average, savitzky_golay};
 pub use ssim::ssim;
 pub use stroke::Strokes;
+pub use wavelet::{Shrinkage, denoise_wavelet};
 
 /// Returns the median, the upper of two.
 ///

@@ -21,7 +21,7 @@ const WAVELET: [f32; 4] = [-0.129_409_52, -0.224_143_87, 0.836_516_3, -0.482_962
 ///
 /// Fine texture everywhere is mistaken for noise, and noise that is correlated from pixel to pixel is underestimated,
 /// as is noise clipped at white on a page that is mostly white. Samples that are too small (below 2 numbers) have noise
-/// 0.
+/// 0. Numbers that are NaN are missing, and are left out.
 ///
 /// # Source
 /// D. L. Donoho and I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage" (1994).
@@ -34,9 +34,9 @@ pub fn estimate_sigma(data: &[f32], shape: Shape) -> f32 {
     sigmas.iter().sum::<f32>() / sigmas.len() as f32
 }
 
-/// Estimates the noise of each channel, see [`estimate_sigma`].
+/// Estimates the noise of each channel, see [`estimate_sigma`], without missing numbers.
 pub fn estimate_noise(sample: &Sample) -> Vec<f32> {
-    sigmas(sample.shape(), |start, out| sample.read(start, out))
+    sigmas(sample.shape(), |start, out| sample.read_known(start, out))
 }
 
 /// Estimates the noise of each channel of numbers, any part of which `read` writes out.
@@ -46,7 +46,8 @@ fn sigmas(shape: Shape, read: impl Fn(usize, &mut [f32])) -> Vec<f32> {
     (0..channels).map(plane).collect()
 }
 
-/// Estimates the standard deviation of white noise in one plane, any part of which `read` writes out.
+/// Estimates the standard deviation of white noise in one plane, any part of which `read` writes out, with NaN for missing
+/// numbers; 0 if too many are missing.
 pub(super) fn sigma_of_plane(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -> f32 {
     let (down, across) = (wavelet(height), wavelet(width));
     if down.len() * across.len() == 1 {
@@ -71,7 +72,11 @@ pub(super) fn sigma_of_plane(read: impl Fn(usize, &mut [f32]), height: usize, wi
         folded.fold(&strip, down);
         plane.add(&folded.low);
         plane.add(&folded.high);
-        places.extend((0..columns).step_by(step_across).map(|x| place(&folded, x, across)));
+        let all = (0..columns).step_by(step_across).map(|x| place(&folded, x, across));
+        places.extend(all.filter(|place| !place.detail.is_nan()));
+    }
+    if places.is_empty() {
+        return 0.0;
     }
     keep_unclipped(&mut places, &plane);
     if places.len() >= CHOOSE_FROM && height > 1 && width > 1 {

@@ -30,7 +30,7 @@ impl Patches {
     /// without noise in its flat blocks.
     ///
     /// Fine texture everywhere is mistaken for noise. The flattest blocks have a little less noise than the others, so
-    /// the variance tends to be too small.
+    /// the variance tends to be too small. Blocks in which a number is missing (NaN) are left out.
     ///
     /// # Panics
     /// The number of values does not match the shape.
@@ -59,6 +59,8 @@ impl Patches {
                 all.push((power, block));
             }
         }
+        // The power of a block with missing numbers is NaN.
+        all.retain(|(power, _)| !power.is_nan());
         // Completely clipped blocks show no noise.
         let loudest = all.iter().map(|(power, _)| *power).fold(0.0, f64::max);
         all.retain(|(power, _)| *power > 1e-9 * loudest);

@@ -12,6 +12,7 @@ mod entry;
 mod error;
 mod manifest;
 mod open;
+mod profiles;
 mod publish;
 mod rows;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use artifact::Artifact;
 pub use choice::Unsure;
 pub use error::Error;
 pub use manifest::{FORMAT, Familiarity, Manifest};
+pub use profiles::{Error as ProfileError, Profiles};
 pub use publish::{Claim, Published};
 
 use entry::{Models, Version};

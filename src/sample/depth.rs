@@ -43,6 +43,14 @@ pub trait Number: Copy + Send + Sync + 'static {
     /// # Errors
     /// As for [`Sample::new`].
     fn sample(shape: Shape, numbers: Vec<Self>) -> Result<Sample, Error>;
+
+    /// Creates a sample in which numbers that are not finite are missing.
+    ///
+    /// # Errors
+    /// As for [`Sample::with_gaps`].
+    fn sample_with_gaps(shape: Shape, numbers: Vec<Self>) -> Result<Sample, Error> {
+        Self::sample(shape, numbers)
+    }
 }
 
 impl Number for u8 {
@@ -102,6 +110,10 @@ impl Number for f32 {
 
     fn sample(shape: Shape, numbers: Vec<Self>) -> Result<Sample, Error> {
         Sample::new(shape, numbers)
+    }
+
+    fn sample_with_gaps(shape: Shape, numbers: Vec<Self>) -> Result<Sample, Error> {
+        Sample::with_gaps(shape, numbers)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Only holds values: `codec` reads and writes files, `nn` handles tensors.
 
 mod depth;
+pub mod gaps;
 mod latent;
 mod outliers;
 mod shape;
@@ -12,6 +13,7 @@ mod stats;
 use std::sync::OnceLock;
 
 pub use depth::{Depth, Number};
+pub use gaps::{Compared, GapRule, Missing};
 pub use latent::{Latent, Plane};
 pub use outliers::Bounds;
 pub use shape::{Kind, Shape};
@@ -25,11 +27,13 @@ pub use stats::{Moments, Stats, sum};
 ///
 /// # Range
 /// Images read from integer files have the range [0, 1] (255 or 65535 becomes 1); float images, signals and vectors
-/// are not scaled. Every number is finite.
+/// are not scaled. Every number is finite; missing ones are filled in, and marked ([`Sample::missing`]).
 #[derive(Debug, Clone)]
 pub struct Sample {
     shape: Shape,
     numbers: Numbers,
+    /// Missing numbers; `None` if there are none.
+    gaps: Option<gaps::Gaps>,
     /// Sampling rate of a signal, in Hz, if it is stated.
     rate: Option<f32>,
 }
@@ -69,6 +73,16 @@ pub enum Error {
         /// Value of the number.
         value: f32,
     },
+    /// A channel or column has no number.
+    #[error(
+        "{what} {at} (counted from 0) holds no number: all are missing; leave it out, or fill it before sending"
+    )]
+    AllMissing {
+        /// `channel`, or `column` of vectors.
+        what: &'static str,
+        /// Its index, from 0.
+        at: usize,
+    },
 }
 
 impl Sample {
@@ -81,7 +95,7 @@ impl Sample {
         if let Some(index) = data.iter().position(|v| !v.is_finite()) {
             return Err(Error::NonFinite { index, value: data[index] });
         }
-        Ok(Self { shape, numbers: Numbers::F32(data), rate: None })
+        Ok(Self { shape, numbers: Numbers::F32(data), rate: None, gaps: None })
     }
 
     /// Creates an image of 8 bits: 255 is 1.
@@ -90,7 +104,7 @@ impl Sample {
     /// The count does not match the shape, or an axis is empty.
     pub fn from_bytes(shape: Shape, data: Vec<u8>) -> Result<Self, Error> {
         check(shape, data.len())?;
-        Ok(Self { shape, numbers: Numbers::U8(data, OnceLock::new()), rate: None })
+        Ok(Self { shape, numbers: Numbers::U8(data, OnceLock::new()), rate: None, gaps: None })
     }
 
     /// Creates an image of 16 bits: 65535 is 1.
@@ -99,7 +113,7 @@ impl Sample {
     /// The count does not match the shape, or an axis is empty.
     pub fn from_words(shape: Shape, data: Vec<u16>) -> Result<Self, Error> {
         check(shape, data.len())?;
-        Ok(Self { shape, numbers: Numbers::U16(data, OnceLock::new()), rate: None })
+        Ok(Self { shape, numbers: Numbers::U16(data, OnceLock::new()), rate: None, gaps: None })
     }
 
     /// Shape of the sample.
@@ -163,12 +177,18 @@ impl Sample {
 
     /// Converts the stored numbers to `f32`, for callers that read all of them often.
     pub fn into_float(self) -> Self {
-        Self { shape: self.shape, rate: self.rate, numbers: Numbers::F32(self.into_data()) }
+        Self {
+            shape: self.shape,
+            rate: self.rate,
+            gaps: self.gaps.clone(),
+            numbers: Numbers::F32(self.into_data()),
+        }
     }
 
-    /// Mean and standard deviation of all numbers; the result does not depend on threads, tiles or bit depth.
+    /// Mean and standard deviation of all numbers that are not missing; the result does not depend on threads, tiles or
+    /// bit depth.
     pub fn stats(&self) -> Stats {
-        Moments::of_parts(self.shape.numbers(), |start, out| self.read(start, out)).into()
+        self.moments().into()
     }
 
     /// Mean and standard deviation of each channel; the deviation of a constant channel is 0.
@@ -176,12 +196,16 @@ impl Sample {
         self.channel_moments().into_iter().map(Moments::of_one).collect()
     }
 
-    /// Moments of each channel.
+    /// Moments of all numbers that are not missing.
+    pub fn moments(&self) -> Moments {
+        self.moments_of(0, self.shape.numbers())
+    }
+
+    /// Moments of each channel, without missing numbers.
     pub fn channel_moments(&self) -> Vec<Moments> {
         let channels = self.shape.channels();
         let numbers = self.shape.numbers() / channels;
-        let of = |c: usize| Moments::of_parts(numbers, |start, out| self.read(c * numbers + start, out));
-        (0..channels).map(of).collect()
+        (0..channels).map(|c| self.moments_of(c * numbers, numbers)).collect()
     }
 
     /// Stored numbers of an image of 8 bits.
@@ -195,10 +219,10 @@ impl Sample {
     }
 }
 
-/// Compares shape and numbers, regardless of the stored bit depth.
+/// Compares shape, numbers and missing numbers, regardless of the stored bit depth.
 impl PartialEq for Sample {
     fn eq(&self, other: &Self) -> bool {
-        self.shape == other.shape && self.data() == other.data()
+        self.shape == other.shape && self.missing() == other.missing() && self.data() == other.data()
     }
 }
 

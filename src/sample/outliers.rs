@@ -56,7 +56,9 @@ impl Sample {
             let part = &mut part[..4096.min(count - start)];
             self.read(start, part);
             inside.clear();
-            inside.extend(part.iter().copied().filter(|v| !bounds.exclude(*v)));
+            let is_known = |at: usize| self.missing().is_none_or(|missing| !missing[start + at]);
+            let known = part.iter().enumerate().filter(|(at, _)| is_known(*at)).map(|(_, v)| *v);
+            inside.extend(known.filter(|v| !bounds.exclude(*v)));
             all.add(&inside);
         }
         (all.moments().into(), Some(bounds))

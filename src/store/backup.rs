@@ -18,7 +18,7 @@ pub const KEYS: &str = "keys.jsonl";
 pub const LOCK: &str = "keys.required";
 
 /// Folders of a data folder whose files are kept.
-const FOLDERS: [&str; 3] = ["models", "samples", "checkpoints"];
+const FOLDERS: [&str; 4] = ["models", "samples", "checkpoints", "noise-profiles"];
 /// Name of the last entry.
 const SUMMARY: &str = "backup.json";
 /// Longest summary that is read, bytes.

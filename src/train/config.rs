@@ -9,14 +9,15 @@ use super::family::{FamilyChoice, FamilyName, LatentChoice};
 use super::scheme::{self, Scheme};
 use super::{Checkpoint, Error};
 use crate::bounds::{Bounds, Schemas, describe_choices};
-use crate::corruption::{self, Corruption, Gaussian, Span};
+use crate::codec::LayoutChoice;
+use crate::corruption::{self, Corruption, Gaussian, NoiseProfile, Span};
 use crate::dataset::{Dataset, Wanted};
 use crate::name::{ModelRef, Name};
 use crate::nn::DeviceName;
 use crate::nn::loss::Loss;
 use crate::nn::model::{self, CompactConfig, DenseConfig, Family, Normalize, PyramidConfig, SignalConfig};
 use crate::registry::Registry;
-use crate::sample::{Kind, Moments, Sample, Shape, Stats};
+use crate::sample::{GapRule, Kind, Missing, Moments, Sample, Shape, Stats};
 
 /// Number of steps if neither `steps` nor `minutes` is given.
 pub(super) const DEFAULT_STEPS: u64 = 2_000;
@@ -88,6 +89,19 @@ pub struct Config {
     #[serde(default)]
     #[schema(default = DeviceName::default)]
     pub device: DeviceName,
+    /// Order of the axes of arrays, such as `LC` or `TYX`; `auto` finds it by the extents.
+    #[serde(default, skip_serializing_if = "LayoutChoice::is_auto")]
+    #[schema(default = LayoutChoice::default)]
+    pub layout: LayoutChoice,
+    /// Handling of missing numbers of the samples: `keep` and `fill` leave them out of loss, statistics and scores, `refuse`
+    /// skips files that have some.
+    #[serde(default)]
+    #[schema(default = Missing::default)]
+    pub missing: Missing,
+    /// Number that stands for a missing one, such as -9999.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(-9999))]
+    pub missing_value: Option<f32>,
     /// Address that is sent the job when it is over (`POST /train` only); its host is one of the setting
     /// `jobs.webhook_hosts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,7 +137,7 @@ pub enum Length {
 type Member = fn(&Config) -> Option<f64>;
 
 /// Interval of each numeric member; the check, the contract and the documentation read it.
-const RANGES: [(&str, Member, Bounds); 7] = [
+const RANGES: [(&str, Member, Bounds); 8] = [
     ("steps", |c| c.steps.map(|n| n as f64), Bounds::closed(1.0, 1e7)),
     // A week.
     ("minutes", |c| c.minutes, Bounds::above(0.0, 10_080.0)),
@@ -133,6 +147,7 @@ const RANGES: [(&str, Member, Bounds); 7] = [
     ("learning_rate", |c| c.learning_rate?.to_string().parse().ok(), Bounds::above(0.0, 1.0)),
     ("keep_neighbors", |c| c.keep_neighbors, Bounds::above(0.0, 1000.0)),
     ("ink_weight", |c| c.ink_weight, Bounds::closed(1.0, 100.0)),
+    ("missing_value", |c| c.missing_value.map(f64::from), Bounds::ANY),
 ];
 
 /// Completes the schemas of training among `schemas`: the interval of each number, the meaning of each choice, the
@@ -150,6 +165,7 @@ pub fn describe(schemas: &mut Schemas) {
     describe_choices::<Promote>(schemas);
     describe_choices::<Loss>(schemas);
     describe_choices::<DeviceName>(schemas);
+    describe_choices::<Missing>(schemas);
     corruption::describe(schemas);
 }
 
@@ -174,6 +190,9 @@ impl Config {
             keep_neighbors: None,
             ink_weight: None,
             device: DeviceName::default(),
+            layout: LayoutChoice::default(),
+            missing: Missing::default(),
+            missing_value: None,
             webhook: None,
         }
     }
@@ -185,10 +204,10 @@ impl Config {
     pub fn wanted(&self, registry: &Registry) -> Result<Wanted, Error> {
         if let Some(base) = &self.base {
             let base: ModelRef = base.parse().map_err(|e| invalid("base", format!("{e}")))?;
-            return Ok(wanted_by(&registry.card(&base)?.0.model));
+            return Ok(self.reading(wanted_by(&registry.card(&base)?.0.model)));
         }
         let (kind, channels) = match &self.family {
-            None => return Ok(Wanted::default()),
+            None => return Ok(self.reading(Wanted::default())),
             Some(FamilyChoice::Name(FamilyName::Pyramid | FamilyName::Compact)) => (Kind::Image, None),
             Some(FamilyChoice::Name(FamilyName::Signal)) => (Kind::Signal, None),
             Some(FamilyChoice::Name(FamilyName::Dense)) => (Kind::Vector, None),
@@ -199,7 +218,13 @@ impl Config {
                 Family::Dense(_) => (Kind::Vector, None),
             },
         };
-        Ok(Wanted { kind: Some(kind), channels })
+        Ok(self.reading(Wanted { kind: Some(kind), channels, ..Wanted::default() }))
+    }
+
+    /// Adds what the config says of the form of the samples.
+    fn reading(&self, wanted: Wanted) -> Wanted {
+        let gaps = GapRule { missing: self.missing, sentinel: self.missing_value };
+        Wanted { gaps, order: self.layout.0, ..wanted }
     }
 
     /// [`Config::wanted`] of a run that may resume from `checkpoint`: its base may no longer exist.
@@ -208,7 +233,7 @@ impl Config {
     /// As [`Config::wanted`]; the checkpoint cannot be read.
     pub fn wanted_to_resume(&self, registry: &Registry, checkpoint: &Checkpoint) -> Result<Wanted, Error> {
         match checkpoint.base()? {
-            Some(base) => Ok(wanted_by(&base.model)),
+            Some(base) => Ok(self.reading(wanted_by(&base.model))),
             None => self.wanted(registry),
         }
     }
@@ -243,7 +268,13 @@ impl Config {
     /// # Errors
     /// The stated scheme does not fit the samples.
     pub fn choose_scheme(&self, dataset: &Dataset) -> Result<(Scheme, String), Error> {
-        scheme::choose(self.scheme, dataset)
+        let (scheme, reason) = scheme::choose(self.scheme, dataset)?;
+        if scheme == Scheme::Noisy && self.is_profiled() {
+            let how =
+                "noise of the profile is added to one copy and taken off another (Recorrupted2Recorrupted)";
+            return Ok((scheme, format!("{}; {how}", reason.split(';').next().unwrap_or_default())));
+        }
+        Ok((scheme, reason))
     }
 
     /// Chooses the model for these samples if there is no base.
@@ -347,21 +378,45 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Returns `true` if noise of a profile is to be added.
+    pub(super) fn is_profiled(&self) -> bool {
+        matches!(self.corruption, Some(Corruption::Profile(_)))
+    }
+
+    /// Returns the noise profile with which noisy samples are recorrupted.
+    ///
+    /// # Errors
+    /// There is none, or it does not fit the samples.
+    pub(super) fn noise_profile(&self, dataset: &Dataset) -> Result<NoiseProfile, Error> {
+        let Some(Corruption::Profile(profile)) = &self.corruption else {
+            return Err(invalid("corruption", "expected a noise profile".into()));
+        };
+        let kind = dataset.kind().unwrap_or(Kind::Image);
+        let checked = Corruption::Profile(profile.clone()).check(kind);
+        checked.map_err(|e| invalid("corruption", e.to_string()))?;
+        profile.noise.clone().ok_or_else(|| invalid("corruption", "expected a noise profile".into()))
+    }
+}
+
 /// Returns the kind and channels to read samples as for this model.
 fn wanted_by(model: &model::Config) -> Wanted {
     let (kind, channels, _) = model.input();
-    Wanted { kind: Some(kind), channels: Some(channels) }
+    Wanted { kind: Some(kind), channels: Some(channels), ..Wanted::default() }
 }
 
 /// Returns the statistics of all samples together.
 fn pooled(items: &[&Sample]) -> Stats {
-    let all: Vec<f32> = items.iter().flat_map(|s| s.data().iter().copied()).collect();
+    let all: Vec<f32> = items.iter().flat_map(|s| s.known().into_owned()).filter(|v| v.is_finite()).collect();
     Stats::of(&all)
 }
 
 /// Returns the statistics of each column of vectors of equal length.
 fn columns(items: &[&Sample]) -> Vec<Stats> {
-    let column = |d: usize| items.iter().filter_map(|s| s.data().get(d).copied()).collect::<Vec<f32>>();
+    let is_known = |s: &Sample, d: usize| s.missing().is_none_or(|missing| !missing[d]);
+    let column = |d: usize| {
+        items.iter().filter(|s| is_known(s, d)).filter_map(|s| s.data().get(d).copied()).collect::<Vec<f32>>()
+    };
     (0..items[0].shape().numbers()).map(|d| Moments::of(&column(d)).of_one()).collect()
 }
 
@@ -401,7 +456,7 @@ mod tests {
     #[test]
     fn the_family_says_what_files_are_read_as() {
         let of = |family: &FamilyChoice| wanted_for(|c| c.family = Some(family.clone())).unwrap();
-        let wanted = |kind, channels| Wanted { kind: Some(kind), channels };
+        let wanted = |kind, channels| Wanted { kind: Some(kind), channels, ..Wanted::default() };
         assert_eq!(of(&FamilyChoice::Name(FamilyName::Dense)), wanted(Kind::Vector, None));
         assert_eq!(of(&FamilyChoice::Name(FamilyName::Compact)), wanted(Kind::Image, None));
         let sizes = DenseConfig { features: 4, hidden: vec![], latent: 2 };

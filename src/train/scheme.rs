@@ -248,7 +248,7 @@ fn some(items: &[Item]) -> impl Iterator<Item = &Sample> {
 /// a 16-bit file.
 fn image_noise(image: &Sample) -> f32 {
     let range = image.span();
-    if range > 0.0 { 255.0 * quality::estimate_sigma(image.data(), image.shape()) / range } else { 0.0 }
+    if range > 0.0 { 255.0 * quality::estimate_sigma(&image.known(), image.shape()) / range } else { 0.0 }
 }
 
 /// Estimates the noise of a signal in standard deviations of each channel; mean over the channels that vary.
@@ -294,12 +294,12 @@ impl Noise {
 }
 
 fn correlation(items: &[Item]) -> Correlation {
-    let of = |sample: &Sample| quality::noise_correlation(sample.data(), sample.shape());
+    let of = |sample: &Sample| quality::noise_correlation(&sample.known(), sample.shape());
     Correlation::mean(&some(items).map(of).collect::<Vec<_>>())
 }
 
 fn evenness(items: &[Item]) -> Option<Evenness> {
-    let of = |sample: &Sample| quality::noise_evenness(sample.data(), sample.shape());
+    let of = |sample: &Sample| quality::noise_evenness(&sample.known(), sample.shape());
     Evenness::median(&some(items).filter_map(of).collect::<Vec<_>>())
 }
 

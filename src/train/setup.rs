@@ -194,6 +194,7 @@ fn learn(config: &Config, scheme: Scheme, model: &model::Config, dataset: &Datas
         Scheme::Pairs => Learn::Pairs,
         Scheme::Repeats => Learn::Repeats,
         Scheme::Noisy => match Noise::of(&dataset.items) {
+            _ if config.is_profiled() => Learn::Profiled(Box::new(config.noise_profile(dataset)?)),
             Noise::Even => Learn::Recorrupted,
             // A model of one fixed shape cannot take half-sized samples.
             Noise::White if model.scales().is_some() => Learn::Neighbors,

@@ -160,20 +160,20 @@ fn scaled(batch: Batch, setup: &Setup<'_>) -> Result<Scaled, Error> {
         let weight = |(stats, unit): (&Stats, &f32)| if *unit > 0.0 { stats.std / unit } else { 0.0 };
         weights.extend(stats.iter().zip(&setup.units).map(weight));
     }
-    let Batch { dims, beside, .. } = batch;
+    let Batch { dims, weights: places, .. } = batch;
     // Count of numbers that share a weight.
     let each = dims.iter().product::<usize>() / weights.len();
     let power = weights.iter().map(|w| w * w).sum::<f32>() / weights.len().max(1) as f32;
     let tensor = |values: Vec<f32>, dims: &[usize], device: &Device| Tensor::from_vec(values, dims, device);
-    let weight = match beside {
-        Beside::Weights(places) => {
+    let weight = match places {
+        Some(places) => {
             // The loss squares the weighted error.
             let each = places.chunks(each).zip(&weights);
             let all =
                 each.flat_map(|(places, weight)| places.iter().map(move |p| p.sqrt() * weight)).collect();
             tensor(all, &dims, &setup.device)?
         }
-        _ => {
+        None => {
             let mut weight_dims = vec![1; dims.len()];
             (weight_dims[0], weight_dims[1]) = (dims[0], weights.len() / dims[0]);
             tensor(weights, &weight_dims, &setup.device)?

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::Error;
 use super::window::{cut, middle, windows};
+use crate::corruption::NoiseProfile;
 use crate::dataset::{Item, Learn, hide};
 use crate::infer::{self, Mode, Options, Session, familiarity};
 use crate::nn::model::Normalize;
@@ -149,19 +150,19 @@ impl HeldOut {
                     Some((mean, variance)) => (item.clean.clone(), mean, variance),
                     None => continue,
                 },
-                Learn::Recorrupted | Learn::Neighbors | Learn::Hidden(..) => {
+                Learn::Recorrupted | Learn::Profiled(_) | Learn::Neighbors | Learn::Hidden(..) => {
                     (item.clean.clone(), item.clean.clone(), variance_of(&item.clean, &units))
                 }
             };
             let patches = match learn {
                 Learn::Hidden(down, right) if down + right > 0 => {
-                    Patches::of(&in_units(noisy.data(), &units), noisy.shape())
+                    Patches::of(&in_units(&noisy.known(), &units), noisy.shape())
                 }
                 _ => None,
             };
             // White noise of varying strength: estimate its strength as a function of brightness.
             let curve = match learn {
-                Learn::Neighbors => NoiseCurve::of(&in_units(noisy.data(), &units), noisy.shape()),
+                Learn::Neighbors => NoiseCurve::of(&in_units(&noisy.known(), &units), noisy.shape()),
                 _ => None,
             };
             for (w, area) in windows(item.clean.shape(), each).iter().enumerate() {
@@ -173,6 +174,7 @@ impl HeldOut {
                     Learn::Recorrupted | Learn::Neighbors => {
                         Some(Pair::probed(target, variance, units, &mut chance(w)))
                     }
+                    Learn::Profiled(profile) => Some(Pair::profiled(target, profile, units, &mut chance(w))),
                     Learn::Hidden(down, right) => Some(match &patches {
                         Some(patches) => Pair::like(target, patches, units, &mut chance(w)),
                         None => Pair::hidden(target, (*down, *right), units, &mut chance(w)),
@@ -274,13 +276,15 @@ impl HeldOut {
         }
         // Per channel, because the channels of a signal have units and noise strengths of their own.
         let Shape::Signal { length, .. } = noisy.shape() else {
-            let sigma = quality::estimate_sigma(noisy.data(), noisy.shape());
+            let sigma = quality::estimate_sigma(&noisy.known(), noisy.shape());
             return Some(quality::denoise_dct(noisy.data(), noisy.shape(), sigma));
         };
         let shape = Shape::Signal { channels: 1, length };
-        let alone =
-            |channel: &[f32]| quality::denoise_dct(channel, shape, quality::estimate_sigma(channel, shape));
-        Some(noisy.data().chunks_exact(length).flat_map(alone).collect())
+        let known = noisy.known();
+        let alone = |(channel, known): (&[f32], &[f32])| {
+            quality::denoise_dct(channel, shape, quality::estimate_sigma(known, shape))
+        };
+        Some(noisy.data().chunks_exact(length).zip(known.chunks_exact(length)).flat_map(alone).collect())
     }
 
     /// Returns the middle of the first held-out sample, before and after denoising.
@@ -318,7 +322,7 @@ impl Pair {
         for (part, step) in moved.chunks_mut(numbers).zip(steps) {
             part.iter_mut().for_each(|v| *v += if rng.below(2) == 0 { step } else { -step });
         }
-        let probe = Sample::new(noisy.shape(), moved).ok().filter(|_| variance > 0.0);
+        let probe = moved_to(&noisy, moved).filter(|_| variance > 0.0);
         let correlation = (variance > 0.0).then_some([0.0; 2]);
         Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
     }
@@ -332,7 +336,7 @@ impl Pair {
             *v += if rng.below(2) == 0 { step } else { -step };
         }
         from_units(&mut moved, &units);
-        let (probe, variance) = (Sample::new(noisy.shape(), moved).ok(), curve.variance());
+        let (probe, variance) = (moved_to(&noisy, moved), curve.variance());
         let correlation = (variance > 0.0).then_some([0.0; 2]);
         Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
     }
@@ -343,8 +347,31 @@ impl Pair {
         let noise = patches.noise(noisy.shape(), rng);
         moved.iter_mut().zip(noise).for_each(|(v, n)| *v += 0.1 * n);
         from_units(&mut moved, &units);
-        let probe = Sample::new(noisy.shape(), moved).ok();
+        let probe = moved_to(&noisy, moved);
         let (variance, correlation) = (patches.variance(), Some(patches.correlation()));
+        Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
+    }
+
+    /// Compares the sample with itself, with a perturbation of a tenth of the noise of a profile.
+    fn profiled(noisy: Sample, profile: &NoiseProfile, units: Vec<Stats>, rng: &mut Rng) -> Self {
+        let shape = noisy.shape();
+        let noise = profile.noise(noisy.data(), shape, rng);
+        let moved = noisy.data().iter().zip(&noise).map(|(v, n)| v + 0.1 * n).collect();
+        let probe = moved_to(&noisy, moved);
+        let variance = match units.as_slice() {
+            [] => profile.variance(noisy.data(), shape),
+            // In units of the channels: as large as that of the noise that was drawn.
+            units => {
+                let numbers = shape.numbers() / units.len();
+                let channels = noise.chunks_exact(numbers).zip(units).filter(|(_, unit)| unit.std > 0.0);
+                let power = |(noise, unit): (&[f32], &Stats)| {
+                    noise.iter().map(|n| f64::from(n / unit.std).powi(2)).sum::<f64>()
+                };
+                channels.map(power).sum::<f64>() / shape.numbers() as f64
+            }
+        };
+        let (_, height, width) = shape.extents();
+        let correlation = Some(quality::neighbor_correlation(noise.chunks_exact(height * width), width));
         Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
     }
 
@@ -353,7 +380,8 @@ impl Pair {
         let [input, probe, result, moved] =
             [self.noisy.data(), probe.data(), result, moved].map(|data| in_units(data, &self.units));
         let (mut product, mut power) = (0.0, 0.0);
-        for (((x, p), r), m) in input.iter().zip(&*probe).zip(&*result).zip(&*moved) {
+        let all = input.iter().zip(&*probe).zip(&*result).zip(&*moved).enumerate();
+        for (_, (((x, p), r), m)) in all.filter(|(at, _)| self.is_known(*at)) {
             let change = f64::from(p - x);
             product += change * f64::from(m - r);
             power += change * change;
@@ -374,26 +402,35 @@ impl Pair {
     fn hidden(target: Sample, reach: (usize, usize), units: Vec<Stats>, rng: &mut Rng) -> Self {
         let mut data = target.data().to_vec();
         let weights = hide(&mut data, target.shape(), reach, rng);
-        let noisy = Sample::new(target.shape(), data).expect("finite numbers were moved");
+        let noisy = moved_to(&target, data).expect("finite numbers were moved");
         // Differences of neighbours underestimate correlated noise; its spectrum does not.
-        let seen = quality::noise_correlation(&in_units(target.data(), &units), target.shape());
+        let seen = quality::noise_correlation(&in_units(&target.known(), &units), target.shape());
         let (variance, weights) = (f64::from(seen.power), Some(weights));
         Self { noisy, target, variance, weights, probe: None, units, correlation: None }
+    }
+
+    /// Returns `true` if neither the input nor the target is missing a number.
+    fn is_known(&self, at: usize) -> bool {
+        [&self.noisy, &self.target].iter().all(|half| half.missing().is_none_or(|missing| !missing[at]))
     }
 
     /// Returns the mean squared difference from the target, with squared errors towards lighter multiplied by `lighter`, and the
     /// reference power of the error: 1 for images (PSNR), that of the target for other kinds (SNR).
     fn errors(&self, result: &[f32], lighter: f64) -> (f64, f64) {
         let (target, result) = (in_units(self.target.data(), &self.units), in_units(result, &self.units));
+        let is_known = |at: usize| self.is_known(at);
         let square = |(i, (t, r)): (usize, (&f32, &f32))| {
             let weight = self.weights.as_ref().map_or(1.0, |weights| f64::from(weights[i]));
             f64::from(t - r).powi(2) * if r > t { lighter * weight } else { weight }
         };
-        let seen = target.iter().zip(&*result).enumerate().map(square).sum::<f64>() / target.len() as f64;
+        let count = (0..target.len()).filter(|at| is_known(*at)).count().max(1) as f64;
+        let known = target.iter().zip(&*result).enumerate().filter(|(at, _)| is_known(*at));
+        let seen = known.map(square).sum::<f64>() / count;
         let power = match self.target.shape().kind() {
             Kind::Image => 1.0,
             _ if !self.units.is_empty() => {
-                let power = target.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / target.len() as f64;
+                let known = target.iter().enumerate().filter(|(at, _)| is_known(*at));
+                let power = known.map(|(_, v)| f64::from(*v).powi(2)).sum::<f64>() / count;
                 (power - self.variance).max(SUREST * power)
             }
             _ => {
@@ -465,6 +502,11 @@ impl Tally {
     }
 }
 
+/// Returns a sample with other numbers, in which the same ones are missing; `None` if one is not finite.
+fn moved_to(sample: &Sample, numbers: Vec<f32>) -> Option<Sample> {
+    Some(Sample::new(sample.shape(), numbers).ok()?.with_gaps_of(sample))
+}
+
 /// Converts numbers to units of their channels or columns.
 fn in_units<'a>(data: &'a [f32], units: &[Stats]) -> Cow<'a, [f32]> {
     if units.is_empty() {
@@ -498,7 +540,7 @@ fn from_units(data: &mut [f32], units: &[Stats]) {
 /// Estimates the variance of the noise of a sample, in its units.
 fn variance_of(sample: &Sample, units: &[Stats]) -> f64 {
     if units.is_empty() {
-        return f64::from(quality::estimate_sigma(sample.data(), sample.shape())).powi(2);
+        return f64::from(quality::estimate_sigma(&sample.known(), sample.shape())).powi(2);
     }
     let share = |(sigma, unit): (f32, &Stats)| {
         if unit.std > 0.0 { f64::from(sigma / unit.std).powi(2) } else { 0.0 }
@@ -528,13 +570,20 @@ impl<'a> Scenes<'a> {
         if count == 0 {
             return None;
         }
-        let mean: Vec<f32> = (0..item.clean.data().len())
-            .map(|i| others.iter().map(|other| other[i]).sum::<f32>() / count as f32)
-            .collect();
+        let numbers = item.clean.data().len();
+        let mean: Vec<f32> =
+            (0..numbers).map(|i| others.iter().map(|other| other[i]).sum::<f32>() / count as f32).collect();
+        // A number that is missing in any repeat is missing in the mean.
+        let is_missing =
+            |at: usize| all.iter().any(|one| one.clean.missing().is_some_and(|missing| missing[at]));
+        let mean = Sample::new(item.clean.shape(), mean).ok()?.masked((0..numbers).map(is_missing).collect());
         // The difference of a repeat and the mean of n others has (1 + 1/n) times the variance of one repeat.
-        let apart = quality::mse(&in_units(item.clean.data(), units), &in_units(&mean, units));
-        let variance = apart / (1.0 + 1.0 / count as f64);
-        Some((Sample::new(item.clean.shape(), mean).ok()?, variance / count as f64))
+        let (own, rest) = (in_units(item.clean.data(), units), in_units(mean.data(), units));
+        let known = |at: &usize| mean.missing().is_none_or(|missing| !missing[*at]);
+        let (own, rest): (Vec<f32>, Vec<f32>) =
+            (0..numbers).filter(known).map(|at| (own[at], rest[at])).unzip();
+        let variance = quality::mse(&own, &rest) / (1.0 + 1.0 / count as f64);
+        Some((mean, variance / count as f64))
     }
 }
 

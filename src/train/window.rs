@@ -60,14 +60,23 @@ pub(super) fn middle(shape: Shape) -> Window {
 /// Cuts a window out of a sample.
 pub(super) fn cut(sample: &Sample, (rows, columns): &Window) -> Sample {
     let (channels, height, width) = extents(sample.shape());
-    let starts = (0..channels).flat_map(|c| rows.clone().map(move |y| (c * height + y) * width));
-    let data = starts.flat_map(|at| sample.data()[at + columns.start..at + columns.end].iter().copied());
+    let starts = || (0..channels).flat_map(|c| rows.clone().map(move |y| (c * height + y) * width));
+    let data = starts().flat_map(|at| sample.data()[at + columns.start..at + columns.end].iter().copied());
     let shape = match sample.shape() {
         Shape::Image { .. } => Shape::image(channels, rows.len(), columns.len()),
         Shape::Signal { .. } => Shape::Signal { channels, length: columns.len() },
         Shape::Vector { .. } => Shape::Vector { features: columns.len() },
     };
-    Sample::new(shape, data.collect()).expect("a part of a sample is one").with_rate(sample.rate())
+    let part =
+        Sample::new(shape, data.collect()).expect("a part of a sample is one").with_rate(sample.rate());
+    match sample.missing() {
+        Some(missing) => {
+            let places =
+                starts().flat_map(|at| missing[at + columns.start..at + columns.end].iter().copied());
+            part.masked(places.collect())
+        }
+        None => part,
+    }
 }
 
 /// Returns channels, height and width; signals and vectors have one row.

@@ -55,6 +55,10 @@ fn every_route_of_the_contract_page_is_there() {
         "POST /train/{id}/pause",
         "POST /train/{id}/resume",
         "GET /train/{id}/events",
+        "POST /noise-profiles",
+        "GET /noise-profiles",
+        "GET /noise-profiles/{name}",
+        "DELETE /noise-profiles/{name}",
         "GET /models",
         "GET /models/{name}",
         "GET /models/{name}/{version}",
@@ -143,7 +147,12 @@ fn every_body_has_a_schema() {
 #[test]
 fn a_form_has_the_fields_of_the_query_and_files() {
     let contract = contract();
-    let files = [("denoise", &["file"][..]), ("encode", &["file"]), ("decode", &["file"])];
+    let files = [
+        ("denoise", &["file"][..]),
+        ("encode", &["file"]),
+        ("decode", &["file"]),
+        ("noise-profiles", &["file"]),
+    ];
     for (name, files) in files.into_iter().chain([("evaluate", &["clean", "file", "noisy"][..])]) {
         let operation = &contract["paths"][format!("/{name}")]["post"];
         let query = operation["parameters"].as_array().unwrap().iter();

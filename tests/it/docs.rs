@@ -63,6 +63,13 @@ fn desk() -> tempfile::TempDir {
     }
     put("b.png", png(40, 30));
     put("clean-photos/c.png", png(96, 80));
+    put("clean-photos/d.png", png(80, 96));
+    let grain = |x: u32, y: u32| image::Luma([100 + ((x * 37 + y * 91 + x * y * 13) % 11) as u8]);
+    put("dark.tif", file(&image::GrayImage::from_fn(96, 96, grain).into(), ImageFormat::Tiff));
+    let line = |t: u16| format!("{:.3}\n", (f32::from(t) * 0.05).sin() + f32::from(t * 37 % 11) * 0.01);
+    let signal: String = (0..1500).map(line).collect();
+    put("ecg.csv", signal.clone().into_bytes());
+    put("recordings/a.csv", signal.into_bytes());
     put("photo.jpg", file(&color(64, 48), ImageFormat::Jpeg));
     put("stack.npy", npy_floats(&[2, 24, 32]));
     folder

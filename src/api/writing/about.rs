@@ -21,6 +21,8 @@ pub(in crate::api) struct About {
     pub(in crate::api) familiarity: Option<f32>,
     /// Its own sampling rate and that of the model, Hz, where these differ and it was resampled.
     pub(in crate::api) resampled: Option<(f32, f32)>,
+    /// Number of its missing numbers.
+    pub(in crate::api) missing: usize,
     /// The reason for the model, where the service chose it.
     pub(in crate::api) reason: Option<String>,
     /// Report of the page cleaning; none for a sample that is no page.
@@ -38,7 +40,7 @@ pub(in crate::api) struct Header {
 }
 
 /// Every header of a reply about its samples; those that are written are those that the contract describes.
-pub(in crate::api) const HEADERS: [Header; 10] = [
+pub(in crate::api) const HEADERS: [Header; 11] = [
     Header {
         name: "X-Model",
         meaning: "Version that answered, as name@version; a list where several did.",
@@ -61,6 +63,14 @@ pub(in crate::api) const HEADERS: [Header; 10] = [
         name: "X-Resampled",
         meaning: "Sampling rates of the signal and of the model, where they differ and the signal was resampled.",
         of: |about| list(about, |about| about.resampled.map(rates)),
+    },
+    Header {
+        name: "X-Missing",
+        meaning: "Number of missing numbers, where there are any; a list for several samples.",
+        of: |about| {
+            about.iter().any(|about| about.missing > 0).then_some(())?;
+            list(about, |about| Some(about.missing.to_string()))
+        },
     },
     Header {
         name: "X-Noise-Sigma",
@@ -135,6 +145,9 @@ pub(in crate::api) struct Facts {
     /// Version that answered, as `name@version`.
     #[schema(example = "photo-gray@1")]
     model: Option<String>,
+    /// Number of missing numbers, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Counts>,
     /// Estimated noise of the input, 0..255 for images.
     #[serde(skip_serializing_if = "Option::is_none")]
     sigma: Option<Numbers>,
@@ -174,6 +187,16 @@ enum Numbers {
     Each(Vec<Option<f64>>),
 }
 
+/// A count, or one for each of several samples.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Counts {
+    /// Of the one sample.
+    One(usize),
+    /// Of each sample.
+    Each(Vec<usize>),
+}
+
 /// A text, or one for each of several samples.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -210,6 +233,11 @@ impl Facts {
             [one] => Lists::One(each(one)),
             several => Lists::Each(several.iter().map(each).collect()),
         };
+        let missing = || match about {
+            [one] => Counts::One(one.missing),
+            several => Counts::Each(several.iter().map(|about| about.missing).collect()),
+        };
+        let has_gaps = about.iter().any(|about| about.missing > 0);
         // Nothing was measured where latents are decoded or made.
         let is_measured = about.iter().any(|about| about.sigma.is_some());
         let is_page = is_measured && about.iter().any(|about| about.page.is_some());
@@ -217,6 +245,7 @@ impl Facts {
         let page = |about: &About, of: fn(&PageNote) -> f32| about.page.as_ref().map(of);
         Self {
             model: about.first().map(|about| about.model.clone()),
+            missing: has_gaps.then(missing),
             sigma: is_measured.then(|| numbers(&|about| about.sigma)),
             sigmas: is_measured.then(sigmas),
             noise_correlation: is_measured.then(|| numbers(&|about| about.correlation)),

@@ -46,7 +46,8 @@ pub(super) fn compare(
     scores: &[Score],
 ) -> Beside {
     let noisy: Vec<Sample> = dataset.items.iter().map(|item| noise.noisy(item, seed)).collect();
-    let truths: Vec<Truth> = dataset.items.iter().map(|item| Truth::new(&item.clean, ink)).collect();
+    let truths: Vec<Truth> =
+        dataset.items.iter().zip(&noisy).map(|(item, noisy)| Truth::new(&item.clean, noisy, ink)).collect();
     let whole = session.input().fixed.is_some();
     let pca = pca(&truths, &noisy, scores, whole);
     let jpeg = dataset.items.iter().zip(&noisy).zip(scores).filter_map(|((item, noisy), score)| {

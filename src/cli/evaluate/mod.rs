@@ -9,11 +9,12 @@ mod sheet;
 use std::fs;
 use std::path::PathBuf;
 
+use super::content::Forms;
 use super::denoise::ensemble;
 use super::place::{self, Place};
 use super::train::json;
 use super::workers::{self, Cores};
-use super::{Config, Error, out, progress, samples};
+use super::{Config, Error, noise, out, progress, samples};
 use crate::corruption::{Clip, Corruption};
 use crate::dataset::{Dataset, Wanted, read_labels};
 use crate::infer::{Mode, Options, Session};
@@ -68,7 +69,8 @@ pub struct Args {
     /// 8 averages over flips and turns of an image.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = ensemble)]
     ensemble: usize,
-    /// Omit the baseline, sliding DCT, which takes longer than the model.
+    /// Omit the baselines: the sliding DCT, which takes longer than the model, and for signals the moving average, the
+    /// Savitzky-Golay filter (windows by Stein's estimate) and db4 wavelets (VisuShrink, BayesShrink).
     #[arg(long = "no-baseline", action = clap::ArgAction::SetFalse)]
     baseline: bool,
     /// Show PCA with as many numbers and JPEG with as many bytes as the latent.
@@ -91,6 +93,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     #[command(flatten)]
+    forms: Forms,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -98,7 +102,8 @@ pub struct Args {
 ///
 /// # Errors
 /// The samples do not fit the model or the flags, or there are none.
-pub fn run(args: Args, config: &Config) -> Result<(), Error> {
+pub fn run(mut args: Args, config: &Config) -> Result<(), Error> {
+    noise::resolve(args.corruption.as_mut(), config)?;
     let session = place::load(&args.place.open(config)?, &args.model)?;
     let dataset = args.read(&session, config)?;
     let noises = args.noises(&dataset)?;
@@ -129,7 +134,8 @@ impl Args {
     /// Reads the samples for the input of the model.
     fn read(&self, session: &Session, config: &Config) -> Result<Dataset, Error> {
         let input = session.input();
-        let wanted = Wanted { kind: Some(input.kind), channels: Some(input.channels) };
+        let (kind, channels, gaps) = (Some(input.kind), Some(input.channels), self.forms.rule());
+        let wanted = Wanted { kind, channels, gaps, order: self.forms.layout() };
         let dataset = samples::gather(&self.paths, &config.limits, wanted)?;
         samples::describe(&dataset, |line| eprintln!("{line}"));
         if dataset.items.is_empty() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::progress::tidy;
 use super::beside::{Beside, PcaScores};
 use super::map::Map;
-use super::score::{Nearness, Noise, Score};
+use super::score::{METHODS, Nearness, Noise, Score};
 use crate::dataset::Dataset;
 use crate::infer::{Options, Session};
 use crate::quality::Summary;
@@ -152,6 +152,14 @@ impl Report {
 }
 
 impl Row {
+    /// Returns the name in JSON: the first word, or all of a classical method.
+    fn key(&self) -> String {
+        match METHODS.contains(&self.name) {
+            true => self.name.to_lowercase().replace([' ', '-'], "_"),
+            false => self.name.split([' ', ',']).next().unwrap_or_default().to_lowercase(),
+        }
+    }
+
     fn db(&self) -> Summary {
         Summary::of(&self.nearness.iter().map(|n| n.db).collect::<Vec<_>>())
     }
@@ -173,6 +181,11 @@ impl Part {
         let mut rows = vec![Row { name: "noisy input", nearness: all(|s| s.noisy) }];
         let dct: Option<Vec<Nearness>> = self.scores.iter().map(|s| s.dct).collect();
         rows.extend(dct.map(|nearness| Row { name: "DCT baseline", nearness }));
+        for (at, name) in METHODS.into_iter().enumerate() {
+            let nearness: Option<Vec<Nearness>> =
+                self.scores.iter().map(|s| s.classical.get(at).copied()).collect();
+            rows.extend(nearness.map(|nearness| Row { name, nearness }));
+        }
         rows.push(Row { name: "strict (latent alone)", nearness: all(|s| s.strict) });
         rows.push(Row { name: "full", nearness: all(|s| s.full) });
         if let Some(pca) = self.pca() {
@@ -238,7 +251,7 @@ impl Part {
         let (numbers, latent) = self.sizes();
         let mut ways = serde_json::Map::new();
         for row in self.rows() {
-            let key = row.name.split([' ', ',']).next().unwrap_or_default().to_lowercase();
+            let key = row.key();
             ways.insert(
                 key,
                 json!({
@@ -300,6 +313,7 @@ mod tests {
         let score = |db| Score {
             noisy: near(20.0),
             dct: None,
+            classical: Vec::new(),
             strict: near(db),
             full: near(db + 1.0),
             numbers: 100,

@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::corruption::{self, Corruption};
 use crate::dataset::{self, Item};
 use crate::infer::{self, Mode, Options, Session};
-use crate::quality::{self, Strokes};
+use crate::quality::{self, Shrinkage, Strokes};
 use crate::rng::{Purpose, Rng};
-use crate::sample::{Kind, Sample, Shape};
+use crate::sample::{Compared, Kind, Sample, Shape};
 
 /// Source of the noise.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub(super) struct Nearness {
 /// Clean sample that results are compared with.
 pub(super) struct Truth<'a> {
     clean: &'a Sample,
+    /// Places of numbers that are missing neither in it nor in the noisy sample.
+    compared: Compared,
     strokes: Option<Strokes>,
 }
 
@@ -46,6 +48,8 @@ pub(super) struct Truth<'a> {
 pub(super) struct Score {
     pub noisy: Nearness,
     pub dct: Option<Nearness>,
+    /// Results of the other classical methods for signals, by name, in the order of [`METHODS`].
+    pub classical: Vec<Nearness>,
     pub strict: Nearness,
     pub full: Nearness,
     /// Count of numbers in the sample, and in its latent.
@@ -57,6 +61,10 @@ pub(super) struct Score {
     /// Duration of denoising in seconds; not compared between runs.
     pub seconds: f64,
 }
+
+/// Classical methods for signals besides the sliding DCT: names in tables.
+pub(super) const METHODS: [&str; 4] =
+    ["moving average", "Savitzky-Golay", "VisuShrink wavelet", "BayesShrink wavelet"];
 
 /// Settings of the evaluation, the same for all samples.
 pub(super) struct Task<'a> {
@@ -112,21 +120,21 @@ impl Noise {
         match self {
             Noise::Made { sigma: Some(sigma), .. } if clean.shape().kind() == Kind::Image => sigma / 255.0,
             Noise::Made { sigma: Some(sigma), .. } => sigma * clean.stats().std,
-            _ => quality::estimate_sigma(noisy.data(), noisy.shape()),
+            _ => quality::estimate_sigma(&noisy.known(), noisy.shape()),
         }
     }
 }
 
 impl<'a> Truth<'a> {
     /// Creates the reference, with the strokes of gray images if `ink` is set.
-    pub(super) fn new(clean: &'a Sample, ink: bool) -> Self {
+    pub(super) fn new(clean: &'a Sample, noisy: &Sample, ink: bool) -> Self {
         let strokes = match clean.shape() {
             Shape::Image { channels: 1, height, width } if ink => {
                 Some(Strokes::of(clean.data(), height, width))
             }
             _ => None,
         };
-        Self { clean, strokes }
+        Self { clean, compared: Compared::of(&[clean, noisy]), strokes }
     }
 
     /// Scores `other` against the clean sample.
@@ -134,12 +142,14 @@ impl<'a> Truth<'a> {
         let (clean, shape) = (self.clean.data(), self.clean.shape());
         let is_image = shape.kind() == Kind::Image;
         let is_page = is_image && shape.channels() == 1;
+        let (known, seen) = (self.compared.known(clean), self.compared.known(other));
+        let whole = self.compared.over(other, clean);
         Nearness {
-            db: if is_image { quality::psnr(clean, other) } else { quality::snr(clean, other) },
-            ssim: is_image.then(|| quality::ssim(clean, other, shape)),
-            rmse: quality::rmse(clean, other),
-            ink_recall: is_page.then(|| quality::ink_recall(clean, other)).flatten(),
-            stroke_recall: self.strokes.as_ref().and_then(|strokes| strokes.recall(other)),
+            db: if is_image { quality::psnr(&known, &seen) } else { quality::snr(&known, &seen) },
+            ssim: is_image.then(|| quality::ssim(clean, &whole, shape)),
+            rmse: quality::rmse(&known, &seen),
+            ink_recall: is_page.then(|| quality::ink_recall(clean, &whole)).flatten(),
+            stroke_recall: self.strokes.as_ref().and_then(|strokes| strokes.recall(&whole)),
         }
     }
 }
@@ -152,7 +162,7 @@ impl Task<'_> {
     pub(super) fn score(&self, item: &Item, noise: &Noise, seed: u64) -> infer::Result<Score> {
         let (noisy, clean) = noise.pair(item, seed);
         let clean = &clean;
-        let truth = Truth::new(clean, self.ink);
+        let truth = Truth::new(clean, &noisy, self.ink);
         let start = Instant::now();
         let full = self.session.denoise(&noisy, &self.options)?;
         let seconds = start.elapsed().as_secs_f64();
@@ -162,9 +172,11 @@ impl Task<'_> {
             let strength = noise.strength(clean, &noisy);
             truth.nearness(&quality::denoise_dct(noisy.data(), noisy.shape(), strength))
         });
+        let classical = if self.baseline { classical(&noisy) } else { Vec::new() };
         Ok(Score {
             noisy: truth.nearness(noisy.data()),
             dct,
+            classical: classical.iter().map(|result| truth.nearness(result)).collect(),
             strict: truth.nearness(strict.sample.data()),
             full: truth.nearness(full.sample.data()),
             numbers: clean.shape().numbers(),
@@ -174,6 +186,21 @@ impl Task<'_> {
             seconds,
         })
     }
+}
+
+/// Denoises a signal by each of [`METHODS`], channel by channel, with the noise that is estimated in the channel.
+fn classical(noisy: &Sample) -> Vec<Vec<f32>> {
+    let Shape::Signal { length, .. } = noisy.shape() else { return Vec::new() };
+    let (data, sigmas) = (noisy.data(), quality::estimate_noise(noisy));
+    let each = |method: &dyn Fn(&[f32], f32) -> Vec<f32>| {
+        data.chunks_exact(length).zip(&sigmas).flat_map(|(channel, sigma)| method(channel, *sigma)).collect()
+    };
+    vec![
+        each(&quality::moving_average),
+        each(&quality::savitzky_golay),
+        each(&|channel, _| quality::denoise_wavelet(channel, Shrinkage::Visu)),
+        each(&|channel, _| quality::denoise_wavelet(channel, Shrinkage::Bayes)),
+    ]
 }
 
 #[cfg(test)]
@@ -206,7 +233,7 @@ mod tests {
         let flat = Sample::new(Shape::image(1, 100, 100), vec![0.5; 10_000]).unwrap();
         let item = Item { name: "flat".into(), clean: flat.clone(), noisy: None };
         let noisy = white(25.5).noisy(&item, 0);
-        let near = Truth::new(&flat, true).nearness(noisy.data());
+        let near = Truth::new(&flat, &noisy, true).nearness(noisy.data());
         assert!((near.db - 20.0).abs() < 0.2, "{near:?}");
         assert_eq!(white(25.5).strength(&flat, &noisy), 0.1);
     }
@@ -218,7 +245,7 @@ mod tests {
             data[10..15].fill(0.0);
             let page = Sample::new(Shape::image(channels, 5, 5), data.clone()).unwrap();
             data[11] = 1.0;
-            Truth::new(&page, ink).nearness(&data).stroke_recall
+            Truth::new(&page, &page, ink).nearness(&data).stroke_recall
         };
         assert_eq!([recall(1, true), recall(1, false), recall(3, true)], [Some(0.8), None, None]);
     }

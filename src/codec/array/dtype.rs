@@ -54,6 +54,11 @@ impl PartialSchema for DType {
 impl ToSchema for DType {}
 
 impl DType {
+    /// Returns `true` for floating-point types, which hold NaN.
+    pub fn is_float(self) -> bool {
+        matches!(self, DType::F16 | DType::F32 | DType::F64)
+    }
+
     /// Every type.
     pub const ALL: [DType; 11] = [
         DType::F16,
@@ -149,11 +154,21 @@ impl DType {
         }
     }
 
-    /// Checks that every integer in `bytes` is exactly representable as `f32`.
+    /// Checks that every integer in `bytes` is exactly representable as `f32`, and that no finite number is beyond its
+    /// range, where it would seem to be missing.
     ///
     /// # Errors
-    /// [`Error::Inexact`] with the first integer that is not.
-    pub(super) fn check_exact(self, bytes: &[u8], big_endian: bool) -> Result<()> {
+    /// [`Error::Inexact`] with the first integer, [`Error::NonFinite`] with the first number that is not.
+    pub(super) fn check_range(self, bytes: &[u8], big_endian: bool) -> Result<()> {
+        if self == DType::F64 {
+            let (words, _) = bytes.as_chunks::<8>();
+            let from = if big_endian { f64::from_be_bytes } else { f64::from_le_bytes };
+            let is_beyond = |v: f64| v.is_finite() && !(v as f32).is_finite();
+            let mut beyond = words.iter().enumerate().filter(|(_, word)| is_beyond(from(**word)));
+            let Some((at, word)) = beyond.next() else { return Ok(()) };
+            let (place, value) = (format!("number {at}"), from(*word) as f32);
+            return Err(Error::NonFinite { place, value, count: 1 + beyond.count() });
+        }
         macro_rules! check {
             ($number:ty) => {{
                 let (words, _) = bytes.as_chunks::<{ size_of::<$number>() }>();

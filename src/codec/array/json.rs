@@ -10,7 +10,7 @@ use super::super::{Error, Result, within};
 use super::{Array, DType, MAX_RANK, read_raw, write_raw};
 use crate::limits::Limits;
 
-/// Decodes nested lists of numbers, or one bare number.
+/// Decodes nested lists of numbers, or one bare number; `null` in a list is a missing number.
 ///
 /// # Errors
 /// [`Error::Json`] with the pointer of the first value that is ragged, empty, nested deeper than 8, or not a number;
@@ -50,6 +50,11 @@ fn collect(
         Err(Error::Json { pointer, reason })
     };
     let Some((&extent, rest)) = dims.split_first() else {
+        if value.is_null() && !path.is_empty() {
+            within("array numbers", data.len() + 1, limits.array_numbers)?;
+            data.push(f32::NAN);
+            return Ok(());
+        }
         let Some(number) = value.as_f64() else {
             return wrong(path, format!("{} where a number belongs", name(value)));
         };
@@ -96,7 +101,7 @@ fn name(value: &Value) -> &'static str {
 }
 
 /// Encodes `array` as nested lists of numbers. Integer dtypes are written as integers, rounded half away from zero and
-/// saturated.
+/// saturated. A missing number is `null`.
 pub fn array_to_json(array: &Array) -> Value {
     let number = |v: f32| match array.dtype {
         DType::F16 | DType::F32 | DType::F64 => shortest(v),
@@ -196,7 +201,7 @@ mod tests {
             ("[[1, 2], [3, 4, 5]]", "/1"),
             ("[[1, 2], 3]", "/1"),
             ("[1, [2]]", "/1"),
-            ("[[1, 2], [3, null]]", "/1/1"),
+            ("[[1, 2], [3, true]]", "/1/1"),
             ("[[1, \"NaN\"]]", "/0/1"),
             ("[[[1], [2]], [[3], [4, 5]]]", "/1/1"),
             ("null", ""),
@@ -209,6 +214,13 @@ mod tests {
             let Error::Json { pointer, .. } = error else { panic!("{text}: {error}") };
             assert_eq!(pointer, at, "{text}");
         }
+    }
+
+    #[test]
+    fn null_is_a_missing_number_both_ways() {
+        let array = read("[[1.0,null],[null,2.5]]").unwrap();
+        assert_eq!((&array.dims[..], array.data[1].is_nan()), (&[2, 2][..], true));
+        assert_eq!(array_to_json(&array).to_string(), "[[1.0,null],[null,2.5]]");
     }
 
     #[test]

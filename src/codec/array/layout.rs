@@ -1,25 +1,8 @@
 //! Layouts: order of the axes of an array, so that a reply has the same axes as its request.
 
 use super::super::{Error, Result};
-use super::{Array, DType, dims_text};
-use crate::sample::{Kind, Sample, Shape, Spec};
-
-/// Order of the axes of one sample in an array.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Axes {
-    /// `(H, W)`: an image of one channel.
-    Hw,
-    /// `(H, W, C)`: an image, channels last.
-    Hwc,
-    /// `(C, H, W)`: an image, channels first.
-    Chw,
-    /// `(L)`: a signal of one channel.
-    L,
-    /// `(C, L)`: a signal.
-    Cl,
-    /// `(D)`: a vector.
-    D,
-}
+use super::{Array, Axes, DType, Known, Order};
+use crate::sample::{Sample, Shape};
 
 /// Layout of samples in an array: optional leading batch axis, order of axes, dtype.
 ///
@@ -33,42 +16,6 @@ pub struct Layout {
     pub axes: Axes,
     /// Number type of the array.
     pub dtype: DType,
-}
-
-impl Axes {
-    fn rank(self) -> usize {
-        match self {
-            Axes::L | Axes::D => 1,
-            Axes::Hw | Axes::Cl => 2,
-            Axes::Hwc | Axes::Chw => 3,
-        }
-    }
-
-    /// Returns the shape of a sample with extents `dims` in this order of axes.
-    fn shape(self, dims: &[usize]) -> Option<Shape> {
-        Some(match (self, dims) {
-            (Axes::Hw, &[height, width]) => Shape::image(1, height, width),
-            (Axes::Hwc, &[height, width, channels]) => Shape::image(channels, height, width),
-            (Axes::Chw, &[channels, height, width]) => Shape::image(channels, height, width),
-            (Axes::L, &[length]) => Shape::Signal { channels: 1, length },
-            (Axes::Cl, &[channels, length]) => Shape::Signal { channels, length },
-            (Axes::D, &[features]) => Shape::Vector { features },
-            _ => return None,
-        })
-    }
-
-    /// Returns the extents of a sample of `shape` in this order of axes.
-    fn dims(self, shape: Shape) -> Option<Vec<usize>> {
-        Some(match (self, shape) {
-            (Axes::Hw, Shape::Image { channels: 1, height, width }) => vec![height, width],
-            (Axes::Hwc, Shape::Image { channels, height, width }) => vec![height, width, channels],
-            (Axes::L, Shape::Signal { channels: 1, length }) => vec![length],
-            (Axes::Chw, Shape::Image { .. })
-            | (Axes::Cl, Shape::Signal { .. })
-            | (Axes::D, Shape::Vector { .. }) => shape.dims(),
-            _ => return None,
-        })
-    }
 }
 
 impl Layout {
@@ -88,106 +35,49 @@ impl Layout {
     fn scale(&self) -> Option<f32> {
         match self.axes {
             Axes::Hw | Axes::Hwc | Axes::Chw => self.dtype.image_scale(),
-            Axes::L | Axes::Cl | Axes::D => None,
+            Axes::L | Axes::Cl | Axes::Lc | Axes::D => None,
         }
-    }
-}
-
-impl Spec {
-    /// Returns the layouts to try in order; the first match is used.
-    fn candidates(&self) -> &'static [(bool, Axes)] {
-        match (self.kind, self.channels) {
-            (Kind::Image, 1) => &[
-                (false, Axes::Hw),
-                (false, Axes::Hwc),
-                (true, Axes::Hw),
-                (false, Axes::Chw),
-                (true, Axes::Hwc),
-                (true, Axes::Chw),
-            ],
-            (Kind::Image, _) => {
-                &[(false, Axes::Hwc), (false, Axes::Chw), (true, Axes::Hwc), (true, Axes::Chw)]
-            }
-            (Kind::Signal, 1) => &[(false, Axes::L), (false, Axes::Cl), (true, Axes::L), (true, Axes::Cl)],
-            (Kind::Signal, _) => &[(false, Axes::Cl), (true, Axes::Cl)],
-            (Kind::Vector, _) => &[(false, Axes::D), (true, Axes::D)],
-        }
-    }
-
-    fn accepts(&self, shape: Shape) -> bool {
-        self.fixed
-            .map_or(self.kind == Kind::Vector || shape.channels() == self.channels, |fixed| fixed == shape)
-    }
-
-    /// Returns the accepted layouts as text for an error.
-    fn expected(&self) -> String {
-        let c = self.channels;
-        let orders = match (self.kind, c) {
-            (Kind::Image, 1) => {
-                "(H,W), (H,W,1), (1,H,W), or a batch (B,H,W), (B,H,W,1), (B,1,H,W)".to_owned()
-            }
-            (Kind::Image, _) => format!("(H,W,{c}), ({c},H,W), or a batch (B,H,W,{c}), (B,{c},H,W)"),
-            (Kind::Signal, 1) => "(L), (1,L), or a batch (B,L), (B,1,L)".to_owned(),
-            (Kind::Signal, _) => format!("({c},L), or a batch (B,{c},L)"),
-            (Kind::Vector, _) => "(D), or a batch (B,D)".to_owned(),
-        };
-        match self.fixed {
-            Some(fixed) => format!("one {fixed} as {orders}"),
-            None => orders,
-        }
-    }
-
-    /// Returns the layout of an array with extents `dims`, and the shape of one sample.
-    fn layout(&self, dims: &[usize], dtype: DType) -> Result<(Layout, Shape)> {
-        let fits = |&(batched, axes): &(bool, Axes)| {
-            let own = if batched { dims.get(1..)? } else { dims };
-            let shape = axes.shape(own).filter(|&shape| self.accepts(shape))?;
-            Some((Layout { batched, axes, dtype }, shape))
-        };
-        let found = if dims.contains(&0) { None } else { self.candidates().iter().find_map(fits) };
-        found.ok_or_else(|| Error::shape(self.expected(), dims_text(dims)))
     }
 }
 
 impl Array {
-    /// Returns the number of samples that [`Array::into_samples`] would produce, so that it can be checked against a
-    /// limit first.
+    /// Finds the order of the axes and the shape of one sample, see [`Known::settle`].
     ///
     /// # Errors
-    /// [`Error::Shape`] with the accepted layouts.
-    pub fn sample_count(&self, input: &Spec) -> Result<usize> {
-        let (layout, _) = input.layout(&self.dims, self.dtype)?;
-        Ok(if layout.batched { self.dims[0] } else { 1 })
+    /// As [`Known::settle`].
+    pub fn settle(&self, known: &Known) -> Result<(Order, Shape)> {
+        known.settle(&self.dims)
     }
 
-    /// Splits the array into samples for a model with input `input`.
-    ///
-    /// # Shapes
-    /// Images `(H,W)`, `(H,W,C)`, `(C,H,W)`; signals `(C,L)`, or `(L)` for one channel; vectors `(D)`; each with an
-    /// optional leading batch axis. If the axes are ambiguous, a fixed shape of the model decides; otherwise a rank-3
-    /// array is `(H,W,C)` if its last axis equals the number of channels, then `(B,H,W)` for models of one channel,
-    /// then `(C,H,W)`.
+    /// Returns the number of samples of an array of this order, so that it can be checked against a limit first.
+    pub fn sample_count(&self, order: Order) -> usize {
+        if order.batched { self.dims.first().copied().unwrap_or(0) } else { 1 }
+    }
+
+    /// Splits the array into samples of `shape`, in the order of [`Array::settle`].
     ///
     /// # Range
     /// `u8` and `u16` images are scaled to 0..1 (divided by 255 or 65535); all other numbers are unchanged.
     ///
     /// # Errors
-    /// [`Error::Shape`] with the accepted layouts; [`Error::NonFinite`] with the index in the array.
-    pub fn into_samples(mut self, input: &Spec) -> Result<(Vec<Sample>, Layout)> {
-        let (layout, shape) = input.layout(&self.dims, self.dtype)?;
-        super::super::check_finite(&self.data, &self.dims)?;
+    /// [`Error::AllMissing`]; [`Error::Shape`] if the numbers are not whole samples.
+    pub fn into_samples(mut self, (order, shape): (Order, Shape)) -> Result<(Vec<Sample>, Layout)> {
+        let layout = Layout { batched: order.batched, axes: order.axes, dtype: self.dtype };
         if let Some(scale) = layout.scale() {
             self.data.iter_mut().for_each(|v| *v /= scale);
         }
-        if layout.axes != Axes::Hwc && self.data.len() == shape.numbers() {
-            return Ok((vec![Sample::new(shape, self.data)?], layout));
+        if !layout.axes.is_interleaved() && self.data.len() == shape.numbers() {
+            return Ok((samples_of(shape, self.data)?, layout));
+        }
+        if layout.axes == Axes::D {
+            return Ok((samples_of(shape, self.data)?, layout));
         }
         let one = |numbers: &[f32]| {
-            let data = match layout.axes {
-                Axes::Hwc => interleaved_to_planar(numbers, shape.channels()),
-                _ => numbers.to_vec(),
+            let data = match layout.axes.is_interleaved() {
+                true => interleaved_to_planar(numbers, shape.channels()),
+                false => numbers.to_vec(),
             };
-            Ok(Sample::new(shape, data)?)
+            Ok(Sample::with_gaps(shape, data)?)
         };
         let samples = self.data.chunks_exact(shape.numbers()).map(one).collect::<Result<_>>()?;
         Ok((samples, layout))
@@ -221,9 +111,9 @@ impl Array {
         }
         let mut data = Vec::with_capacity(shape.numbers() * samples.len());
         for sample in samples {
-            match layout.axes {
-                Axes::Hwc => data.extend(planar_to_interleaved(sample.data(), shape.channels())),
-                _ => data.extend_from_slice(sample.data()),
+            match layout.axes.is_interleaved() {
+                true => data.extend(planar_to_interleaved(&sample.written(), shape.channels())),
+                false => data.extend_from_slice(&sample.written()),
             }
         }
         if let Some(scale) = layout.scale() {
@@ -233,12 +123,20 @@ impl Array {
     }
 }
 
-/// Converts `(H,W,C)` to `(C,H,W)`.
+/// Splits numbers into samples of `shape`, in which some may be missing.
+fn samples_of(shape: Shape, data: Vec<f32>) -> Result<Vec<Sample>> {
+    Ok(match shape {
+        Shape::Vector { features } => Sample::vectors_with_gaps(features, data)?,
+        _ => vec![Sample::with_gaps(shape, data)?],
+    })
+}
+
+/// Converts `(H,W,C)` to `(C,H,W)`, or `(L,C)` to `(C,L)`.
 pub(in crate::codec) fn interleaved_to_planar(data: &[f32], channels: usize) -> Vec<f32> {
     (0..channels).flat_map(|c| data.iter().skip(c).step_by(channels).copied()).collect()
 }
 
-/// Converts `(C,H,W)` to `(H,W,C)`.
+/// Converts `(C,H,W)` to `(H,W,C)`, or `(C,L)` to `(L,C)`.
 pub(in crate::codec) fn planar_to_interleaved(data: &[f32], channels: usize) -> Vec<f32> {
     let pixels = data.len() / channels;
     (0..pixels).flat_map(|p| (0..channels).map(move |c| data[c * pixels + p])).collect()
@@ -246,7 +144,9 @@ pub(in crate::codec) fn planar_to_interleaved(data: &[f32], channels: usize) -> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::dims_text;
     use super::*;
+    use crate::sample::{Kind, Spec};
 
     fn array(dims: &[usize], dtype: DType) -> Array {
         let numbers: usize = dims.iter().product();
@@ -257,8 +157,13 @@ mod tests {
         Spec { kind, channels, fixed: None }
     }
 
+    fn array_as(array: Array, spec: &Spec) -> Result<(Vec<Sample>, Layout)> {
+        let found = array.settle(&Known::of(spec))?;
+        array.into_samples(found)
+    }
+
     fn read(dims: &[usize], spec: &Spec) -> Result<(usize, Shape, Layout)> {
-        let (samples, layout) = array(dims, DType::F32).into_samples(spec)?;
+        let (samples, layout) = array_as(array(dims, DType::F32), spec)?;
         Ok((samples.len(), samples[0].shape(), layout))
     }
 
@@ -280,7 +185,6 @@ mod tests {
             let (n, shape, layout) = read(dims, spec).unwrap();
             assert_eq!((n, shape), (count, Shape::image(spec.channels, 4, 5)), "{dims:?}");
             assert_eq!((layout.batched, layout.axes), (batched, axes), "{dims:?}");
-            assert_eq!(array(dims, DType::F32).sample_count(spec), Ok(count), "{dims:?}");
         }
     }
 
@@ -342,7 +246,7 @@ mod tests {
         {
             for dtype in [DType::F32, DType::U8, DType::U16, DType::I16] {
                 let array = array(dims, dtype);
-                let (samples, layout) = array.clone().into_samples(&spec(Kind::Image, channels)).unwrap();
+                let (samples, layout) = array_as(array.clone(), &spec(Kind::Image, channels)).unwrap();
                 let back = Array::from_samples(&samples, &layout).unwrap();
                 assert_eq!((&back.dims, back.dtype), (&array.dims, dtype));
                 let near = back.data.iter().zip(&array.data).all(|(a, b)| (a - b).abs() < 1e-3);
@@ -354,25 +258,32 @@ mod tests {
     #[test]
     fn only_images_of_unsigned_bytes_are_scaled() {
         let one = Array { dims: vec![1, 2], data: vec![0.0, 255.0], dtype: DType::U8 };
-        let image = one.clone().into_samples(&spec(Kind::Image, 1)).unwrap().0;
+        let image = array_as(one.clone(), &spec(Kind::Image, 1)).unwrap().0;
         assert_eq!(image[0].data(), [0.0, 1.0]);
-        let signal = one.into_samples(&spec(Kind::Signal, 1)).unwrap().0;
+        let signal = array_as(one, &spec(Kind::Signal, 1)).unwrap().0;
         assert_eq!(signal[0].data(), [0.0, 255.0]);
     }
 
     #[test]
     fn channels_last_becomes_channels_first() {
-        let (samples, _) = array(&[1, 2, 3], DType::F32).into_samples(&spec(Kind::Image, 3)).unwrap();
+        let (samples, _) = array_as(array(&[1, 2, 3], DType::F32), &spec(Kind::Image, 3)).unwrap();
         assert_eq!(samples[0].data(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
     }
 
     #[test]
-    fn a_number_that_is_not_finite_is_named_by_its_index() {
+    fn a_number_that_is_not_finite_is_missing_and_comes_back_so() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let array =
-                Array { dims: vec![1, 2, 3], data: vec![0.0, 0.0, 0.0, 0.0, bad, bad], dtype: DType::F32 };
-            let error = array.into_samples(&spec(Kind::Image, 3)).unwrap_err();
-            assert!(matches!(error, Error::NonFinite { .. }), "{error}");
+            let data = vec![0.0, 0.25, 0.5, 0.0, bad, bad];
+            let array = Array { dims: vec![1, 2, 3], data, dtype: DType::F32 };
+            let error = array.check_finite().unwrap_err();
+            assert!(
+                matches!(&error, Error::NonFinite { place, count: 2, .. } if place == "index (0, 1, 1)"),
+                "{error}"
+            );
+            let (samples, layout) = array_as(array, &spec(Kind::Image, 3)).unwrap();
+            assert_eq!(samples[0].data(), [0.0, 0.0, 0.25, 0.25, 0.5, 0.5]);
+            let back = Array::from_samples(&samples, &layout).unwrap();
+            assert!(back.data[4].is_nan() && back.data[5].is_nan() && back.data[3] == 0.0);
         }
     }
 

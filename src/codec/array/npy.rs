@@ -20,15 +20,14 @@ const MAX_NESTING: usize = 4;
 /// # Errors
 /// [`Error::Unsupported`] for complex, boolean, text, date, object and structured dtypes, each by name;
 /// [`Error::TooLarge`] over `array_numbers`; [`Error::Malformed`] if the header is broken or the payload does not have
-/// exactly the length that the header states; [`Error::NonFinite`]; [`Error::Inexact`].
+/// exactly the length that the header states; [`Error::NonFinite`] for a number beyond `f32`; [`Error::Inexact`].
 pub fn read_npy(bytes: &[u8], limits: &Limits) -> Result<Array> {
     let Header { dims, dtype, big_endian, order, payload } = read_header(bytes, limits)?;
-    dtype.check_exact(payload, big_endian)?;
+    dtype.check_range(payload, big_endian)?;
     let mut data = dtype.decode(payload, big_endian);
     if order == Order::Fortran {
         data = column_to_row_major(&data, &dims);
     }
-    super::super::check_finite(&data, &dims)?;
     Ok(Array { dims, data, dtype })
 }
 
@@ -337,9 +336,12 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_not_finite_is_named() {
+    fn a_number_that_is_not_finite_is_missing_and_one_beyond_f32_is_refused() {
         let payload = [0.0f32, f32::NAN].map(f32::to_le_bytes).concat();
-        let error = read(&file("'<f4'", "False", "(2,)", &payload)).unwrap_err();
-        assert!(matches!(&error, Error::NonFinite { count: 1, .. }), "{error}");
+        let array = read(&file("'<f4'", "False", "(2,)", &payload)).unwrap();
+        assert!(matches!(array.check_finite(), Err(Error::NonFinite { count: 1, .. })));
+        let payload = [f64::NAN, 1e300].map(f64::to_le_bytes).concat();
+        let error = read(&file("'<f8'", "False", "(2,)", &payload)).unwrap_err();
+        assert!(matches!(&error, Error::NonFinite { count: 1, place, .. } if place == "number 1"), "{error}");
     }
 }

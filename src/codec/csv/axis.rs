@@ -54,8 +54,11 @@ pub(super) fn is_even(numbers: &[f32]) -> bool {
 /// Checks that the steps of a time column are about even: a signal with a gap would be processed as continuous.
 ///
 /// # Errors
-/// Line after the gap.
+/// Line of a missing time, or after the gap.
 pub(super) fn check_steps(times: &[f32], lines: &[u32]) -> Result<()> {
+    if let Some(at) = times.iter().position(|time| !time.is_finite()) {
+        return Err(malformed(format!("line {}: the time is missing; fill it in before sending", lines[at])));
+    }
     let step = |i: usize| f64::from(times[i]) - f64::from(times[i - 1]);
     let mut steps: Vec<f64> = (1..times.len()).map(step).collect();
     if steps.is_empty() {

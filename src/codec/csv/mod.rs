@@ -10,6 +10,7 @@ use super::{Error, Result, within};
 use text::{Dialect, Kept, number};
 
 pub use select::Columns;
+pub use text::is_missing as is_missing_field;
 
 /// Parsed table: its columns of numbers, and the text to restore on writing.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,9 +28,9 @@ pub struct Table {
 /// One column.
 #[derive(Debug, Clone, PartialEq)]
 struct Column {
-    /// Parsed numbers; `None` if the first field is text.
+    /// Parsed numbers, NaN where one is missing; `None` if the first field is text.
     numbers: Option<Vec<f32>>,
-    /// Unchanged fields, for columns that may not be measurements: text, time.
+    /// Unchanged fields, for columns that may not be measurements (text, time) or in which numbers are missing.
     kept: Option<Kept>,
 }
 
@@ -37,10 +38,13 @@ struct Column {
 /// point or, if fields show one, a decimal comma. Lines without numbers above the first row are the header. The text
 /// may be UTF-8, UTF-16 with a byte order mark, or Windows-1252.
 ///
+/// A field that is empty, or `NA`, `NaN`, `null`, `-` and the like, is a missing number; in an empty line between rows all
+/// are missing.
+///
 /// # Errors
-/// [`Error::Malformed`] with the line, if the file is not text, a field is empty or not a number, a line between rows
-/// is empty (both are gaps) or a row has another length; [`Error::NonFinite`]; [`Error::Inexact`]; [`Error::TooLarge`]
-/// if one row is over `array_numbers`.
+/// [`Error::Malformed`] with the line, if the file is not text, a field is not a number or a row has another length;
+/// [`Error::NonFinite`] for a number beyond `f32`; [`Error::Inexact`]; [`Error::TooLarge`] if one row is over
+/// `array_numbers`.
 pub fn read_csv(bytes: &[u8], limits: &Limits) -> Result<Table> {
     let text = text::decode(bytes)?;
     let (mut dialect, head, body, first) = text::split_head(&text)?;
@@ -55,10 +59,10 @@ pub fn read_csv(bytes: &[u8], limits: &Limits) -> Result<Table> {
         within("array numbers", first_row.len(), limits.array_numbers)?;
         rows
     };
+    let rows = with_empty_lines(rows);
     let names = text::names(&head, &dialect, rows[0].1.len());
     let columns =
         (0..rows[0].1.len()).map(|at| column(&rows, at, &names, &dialect)).collect::<Result<Vec<_>>>()?;
-    check_finite(&columns, &rows)?;
     let lines = rows.iter().map(|(line, _)| *line).collect();
     Ok(Table { dialect, head, names, columns, lines })
 }
@@ -70,10 +74,20 @@ fn malformed(reason: impl ToString) -> Error {
 /// Line number and fields of a row.
 type Row = (u32, Vec<String>);
 
+/// Gives empty lines as many empty fields as the first row has.
+fn with_empty_lines(mut rows: Vec<Row>) -> Vec<Row> {
+    let width = rows.first().map_or(0, |(_, fields)| fields.len());
+    let empty = rows.iter_mut().filter(|(_, fields)| fields.iter().all(String::is_empty));
+    empty.for_each(|(_, fields)| *fields = vec![String::new(); width]);
+    rows
+}
+
 fn column(rows: &[Row], at: usize, names: &[String], dialect: &Dialect) -> Result<Column> {
     let width = rows[0].1.len();
-    let is_text = number(&rows[0].1[at], dialect).is_none() && !text::is_gap(&rows[0].1[at]);
-    let is_kept = is_text || at == 0 || names.get(at).is_some_and(|name| axis::is_name_of_time(name));
+    let is_text = number(&rows[0].1[at], dialect).is_none() && !text::is_missing(&rows[0].1[at]);
+    let has_gap = rows.iter().any(|(_, fields)| fields.get(at).is_some_and(|field| text::is_missing(field)));
+    let is_kept =
+        is_text || has_gap || at == 0 || names.get(at).is_some_and(|name| axis::is_name_of_time(name));
     let mut numbers = Vec::with_capacity(rows.len());
     let mut kept = Kept::default();
     for (line, fields) in rows {
@@ -96,8 +110,8 @@ fn column(rows: &[Row], at: usize, names: &[String], dialect: &Dialect) -> Resul
 /// Parses a field as a number that `f32` holds exactly or printed itself.
 fn exact(field: &str, dialect: &Dialect, line: u32, at: usize) -> Result<f32> {
     let place = || format!("line {line}, field {}", at + 1);
-    if field.is_empty() {
-        return Err(malformed(format!("{}: is empty; fill this gap before sending", place())));
+    if text::is_missing(field) {
+        return Ok(f32::NAN);
     }
     let Some(value) = number(field, dialect) else {
         let shown: String = field.chars().take(40).collect();
@@ -110,28 +124,50 @@ fn exact(field: &str, dialect: &Dialect, line: u32, at: usize) -> Result<f32> {
     if is_whole && value.is_finite() && f64::from(value as f32) != value && !is_printed() {
         return Err(Error::inexact(field));
     }
+    if value.is_finite() && !(value as f32).is_finite() {
+        return Err(Error::NonFinite { place: place(), value: value as f32, count: 1 });
+    }
     Ok(value as f32)
 }
 
-fn check_finite(columns: &[Column], rows: &[Row]) -> Result<()> {
-    let numbers = columns.iter().enumerate().filter_map(|(at, c)| Some((at, c.numbers.as_ref()?)));
-    let mut bad: Vec<(usize, usize, f32)> = Vec::new();
-    for (at, numbers) in numbers {
-        bad.extend(numbers.iter().enumerate().filter(|(_, v)| !v.is_finite()).map(|(row, v)| (row, at, *v)));
+impl Table {
+    /// Checks that no number is missing.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] with line, row and column of the first one.
+    pub fn check_finite(&self) -> Result<()> {
+        let numbers = self.columns.iter().enumerate().filter_map(|(at, c)| Some((at, c.numbers.as_ref()?)));
+        let mut bad: Vec<(usize, usize, f32)> = Vec::new();
+        for (at, numbers) in numbers {
+            let missing = numbers.iter().enumerate().filter(|(_, v)| !v.is_finite());
+            bad.extend(missing.map(|(row, v)| (row, at, *v)));
+        }
+        let Some(&(row, at, value)) = bad.iter().min_by_key(|(row, at, _)| (*row, *at)) else {
+            return Ok(());
+        };
+        let place = format!("line {} of the file, row {row}, column {at}", self.lines[row]);
+        Err(Error::NonFinite { place, value, count: bad.len() })
     }
-    let Some(&(row, at, value)) = bad.iter().min_by_key(|(row, at, _)| (*row, *at)) else { return Ok(()) };
-    let place = format!("line {} of the file, row {row}, column {at}", rows[row].0);
-    Err(Error::NonFinite { place, value, count: bad.len() })
+
+    /// Marks all numbers equal to `sentinel` as missing.
+    pub fn mark_missing(&mut self, sentinel: f32) {
+        let numbers = self.columns.iter_mut().filter_map(|column| column.numbers.as_mut()).flatten();
+        numbers.filter(|v| **v == sentinel).for_each(|v| *v = f32::NAN);
+    }
 }
 
-/// Writes `rows` as comma-separated text, each number with the fewest digits that parse back to it.
+/// Writes `rows` as comma-separated text, each number with the fewest digits that parse back to it. A field of a missing
+/// number is empty, and `NaN` if it is alone in its row.
 pub fn write_csv<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Vec<u8> {
     use std::fmt::Write as _;
     let mut text = String::new();
     for row in rows {
         for (i, value) in row.iter().enumerate() {
-            // Writing to a `String` cannot fail.
-            let _ = write!(text, "{}{value}", if i == 0 { "" } else { "," });
+            text.push_str(if i == 0 { "" } else { "," });
+            // An empty line would be no row for some readers. Writing to a `String` cannot fail.
+            if !value.is_nan() || row.len() == 1 {
+                let _ = write!(text, "{value}");
+            }
         }
         text.push('\n');
     }
@@ -237,9 +273,7 @@ mod tests {
             ("", "no rows"),
             ("a,b\n", "no rows below"),
             ("1,2\n3\n", "line 2 has 1"),
-            ("1,2\n\n3,4\n", "line 2 is empty"),
             ("a,b\n\n1,2\n3,x\n", "line 4, field 2"),
-            ("1,2\n3,\n", "line 2, field 2: is empty"),
             ("0,1,0,05\n-0,1,0,2\n", "decimal comma"),
             ("1.5;2,5\n1;2\n", "decimal"),
         ] {
@@ -258,12 +292,37 @@ mod tests {
     }
 
     #[test]
+    fn missing_numbers_stay_where_and_as_they_were() {
+        let one = signal(1);
+        for (text, expected) in [
+            ("a;b\n1,5;x\n", None),
+            ("a\n1\n\nNA\n2.5\n", Some("a\n2\n\"\"\nNA\n5\n")),
+            ("a,b\n1,2\n,3\n\n4,NaN\n5,-\n", Some("a,b\n2,4\n,6\n,\n8,NaN\n10,-\n")),
+            ("a;b\r\n0,5;\r\n;1,5\r\n", Some("a;b\r\n1;\r\n;3\r\n")),
+            ("a\tb\n1\t\n2\t3\n4\t", Some("a\tb\n2\t\n4\t6\n8\t\n")),
+        ] {
+            assert_eq!(doubled(text, &one).ok().as_deref(), expected, "{text:?}");
+        }
+        let error = doubled("time,V\n0,1\n\n2,3\n", &one).unwrap_err().to_string();
+        assert!(error.contains("line 3: the time is missing"), "{error}");
+        let mut table = read("1,2\n-9999,4\n5,6\n").unwrap();
+        table.mark_missing(-9999.0);
+        let (columns, form) = table.select(None).unwrap();
+        assert!(columns[0][1].is_nan() && columns[1] == [2.0, 4.0, 6.0]);
+        let sentinel = vec![vec![1.0, -9999.0, 5.0], columns[1].clone()];
+        assert_eq!(form.write(&sentinel).unwrap(), b"1,2\n-9999,4\n5,6\n");
+        assert_eq!(write_csv([&[1.0, f32::NAN][..], &[f32::NAN, 2.0]].into_iter()), b"1,\n,2\n");
+    }
+
+    #[test]
     fn numbers_that_are_not_finite_or_not_exact_are_told_with_their_place() {
-        for bad in ["nan", "inf", "1e39"] {
-            let error = read(&format!("1,2\n3,{bad}\n")).unwrap_err();
+        for bad in ["nan", "inf", ""] {
+            let error = read(&format!("1,2\n3,{bad}\n")).unwrap().check_finite().unwrap_err();
             let Error::NonFinite { place, count, .. } = error else { panic!("{error}") };
             assert_eq!((place.as_str(), count), ("line 2 of the file, row 1, column 1", 1));
         }
+        let error = read("1,2\n3,1e39\n").unwrap_err();
+        assert!(matches!(&error, Error::NonFinite { place, .. } if place == "line 2, field 2"), "{error}");
         assert!(matches!(read("16777217\n"), Err(Error::Inexact { .. })));
         assert!(read("16777216\n16777217.0\n").is_ok());
     }

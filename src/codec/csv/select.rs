@@ -12,6 +12,8 @@ pub struct Columns {
     head: Vec<String>,
     /// Unchanged fields of each column; `None` for measured columns.
     kept: Vec<Option<Kept>>,
+    /// Fields of each measured column in which numbers are missing, `None` for the others.
+    gaps: Vec<Option<Kept>>,
     length: usize,
 }
 
@@ -60,12 +62,19 @@ impl Table {
             times.into_iter().try_for_each(|times| axis::check_steps(times, &self.lines))?;
         }
         let length = self.length();
-        let (mut measured, mut kept) = (Vec::new(), Vec::new());
+        let (mut measured, mut kept, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
         for (column, is_axis) in self.columns.into_iter().zip(is_axis) {
-            kept.push(column.kept.filter(|_| is_axis));
-            measured.extend(column.numbers.filter(|_| !is_axis));
+            let numbers = column.numbers.filter(|_| !is_axis);
+            let has_gap = numbers.as_ref().is_some_and(|numbers| numbers.iter().any(|v| !v.is_finite()));
+            let (own, gap) =
+                if is_axis { (column.kept, None) } else { (None, column.kept.filter(|_| has_gap)) };
+            kept.push(own);
+            if let Some(numbers) = numbers {
+                measured.push(numbers);
+                gaps.push(gap);
+            }
         }
-        Ok((measured, Columns { dialect: self.dialect, head: self.head, kept, length }))
+        Ok((measured, Columns { dialect: self.dialect, head: self.head, kept, gaps, length }))
     }
 
     /// Removes text columns: dates and labels are not measurements.
@@ -95,7 +104,7 @@ impl Table {
 
 impl Columns {
     /// Writes the table in its dialect with `measured` in place of the measured columns: header and time columns
-    /// unchanged, each number with the fewest digits that parse back to it.
+    /// unchanged, each number with the fewest digits that parse back to it. Where one is NaN the field stays as it was.
     ///
     /// # Errors
     /// [`Error::Shape`] if the number of columns or rows has changed.
@@ -117,10 +126,14 @@ impl Columns {
             .terminator(terminator)
             .from_writer(&mut text);
         for row in 0..self.length {
-            let mut columns = measured.iter();
+            let mut columns = measured.iter().zip(&self.gaps);
             let field = |kept: &Option<Kept>| match kept {
                 Some(kept) => kept.get(row).to_owned(),
-                None => self.number(columns.next().map_or(0.0, |column| column[row])),
+                None => columns.next().map_or_else(String::new, |(column, gap)| match gap {
+                    _ if !column[row].is_nan() => self.number(column[row]),
+                    Some(gap) => gap.get(row).to_owned(),
+                    None => String::new(),
+                }),
             };
             let fields: Vec<String> = self.kept.iter().map(field).collect();
             writer.write_record(&fields).map_err(malformed)?;

@@ -1,5 +1,7 @@
 //! Text of a table: encoding, separators and decimals, header and rows.
 
+use std::borrow::Cow;
+
 use encoding_rs::{Encoding, WINDOWS_1252};
 
 use super::{Result, Row, malformed};
@@ -138,29 +140,32 @@ fn bare(field: &str) -> &str {
     field.trim().trim_matches('"').trim()
 }
 
-/// Splits `body` into rows with their line numbers; `above` is the number of lines before it.
-///
-/// # Errors
-/// A line between two rows is empty.
+/// Splits `body` into rows with their line numbers; `above` is the number of lines before it. An empty line between two
+/// rows is a row without fields, or of empty ones.
 pub(super) fn records(body: &str, dialect: &Dialect, above: u32) -> Result<Vec<Row>> {
-    // The reader skips empty lines, which would shorten a signal unnoticed.
-    let body = body.trim_end();
-    let is_empty = |line: &str| line.trim_matches([' ', '\t', '\r', ';', ',']).is_empty();
-    if let Some((line, _)) = (above + 1..).zip(body.lines()).find(|(_, line)| is_empty(line)) {
-        return Err(malformed(format!(
-            "line {line} is empty: a gap between rows; fill it, or send what is before and behind it alone"
-        )));
-    }
+    let body = body.trim_end_matches(['\n', '\r', ' ']);
     let Some(separator) = dialect.separator else {
         let fields = |line: &str| line.split_whitespace().map(|field| bare(field).to_owned()).collect();
         return Ok((above + 1..).zip(body.lines().map(fields)).collect());
     };
-    let mut reader = reader(body, separator);
+    // The reader skips empty lines, which would shorten a signal unnoticed.
+    let body = with_separators(body, separator);
+    let mut reader = reader(&body, separator);
     let mut rows = Vec::new();
     for (line, record) in (above + 1..).zip(reader.records()) {
         rows.push((line, record.map_err(malformed)?.iter().map(|field| bare(field).to_owned()).collect()));
     }
     Ok(rows)
+}
+
+/// Puts a separator in every empty line.
+fn with_separators(body: &str, separator: u8) -> Cow<'_, str> {
+    let is_empty = |line: &str| line.trim_end_matches([' ', '\r']).is_empty();
+    if !body.split('\n').any(is_empty) {
+        return body.into();
+    }
+    let line = |line| if is_empty(line) { char::from(separator).to_string() } else { String::from(line) };
+    body.split('\n').map(line).collect::<Vec<_>>().join("\n").into()
 }
 
 /// Parses a field as a number in the notation of the dialect.
@@ -171,8 +176,14 @@ pub(super) fn number(field: &str, dialect: &Dialect) -> Option<f64> {
     field.parse().ok()
 }
 
+/// Returns `true` if the number of a field is missing: it is a mark for that, or stands for infinity.
+pub fn is_missing(field: &str) -> bool {
+    is_gap(field)
+        || field.parse::<f64>().is_ok_and(f64::is_infinite) && !field.bytes().any(|b| b.is_ascii_digit())
+}
+
 /// Returns `true` if a field marks a missing number.
-pub(super) fn is_gap(field: &str) -> bool {
+fn is_gap(field: &str) -> bool {
     ["", "na", "n/a", "#n/a", "null", "none", "-", "--", "?", "nan"]
         .contains(&field.to_ascii_lowercase().as_str())
 }

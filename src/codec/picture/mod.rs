@@ -32,6 +32,8 @@ pub struct Picture {
     pub sample: Sample,
     /// Contents of the file that are not part of the sample.
     pub carrier: Carrier,
+    /// [`super::Error::NonFinite`] with the place of the first missing number; `None` if none is missing.
+    pub gap: Option<super::Error>,
 }
 
 #[cfg(test)]

@@ -38,22 +38,19 @@ impl<T: Number> Planes<T> {
         Self { channels, height, width, color, alpha }
     }
 
-    /// Checks that all colours are finite.
-    ///
-    /// # Errors
-    /// [`Error::NonFinite`] with row and column in the file.
-    pub(super) fn check_finite(&self) -> Result<()> {
+    /// Returns [`Error::NonFinite`] with row and column in the file if a colour is missing.
+    pub(super) fn gap(&self) -> Option<Error> {
         if T::DEPTH != Depth::F32 {
-            return Ok(());
+            return None;
         }
         let mut bad = self.color.iter().enumerate().filter(|(_, v)| !v.to_f32().is_finite());
-        let Some((first, value)) = bad.next() else { return Ok(()) };
+        let (first, value) = bad.next()?;
         let (channel, pixel) = (first / (self.width * self.height), first % (self.width * self.height));
         let mut place = format!("row {}, column {}", pixel / self.width, pixel % self.width);
         if self.channels > 1 {
             place += &format!(" of channel {channel}");
         }
-        Err(Error::NonFinite { place, value: value.to_f32(), count: 1 + bad.count() })
+        Some(Error::NonFinite { place, value: value.to_f32(), count: 1 + bad.count() })
     }
 
     /// Rotates or mirrors the planes upright by the EXIF orientation of the file (1..=8; any other value means
@@ -74,7 +71,7 @@ impl<T: Number> Planes<T> {
 
     /// Converts the planes to a sample, and the opacity to a gray sample.
     pub(super) fn into_samples(self) -> Result<(Sample, Option<Sample>)> {
-        let sample = T::sample(Shape::image(self.channels, self.height, self.width), self.color)?;
+        let sample = T::sample_with_gaps(Shape::image(self.channels, self.height, self.width), self.color)?;
         let opacity = self.alpha.map(|alpha| T::sample(Shape::image(1, self.height, self.width), alpha));
         Ok((sample, opacity.transpose()?))
     }
@@ -108,10 +105,18 @@ fn turned<T: Copy>(plane: &[T], w: usize, h: usize, orientation: u8) -> Vec<T> {
 pub(super) fn join<'a, T: Number>(sample: &'a Sample, alpha: Option<&Sample>) -> Cow<'a, [T]> {
     let channels = sample.shape().channels();
     let stride = channels + usize::from(alpha.is_some());
-    if let Some(own) = T::of(sample).filter(|_| stride == 1) {
+    if let Some(own) = T::of(sample).filter(|_| stride == 1 && !sample.keeps_gaps()) {
         return Cow::Borrowed(own);
     }
     let pixels = sample.shape().numbers() / channels;
+    if sample.keeps_gaps() {
+        let (color, alpha) = (sample.written(), alpha.map(Sample::data));
+        let pixel = |p: usize| {
+            let colors = (0..channels).map(move |c| c * pixels + p);
+            colors.map(|at| color[at]).chain(alpha.map(|alpha| alpha[p])).map(T::from_f32).collect::<Vec<_>>()
+        };
+        return Cow::Owned((0..pixels).flat_map(pixel).collect());
+    }
     let colors = (0..channels).map(|channel| (sample, channel * pixels));
     let planes: Vec<_> = colors.chain(alpha.map(|alpha| (alpha, 0))).collect();
     let mut joined = vec![T::from_f32(0.0); pixels * stride];

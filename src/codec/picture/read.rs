@@ -23,7 +23,7 @@ use crate::sample::{Number, Shape};
 /// # Errors
 /// [`Error::TooLarge`] by the header alone, before decoding, with all pages counted together; [`Error::Malformed`] if
 /// the file is empty, truncated, damaged or of no known format although one is stated; [`Error::Unsupported`] for
-/// animations, additional bands, camera raw and other colour models, by name; [`Error::NonFinite`] in float images;
+/// animations, additional bands, camera raw and other colour models, by name; [`Error::AllMissing`] in float images;
 /// [`Error::Inexact`] for integers that `f32` cannot represent.
 pub fn read_images(bytes: &[u8], stated: Option<Format>, limits: &Limits) -> Result<Vec<Picture>> {
     match settle_format(bytes, stated)? {
@@ -214,13 +214,13 @@ impl Page {
     pub(super) fn finish<T: Number>(self, planes: Planes<T>) -> Result<Picture> {
         let Self { format, icc, orientation, resolution, numbers, is_premultiplied, exif, origin } = self;
         let icc = icc.filter(|profile| profile_fits(profile, planes.channels));
-        planes.check_finite()?;
+        let gap = planes.gap();
         let (sample, alpha) = planes.upright(orientation).into_samples()?;
         let resolution = resolution.map(|resolution| resolution.upright(orientation));
         let depth = T::DEPTH;
         let carrier =
             Carrier { format, depth, numbers, alpha, is_premultiplied, icc, resolution, exif, origin };
-        Ok(Picture { sample, carrier })
+        Ok(Picture { sample, carrier, gap })
     }
 }
 

@@ -49,7 +49,7 @@ fn neighbours_and_hidden_places_come_of_one_noisy_crop() {
     let [first, second] = choices[1].pick(&whole[256..512]);
     assert_eq!((first.as_slice(), second.as_slice()), (&halves.noisy[64..128], &halves.clean[64..128]));
     let hidden = batch(Learn::Hidden(0, 1));
-    let Beside::Weights(weights) = &hidden.beside else { panic!("no weights") };
+    let weights = hidden.weights.as_ref().unwrap();
     let differ = hidden.noisy.iter().zip(&hidden.clean).zip(weights).filter(|((n, c), _)| n != c);
     assert!(differ.count() > 40);
     assert_eq!(hidden, batch(Learn::Hidden(0, 1)));
@@ -196,4 +196,70 @@ fn noise_moves_the_statistics_of_the_whole_sample() {
     };
     assert!(near(QUIET, whole) > 48);
     assert!(near(Learn::Clean(Corruption::white(100.0)), whole + (100.0f64 / 255.0).powi(2)) > 48);
+}
+
+/// A signal of two channels, of which the first lacks steps 20 to 29.
+fn holed(name: &str) -> Item {
+    let shape = Shape::Signal { channels: 2, length: 100 };
+    let value = |i: usize| if (20..30).contains(&i) { f32::NAN } else { (i as f32 * 0.3).sin() };
+    let clean = Sample::with_gaps(shape, (0..200).map(value).collect()).unwrap();
+    Item { name: name.to_owned(), clean, noisy: None }
+}
+
+#[test]
+fn missing_numbers_have_no_weight_and_are_filled_in_after_the_noise() {
+    let items = [holed("s/a"), holed("s/b")];
+    for (learn, normalize) in [
+        (Learn::Clean(Corruption::white(0.5)), Normalize::Sample),
+        (Learn::Clean(Corruption::white(0.5)), Normalize::Channel),
+        (Learn::Repeats, Normalize::Sample),
+        (Learn::Recorrupted, Normalize::Sample),
+        (Learn::Hidden(0, 0), Normalize::Sample),
+    ] {
+        let plan = Plan { learn, normalize, ..plan(Some((1, 100))) };
+        let batch = Loader::new(items.iter().collect(), plan.clone()).unwrap().batch(0);
+        let weights = batch.weights.unwrap();
+        for (crop, noisy) in weights.chunks(200).zip(batch.noisy.chunks(200)) {
+            assert!(crop[20..30].iter().all(|weight| *weight == 0.0), "{:?}", plan.learn);
+            assert!(crop[30..].iter().any(|weight| *weight > 0.0));
+            let step = (noisy[30] - noisy[19]) / 11.0;
+            let is_line = (20..30).all(|i| (noisy[i] - noisy[19] - step * (i - 19) as f32).abs() < 1e-4);
+            assert!(is_line || matches!(plan.learn, Learn::Hidden(..)), "{:?}", plan.learn);
+        }
+    }
+    let halves = Plan { learn: Learn::Neighbors, ..plan(Some((1, 100))) };
+    let weights = Loader::new(items.iter().collect(), halves).unwrap().batch(0).weights.unwrap();
+    assert!(weights.chunks(100).all(|crop| crop[10..15].iter().all(|w| *w == 0.0) && crop[20] == 1.0));
+}
+
+#[test]
+fn missing_numbers_move_no_statistics() {
+    let item = holed("a");
+    let known: Vec<f32> = item
+        .clean
+        .data()
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| !(20..30).contains(i))
+        .map(|(_, v)| *v)
+        .collect();
+    let quiet = Plan { learn: QUIET, batch: 8, ..plan(Some((1, 100))) };
+    let batch = Loader::new(vec![&item], quiet).unwrap().batch(0);
+    assert!(batch.stats.iter().all(|stats| *stats == Stats::of(&known)), "{:?}", batch.stats);
+}
+
+#[test]
+fn marks_turn_with_the_image() {
+    let mut item = image(1, 8, 8);
+    let value = |i: usize| if i % 8 == 0 { f32::NAN } else { i as f32 };
+    item.clean = Sample::with_gaps(item.clean.shape(), (0..64).map(value).collect()).unwrap();
+    let quiet = Plan { learn: QUIET, batch: 32, ..plan(Some((8, 8))) };
+    let batch = Loader::new(vec![&item], quiet).unwrap().batch(0);
+    for (weights, clean) in batch.weights.unwrap().chunks(64).zip(batch.clean.chunks(64)) {
+        let known: Vec<f32> = clean.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(v, _)| *v).collect();
+        assert!(
+            known.len() == 56 && known.iter().all(|v| v.fract() == 0.0 && *v as usize % 8 != 0),
+            "{known:?}"
+        );
+    }
 }

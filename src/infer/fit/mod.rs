@@ -112,8 +112,8 @@ pub fn denoise(
             Paged::Passes(passage) => {
                 let Denoised { sample: clean, familiarity } =
                     session.denoise(&passage.input(), &ask_of_page(options))?;
-                let (sample, report) = passage.restore(sample, &clean, options.strength, Depth::F32);
-                Ok((Denoised { sample, familiarity }, Some(report.into())))
+                let (page, report) = passage.restore(sample, &clean, options.strength, Depth::F32);
+                Ok((Denoised { sample: page.with_gaps_of(sample), familiarity }, Some(report.into())))
             }
         };
     }
@@ -129,8 +129,8 @@ pub fn denoise(
     let known: Vec<f32> = parts.iter().filter_map(|part| part.familiarity).collect();
     let familiarity = (!known.is_empty()).then(|| known.iter().sum::<f32>() / known.len() as f32);
     let clean = fit.join(sample, parts.into_iter().map(|part| part.sample).collect());
-    let sample = finish.map_or(clean.clone(), |finish| finish.apply(sample, &clean, Depth::F32));
-    Ok((Denoised { sample, familiarity }, None))
+    let done = finish.map_or(clean.clone(), |finish| finish.apply(sample, &clean, Depth::F32));
+    Ok((Denoised { sample: done.with_gaps_of(sample), familiarity }, None))
 }
 
 /// Returns the shape of one channel, and its number of values.
@@ -150,7 +150,12 @@ fn channel(sample: &Sample, index: usize) -> Sample {
         Depth::U16 => cut::<u16>(sample, index),
         Depth::F32 => cut::<f32>(sample, index),
     };
-    plane.expect("a channel of a sample is a sample")
+    let plane = plane.expect("a channel of a sample is a sample");
+    let (_, area) = plane_of(sample.shape());
+    match sample.missing() {
+        Some(missing) => plane.masked(missing[index * area..][..area].to_vec()),
+        None => plane,
+    }
 }
 
 /// Returns the mean of three channels; if all are equal, the first one at its depth.
@@ -168,7 +173,11 @@ fn mean(sample: &Sample) -> Sample {
     if is_equal {
         return channel(sample, 0);
     }
-    Sample::new(shape, numbers).expect("a mean of finite numbers is finite")
+    let mean = Sample::new(shape, numbers).expect("a mean of finite numbers is finite");
+    match sample.missing() {
+        Some(missing) => mean.masked((0..area).map(|at| (0..3).any(|c| missing[c * area + at])).collect()),
+        None => mean,
+    }
 }
 
 /// Adds to each channel of `sample` the change of their mean, so that a tint is kept.

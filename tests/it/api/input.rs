@@ -121,9 +121,19 @@ fn numbers_that_are_not_finite() {
     let service = Service::start();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let body = npy("<f4", &[2, 2], &floats([0.1, bad, 0.3, 0.4]));
-        let problem = post(&service, "application/x-npy", body, "non_finite_input");
-        assert!(problem["detail"].as_str().unwrap().contains('1'), "{problem}");
+        let refused = service.post("/denoise?missing=refuse", "application/x-npy", body.clone());
+        let problem = self::refused(refused, "non_finite_input");
+        assert!(problem["detail"].as_str().unwrap().contains("row 0, column 1"), "{problem}");
+        let kept = service.post("/denoise", "application/x-npy", body.clone());
+        assert_eq!(header(&kept, "x-missing"), "1");
+        let (_, numbers) = read_npy(&ok(kept));
+        assert_eq!(numbers.iter().map(|v| v.is_nan()).collect::<Vec<_>>(), [false, true, false, false]);
+        let (_, numbers) = read_npy(&ok(service.post("/denoise?missing=fill", "application/x-npy", body)));
+        assert!(numbers.iter().all(|v| v.is_finite()));
     }
+    let none = npy("<f4", &[2, 2], &floats([f32::NAN; 4]));
+    let problem = post(&service, "application/x-npy", none, "non_finite_input");
+    assert!(problem["detail"].as_str().unwrap().contains("channel 0"), "{problem}");
     let problem =
         post(&service, "application/json", br#"{"data": [[1, 1e39]]}"#.to_vec(), "non_finite_input");
     assert_eq!(pointers(&problem), ["/data"]);
@@ -139,7 +149,7 @@ fn json_that_is_no_array_of_numbers() {
     let service = Service::start();
     for (body, pointer) in [
         (json!({"data": [[1, 2], [3]]}), "/data/1"),
-        (json!({"data": [[1, 2], [3, null]]}), "/data/1/1"),
+        (json!({"data": [[1, 2], [3, true]]}), "/data/1/1"),
         (json!({"data": "x"}), "/data"),
         (json!({"data": []}), "/data"),
         (json!({"image": 7}), "/image"),

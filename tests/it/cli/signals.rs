@@ -79,3 +79,92 @@ fn another_count_of_channels_is_refused_by_name() {
         said.err
     );
 }
+
+#[test]
+fn gaps_are_kept_filled_or_refused_and_no_model_learns_from_them() {
+    let desk = Desk::new();
+    let text = |seed: usize, gap: &str| {
+        let sample = wave(seed, 200);
+        let line = |t: usize| {
+            let (a, b) = (sample.data()[t], sample.data()[200 + t]);
+            if (60..70).contains(&t) { format!("{t},{gap},{b}\n") } else { format!("{t},{a},{b}\n") }
+        };
+        (0..200).map(line).collect::<String>()
+    };
+    for (i, gap) in ["", "NaN", "-999", ""].into_iter().enumerate() {
+        desk.write(&format!("clean/{i}.csv"), text(i, gap));
+    }
+    desk.write("pulse.json", config());
+    let said =
+        desk.run("train --training-config pulse.json --samples clean --models models --missing-value -999");
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("40 numbers are missing, in 4 sample(s)"), "{}", said.err);
+    let said = desk.run("train --training-config pulse.json --samples clean --models other --missing refuse --missing-value -999");
+    assert!(said.code != 0 && said.err.contains("not finite"), "{}", said.err);
+
+    desk.write("a.csv", text(9, "NA"));
+    let with = "--model pulse --models models";
+    desk.ok(&format!("denoise a.csv -o kept.csv {with}"));
+    desk.ok(&format!("denoise a.csv -o filled.csv --missing fill {with}"));
+    let lines = |name: &str| {
+        String::from_utf8(desk.read(name)).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (kept, filled) = (lines("kept.csv"), lines("filled.csv"));
+    assert_eq!((kept.len(), filled.len()), (200, 200));
+    for (t, (kept, filled)) in kept.iter().zip(&filled).enumerate() {
+        let [kept, filled] = [kept, filled].map(|line| line.split(',').collect::<Vec<_>>());
+        assert_eq!(kept[0], t.to_string());
+        assert_eq!(kept[1] == "NA", (60..70).contains(&t));
+        assert!(filled[1].parse::<f32>().unwrap().is_finite() && kept[2] == filled[2]);
+    }
+    let said = desk.run(&format!("denoise a.csv -o b.csv --missing refuse {with}"));
+    assert!(said.code == 1 && said.err.contains("line 61 of the file"), "{}", said.err);
+    let said = desk.run(&format!("denoise a.csv -o b.wav --depth 16 {with}"));
+    assert!(said.code == 1 && said.err.contains("missing=fill"), "{}", said.err);
+}
+
+#[test]
+fn a_pipe_of_lines_is_denoised_as_it_arrives() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let desk = desk();
+    let sample = wave(9, 3000);
+    let line = |t: usize| format!("{};{};{}\n", t * 5, sample.data()[t], sample.data()[3000 + t]);
+    let start = |flags: &str| {
+        let mut command =
+            desk.command(&format!("denoise - --stream --window 500 --model pulse --models models {flags}"));
+        command.stdin(Stdio::piped()).spawn().unwrap()
+    };
+    let mut child = start("");
+    let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut output = BufReader::new(output).lines().map(Result::unwrap);
+    input.write_all(b"ms;a;b\n").unwrap();
+    (0..2500).for_each(|t| input.write_all(line(t).as_bytes()).unwrap());
+    input.flush().unwrap();
+    // These come back while the pipe is still open.
+    assert_eq!(output.next().unwrap(), "ms;a;b");
+    let mut lines: Vec<String> = output.by_ref().take(1000).collect();
+    (2500..3000).for_each(|t| input.write_all(line(t).as_bytes()).unwrap());
+    drop(input);
+    lines.extend(output);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(lines.len(), 3000);
+    assert!(lines.iter().enumerate().all(|(t, line)| line.starts_with(&format!("{};", t * 5))));
+
+    // All at once, with gaps: each line is where it was.
+    let mut child = start("");
+    let mut input = child.stdin.take().unwrap();
+    let text: String = (0..3000)
+        .map(|t| if (700..710).contains(&t) { format!("{};;NA\n", t * 5) } else { line(t) })
+        .collect();
+    let writer = std::thread::spawn(move || input.write_all(text.as_bytes()).unwrap());
+    let out = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let holed: Vec<String> = String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned).collect();
+    assert!(out.status.success() && holed.len() == 3000);
+    assert!(
+        (700..710).all(|t| holed[t] == format!("{};;NA", t * 5)) && holed[710].split(';').nth(1) != Some("")
+    );
+
+    let said = desk.run("denoise a.csv -o b.csv --stream --model pulse --models models");
+    assert!(said.code == 2 && said.err.contains("standard input"), "{}", said.err);
+}

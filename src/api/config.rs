@@ -10,14 +10,17 @@ use crate::infer::fit::Usual;
 use crate::name::Name;
 
 /// How the service speaks HTTP. Every member has a default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = ServerSettings)]
 pub struct Config {
     /// Address and port; port 0 lets the system choose one.
+    #[schema(value_type = String)]
     pub bind: SocketAddr,
     /// Serve without keys on an address that others can reach.
     pub allow_anonymous: bool,
     /// File of API keys; a file that is missing or empty holds none.
+    #[schema(value_type = Option<String>)]
     pub keys_file: Option<PathBuf>,
     /// Origins whose pages may call the service, such as `https://lab.example`; none by default.
     pub cors_origins: Vec<String>,

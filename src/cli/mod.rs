@@ -7,6 +7,7 @@ pub mod config;
 mod content;
 mod decode;
 mod denoise;
+mod docs;
 mod encode;
 mod error;
 mod evaluate;
@@ -98,6 +99,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Models(models::Args),
     Openapi(openapi::Args),
+    Docs(docs::Args),
     Config(config::command::Args),
     Keys(keys::Args),
     Health(health::Args),
@@ -148,6 +150,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Evaluate(args) => evaluate::run(args, config),
         Command::Models(args) => models::run(args, config),
         Command::Openapi(args) => openapi::run(args, config),
+        Command::Docs(args) => docs::run(args, config),
         Command::Config(args) => config::command::run(&args, &loaded),
         Command::Keys(args) => keys::run(args, config),
         Command::Health(args) => health::run(args, config),

@@ -18,6 +18,9 @@ const GRID: usize = 16;
 ///
 /// The grid of blocks lies anywhere, not always at the upper left corner: a model that has only seen
 /// grids at the corner of its crops fails on pictures that were cropped after they had been compressed.
+///
+/// # Source
+/// ITU-T T.81 (1992), baseline process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = JpegCorruption, example = json!({"quality": [40, 95], "sampling": ["4:2:0", "4:4:4"]}))]

@@ -288,6 +288,16 @@ pub fn describe(schemas: &mut Schemas) {
     }
 }
 
+/// Every kind of corruption by its key in JSON, with its meaning.
+pub fn kinds() -> Vec<(String, String)> {
+    let RefOr::T(Schema::OneOf(kinds)) = Corruption::schema() else { return Vec::new() };
+    let kind = |kind: RefOr<Schema>| match kind {
+        RefOr::T(Schema::Object(object)) => Some((object.required.first()?.clone(), object.description?)),
+        _ => None,
+    };
+    kinds.items.into_iter().filter_map(kind).collect()
+}
+
 /// One of `list`; without a draw where there is no choice.
 fn choose<T: Copy>(list: &[T], rng: &mut Rng) -> T {
     if list.len() == 1 { list[0] } else { list[rng.below(list.len())] }

@@ -33,8 +33,9 @@ pub type Row = sqlx::any::AnyRow;
 const TRIES: u32 = 8;
 
 /// The database's part of the configuration.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = DatabaseSettings)]
 pub struct Config {
     /// `postgres://user:password@host/database`; without it, `limpid.db` in the data folder (SQLite).
     pub url: String,

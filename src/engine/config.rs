@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// The engine's part of the configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = EngineSettings)]
 pub struct Config {
     /// Worker threads; one per usable core when absent, at least 2: large work leaves half of them to small work.
     pub workers: Option<usize>,

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// The jobs' part of the configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = JobSettings)]
 pub struct Config {
     /// Training processes beside this one: 1, or 0 where `limpid worker` trains on another machine.
     pub workers: usize,

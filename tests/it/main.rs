@@ -9,6 +9,7 @@ mod api;
 mod architecture;
 mod cli;
 mod contract;
+mod docs;
 mod kills;
 mod media;
 mod process;

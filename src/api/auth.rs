@@ -21,7 +21,7 @@ pub(super) struct Gate {
 /// Lets a request through if its key may do what needs the gate's scope, or if the service has no keys, and if there is room
 /// for the work it asks for.
 ///
-/// Who is refused costs little: the future of a handler, some kilobytes, is not yet made, and nothing of the body is kept.
+/// A refusal costs little: the future of a handler, some kilobytes, is not yet made, and nothing of the body is kept.
 pub(super) async fn check(
     State(gate): State<Gate>,
     request: Request,
@@ -37,7 +37,7 @@ pub(super) async fn check(
 impl Gate {
     fn admit(&self, request: &Request) -> Result<(), Problem> {
         self.check_key(request.headers())?;
-        // What is posted there are the operations.
+        // The routes of this scope that take POST are the operations.
         if self.scope == Scope::Infer && request.method() == Method::POST {
             self.app.engine().peek()?;
         }

@@ -1,4 +1,4 @@
-//! The HTTP face's settings: where it listens, how long it waits, whom it lets in.
+//! Settings of the HTTP server: address, time limits, access.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::infer::fit::Usual;
 use crate::name::Name;
 
-/// How the service speaks HTTP. Every member has a default.
+/// Settings of the HTTP server. Every member has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schema(as = ServerSettings)]
@@ -42,14 +42,14 @@ pub struct Config {
     pub header_seconds: u64,
     /// Seconds from the opening of a connection to the end of its first request's head.
     pub first_request_seconds: u64,
-    /// Seconds for the whole body of a request, not started anew by a byte that trickles in.
+    /// Seconds for the whole body of a request; a byte that arrives does not extend them.
     pub body_seconds: u64,
     /// Seconds for the whole body of an upload to `/train`.
     pub upload_seconds: u64,
     /// Seconds for a request from its head to the head of its reply; uploads are counted from the end
     /// of their body.
     pub request_seconds: u64,
-    /// Seconds that requests in flight have to finish once the service was told to stop.
+    /// Seconds that requests in flight have to finish once the service stops.
     pub drain_seconds: u64,
 }
 
@@ -89,7 +89,7 @@ impl Config {
         }
     }
 
-    /// The time for the body of a request; `is_upload` tells the two kinds of body apart.
+    /// Time limit of the body of a request, or of an upload to `/train`.
     pub(super) fn body_time(&self, is_upload: bool) -> Duration {
         Duration::from_secs(if is_upload { self.upload_seconds } else { self.body_seconds })
     }

@@ -1,4 +1,4 @@
-//! API keys: who may call, kept as hashes in a file that is read again when it changes.
+//! API keys: access to the service, kept as hashes in a file that is read again when it changes.
 //!
 //! A key is 256 random bits, so one SHA-256 is as good as a slow hash: there is nothing to guess. The
 //! file holds one JSON object a line, and people may edit it.
@@ -18,14 +18,14 @@ use subtle::ConstantTimeEq as _;
 
 use crate::name::Name;
 
-/// How often the file is asked whether it has changed.
+/// Interval between two checks of the file for changes.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// What a key may do. `admin` includes the others.
+/// Rights of a key. `admin` includes the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Denoise, encode, decode, evaluate, and read what the service says of itself.
+    /// Denoise, encode, decode, evaluate, and read about models and the service.
     Infer,
     /// Send samples to train on, see and cancel jobs.
     Train,
@@ -37,9 +37,9 @@ pub enum Scope {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// What the key is called, in logs and by `limpid keys remove`.
+    /// Name of the key, in logs and for `limpid keys remove`.
     pub name: Name,
-    /// What it may do.
+    /// Rights of the key.
     pub scopes: Vec<Scope>,
     /// SHA-256 of the key, hexadecimal.
     pub sha256: String,
@@ -55,7 +55,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// A line is not an entry.
@@ -63,9 +63,9 @@ pub enum Error {
     Line {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
+        /// Number of the line, from 1 up.
         line: usize,
-        /// What is wrong with it.
+        /// Fault of the line.
         reason: String,
     },
     /// The name is taken.
@@ -84,7 +84,7 @@ impl Entry {
         self.sha256.as_bytes().ct_eq(digest.as_bytes()).into()
     }
 
-    /// Whether the key may do what needs `scope`.
+    /// Returns `true` if the key has the rights of `scope`.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
     }
@@ -178,7 +178,7 @@ pub struct Keys {
 #[derive(Debug)]
 struct State {
     entries: Vec<Entry>,
-    /// Whether there ever was a key: removing the last one must not open the door.
+    /// `true` once there was a key: removing the last one must not give access to all.
     is_locked: bool,
     stamp: Option<(SystemTime, u64)>,
     checked: Instant,
@@ -188,7 +188,7 @@ impl Keys {
     /// Reads the key file, if one is configured.
     ///
     /// # Errors
-    /// It cannot be read, or a line is not an entry: a service that was told to check keys must not
+    /// It cannot be read, or a line is not an entry: a service that is set to check keys must not
     /// start without them.
     pub fn open(file: Option<PathBuf>) -> Result<Self, Error> {
         let stamp = file.as_deref().and_then(stamp);
@@ -197,7 +197,7 @@ impl Keys {
         Ok(Self { file, state: Mutex::new(state) })
     }
 
-    /// Whether no key is needed, because there is none and was none since the start.
+    /// Returns `true` if no key is needed, because there is none and was none since the start.
     pub fn is_open(&self) -> bool {
         !self.current(|state| state.is_locked)
     }
@@ -234,7 +234,7 @@ impl Keys {
     }
 }
 
-/// What tells that a file has changed.
+/// Time and length of a file, which change with it.
 fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
     let about = fs::metadata(file).ok()?;
     Some((about.modified().ok()?, about.len()))

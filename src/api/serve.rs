@@ -16,14 +16,14 @@ use tower_service::Service;
 use super::state::App;
 use super::unread::Spoken;
 
-/// A connection whose other side takes nothing of what is sent for so long is cut (RFC 5482).
+/// Time after which a connection is closed whose client takes none of the bytes sent (RFC 5482).
 #[cfg(target_os = "linux")]
 const STALL_MS: u32 = 60_000;
 
 /// Why the service cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Others could reach it, and nobody has to show a key.
+    /// The address can be reached from outside, and no key is required.
     #[error(
         "{0} can be reached from other machines and there are no API keys: add one with `limpid keys add`, or \
          pass --allow-anonymous"
@@ -34,7 +34,7 @@ pub enum Error {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// The loop that takes connections failed.
@@ -105,7 +105,7 @@ impl<S> Accept<TcpStream, S> for Capped {
         let permit = Arc::clone(&self.free).try_acquire_owned();
         // Replies are written whole; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        // Without it, who reads nothing of a reply would keep it in memory for good.
+        // Without it, a client that reads nothing would keep its reply in memory for good.
         #[cfg(target_os = "linux")]
         let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, STALL_MS);
         ready(match permit {

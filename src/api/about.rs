@@ -1,4 +1,4 @@
-//! What the service says of itself: `/limits`, `/version`, the contract and the pages.
+//! Facts about the service: `/limits`, `/version`, the contract and the pages.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ use super::contract::Failures;
 use super::state::App;
 use crate::limits::Limits;
 
-/// The limits a request meets.
+/// Limits of a request.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LimitsReply {
     /// Sizes, in bytes, pixels, numbers and counts.
@@ -31,13 +31,13 @@ pub(super) struct LimitsReply {
     request_seconds: u64,
 }
 
-/// Which program this is.
+/// Name and version of the program.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Version {
-    /// Its name.
+    /// Name of the program.
     #[schema(example = "limpid")]
     name: &'static str,
-    /// Its version.
+    /// Version of the program.
     #[schema(example = "0.1.0")]
     version: &'static str,
 }

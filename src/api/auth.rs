@@ -22,7 +22,7 @@ pub(super) struct Gate {
 /// Lets a request through if its key has one of the gate's scopes, or if the service has no keys, if the key has not used
 /// up what it may ask for, and if there is room for the work.
 ///
-/// Who is refused costs little: the future of a handler, some kilobytes, is not yet made, and nothing of the body is kept.
+/// A refusal costs little: the future of a handler, some kilobytes, is not yet made, and nothing of the body is kept.
 pub(super) async fn check(
     State(gate): State<Gate>,
     request: Request,
@@ -54,7 +54,7 @@ impl Gate {
         if let Some(account) = &caller.account {
             account.admit()?;
         }
-        // What is posted there are the operations.
+        // The routes of this scope that take POST are the operations.
         if self.scopes == [Scope::Infer] && method == Method::POST {
             self.app.engine().peek()?;
         }

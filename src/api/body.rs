@@ -15,9 +15,9 @@ use super::error::{Code, Problem};
 use super::state::App;
 use crate::engine::Held;
 
-/// The most that is read of a body whose answer is clear already.
+/// Bytes that are read at most of a body whose answer is clear already.
 const DISCARD_BYTES: usize = 1 << 20;
-/// The longest that is waited for it.
+/// Longest wait for the rest of such a body.
 const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// A request with its whole body in memory.
@@ -26,7 +26,7 @@ pub(super) struct Received {
     pub(super) head: Parts,
     /// The body.
     pub(super) body: Bytes,
-    /// Its bytes, counted as long as this is kept.
+    /// Bytes of the body, counted as held memory until this is dropped.
     pub(super) held: Option<Held>,
 }
 
@@ -34,7 +34,7 @@ impl Received {
     /// Reads the body of `request`.
     ///
     /// # Errors
-    /// 413 over the limit, told by the head where it says so; 504 when the time for it is over.
+    /// 413 over the limit, by the head where it states a length; 504 when the time for the body is over.
     pub(super) async fn read(app: &App, request: Request) -> Result<Self, Problem> {
         let limit = app.limits().body_bytes;
         let (head, body) = request.into_parts();
@@ -85,7 +85,7 @@ pub(super) async fn form(mut request: Request, limit: usize) -> Result<Multipart
     multipart.map_err(|e| Problem::invalid(format!("multipart/form-data: {}", e.body_text())))
 }
 
-/// The body of a reply, its bytes counted until they were sent or the caller has left: who reads slowly holds memory.
+/// Body of a reply. Its bytes count as held memory until they were sent or the client has left: a slow reader holds memory.
 pub(super) fn counted(bytes: Vec<u8>, held: Held) -> Body {
     struct Counted(Vec<u8>, #[expect(dead_code, reason = "counts until it is dropped")] Held);
     impl AsRef<[u8]> for Counted {
@@ -96,7 +96,7 @@ pub(super) fn counted(bytes: Vec<u8>, held: Held) -> Body {
     Body::from(Bytes::from_owner(Counted(bytes, held)))
 }
 
-/// What a broken multipart body is answered with.
+/// Problem of a broken multipart body.
 pub(super) fn form_problem(error: &MultipartError) -> Problem {
     let code = match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Code::PayloadTooLarge,
@@ -105,8 +105,8 @@ pub(super) fn form_problem(error: &MultipartError) -> Problem {
     Problem::new(code, format!("multipart/form-data: {}", error.body_text()))
 }
 
-/// Reads what a caller is still sending, up to a point: one whose connection is closed while it sends
-/// often never sees the answer. Who sends only once he is told to go on (RFC 9110, 10.1.1) is not told.
+/// Reads the rest of a body, up to a limit: a client whose connection is closed while it sends
+/// often never sees the answer. A client that waits for `100 Continue` (RFC 9110, 10.1.1) does not get it.
 pub(super) async fn discard(headers: &HeaderMap, body: Body) {
     if headers.contains_key(EXPECT) {
         return;

@@ -38,7 +38,7 @@ pub(super) enum Ensemble {
 /// Depth of the values of a reply: that of the request, 8 or 16 bits, or 32-bit floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub(super) enum ReplyDepth {
-    /// That of the request.
+    /// Depth of the request.
     #[default]
     #[serde(rename = "same")]
     Same,

@@ -34,7 +34,7 @@ pub(super) struct Timing {
     write_ms: f64,
 }
 
-/// How long each stage of a request took. Stages that come more than once are summed.
+/// Times that the stages of a request took. Stages that run more than once are summed.
 #[derive(Debug, Clone)]
 pub(super) struct Times {
     last: Instant,
@@ -75,7 +75,7 @@ impl Times {
         (HeaderName::try_from(HEADER.0).expect("a constant name"), value)
     }
 
-    /// The same for a JSON reply.
+    /// Times for a JSON reply.
     pub(super) fn timing(&self) -> Timing {
         let [queue_ms, read_ms, infer_ms, write_ms] = self.stages.map(|(_, time)| milliseconds(time));
         Timing { queue_ms, read_ms, infer_ms, write_ms }

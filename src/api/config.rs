@@ -1,4 +1,4 @@
-//! The HTTP face's settings: where it listens, how long it waits, whom it lets in.
+//! Settings of the HTTP server: address, time limits, access.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,16 +10,19 @@ use super::rate;
 use crate::infer::fit::Usual;
 use crate::name::Name;
 
-/// How the service speaks HTTP. Every member has a default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Settings of the HTTP server. Every member has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = ServerSettings)]
 pub struct Config {
     /// Address and port; port 0 lets the system choose one.
+    #[schema(value_type = String)]
     pub bind: SocketAddr,
     /// Serve without keys on an address that others can reach.
     pub allow_anonymous: bool,
-    /// File of API keys. Where it is set, the service starts only if the file is there and holds a key; without it, keys are in
+    /// File of API keys. If it is set, the service starts only if the file exists and holds a key; otherwise keys are in
     /// `keys.jsonl` of the data folder, which may be missing until the first key is made.
+    #[schema(value_type = Option<String>)]
     pub keys_file: Option<PathBuf>,
     /// Host names that are answered while there are no keys, beside `localhost` and addresses; `*` answers all.
     pub allowed_hosts: Vec<String>,
@@ -49,7 +52,7 @@ pub struct Config {
     pub header_seconds: u64,
     /// Seconds from the opening of a connection to the end of its first request's head.
     pub first_request_seconds: u64,
-    /// Seconds for the whole body of a request, not started anew by a byte that trickles in.
+    /// Seconds for the whole body of a request; a byte that arrives does not extend them.
     pub body_seconds: u64,
     /// Seconds for the whole body of an upload to `/train`.
     pub upload_seconds: u64,
@@ -103,7 +106,7 @@ impl Config {
         }
     }
 
-    /// The time for the body of a request; `is_upload` tells the two kinds of body apart.
+    /// Time limit of the body of a request, or of an upload to `/train`.
     pub(super) fn body_time(&self, is_upload: bool) -> Duration {
         Duration::from_secs(if is_upload { self.upload_seconds } else { self.body_seconds })
     }

@@ -53,7 +53,7 @@ impl From<infer::Error> for Problem {
             infer::Error::Latent { .. } => Problem::new(Code::LatentModelMismatch, detail),
             infer::Error::Parameter { name, reason } => Problem::invalid_at(format!("/{name}"), reason),
             infer::Error::Range { .. } => Problem::new(Code::NonFiniteInput, detail),
-            // Whoever gave the work up does not read this.
+            // The client that cancelled the work does not read this.
             infer::Error::Abandoned => Problem::new(Code::DeadlineExceeded, detail),
             infer::Error::Load { .. } | infer::Error::Tensor(_) => Problem::internal(detail),
         }

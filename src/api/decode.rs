@@ -95,7 +95,7 @@ async fn maker(
     Ok(session)
 }
 
-/// What a sample that came in no file goes out in: images as files, all else as arrays.
+/// Carrier of a sample that came in no file: images are written as files, all else as arrays.
 fn carrier_for(shape: Shape, form: extract::Form) -> Carrier {
     let format = match (shape.kind(), form) {
         (Kind::Image, _) => Format::Png,

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What went wrong, from a closed list that callers may branch on.
+/// Kind of a failure, from a closed list that clients may branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
@@ -104,7 +104,7 @@ impl Code {
         Code::DiskFull,
     ];
 
-    /// Its name on the wire, its status and its title: the one table.
+    /// Name on the wire, status and title of each code, in one table.
     fn row(self) -> (&'static str, u16, &'static str) {
         match self {
             Code::InvalidInput => ("invalid_input", 400, "The request is not valid"),
@@ -139,17 +139,17 @@ impl Code {
         }
     }
 
-    /// Its name on the wire.
+    /// Name on the wire.
     pub fn name(self) -> &'static str {
         self.row().0
     }
 
-    /// What it is called for people.
+    /// Title for people.
     pub fn title(self) -> &'static str {
         self.row().2
     }
 
-    /// The status it is sent with.
+    /// HTTP status.
     pub fn status(self) -> StatusCode {
         StatusCode::from_u16(self.row().1).expect("the table holds valid statuses")
     }
@@ -161,7 +161,7 @@ pub struct Fault {
     /// JSON Pointer (RFC 6901) into the body; a query parameter or form field `x` is `/x`.
     #[schema(example = "/strength")]
     pub pointer: String,
-    /// What is wrong there.
+    /// Fault at this place.
     #[schema(example = "expected 0..1, got 3")]
     pub detail: String,
 }
@@ -182,17 +182,17 @@ pub struct Problem {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody {
-    /// Which kind of problem, for programs.
+    /// Kind of problem, for programs.
     #[serde(rename = "type")]
     #[schema(example = "urn:limpid:problem:shape_mismatch")]
     kind: String,
-    /// Which kind of problem, for people.
+    /// Kind of problem, for people.
     #[schema(example = "The shape does not fit")]
     title: &'static str,
     /// The HTTP status.
     #[schema(example = 400)]
     status: u16,
-    /// What happened here and what to do.
+    /// Cause of this failure, and advice.
     detail: String,
     /// This occurrence.
     #[schema(example = "urn:limpid:request:0199c1a8-6f7e-7d3a-b3f1-3f6a2f3b9d10")]
@@ -208,7 +208,7 @@ pub struct ProblemBody {
     /// The limit that was hit.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<u64>,
-    /// What was seen instead.
+    /// Value seen instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     actual: Option<u64>,
     /// Milliseconds after which trying again makes sense; `Retry-After` rounds them up to seconds.
@@ -217,7 +217,7 @@ pub struct ProblemBody {
 }
 
 impl Problem {
-    /// A problem of this code; `detail` says in one line what happened and what to do.
+    /// A problem of this code; `detail` is one line with the cause and advice.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into().into_owned();
         let headers = match code {
@@ -241,7 +241,7 @@ impl Problem {
             .at(pointer, detail)
     }
 
-    /// 500 `internal`: the cause is for the log, never for the caller.
+    /// 500 `internal`: the cause goes to the log, never to the client.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "internal error");
         Self::new(Code::Internal, "the service failed; its log has the cause under this request id")
@@ -268,7 +268,7 @@ impl Problem {
         self
     }
 
-    /// The same problem, seen from a body in which the value that was read stands at `prefix`; a problem
+    /// Prepends `prefix` to all pointers, for a value that was read as a part of a larger body; a problem
     /// without a place gets that one.
     #[must_use]
     pub fn under(mut self, prefix: &str) -> Self {
@@ -301,7 +301,7 @@ impl Problem {
         self.code
     }
 
-    /// What happened, in one line.
+    /// Cause, in one line.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -327,7 +327,7 @@ impl Problem {
             actual: self.actual,
             retry_after_ms: self.retry_after.map(|wait| wait.as_millis() as u64),
         };
-        // What most take, so that a refusal allocates once.
+        // Room for most of them, so that a refusal allocates once.
         let mut text = Vec::with_capacity(512);
         serde_json::to_writer(&mut text, &body).expect("a problem holds only text and numbers");
         text

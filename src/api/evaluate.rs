@@ -1,4 +1,4 @@
-//! `POST /evaluate`: how well a model does on samples, beside what else could be done.
+//! `POST /evaluate`: scores of a model on samples, compared with JPEG and PCA.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::infer::{Options, Session};
 use crate::quality;
 use crate::sample::{Compared, Depth, Kind, Latent, Sample};
 
-/// How well a model does.
+/// Report on a model.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Report {
     /// One entry for each sample or pair.
@@ -31,7 +31,7 @@ pub(super) struct Report {
     request_id: String,
 }
 
-/// How well a model does on one sample.
+/// Scores of a model on one sample.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Entry {
     /// The version that answered.
@@ -43,31 +43,31 @@ pub(super) struct Entry {
     /// Estimated noise of the input, 0..255 for images.
     #[schema(example = 24.7)]
     sigma: f64,
-    /// How like the training data it is, 0..1.
+    /// Likeness to the training data, 0..1.
     #[schema(example = 0.83)]
     familiarity: Option<f64>,
-    /// Input and output: how much was changed. Likeness is not quality.
+    /// Likeness of input and output, which is no measure of quality.
     output_to_input: Likeness,
-    /// Input and what the latent alone gives back.
+    /// Likeness of the input and the output from the latent alone.
     strict_to_input: Likeness,
     /// The latent.
     latent: LatentSize,
     /// The input as a JPEG file of no more bytes than the latent file.
     jpeg: Option<Jpeg>,
-    /// The input through PCA of its own 8x8 patches with no more numbers than the latent has: what no linear
-    /// coder of such patches passes. Absent for vectors, for samples of fewer than 64 patches, and where it would take
+    /// The input through PCA of its own 8x8 patches with no more numbers than the latent has: the best that a
+    /// linear coder of such patches gives. Absent for vectors, for samples of fewer than 64 patches, and where it would take
     /// too long: for signals of many channels.
     pca: Option<Pca>,
-    /// With a clean twin: noisy input and clean sample.
+    /// With a clean twin: likeness of noisy input and clean sample.
     noisy_to_clean: Option<Likeness>,
-    /// With a clean twin: output and clean sample.
+    /// With a clean twin: likeness of output and clean sample.
     output_to_clean: Option<Likeness>,
-    /// With a clean twin: by how many dB the output is nearer to it than the input.
+    /// With a clean twin: gain of the output over the input, dB.
     #[schema(example = 6.1)]
     gain_db: Option<f64>,
 }
 
-/// How alike two samples are. Numbers that are missing in one of them are left out.
+/// Likeness of two samples. Numbers that are missing in one of them are left out.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Likeness {
     /// Peak signal-to-noise ratio of images on 0..1, signal-to-noise ratio of all else; absent when equal.
@@ -78,41 +78,41 @@ pub(super) struct Likeness {
     ssim: Option<f64>,
 }
 
-/// How small a latent is.
+/// Size of a latent.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LatentSize {
-    /// Its numbers.
+    /// Numbers of the latent.
     numbers: usize,
-    /// Those of the sample.
+    /// Numbers of the sample.
     sample_numbers: usize,
     /// Bytes of its file.
     bytes: usize,
 }
 
-/// What JPEG makes of the input.
+/// JPEG file of the input.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Jpeg {
-    /// 1 to 100.
+    /// Quality, 1 to 100.
     quality: u8,
     /// Bytes of the file.
     bytes: usize,
-    /// Against the input.
+    /// Likeness to the input, dB.
     psnr_db: Option<f64>,
 }
 
-/// What PCA makes of the input.
+/// Input through PCA.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Pca {
     /// Numbers that were kept.
     numbers: usize,
-    /// Against the input.
+    /// Likeness to the input, dB.
     db: Option<f64>,
 }
 
-/// How well a model does on samples.
+/// Scores of a model on samples.
 ///
-/// With clean twins the report says how much nearer the output is to them. Without, it says how much was
-/// changed, and how well the latent keeps the sample beside JPEG and PCA at the same size.
+/// With clean twins the report has the gain of the output over the input. Without, it has the change of each sample, and the
+/// quality of the latent compared with JPEG and PCA at the same size.
 #[utoipa::path(
     post,
     path = "/evaluate",
@@ -165,7 +165,7 @@ pub(super) async fn evaluate(
     Ok(Json(Report { samples, request_id: id.0 }))
 }
 
-/// Runs the model over one sample and holds the results against it.
+/// Runs the model over one sample and compares the results with it.
 async fn measure(
     ticket: &Ticket,
     session: &Arc<Session>,
@@ -224,7 +224,7 @@ impl Likeness {
     }
 }
 
-/// Infinite where both are equal, which JSON cannot say.
+/// Decibels, rounded; none where both are equal, since JSON has no infinity.
 fn decibel(db: f32) -> Option<f64> {
     db.is_finite().then(|| round(db))
 }

@@ -1,4 +1,4 @@
-//! Events: a job as it goes on, as server-sent events.
+//! Events: the progress of a job as server-sent events.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -16,18 +16,18 @@ use super::path::Segments;
 use super::state::App;
 use crate::job::Event;
 
-/// How often news are looked for while somebody listens.
+/// Interval between two queries for new events while a client listens.
 const LOOK: Duration = Duration::from_millis(300);
 
-/// How often a line is sent where there are none, so that nobody on the way takes the stream for dead.
+/// Interval of keep-alive lines, so that no proxy closes an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// A job as it goes on.
+/// Progress of a job.
 ///
 /// `status` (`{"status"}`), `progress` (as in the job), `metrics` (`{"step", "psnr_db", "loss"}` of a validation),
 /// `sample` (`{"step", "noisy", "denoised", "clean"}`: a part of a held-out sample, PNG in base64, or numbers) and at its end `done` (the job). After a
-/// break, `Last-Event-ID` goes on behind that event; a job that is over and told is answered with 204, so that
-/// browsers do not come again.
+/// break, `Last-Event-ID` continues behind that event; a job that is over and whose events were all sent is answered with 204, so
+/// that browsers do not reconnect.
 #[utoipa::path(get, path = "/train/{id}/events", operation_id = "watch_job", tag = "training", params(
     ("id" = String, Path, description = "The job."),
     ("Last-Event-ID" = Option<i64>, Header, description = "The id of the last event that was seen."),
@@ -63,7 +63,7 @@ pub(super) async fn watch(
     Ok(([buffering], Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))).into_response())
 }
 
-/// One who listens, and where they are.
+/// Client that listens, and its position in the events.
 struct Listener {
     app: App,
     id: String,
@@ -73,8 +73,8 @@ struct Listener {
 }
 
 impl Listener {
-    /// The next event; none when the job is over, or when the service is about to stop or cannot look: the
-    /// listener comes again then, with the id of the last one.
+    /// The next event; none when the job is over, or when the service stops or cannot query: the client reconnects then, with
+    /// the id of the last event.
     async fn next(mut self) -> Option<(Result<sse::Event, Infallible>, Self)> {
         loop {
             if let Some(event) = self.waiting.pop_front() {

@@ -1,4 +1,4 @@
-//! Extraction: what a request carries, by its `Content-Type`, before any sample is decoded.
+//! Extraction: files and parameters of a request, by its `Content-Type`, before any sample is decoded.
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
@@ -27,7 +27,7 @@ const FORM_FIELDS: &str = "application/x-www-form-urlencoded";
 /// A request, taken apart.
 #[derive(Debug)]
 pub(super) struct Content {
-    /// Which kind of request it is; the reply is of the same kind unless told otherwise.
+    /// Kind of request; the reply is of the same kind unless `Accept` asks for another.
     pub(super) form: Form,
     /// Parameters from all places, as text.
     pub(super) fields: Vec<(String, String)>,
@@ -57,7 +57,7 @@ pub(super) struct Part {
     pub(super) role: String,
     /// The name of the file, if it had one.
     pub(super) name: Option<String>,
-    /// Where it stands in a JSON body, else empty.
+    /// Pointer to it in a JSON body, else empty.
     pub(super) pointer: String,
     /// The content.
     pub(super) source: Source,
@@ -124,7 +124,7 @@ impl Content {
 }
 
 impl Part {
-    /// Bytes of memory that reading it takes at most, as far as that can be told without reading it.
+    /// Bytes of memory that reading it takes at most, estimated without reading it.
     ///
     /// # Errors
     /// A file that is no image of its kind, or a size over the limits.
@@ -167,7 +167,7 @@ fn from_file(media_type: &str, received: &Received) -> Result<Content, Problem> 
     Ok(Content { form: Form::Bare, fields: Vec::new(), parts: vec![part], bytes: 0 })
 }
 
-/// A file of what its bytes say; where they do not say it, of the stated media type, or of the ending of its name.
+/// A file of the format that its bytes show, else of the stated media type, else of the ending of its name.
 fn file(media_type: &str, name: Option<&str>, bytes: Bytes) -> Result<Source, Problem> {
     let typed = Format::from_media_type(media_type).filter(|format| *format != Format::Raw);
     let ending = name.and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending);
@@ -278,7 +278,7 @@ fn from_json(body: &[u8], takes_pairs: bool) -> Result<Content, Problem> {
     Ok(Content { form, fields: fields.collect::<Result<_, _>>()?, parts, bytes: 0 })
 }
 
-/// Whether so many samples may come in one request.
+/// Checks the number of samples of one request.
 ///
 /// # Errors
 /// 413 with the limit.

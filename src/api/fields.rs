@@ -13,7 +13,7 @@ use crate::pointer::escape;
 /// Fields that are looked at; more than any struct has, so that each faulty one can be named.
 const MOST: usize = 32;
 
-/// Reads `fields` as `T`, a struct whose members are all optional.
+/// Reads `fields` as `T`, a struct with optional members only.
 ///
 /// # Errors
 /// 400 with a pointer to each field that is unknown, given twice or out of its range.
@@ -41,7 +41,7 @@ pub(super) fn read<T: DeserializeOwned>(fields: &[(String, String)]) -> Result<T
     }
 }
 
-/// Reads those headers as `T` whose names its members have.
+/// Reads as `T` the headers that have the names of its members.
 ///
 /// # Errors
 /// 400 with the name of the first header that does not fit.

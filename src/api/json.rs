@@ -1,4 +1,4 @@
-//! JSON bodies: one sample or several, with the parameters of the operation as members beside them.
+//! JSON bodies: one sample or several, with the parameters of the operation as members next to them.
 
 use axum::body::Bytes;
 use base64::Engine as _;
@@ -63,14 +63,13 @@ pub(super) struct Pair {
 /// The samples of a body.
 #[derive(Debug)]
 pub(super) enum JsonSamples {
-    /// One sample, whose member stands beside the parameters.
+    /// One sample, as a member next to the parameters.
     One(JsonSample),
     /// The lists `samples` and `pairs`; one of them may be empty.
     Several(Vec<JsonSample>, Vec<Pair>),
 }
 
-/// Takes the samples out of the members of a body; what is left are parameters. `takes_pairs` tells whether `pairs` is a
-/// member.
+/// Takes the samples out of the members of a body; the rest are parameters. With `takes_pairs`, `pairs` is a member too.
 ///
 /// # Errors
 /// 400 with the pointer to the member that does not fit.

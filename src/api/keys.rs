@@ -1,4 +1,4 @@
-//! API keys: who may call, kept as hashes in a file that is read again when it changes.
+//! API keys: access to the service, kept as hashes in a file that is read again when it changes.
 //!
 //! A key is 256 random bits, so one SHA-256 is as good as a slow hash: there is nothing to guess. The
 //! file holds one JSON object a line, and people may edit it.
@@ -25,11 +25,11 @@ use crate::file::{self, Flush};
 use crate::hex::hex;
 use crate::name::Name;
 
-/// What a key may do. `admin` includes the others.
+/// Rights of a key. `admin` includes the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Denoise, encode, decode, evaluate, and read what the service says of itself.
+    /// Denoise, encode, decode, evaluate, and read about models and the service.
     Infer,
     /// Send samples to train on, see and cancel jobs.
     Train,
@@ -41,9 +41,9 @@ pub enum Scope {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// What the key is called, in logs and by `limpid keys remove`.
+    /// Name of the key, in logs and for `limpid keys remove`.
     pub name: Name,
-    /// What it may do.
+    /// Rights of the key.
     pub scopes: Vec<Scope>,
     /// SHA-256 of the key, hexadecimal.
     pub sha256: String,
@@ -62,7 +62,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// A line is not an entry.
@@ -70,9 +70,9 @@ pub enum Error {
     Line {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
+        /// Number of the line, from 1 up.
         line: usize,
-        /// What is wrong with it.
+        /// Fault of the line.
         reason: String,
     },
     /// The name is taken.
@@ -111,7 +111,7 @@ impl Entry {
         self.sha256.as_bytes().ct_eq(digest.as_bytes()).into()
     }
 
-    /// Whether the key may do what needs `scope`.
+    /// Returns `true` if the key has the rights of `scope`.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
     }

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what the service counts of itself, for Prometheus.
+//! `GET /metrics`: counters and gauges of the service, for Prometheus.
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;

@@ -1,4 +1,4 @@
-//! HTTP: the route table and what every request passes through.
+//! HTTP: the route table and the middleware of every request.
 //!
 //! A handler always reads: extract -> read -> ask the engine -> write -> respond. Failures of any kind
 //! become a [`Problem`] and leave by one door, the outermost middleware.
@@ -86,11 +86,11 @@ use keys::Scope;
     servers((url = "http://127.0.0.1:8080", description = "a service on this machine")),
     security(("bearer" = []), ("key" = []), ()),
     tags(
-        (name = "operations", description = "What models do to samples."),
+        (name = "operations", description = "Operations of models on samples."),
         (name = "training", description = "New versions from your own samples."),
-        (name = "models", description = "Which models there are and which version serves."),
-        (name = "about", description = "What the service says of itself."),
-        (name = "health", description = "For whoever runs it."),
+        (name = "models", description = "Models, their versions and their defaults."),
+        (name = "about", description = "Facts about the service."),
+        (name = "health", description = "Probes and metrics, for operators."),
     )
 )]
 struct Contract;
@@ -199,7 +199,7 @@ async fn unknown_method(request: Request) -> Problem {
     Problem::new(Code::MethodNotAllowed, format!("this route does not take {method}; see the header Allow"))
 }
 
-/// Ends requests that take longer than `request_seconds`, or than the caller has time; their work is given up. An upload
+/// Ends requests that take longer than `request_seconds`, or than the client waits; their work is cancelled. An upload
 /// has its own time for its body.
 async fn deadline(State(app): State<App>, mut request: Request, next: Next) -> Response {
     use axum::response::IntoResponse as _;
@@ -252,7 +252,7 @@ fn cors(config: &Config) -> Option<CorsLayer> {
     Some(layer)
 }
 
-/// What a panic in a handler is answered with.
+/// Reply to a request whose handler panicked.
 fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
     use axum::response::IntoResponse as _;
     let text = cause.downcast_ref::<&str>().copied().map(str::to_owned);

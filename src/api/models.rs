@@ -1,4 +1,4 @@
-//! `/models`: what models there are, which version serves, and the end of a version.
+//! `/models`: list of models, their default versions, and the removal of a version.
 
 use axum::extract::{Request, State};
 use axum::http::header::{ETAG, IF_MATCH};
@@ -41,7 +41,7 @@ impl From<Input> for InputShape {
 /// All models.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ModelList {
-    /// Those with a version that can be used, by name.
+    /// Models with a version that can be used, by name.
     models: Vec<Model>,
     /// All versions that cannot be used.
     damaged: Vec<Damaged>,
@@ -53,14 +53,14 @@ pub(super) struct Damaged {
     /// `name@version`.
     #[schema(example = "my-scans@2")]
     id: String,
-    /// Why.
+    /// Reason.
     reason: String,
 }
 
 /// One model with its versions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Model {
-    /// Its name.
+    /// Name of the model.
     #[schema(example = "photo-gray")]
     name: String,
     /// The version that serves when none is named; none where all were kept back.
@@ -82,7 +82,7 @@ pub(super) struct Model {
 pub(super) struct Quarantined {
     /// The version.
     version: u32,
-    /// Why.
+    /// Reason.
     reason: String,
 }
 
@@ -95,10 +95,10 @@ pub(super) struct KeptBack {
     reason: String,
 }
 
-/// What a version of a model says of itself.
+/// Card of a version of a model.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Card {
-    /// Its name.
+    /// Name of the model.
     #[schema(example = "photo-gray")]
     name: String,
     /// The version.
@@ -106,7 +106,7 @@ pub(super) struct Card {
     version: u32,
     /// SHA-256 of its weights, as latents name it.
     digest: String,
-    /// What it takes in.
+    /// Shape of the samples that it takes.
     input: InputShape,
     /// The network, how it was trained and how well it does on held-out samples: its `config.json`.
     #[schema(value_type = Object)]
@@ -115,7 +115,7 @@ pub(super) struct Card {
     card: String,
 }
 
-/// Which version serves when none is named.
+/// Version that serves when none is named.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Default {
@@ -218,7 +218,7 @@ pub(super) async fn set_default(
             if is_stale {
                 return Err(registry::Error::Changed(name).into());
             }
-            // Whoever moves it between the look and this is seen, too.
+            // A change by another client since the query above is detected, too.
             let revision = expected.map(|_| before.revision);
             app.registry().set_default(&name, wanted.version, revision)?;
             Ok(app.registry().get(&name)?)
@@ -248,7 +248,7 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A name from the path: what is no name is no model either.
+/// A name from the path; a text that is no name is no model either.
 pub(super) fn parse(name: &str) -> Result<Name, Problem> {
     name.parse().map_err(|e: crate::name::Error| Problem::new(Code::ModelNotFound, e.to_string()))
 }
@@ -264,7 +264,7 @@ pub(super) fn parse_version(name: &str, version: &str) -> Result<u32, Problem> {
 
 /// The tags of which one must be the model's; none where any will do.
 fn if_match(headers: &HeaderMap) -> Option<Vec<String>> {
-    // What is no text is no tag of ours.
+    // A header that is no text holds no tag of ours.
     let text = headers.get(IF_MATCH)?.to_str().unwrap_or_default();
     let tags = text.split(',').map(|tag| tag.trim().to_owned());
     (text.trim() != "*").then(|| tags.collect())

@@ -1,11 +1,11 @@
-//! Negotiation: which of the media types that can be written a caller likes best (RFC 9110, 12.5.1).
+//! Negotiation: choice of the media type of a reply by `Accept` (RFC 9110, 12.5.1).
 
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 
 use super::error::{Code, Problem};
 
-/// What a caller accepts.
+/// Media types that a client accepts.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Accept(Vec<Range>);
 
@@ -18,13 +18,13 @@ struct Range {
 }
 
 impl Accept {
-    /// What the headers say; nothing said accepts everything. Parts that cannot be read are left out.
+    /// The ranges of the headers; without any, everything is accepted. Parts that cannot be read are left out.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         Self(values.flat_map(|value| value.split(',')).filter_map(Range::parse).collect())
     }
 
-    /// The offer the caller likes best; among equals the first.
+    /// The offer of the highest quality; among equals the first.
     ///
     /// # Errors
     /// 406 with the list of offers.
@@ -67,7 +67,7 @@ impl Range {
         Some(Self { kind: kind.to_ascii_lowercase(), subtype: subtype.to_ascii_lowercase(), quality })
     }
 
-    /// How closely the range names the type; `None` where it does not cover it.
+    /// Precision with which the range names the type; `None` where it does not cover it.
     fn specificity(&self, kind: &str, subtype: &str) -> Option<u8> {
         match (self.kind.as_str(), self.subtype.as_str()) {
             ("*", "*") => Some(0),

@@ -1,4 +1,4 @@
-//! What the operations share: a request read up to its samples, and the reply to them.
+//! Steps that the operations share: reading a request up to its samples, and writing the reply.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(super) struct Call<P> {
     caller: Caller,
     /// Bytes of the parts beside the body.
     part_bytes: usize,
-    /// What is in memory of the request: its body and its parts, and then its samples.
+    /// Held memory of the request: its body and its parts, and then its samples.
     held: Vec<Held>,
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn model_for(
 }
 
 impl About {
-    /// What is known of a sample before it is computed.
+    /// Facts about a sample before it is computed.
     pub(super) fn of(session: &Session) -> Self {
         Self { model: session.id().to_string(), ..Self::default() }
     }

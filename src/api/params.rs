@@ -20,7 +20,7 @@ pub(super) trait Params: DeserializeOwned + ToSchema + 'static {
     const FILES: &'static [(&'static str, &'static str)] =
         &[("file", "Files of samples; several fields of this name.")];
 
-    /// Tells whether JSON bodies may hold pairs of noisy and clean samples.
+    /// `true` if JSON bodies may hold pairs of noisy and clean samples.
     const TAKES_PAIRS: bool = false;
 
     /// The model, where one is named.

@@ -18,16 +18,17 @@ use super::keys::Entry;
 const WINDOW: f64 = 60.0;
 
 /// Rate limits of each API key; without keys, all callers share them. 0 is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = RateConfig)]
 pub struct Config {
-    /// Requests a minute.
+    /// Requests per minute of each API key, or of all callers together without keys; 0 is no limit.
     pub requests_per_minute: u64,
-    /// Numbers in samples a minute: pixels times channels, points times channels.
+    /// Numbers in samples per minute (pixels or points times channels); 0 is no limit.
     pub numbers_per_minute: u64,
-    /// Bytes of request bodies a minute.
+    /// Bytes of request bodies per minute; 0 is no limit.
     pub bytes_per_minute: u64,
-    /// Minutes of training in 24 hours, looked at when a job is sent.
+    /// Minutes of training in 24 hours, checked when a job is submitted; 0 is no limit.
     pub training_minutes_per_day: u64,
 }
 

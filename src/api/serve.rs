@@ -12,7 +12,7 @@ use super::state::App;
 /// Why the service cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Others could reach it, and nobody has to show a key.
+    /// The address can be reached from outside, and no key is required.
     #[error(
         "{0} can be reached from other machines and there are no API keys: add one with `limpid keys add`, or \
          pass --allow-anonymous"
@@ -23,7 +23,7 @@ pub enum Error {
     Bind {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// The loop that takes connections failed.

@@ -1,4 +1,4 @@
-//! What handlers share: the parts of the service, and the choice of a model.
+//! State that handlers share: the parts of the service, and the choice of a model.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +50,7 @@ impl App {
         &self.0.config
     }
 
-    /// How much a caller may make us do.
+    /// Limits of a request.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
     }
@@ -70,7 +70,7 @@ impl App {
         self.0.engine.registry()
     }
 
-    /// Who may call.
+    /// API keys.
     pub fn keys(&self) -> &Keys {
         &self.0.keys
     }
@@ -80,17 +80,17 @@ impl App {
         self.0.rates.account(key, self.config().rate)
     }
 
-    /// Whether the service was told to stop.
+    /// Returns `true` once the service stops.
     pub fn is_draining(&self) -> bool {
         self.0.is_draining.load(Ordering::Acquire)
     }
 
-    /// Tells `/readyz` that the service is about to stop.
+    /// Makes `/readyz` report that the service stops.
     pub(super) fn start_draining(&self) {
         self.0.is_draining.store(true, Ordering::Release);
     }
 
-    /// Runs `work`, which blocks on files, beside the async threads.
+    /// Runs `work`, which blocks on files, outside the async threads.
     pub(super) async fn block<T: Send + 'static>(
         &self,
         work: impl FnOnce(&App) -> Result<T, Problem> + Send + 'static,
@@ -155,7 +155,7 @@ impl App {
         })
     }
 
-    /// Seconds that requests in flight have once the service was told to stop.
+    /// Seconds that requests in flight have once the service stops.
     pub(super) fn drain_time(&self) -> Duration {
         Duration::from_secs(self.config().drain_seconds)
     }

@@ -23,7 +23,7 @@ impl Extractor for Headers<'_> {
 pub(super) fn begin(span: &Span, headers: &HeaderMap, method: &str, route: &str) {
     let parent =
         opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)));
-    // Where no collector was named, there is nobody to tell more.
+    // Without a collector nothing more is recorded.
     if span.set_parent(parent).is_ok() {
         span.record("otel.kind", "server").record("otel.name", format!("{method} {route}"));
         span.set_attribute("http.request.method", method.to_owned());
@@ -31,7 +31,7 @@ pub(super) fn begin(span: &Span, headers: &HeaderMap, method: &str, route: &str)
     }
 }
 
-/// Tells how the request was answered.
+/// Records the status of the reply.
 pub(super) fn end(span: &Span, status: StatusCode) {
     span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {

@@ -1,4 +1,4 @@
-//! Trees: the memory that JSON takes once it is parsed, told from its text.
+//! Trees: the memory that JSON takes once it is parsed, estimated from its text.
 
 use axum::body::Bytes;
 

@@ -50,10 +50,10 @@ pub(super) struct SubmitHeaders {
 /// Chunks that may wait for the disk.
 const CHUNKS: usize = 8;
 
-/// Bytes of a form that may be read ahead of its files, and be no file's: they stay in memory until it is known whose they are.
+/// Bytes of a form that may be read ahead of its files: they stay in memory until it is known to which file they belong.
 const AHEAD: usize = 128 << 20;
 
-/// What is to be trained, and where to tell of it.
+/// Training config, and the address that is sent the job when it is over.
 type Ask = (Config, Option<String>);
 
 /// The config and the samples of a JSON body, as files with their names.
@@ -129,7 +129,7 @@ async fn from_parts(
                 }
                 let text: Value = serde_json::from_slice(&text)
                     .map_err(|e| Problem::invalid_at("/config", e.to_string()))?;
-                // Before hours of upload: what cannot be trained is said at once.
+                // Before hours of upload, so that a config that cannot be trained is refused at once.
                 ask = Some(checked(app, text, caller).await?);
             }
             SAMPLES => {
@@ -220,7 +220,7 @@ async fn store_field(
     check_file(app, index, file).await
 }
 
-/// Looks into an archive before the job is accepted.
+/// Checks an archive before the job is accepted.
 async fn check_file(app: &App, index: usize, file: File) -> Result<File, Problem> {
     app.block(move |app| {
         let path = app.jobs().store()?.path(&file.sha256);
@@ -283,7 +283,7 @@ fn from_object(body: &[u8], limits: &Limits) -> Result<Parts, Problem> {
     Ok((config, samples.into_iter().enumerate().map(file).collect::<Result<_, _>>()?))
 }
 
-/// A config that can be trained on, as far as that can be told without samples.
+/// A config that passes every check that needs no samples.
 async fn checked(app: &App, config: Value, caller: &Caller) -> Result<Ask, Problem> {
     let mut config: Config = members::read(config).map_err(|problem| problem.under("/config"))?;
     caller.check_training(&config, app.registry())?;

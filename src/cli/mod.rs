@@ -9,6 +9,7 @@ pub mod config;
 mod content;
 mod decode;
 mod denoise;
+mod docs;
 mod encode;
 mod error;
 mod evaluate;
@@ -104,6 +105,7 @@ enum Command {
     Models(models::Args),
     Noise(noise::Args),
     Openapi(openapi::Args),
+    Docs(docs::Args),
     Config(config::command::Args),
     Keys(keys::Args),
     Health(health::Args),
@@ -159,6 +161,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Models(args) => models::run(args, config),
         Command::Noise(args) => noise::run(args, config),
         Command::Openapi(args) => openapi::run(args, config),
+        Command::Docs(args) => docs::run(args, config),
         Command::Config(args) => config::command::run(&args, &loaded),
         Command::Keys(args) => keys::run(args, config),
         Command::Health(args) => health::run(args, config),

@@ -12,7 +12,7 @@ use super::progress::{Training, tidy};
 use super::recipe::recipe;
 use super::{Config, Error, noise, out, samples};
 use crate::codec::LayoutChoice;
-use crate::corruption::Corruption;
+use crate::corruption::{self, Corruption};
 use crate::dataset::{Dataset, Wanted};
 use crate::name::{ModelRef, Name};
 use crate::nn::DeviceName;
@@ -85,8 +85,8 @@ pub struct Args {
     /// and 1/16 of the length (signal).
     #[arg(long, value_name = "A,B,C", value_parser = three, conflicts_with = "base")]
     latent_channels: Option<[usize; 3]>,
-    /// Noise to add to clean samples, as JSON.
-    #[arg(long, value_name = "JSON", value_parser = json::<Corruption>)]
+    /// Noise that is added to clean samples, as JSON.
+    #[arg(long, value_name = "JSON", value_parser = json::<Corruption>, long_help = corruption_help())]
     corruption: Option<Corruption>,
     /// Samples or crops per step [default: 16 crops, or 64 small samples].
     #[arg(long, value_name = "N")]
@@ -133,6 +133,16 @@ pub struct Args {
     forms: Forms,
     #[command(flatten)]
     place: Place,
+}
+
+/// The long help of `--corruption`: every kind.
+fn corruption_help() -> String {
+    let kinds = corruption::kinds().into_iter().map(|(kind, meaning)| format!("\n  {kind:<17} {meaning}"));
+    format!(
+        "Noise that is added to clean samples, as JSON: an object keyed by its kind, or a list of them, applied in order. \
+         docs/training.md lists the parameters of each kind with their ranges.\n{}",
+        kinds.collect::<String>()
+    )
 }
 
 /// Trains and publishes the result.

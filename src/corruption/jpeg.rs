@@ -17,6 +17,9 @@ const GRID: usize = 16;
 ///
 /// The block grid starts anywhere, not always at the upper left corner: a model trained only with grids at the corner
 /// of its crops fails on images that were cropped after compression.
+///
+/// # Source
+/// ITU-T T.81 (1992), baseline process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = JpegCorruption, example = json!({"quality": [40, 95], "sampling": ["4:2:0", "4:4:4"]}))]

@@ -8,6 +8,9 @@ use crate::rng::Rng;
 use crate::sample::Shape;
 
 /// Replaces single pixels and whole rectangles, in all channels at once, by one value.
+///
+/// # Source
+/// P. Vincent et al., "Extracting and composing robust features with denoising autoencoders", ICML 2008 (masking noise).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = MaskingCorruption, example = json!({"pixels": [0.1, 0.5], "rectangles": [1, 3]}))]

@@ -333,6 +333,16 @@ pub fn describe(schemas: &mut Schemas) {
     }
 }
 
+/// Every kind of corruption by its key in JSON, with its meaning.
+pub fn kinds() -> Vec<(String, String)> {
+    let RefOr::T(Schema::OneOf(kinds)) = Corruption::schema() else { return Vec::new() };
+    let kind = |kind: RefOr<Schema>| match kind {
+        RefOr::T(Schema::Object(object)) => Some((object.required.first()?.clone(), object.description?)),
+        _ => None,
+    };
+    kinds.items.into_iter().filter_map(kind).collect()
+}
+
 /// Draws one entry of `list`; a list of one entry takes no draw.
 fn choose<T: Copy>(list: &[T], rng: &mut Rng) -> T {
     if list.len() == 1 { list[0] } else { list[rng.below(list.len())] }

@@ -1,5 +1,6 @@
 //! Parameters of a corruption: one table that its check and its description read.
 
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
@@ -40,6 +41,12 @@ pub trait Parameters: ToSchema + Sized + 'static {
     }
 }
 
+/// A range in JSON with the shortest decimals of its numbers: 0.05, not 0.05000000074505806.
+fn short(range: &Value) -> Value {
+    let number = |value: &Value| (value.as_f64().unwrap_or_default() as f32).to_string().parse::<f64>();
+    range.as_array().into_iter().flatten().filter_map(|value| number(value).ok()).collect()
+}
+
 /// Adds the schema of `T`, with the interval of each range.
 pub fn describe<T: Parameters>(schemas: &mut Schemas) {
     schemas.insert(T::name().into_owned(), T::schema());
@@ -47,7 +54,8 @@ pub fn describe<T: Parameters>(schemas: &mut Schemas) {
     for Parameter { name, bounds, .. } in T::PARAMETERS {
         if let Some(RefOr::Ref(general)) = object.properties.get(*name) {
             let description = Some(general.description.clone());
-            let schema = bounds.range_schema().description(description).default(general.default.clone());
+            let schema =
+                bounds.range_schema().description(description).default(general.default.as_ref().map(short));
             object.properties.insert((*name).to_owned(), Schema::OneOf(schema.build()).into());
         }
     }

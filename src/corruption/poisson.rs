@@ -11,6 +11,10 @@ use crate::sample::{Kind, Shape};
 ///
 /// Counts have no sign: in signals and vectors the absolute value is counted and the sign preserved; in images,
 /// values below black count as black.
+///
+/// # Source
+/// D. E. Knuth, "The art of computer programming", volume 2, 3.4.1; W. Hörmann, "The transformed rejection method for
+/// generating Poisson random variables" (1993).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PoissonCorruption, example = json!({"peak": [10, 200]}))]

@@ -33,8 +33,9 @@ pub type Row = sqlx::any::AnyRow;
 const TRIES: u32 = 8;
 
 /// Database section of the configuration.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = DatabaseSettings)]
 pub struct Config {
     /// `postgres://user:password@host/database`; if empty, SQLite in `limpid.db` in the data folder.
     pub url: String,

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// Engine section of the configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = EngineSettings)]
 pub struct Config {
     /// Worker threads; one per usable core when absent, at least 2. Large work uses at most half of them.
     pub workers: Option<usize>,

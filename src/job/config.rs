@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// Jobs section of the configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = JobSettings)]
 pub struct Config {
     /// Number of training processes on this machine: 1, or 0 if `limpid worker` trains on another one.
     pub workers: usize,

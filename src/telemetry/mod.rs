@@ -209,23 +209,26 @@ pub fn worker_restarted(reason: &'static str) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_table_is_what_the_exporter_describes() {
-        let text = text();
+    /// The table has what the exporter describes, once everything was counted.
+    fn check_table(text: &str) {
         let described = |line: &str| line.strip_prefix("# TYPE ").map(str::to_owned);
         let mut described: Vec<String> = text.lines().filter_map(described).collect();
-        let name = |metric: &Metric| {
-            let stem = metric.name.trim_end_matches("_total");
-            let stem = if metric.kind == "info" { stem.trim_end_matches("_info") } else { stem };
-            format!("{stem} {}", metric.kind)
+        let line = |metric: &Metric| {
+            let end = if metric.kind == "info" { "_info" } else { "_total" };
+            format!("{} {}", metric.name.trim_end_matches(end), metric.kind)
         };
-        let mut table: Vec<String> = table().iter().map(name).collect();
+        let mut table: Vec<String> = table().iter().map(line).collect();
         described.sort();
         table.sort();
         assert_eq!(described, table);
-        for Metric { name, help, .. } in super::table() {
+        for Metric { name, help, labels, .. } in super::table() {
             let is_own = name.starts_with("limpid_") || name.starts_with("process_");
-            assert!(is_own && text.contains(&format!(" {help}.\n")), "{name}: {help}");
+            assert!(is_own && text.contains(&format!(" {help}")), "{name}: {help}");
+            let of = |line: &&str| line.starts_with(name.trim_end_matches("_total")) && line.contains('{');
+            let sample = text.lines().find(of).unwrap_or_default();
+            labels
+                .iter()
+                .for_each(|label| assert!(sample.contains(&format!("{label}=")), "{sample}: {label}"));
         }
     }
 
@@ -248,7 +251,11 @@ mod tests {
         let interruptions = Interruptions { resumes: 3, lost_steps: 40 };
         set_jobs(&[("running", 2), ("failed", 2)], &interruptions, &[running, young]);
         worker_restarted("signal");
+        model_loaded("some-model", true);
+        refused("queue_full");
+        panicked("engine");
         let text = text();
+        check_table(&text);
         for line in [
             r#"limpid_infer_requests_total{model="some-model",version="3",op="denoise",outcome="ok"} 1"#,
             r#"limpid_infer_requests_total{model="some-model",version="3",op="denoise",outcome="cancelled"} 1"#,

@@ -248,6 +248,9 @@ impl Config {
                 return Err(invalid(field, format!("expected {bounds}, got {seen}")));
             }
         }
+        if self.latent.as_ref().is_some_and(|latent| latent.numbers == Some(0)) {
+            return Err(invalid("latent", "expected 1 or more numbers, got 0".into()));
+        }
         if self.steps.is_some() && self.minutes.is_some() {
             return Err(invalid("minutes", "expected either steps or minutes, got both".into()));
         }

@@ -43,6 +43,7 @@ pub struct LatentChoice {
     /// Numbers of a latent vector (compact, dense); an eighth of the sample's numbers, at most 32 (compact), or a quarter, at
     /// most 64 (dense), when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub numbers: Option<usize>,
     /// Channels of the latent maps, finest first: at 1/2, 1/4 and 1/8 of the size (pyramid), or at 1/4, 1/8 and 1/16 of the
     /// length (signal); 1 to 4096 each.

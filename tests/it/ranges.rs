@@ -79,6 +79,8 @@ fn a_training_config_takes_what_is_described_and_nothing_else() {
     let example: Config = serde_json::from_value(config["example"].clone()).unwrap();
     assert!(example.validate().is_ok());
     assert!(read("no_such_member", json!(1)).is_err());
+    assert_eq!(schemas["LatentSizes"]["properties"]["numbers"]["minimum"], 1);
+    assert!(read("latent", json!({"numbers": 0})).is_err() && read("latent", json!({"numbers": 1})).is_ok());
 }
 
 #[test]

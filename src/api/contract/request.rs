@@ -15,10 +15,10 @@ use crate::api::params::{Decode, Denoise, Encode, Evaluate, Measure, Params};
 /// Bytes of a file.
 pub(in crate::api) struct Binary;
 
-/// Form of an operation: its files, with its parameters as fields beside them.
+/// Form of an operation: its files, with its parameters as fields next to them.
 pub(in crate::api) struct Form<P>(PhantomData<P>);
 
-/// JSON body of an operation: one sample or several, with its parameters as members beside them.
+/// JSON body of an operation: one sample or several, with its parameters as members next to them.
 pub(in crate::api) struct Body<P>(PhantomData<P>);
 
 pub(in crate::api) type DenoiseBody = Body<Denoise>;
@@ -50,7 +50,7 @@ impl<P: Params> PartialSchema for Form<P> {
     fn schema() -> RefOr<Schema> {
         let RefOr::T(Schema::Object(mut form)) = P::schema() else { return P::schema() };
         form.description =
-            Some("Files, with the parameters of the operation as fields beside them.".to_owned());
+            Some("Files, with the parameters of the operation as fields next to them.".to_owned());
         let files = P::FILES.iter().map(|(name, meaning)| ((*name).to_owned(), files(meaning)));
         form.properties.extend(files.map(|(name, files)| (name, Schema::Array(files).into())));
         Schema::Object(form).into()
@@ -80,7 +80,7 @@ impl<P: Params> PartialSchema for Body<P> {
             samples = samples.item(list("pairs", Pair::name()));
         }
         let body = AllOfBuilder::new().item(samples).item(Ref::from_schema_name(P::name()));
-        let meaning = "One sample or several, with the parameters of the operation as members beside them.";
+        let meaning = "One sample or several, with the parameters of the operation as members next to them.";
         Schema::AllOf(body.description(Some(meaning)).build()).into()
     }
 }

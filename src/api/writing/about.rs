@@ -19,7 +19,7 @@ pub(in crate::api) struct About {
     pub(in crate::api) correlation: Option<f32>,
     /// Likeness to the training data, 0 to 1.
     pub(in crate::api) familiarity: Option<f32>,
-    /// Its own sampling rate and that of the model, Hz, where these differ and it was resampled.
+    /// Sampling rates of the signal and of the model, Hz, where they differ and the signal was resampled.
     pub(in crate::api) resampled: Option<(f32, f32)>,
     /// Number of its missing numbers.
     pub(in crate::api) missing: usize,
@@ -31,11 +31,11 @@ pub(in crate::api) struct About {
 
 /// Header of a reply about its samples.
 pub(in crate::api) struct Header {
-    /// Its name.
+    /// Name of the header.
     pub(in crate::api) name: &'static str,
-    /// Its meaning, for the contract.
+    /// Meaning, for the contract.
     pub(in crate::api) meaning: &'static str,
-    /// Its value for some samples; none where it is left out.
+    /// Value for some samples; none where the header is left out.
     of: fn(&[About]) -> Option<String>,
 }
 

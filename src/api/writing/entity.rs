@@ -23,7 +23,7 @@ pub(in crate::api) enum Payload {
 pub(super) struct Entity {
     pub(super) bytes: Vec<u8>,
     pub(super) format: Format,
-    /// Extents and dtype, where the bytes do not tell them.
+    /// Extents and dtype, where the bytes do not hold them.
     tensor: Option<(Vec<usize>, DType)>,
 }
 
@@ -38,7 +38,7 @@ impl Payload {
         }
     }
 
-    /// Its numbers.
+    /// Numbers of its samples or of its latent.
     pub(super) fn numbers(&self) -> usize {
         match self {
             Payload::Samples(_, samples) => samples.iter().map(|sample| sample.shape().numbers()).sum(),
@@ -46,7 +46,7 @@ impl Payload {
         }
     }
 
-    /// The format it is written in unless told otherwise.
+    /// The format it is written in unless another is requested.
     pub(super) fn format(&self) -> Format {
         match self {
             Payload::Samples(carrier, _) => carrier.format(),
@@ -65,7 +65,7 @@ impl Payload {
         }
     }
 
-    /// Itself in JSON.
+    /// The result in JSON.
     pub(super) fn json(&self, format: Option<Format>, depth: Option<Depth>) -> Result<JsonSample, Problem> {
         let (carrier, samples) = match self {
             Payload::Latent(id, latent) => {
@@ -97,7 +97,7 @@ impl Entity {
         Ok(Self { bytes: file.bytes, format, tensor: file.tensor })
     }
 
-    /// Says in `headers` what the bytes are.
+    /// Writes the format of the bytes into `headers`.
     pub(super) fn describe(&self, headers: &mut HeaderMap) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.media_type()));
         if let Some((dims, dtype)) = &self.tensor {

@@ -27,19 +27,18 @@ use crate::sample::{Kind, Sample};
 const MULTIPART: &str = "multipart/form-data";
 const ZIP: &str = "application/zip";
 
-/// One result of an operation: what came of one part of the request.
+/// Result of an operation on one part of the request.
 #[derive(Debug)]
 pub(super) struct Output {
     /// The name of the file it came in.
     pub(super) name: Option<String>,
     /// The result.
     pub(super) payload: Payload,
-    /// What was learnt on the way, one for each sample.
+    /// Facts about each of its samples.
     pub(super) about: Vec<About>,
 }
 
-/// How a reply is to be written: decided before anything is computed, so that a request whose reply nobody
-/// could read costs nothing.
+/// Style of a reply, decided before anything is computed, so that a request whose reply the client cannot read costs nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Style {
     shape: Whole,
@@ -62,7 +61,7 @@ enum Whole {
 }
 
 impl Style {
-    /// The style for what will be written of some groups of samples.
+    /// The style for the results of some groups of samples.
     ///
     /// # Errors
     /// 406 with what could be written instead.
@@ -93,7 +92,7 @@ impl Style {
         Ok(style)
     }
 
-    /// The format that each file of results goes out in, whose samples came in `carrier`.
+    /// Format of each file of results of samples that came in `carrier`.
     fn format_of(self, carrier: &Carrier) -> Format {
         match self.shape {
             Whole::Bare(format) => format,
@@ -118,7 +117,7 @@ impl Style {
         Ok(Self { shape, format: None, depth: None })
     }
 
-    /// Depth of results whose samples came in `carrier`: at most that of the file that they are written to.
+    /// Depth of results of samples that came in `carrier`: at most that of the file that they are written to.
     pub(super) fn depth_of(self, carrier: &Carrier) -> Depth {
         carrier.depth(self.format_of(carrier), self.depth)
     }
@@ -206,7 +205,7 @@ impl Style {
             })
         };
         if !is_list {
-            return one(&outputs[0]).map(Results::One);
+            return one(&outputs[0]).map(Box::new).map(Results::One);
         }
         let samples = outputs.iter().map(one).collect::<Result<_, Problem>>()?;
         Ok(Results::Several { samples })
@@ -300,10 +299,10 @@ impl Whole {
     }
 }
 
-/// What is known of a group of samples before they are there.
+/// Facts about a group of results before they are computed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
-    /// What they go back in unless told otherwise.
+    /// Carrier that they are written in unless another is requested.
     pub(super) carrier: &'a Carrier,
     pub(super) kind: Kind,
     /// Samples.

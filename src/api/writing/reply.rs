@@ -11,7 +11,7 @@ use crate::api::json::JsonSample;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reply)]
 pub(in crate::api) struct JsonReply {
-    /// Its results.
+    /// Results of the request.
     #[serde(flatten)]
     pub(super) results: Results,
     /// Id of the request, as in `X-Request-Id`.
@@ -25,7 +25,7 @@ pub(in crate::api) struct JsonReply {
 #[serde(untagged)]
 pub(super) enum Results {
     /// One result.
-    One(JsonResult),
+    One(Box<JsonResult>),
     /// Several results, in the order of the request.
     Several {
         /// The results.

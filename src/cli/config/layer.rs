@@ -115,7 +115,8 @@ fn number(read: Option<f64>, text: &str, expected: &str) -> Result<Value, String
     Ok(Value::Num(Tag::Default, number))
 }
 
-fn find<'a>(known: &'a Dict, key: &str) -> Option<&'a Value> {
+/// The value of a key with dots.
+pub(super) fn find<'a>(known: &'a Dict, key: &str) -> Option<&'a Value> {
     let (first, rest) = key.split_once('.').map_or((key, None), |(first, rest)| (first, Some(rest)));
     match (known.get(first)?, rest) {
         (value, None) => Some(value),

@@ -5,6 +5,7 @@
 
 pub(super) mod command;
 mod layer;
+mod meaning;
 mod print;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use layer::{Layer, typed};
 
@@ -32,8 +34,9 @@ const FILE: &str = "limpid.toml";
 const PREFIX: &str = "LIMPID_";
 
 /// All settings of Limpid.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = Settings)]
 pub struct Config {
     /// Number of cores to use; by default all that are available to the process.
     pub threads: Option<usize>,
@@ -54,13 +57,16 @@ pub struct Config {
 }
 
 /// Folders of models and data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = ModelSettings)]
 pub struct Models {
     /// Folder of the bundled models, read-only; `none` for no bundled models.
+    #[schema(value_type = String)]
     pub dir: PathBuf,
     /// Folder for data: trained models in `models/`, uploaded samples, checkpoints, jobs in `limpid.db`, API keys in
     /// `keys.jsonl`. If empty, nothing is stored.
+    #[schema(value_type = String)]
     pub data_dir: PathBuf,
 }
 
@@ -78,8 +84,9 @@ impl Models {
 }
 
 /// Logs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schema(as = LogSettings)]
 pub struct Log {
     /// Format: text or JSON.
     pub format: LogFormat,
@@ -94,13 +101,41 @@ impl Default for Log {
 }
 
 /// Format of the logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// Plain text.
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// A setting, for the documentation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    /// Its key with dots, such as `server.bind`.
+    pub key: String,
+    /// Its default as TOML writes it; none where it is not set.
+    pub default: Option<String>,
+    /// Its meaning, in one line.
+    pub meaning: String,
+}
+
+/// Every setting, in the order of its key.
+pub fn settings() -> Vec<Setting> {
+    let known = known();
+    let mut meanings = meaning::meanings();
+    let setting = |key: String| {
+        let default = layer::find(&known, &key).and_then(print::written);
+        let meaning = meanings.remove(&key).unwrap_or_default();
+        Setting { key, default, meaning }
+    };
+    layer::keys(&known).into_iter().map(setting).collect()
+}
+
+/// Every setting with its default, section by section.
+fn known() -> Dict {
+    Value::serialize(Config::default()).ok().and_then(Value::into_dict).unwrap_or_default()
 }
 
 /// Error in the configuration.
@@ -163,7 +198,7 @@ pub(super) fn load(
     env: impl IntoIterator<Item = (String, String)>,
     file: Option<&Path>,
 ) -> Result<Loaded, Error> {
-    let known = Value::serialize(Config::default()).ok().and_then(Value::into_dict).unwrap_or_default();
+    let known = known();
     let mut figment = Figment::from(Serialized::defaults(Config::default()));
 
     let is_there = |path: &&Path| path.is_file();

@@ -1,20 +1,22 @@
-//! Formatting of the configuration as a TOML file with the origin of each value.
+//! Formatting of the configuration as a TOML file, with the meaning and the origin of each value.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use figment::value::{Dict, Value};
 
 use super::Loaded;
+use super::meaning::meanings;
 
-/// Returns every setting with its origin as a comment. The text is a valid configuration file. Passwords and secrets are hidden
-/// unless `with_secrets`.
+/// Returns every setting with its meaning and its origin as comments. The text is a valid configuration file. Passwords and
+/// secrets are hidden unless `with_secrets`.
 pub(super) fn print(loaded: &Loaded, with_secrets: bool) -> String {
     let mut all: Dict = loaded.figment.extract().unwrap_or_default();
     if !with_secrets {
         hide(&mut all, "");
     }
     let mut text = String::new();
-    section(loaded, &all, "", &mut text);
+    section(loaded, &meanings(), &all, "", &mut text);
     text
 }
 
@@ -54,7 +56,7 @@ fn without_password(url: &str) -> String {
 }
 
 /// Writes the plain settings of one section, then its subsections.
-fn section(loaded: &Loaded, dict: &Dict, path: &str, text: &mut String) {
+fn section(loaded: &Loaded, meanings: &BTreeMap<String, String>, dict: &Dict, path: &str, text: &mut String) {
     let (inner, plain): (Vec<_>, Vec<_>) = dict.iter().partition(|(_, value)| value.as_dict().is_some());
     if !path.is_empty() && !plain.is_empty() {
         let _ = writeln!(text, "\n[{path}]");
@@ -66,19 +68,44 @@ fn section(loaded: &Loaded, dict: &Dict, path: &str, text: &mut String) {
             Some(value) => format!("{name} = {value}"),
             None => format!("# {name} is not set"),
         };
+        let meaning = meanings.get(&key_of(path, name)).map(String::as_str).unwrap_or_default();
+        wrapped(meaning).iter().for_each(|line| text.push_str(&format!("# {line}\n")));
         let _ = writeln!(text, "{line:<48} # {origin}");
     }
     for (name, value) in inner {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        section(loaded, value.as_dict().expect("partitioned above"), &path, text);
+        let path = key_of(path, name);
+        section(loaded, meanings, value.as_dict().expect("partitioned above"), &path, text);
     }
 }
+
+/// The key of a member of the section `path`.
+fn key_of(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// The lines of a text, each of at most [`WIDTH`] characters where its words allow it.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Characters of a line of comment.
+const WIDTH: usize = 98;
 
 /// Name that figment gives to our defaults: the name of their type.
 const DEFAULTS: &str = "limpid::cli::config::Config";
 
 /// Formats a value as TOML; `None` if it is not set.
-fn written(value: &Value) -> Option<String> {
+pub(super) fn written(value: &Value) -> Option<String> {
     Some(match value {
         Value::Empty(..) => return None,
         Value::String(_, text) => toml::Value::from(text.as_str()).to_string(),

@@ -46,6 +46,16 @@ fn each_value_is_printed_with_its_origin() {
 }
 
 #[test]
+fn each_setting_has_a_meaning_and_is_printed_with_it() {
+    for Setting { key, meaning, .. } in settings() {
+        assert!(meaning.len() > 4, "{key} has no meaning");
+    }
+    let text = print(&load_all(&[], &[], "").unwrap(), false);
+    let (above, _) = text.split_once("\nbind = ").unwrap();
+    assert!(above.ends_with("# Address and port; port 0 lets the system choose one."), "{text}");
+}
+
+#[test]
 fn what_is_printed_can_be_read_again() {
     let loaded =
         load_all(&[], &[("LIMPID_SERVER__CORS_ORIGINS", "https://a.example,https://b.example")], "").unwrap();

@@ -35,9 +35,7 @@ impl From<media::Error> for Problem {
             media::Error::Several { .. }
             | media::Error::Kind { .. }
             | media::Error::Gaps { .. }
-            | media::Error::Opacity(_) => {
-                Problem::new(Code::NotAcceptable, detail)
-            }
+            | media::Error::Opacity(_) => Problem::new(Code::NotAcceptable, detail),
             media::Error::Depth { .. } => Problem::invalid_at("/depth", detail),
             media::Error::Range { .. } => Problem::invalid_at("/format", detail),
         }

@@ -36,8 +36,7 @@ pub(super) struct Params {
 }
 
 /// The parameters of `/denoise`.
-pub(super) const DENOISE: &[&str] =
-    &[
+pub(super) const DENOISE: &[&str] = &[
     "model",
     "mode",
     "strength",
@@ -56,7 +55,8 @@ pub(super) const ENCODE: &[&str] = &["model", "ratio", "layout", "missing", "mis
 /// The parameters of `/decode`.
 pub(super) const DECODE: &[&str] = &["model", "depth", "format"];
 /// The parameters of `/evaluate`.
-pub(super) const EVALUATE: &[&str] = &["model", "mode", "strength", "ratio", "ensemble", "layout", "missing", "missing_value"];
+pub(super) const EVALUATE: &[&str] =
+    &["model", "mode", "strength", "ratio", "ensemble", "layout", "missing", "missing_value"];
 /// The parameters of a stream to `/denoise`.
 pub(super) const STREAM: &[&str] = &["model", "mode", "strength", "ratio", "missing", "missing_value"];
 /// The parameters of `/noise-profiles`.

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::LOCATION;
 use axum::http::StatusCode;
+use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -105,7 +105,12 @@ pub(super) async fn measure(State(app): State<App>, request: Request) -> Result<
     // Noise, level and two copies of each number.
     let bytes = samples.iter().map(|sample| sample.shape().numbers().saturating_mul(32)).sum();
     let work = move || dataset::measure_profile(&samples.iter().collect::<Vec<_>>(), method);
-    let noise = call.ticket.run(bytes, work).await?.value.map_err(|e| Problem::invalid_at("/samples", e.to_string()))?;
+    let noise = call
+        .ticket
+        .run(bytes, work)
+        .await?
+        .value
+        .map_err(|e| Problem::invalid_at("/samples", e.to_string()))?;
     let (kept, own) = (noise.clone(), name.clone());
     let replaces = app.block(move |app| Ok(app.profiles()?.put(&own, &kept)?)).await?;
     let location = format!("/noise-profiles/{name}");
@@ -164,7 +169,10 @@ fn parse(name: &str) -> Result<Name, Problem> {
 }
 
 fn missing(name: &Name) -> Problem {
-    Problem::new(Code::NotFound, format!("there is no noise profile {name}; GET /noise-profiles lists those there are"))
+    Problem::new(
+        Code::NotFound,
+        format!("there is no noise profile {name}; GET /noise-profiles lists those there are"),
+    )
 }
 
 impl App {
@@ -180,7 +188,9 @@ impl App {
 impl From<ProfileError> for Problem {
     fn from(error: ProfileError) -> Self {
         match error {
-            ProfileError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Problem::disk_full(),
+            ProfileError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Problem::disk_full()
+            }
             other => Problem::internal(other),
         }
     }

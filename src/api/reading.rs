@@ -45,7 +45,11 @@ fn read_source(source: Source, reading: &Reading, limits: &Limits) -> Result<Con
         Source::File(Format::Json, bytes) => {
             let value = serde_json::from_slice(&bytes);
             let value: Value = value.map_err(|e| Problem::invalid(format!("malformed JSON: {e}")))?;
-            if value.is_object() { read_value(&value, reading, limits) } else { read_data(&value, reading, limits) }
+            if value.is_object() {
+                read_value(&value, reading, limits)
+            } else {
+                read_data(&value, reading, limits)
+            }
         }
         Source::File(Format::Latent, _) => {
             Err(Problem::invalid("a latent file where a sample belongs; POST /decode takes latents"))

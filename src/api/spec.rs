@@ -408,7 +408,11 @@ const REPLY_HEADERS: &[(&str, &str, Type)] = &[
         "Sampling rate of the signal and of the model, where these differ and it was resampled.",
         Type::String,
     ),
-    ("X-Missing", "Number of missing numbers, where there are any; a list for several samples.", Type::String),
+    (
+        "X-Missing",
+        "Number of missing numbers, where there are any; a list for several samples.",
+        Type::String,
+    ),
     ("X-Noise-Sigma", "Estimated noise, 0..255 for images; a list for several samples.", Type::String),
     (
         "X-Noise-Correlation",

@@ -42,7 +42,11 @@ pub(super) fn is_stream(request: &Request) -> bool {
 ///
 /// # Errors
 /// The first line or the query is not valid, or no model can be chosen; later faults are the last line of the reply.
-pub(super) async fn denoise(app: &App, RequestId(id): RequestId, request: Request) -> Result<Response, Problem> {
+pub(super) async fn denoise(
+    app: &App,
+    RequestId(id): RequestId,
+    request: Request,
+) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     if head.headers.contains_key(CONTENT_ENCODING) {
         let detail = "Content-Encoding is not read here; send the lines as they are";
@@ -50,7 +54,8 @@ pub(super) async fn denoise(app: &App, RequestId(id): RequestId, request: Reques
     }
     let ticket = app.engine().admit(None)?;
     let mut lines = Lines::new(body, app.config().body_time(false));
-    let first = lines.next().await?.ok_or_else(|| Problem::invalid("the body is empty; send a line of JSON"))?;
+    let first =
+        lines.next().await?.ok_or_else(|| Problem::invalid("the body is empty; send a line of JSON"))?;
     let mut first = parse(&first, 1)?;
     let data = first.remove("data");
     let (stats, window) = head_of(&mut first)?;
@@ -117,14 +122,15 @@ fn head_of(first: &mut Map<String, Value>) -> Result<(Option<Vec<Stats>>, usize)
         Some(Value::Array(list)) => Some(list),
         Some(_) => return Err(Problem::invalid_at("/stats", "expected a list of {\"mean\", \"std\"}")),
     };
-    let read = |one: Value| serde_json::from_value::<Stats>(one).map_err(|e| Problem::invalid_at("/stats", e.to_string()));
+    let read = |one: Value| {
+        serde_json::from_value::<Stats>(one).map_err(|e| Problem::invalid_at("/stats", e.to_string()))
+    };
     let stats = stats.map(|list| list.into_iter().map(read).collect::<Result<Vec<_>, _>>()).transpose()?;
     let window = match window {
         None => WINDOW,
-        Some(value) => value
-            .as_u64()
-            .and_then(|steps| usize::try_from(steps).ok())
-            .ok_or_else(|| Problem::invalid_at("/window", format!("expected a number of steps, got {value}")))?,
+        Some(value) => value.as_u64().and_then(|steps| usize::try_from(steps).ok()).ok_or_else(|| {
+            Problem::invalid_at("/window", format!("expected a number of steps, got {value}"))
+        })?,
     };
     Ok((stats, window))
 }
@@ -147,12 +153,15 @@ fn parse(line: &[u8], number: usize) -> Result<Map<String, Value>, Problem> {
 fn next_chunk(line: &[u8], limits: &Limits, number: usize) -> Result<Chunk, Problem> {
     let mut object = parse(line, number)?;
     let data = object.remove("data");
-    let data = data.ok_or_else(|| Problem::invalid(format!("line {number}: expected {{\"data\": [...]}}")))?;
+    let data =
+        data.ok_or_else(|| Problem::invalid(format!("line {number}: expected {{\"data\": [...]}}")))?;
     match object.keys().next() {
         None => chunk_of(&data, limits, number),
         Some(other) => {
             let shown = super::params::escape(other);
-            Err(Problem::invalid(format!("line {number}: {shown:?} is no member of a chunk; parameters go into the first line")))
+            Err(Problem::invalid(format!(
+                "line {number}: {shown:?} is no member of a chunk; parameters go into the first line"
+            )))
         }
     }
 }
@@ -305,8 +314,11 @@ impl Lines {
 
     async fn more(&mut self) -> Result<(), Problem> {
         if self.rest.len() > LINE_BYTES {
-            let detail = format!("line {} has more than {LINE_BYTES} bytes; send smaller chunks", self.count + 1);
-            return Err(Problem::new(Code::PayloadTooLarge, detail).over(LINE_BYTES as u64, self.rest.len() as u64));
+            let detail =
+                format!("line {} has more than {LINE_BYTES} bytes; send smaller chunks", self.count + 1);
+            return Err(
+                Problem::new(Code::PayloadTooLarge, detail).over(LINE_BYTES as u64, self.rest.len() as u64)
+            );
         }
         let seconds = self.patience.as_secs();
         let chunk = timeout(self.patience, self.chunks.next()).await.map_err(|_| {

@@ -58,7 +58,10 @@ impl Forms {
 
     /// Returns the rule of the flags, where they are given, else that of `other`.
     pub fn rule_or(&self, other: GapRule) -> GapRule {
-        GapRule { missing: self.missing.unwrap_or(other.missing), sentinel: self.missing_value.or(other.sentinel) }
+        GapRule {
+            missing: self.missing.unwrap_or(other.missing),
+            sentinel: self.missing_value.or(other.sentinel),
+        }
     }
 }
 
@@ -91,10 +94,16 @@ impl Content {
     ///
     /// # Errors
     /// One line: the file is not an image, array, sound or table, is damaged, or does not fit the model.
-    pub fn read(bytes: &[u8], model: Option<&Session>, forms: &Forms, limits: &Limits) -> Result<Self, String> {
+    pub fn read(
+        bytes: &[u8],
+        model: Option<&Session>,
+        forms: &Forms,
+        limits: &Limits,
+    ) -> Result<Self, String> {
         let read = || {
             let format = media::settle_format(bytes, None)?;
-            let reading = Reading { spec: model.map(Session::input), gaps: forms.rule(), order: forms.layout() };
+            let reading =
+                Reading { spec: model.map(Session::input), gaps: forms.rule(), order: forms.layout() };
             media::read(bytes, format, &reading, &of_a_file(bytes, limits))
         };
         let content = read().map_err(|e| e.to_string())?;

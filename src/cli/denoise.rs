@@ -108,11 +108,15 @@ impl Args {
     fn stream(&self, model: Option<Arc<Session>>) -> Result<(), Error> {
         let session = model.ok_or_else(|| Error::Usage("--stream needs --model".into()))?;
         if !self.files.is_pipe() {
-            return Err(Error::Usage("--stream reads standard input and writes standard output: limpid denoise - --stream".into()));
+            return Err(Error::Usage(
+                "--stream reads standard input and writes standard output: limpid denoise - --stream".into(),
+            ));
         }
         let GapRule { missing, sentinel } = self.forms.rule();
         if sentinel.is_some() || missing == Missing::Refuse {
-            return Err(Error::Usage("a stream keeps or fills missing numbers (--missing), and none stands for them".into()));
+            return Err(Error::Usage(
+                "a stream keeps or fills missing numbers (--missing), and none stands for them".into(),
+            ));
         }
         let Args { mode, strength, ratio, ensemble, .. } = *self;
         let options = Options { mode, strength, ratio, ensemble };
@@ -158,7 +162,10 @@ impl Task<'_> {
         };
         Ok((
             done.sample,
-            format!("{}{reason}{page}{resampled}{missing}, sigma {sigma:.3}, familiarity {familiarity}", session.id()),
+            format!(
+                "{}{reason}{page}{resampled}{missing}, sigma {sigma:.3}, familiarity {familiarity}",
+                session.id()
+            ),
         ))
     }
 

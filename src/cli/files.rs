@@ -56,7 +56,8 @@ impl Args {
     /// Returns `true` if only standard input is read, and standard output is written.
     pub fn is_pipe(&self) -> bool {
         let is_stream = |path: &PathBuf| path == Path::new(STREAM);
-        matches!(self.inputs.as_slice(), [one] if is_stream(one)) && self.output.as_ref().is_none_or(is_stream)
+        matches!(self.inputs.as_slice(), [one] if is_stream(one))
+            && self.output.as_ref().is_none_or(is_stream)
     }
 
     /// Returns the extension of a single output file, which may determine the format.

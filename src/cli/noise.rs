@@ -70,16 +70,19 @@ enum Action {
 /// The samples cannot be measured, the profile does not exist, or the data folder cannot be read or written.
 pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     let profiles = Profiles::of(&config.models.data_dir);
-    let missing = |name: &Name| Error::Failed(format!("there is no noise profile {name}; see limpid noise list"));
+    let missing =
+        |name: &Name| Error::Failed(format!("there is no noise profile {name}; see limpid noise list"));
     match args.action {
         Action::Profile { paths, output, method, kind, forms } => {
             // Rows of vectors tell nothing of noise, so a table holds a signal unless the kind is stated.
-            let is_table = |path: &Path| path.extension().is_some_and(|e| ["csv", "tsv", "txt"].iter().any(|t| e == *t));
+            let is_table =
+                |path: &Path| path.extension().is_some_and(|e| ["csv", "tsv", "txt"].iter().any(|t| e == *t));
             let kind = kind.or(paths.iter().all(|path| is_table(path)).then_some(Kind::Signal));
             let wanted = Wanted { kind, channels: None, gaps: forms.rule(), order: forms.layout() };
             let dataset = samples::gather(&paths, &config.limits, wanted)?;
             samples::describe(&dataset, |line| eprintln!("{line}"));
-            let all: Vec<&Sample> = dataset.items.iter().map(|item| item.noisy.as_ref().unwrap_or(&item.clean)).collect();
+            let all: Vec<&Sample> =
+                dataset.items.iter().map(|item| item.noisy.as_ref().unwrap_or(&item.clean)).collect();
             let profile = dataset::measure_profile(&all, method).map_err(|e| Error::Failed(e.to_string()))?;
             let place = store(&profiles, &output, &profile)?;
             out(&format!("{}stored as {place}\n", told(&profile)))
@@ -114,7 +117,9 @@ fn told(profile: &NoiseProfile) -> String {
     let Source { method, samples, notes } = &profile.source;
     let mut text = format!("noise of {samples} {}(s), measured as {method:?}\n", profile.kind).to_lowercase();
     for (c, Strength { shot, read, rows, columns, .. }) in profile.channels.iter().enumerate() {
-        text += &format!("channel {c}: variance {shot:.3e} x + {read:.3e}, rows {rows:.3e}, columns {columns:.3e}\n");
+        text += &format!(
+            "channel {c}: variance {shot:.3e} x + {read:.3e}, rows {rows:.3e}, columns {columns:.3e}\n"
+        );
     }
     let correlation = &profile.correlation;
     text += &format!(

@@ -91,7 +91,14 @@ struct Table {
 
 impl Table {
     fn new(channels: usize, keeps_gaps: bool) -> Self {
-        Self { channels, keeps_gaps, separator: None, has_decimal_comma: false, waiting: VecDeque::new(), count: 0 }
+        Self {
+            channels,
+            keeps_gaps,
+            separator: None,
+            has_decimal_comma: false,
+            waiting: VecDeque::new(),
+            count: 0,
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -134,9 +141,11 @@ impl Table {
     /// Returns `true` for the first line with enough numbers, and takes its separator.
     fn starts(&mut self, line: &str) -> bool {
         let separator = [';', '\t', ','].into_iter().find(|mark| line.contains(*mark));
-        let fields: Vec<&str> = separator.map_or_else(|| vec![line], |separator| line.split(separator).collect());
+        let fields: Vec<&str> =
+            separator.map_or_else(|| vec![line], |separator| line.split(separator).collect());
         let last = fields.iter().rev().take(self.channels);
-        let is_number = |field: &str| field.trim().trim_matches('"').replacen(',', ".", 1).parse::<f32>().is_ok();
+        let is_number =
+            |field: &str| field.trim().trim_matches('"').replacen(',', ".", 1).parse::<f32>().is_ok();
         let starts = fields.len() >= self.channels && last.clone().any(|field| is_number(field));
         if starts {
             self.separator = separator;

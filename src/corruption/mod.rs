@@ -284,7 +284,9 @@ impl Corruption {
         self.corrupt(&mut noisy, &mut target, shape, rng);
         if let Some(missing) = clean.missing() {
             // As a reader would fill in the gaps of the noisy sample.
-            [&mut noisy, &mut target].into_iter().for_each(|half| gaps::refill(half, clean.data(), shape, missing));
+            [&mut noisy, &mut target]
+                .into_iter()
+                .for_each(|half| gaps::refill(half, clean.data(), shape, missing));
         }
         match (Sample::new(shape, noisy), Sample::new(shape, target)) {
             (Ok(noisy), Ok(target)) => (noisy.with_gaps_of(clean), target.with_gaps_of(clean)),

@@ -152,7 +152,11 @@ impl<'a> Loader<'a> {
         let noise = if plan.learn == Learn::Recorrupted { strengths(&items) } else { Vec::new() };
         let moments = |item: &&Item| {
             let sample = input(&plan.learn, item);
-            if plan.normalize == Normalize::Channel { sample.channel_moments() } else { vec![sample.moments()] }
+            if plan.normalize == Normalize::Channel {
+                sample.channel_moments()
+            } else {
+                vec![sample.moments()]
+            }
         };
         let moments = items.par_iter().map(moments).collect();
         let halves = |item: &&'a Item| [Some(&item.clean), item.noisy.as_ref()];

@@ -14,7 +14,14 @@ const FEW: usize = 6;
 
 /// Returns one sentence for each problem; none if there are no problems.
 pub(super) fn about(dataset: &Dataset) -> Vec<String> {
-    let all = [left_out(dataset), few(dataset), gaps(dataset), constant(dataset), doubles(dataset), shifted(dataset)];
+    let all = [
+        left_out(dataset),
+        few(dataset),
+        gaps(dataset),
+        constant(dataset),
+        doubles(dataset),
+        shifted(dataset),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -34,7 +41,9 @@ fn few(dataset: &Dataset) -> Option<String> {
 
 /// Counts missing numbers.
 fn gaps(dataset: &Dataset) -> Option<String> {
-    let halves = |item: &super::Item| item.clean.missing_count() + item.noisy.as_ref().map_or(0, |n| n.missing_count());
+    let halves = |item: &super::Item| {
+        item.clean.missing_count() + item.noisy.as_ref().map_or(0, |n| n.missing_count())
+    };
     let counts: Vec<usize> = dataset.items.iter().map(halves).collect();
     let (samples, count) = (counts.iter().filter(|count| **count > 0).count(), counts.iter().sum::<usize>());
     (count > 0).then(|| {

@@ -75,7 +75,8 @@ impl File {
             Form::Picture => {
                 let pictures = codec::read_images(bytes, None, limits).map_err(|e| e.to_string())?;
                 // Training reads the numbers repeatedly: convert them to floats once.
-                let picture = |picture| Ok(reading.picture(picture).map_err(|e| e.to_string())?.1.into_float());
+                let picture =
+                    |picture| Ok(reading.picture(picture).map_err(|e| e.to_string())?.1.into_float());
                 pictures.into_iter().map(picture).collect::<Result<_, String>>()?
             }
             Form::Array => read_array(bytes, limits, wanted)?,
@@ -266,8 +267,18 @@ mod tests {
         };
         let mut read_alike = 0;
         for dims in [
-            &[40, 50][..], &[2, 1000], &[1000, 2], &[40, 50, 3], &[3, 40, 50], &[7, 40, 50], &[5, 2, 300], &[5, 300, 2],
-            &[20, 1000], &[100, 50], &[300], &[300, 64],
+            &[40, 50][..],
+            &[2, 1000],
+            &[1000, 2],
+            &[40, 50, 3],
+            &[3, 40, 50],
+            &[7, 40, 50],
+            &[5, 2, 300],
+            &[5, 300, 2],
+            &[20, 1000],
+            &[100, 50],
+            &[300],
+            &[300, 64],
         ] {
             for (kind, channels) in [
                 (None, None),
@@ -288,10 +299,14 @@ mod tests {
                             read_alike += 1;
                             assert_eq!(served.samples, trained, "{dims:?} {wanted:?}");
                         }
-                        (Err(served), Err(trained)) => assert!(!trained.is_empty() && !served.to_string().is_empty()),
+                        (Err(served), Err(trained)) => {
+                            assert!(!trained.is_empty() && !served.to_string().is_empty())
+                        }
                         // A gray image where colour is required is read, to be skipped by name.
                         (Err(_), Ok(trained)) => panic!("{dims:?} {wanted:?}: {}", trained[0].shape()),
-                        (Ok(served), Err(reason)) => panic!("{dims:?} {wanted:?}: {} {reason}", served.samples[0].shape()),
+                        (Ok(served), Err(reason)) => {
+                            panic!("{dims:?} {wanted:?}: {} {reason}", served.samples[0].shape())
+                        }
                     }
                 }
             }

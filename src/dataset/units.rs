@@ -42,7 +42,9 @@ pub fn pair(corruption: &Corruption, clean: &Sample, units: &[Stats], rng: &mut 
     // A target that differs only by rounding is replaced by the clean sample itself.
     let target = Sample::new(shape, target).ok().filter(|t| !is_near(t, clean, units));
     match Sample::new(shape, noisy) {
-        Ok(noisy) => (noisy.with_gaps_of(clean), target.map_or_else(|| clean.clone(), |t| t.with_gaps_of(clean))),
+        Ok(noisy) => {
+            (noisy.with_gaps_of(clean), target.map_or_else(|| clean.clone(), |t| t.with_gaps_of(clean)))
+        }
         Err(_) => (clean.clone(), clean.clone()),
     }
 }

@@ -87,17 +87,35 @@ impl SignalStream {
             (_, None) => None,
             (normalize, Some(stats)) => {
                 let expected = normalize.kept(count);
-                let is_good = |stats: &Stats| stats.mean.is_finite() && stats.std.is_finite() && stats.std > 0.0;
+                let is_good =
+                    |stats: &Stats| stats.mean.is_finite() && stats.std.is_finite() && stats.std > 0.0;
                 if stats.len() != expected || !stats.iter().all(is_good) {
-                    let reason = format!("expected {expected} of a mean and a deviation above 0, got {stats:?}");
+                    let reason =
+                        format!("expected {expected} of a mean and a deviation above 0, got {stats:?}");
                     return Err(Error::Parameter { name: "stats", reason });
                 }
-                Some(if *normalize == Normalize::Channel { Scale::channels(stats) } else { Scale::all(stats[0]) })
+                Some(if *normalize == Normalize::Channel {
+                    Scale::channels(stats)
+                } else {
+                    Scale::all(stats[0])
+                })
             }
         };
         let (channels, is_missing) = (vec![Vec::new(); count], vec![Vec::new(); count]);
         let (base, filled, settled, done) = (0, vec![0; count], 0, 0);
-        Ok(Self { session, options, keeps_gaps, scale, window, channels, is_missing, base, filled, settled, done })
+        Ok(Self {
+            session,
+            options,
+            keeps_gaps,
+            scale,
+            window,
+            channels,
+            is_missing,
+            base,
+            filled,
+            settled,
+            done,
+        })
     }
 
     /// Model of the stream.
@@ -127,7 +145,8 @@ impl SignalStream {
     pub fn bytes(&self, steps: usize) -> usize {
         let outer = BLOCK + 2 * self.ahead();
         let shape = Shape::Signal { channels: self.channels.len(), length: outer };
-        let held = (self.window + outer + LONGEST_GAP + 2 * steps) * self.channels.len() * 2 * size_of::<f32>();
+        let held =
+            (self.window + outer + LONGEST_GAP + 2 * steps) * self.channels.len() * 2 * size_of::<f32>();
         self.session.working_bytes(shape).saturating_add(held)
     }
 
@@ -196,7 +215,9 @@ impl SignalStream {
         }
         let settled = self.filled.iter().copied().min().unwrap_or(0);
         if end - settled > LONGEST_GAP {
-            let reason = format!("a channel lacks its numbers from step {settled} on, more than {LONGEST_GAP} of them");
+            let reason = format!(
+                "a channel lacks its numbers from step {settled} on, more than {LONGEST_GAP} of them"
+            );
             return Err(Error::Parameter { name: "data", reason });
         }
         self.settled = settled;
@@ -205,7 +226,8 @@ impl SignalStream {
                 let count = self.window.min(channel.len());
                 (channel[..count].to_vec(), is_missing[..count].to_vec())
             };
-            let first: Vec<(Vec<f32>, Vec<bool>)> = self.channels.iter().zip(&self.is_missing).map(moments).collect();
+            let first: Vec<(Vec<f32>, Vec<bool>)> =
+                self.channels.iter().zip(&self.is_missing).map(moments).collect();
             self.scale = Some(match self.session.manifest().model.normalize {
                 Normalize::Channel => {
                     Scale::channels(first.iter().map(|(v, m)| gaps::moments_without(v, m).of_one()).collect())
@@ -245,7 +267,8 @@ impl SignalStream {
         let first = core.start.saturating_sub(self.reach()) / align * align;
         let last = (core.start + BLOCK + self.ahead()).min(self.settled);
         let part = first - self.base..last - self.base;
-        let data: Vec<f32> = self.channels.iter().flat_map(|channel| &channel[part.clone()]).copied().collect();
+        let data: Vec<f32> =
+            self.channels.iter().flat_map(|channel| &channel[part.clone()]).copied().collect();
         let shape = Shape::Signal { channels: self.channels.len(), length: last - first };
         let out_of_range = |_| Error::Range { model: self.session.id().clone() };
         let sample = Sample::new(shape, data).map_err(out_of_range)?;

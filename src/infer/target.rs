@@ -105,7 +105,11 @@ impl Row<'_> {
                 apart.iter_mut().zip(&*before).zip(&*numbers).for_each(|((apart, x), r)| *apart = x - r);
                 self.pass_by(first, before, numbers, apart);
                 if let Some(missing) = sample.missing() {
-                    apart.iter_mut().zip(&missing[at..]).filter(|(_, m)| **m).for_each(|(apart, _)| *apart = 0.0);
+                    apart
+                        .iter_mut()
+                        .zip(&missing[at..])
+                        .filter(|(_, m)| **m)
+                        .for_each(|(apart, _)| *apart = 0.0);
                 }
                 if scale.deviation().is_none() {
                     scale.divide(*channel, first, apart);

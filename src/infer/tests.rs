@@ -610,7 +610,8 @@ fn streamed(stream: SignalStream, sample: &Sample, lengths: &[usize]) -> (Vec<Ve
     };
     for count in lengths.iter().cycle() {
         let end = length.min(at + count);
-        let chunk: Vec<Vec<f32>> = (0..channels).map(|c| known[c * length + at..c * length + end].to_vec()).collect();
+        let chunk: Vec<Vec<f32>> =
+            (0..channels).map(|c| known[c * length + at..c * length + end].to_vec()).collect();
         add(stream.push(&chunk).unwrap(), &mut all, end);
         at = end;
         if at == length {
@@ -657,11 +658,14 @@ fn statistics_of_a_stream_are_those_of_its_first_steps_and_stay() {
 #[test]
 fn gaps_of_a_stream_are_those_of_the_signal() {
     let session = std::sync::Arc::new(signals(2));
-    let sample = with_gaps(&signal(2, 4000), |i| i < 3 || (900..1700).contains(&i) || (5500..5503).contains(&i) || i == 7999);
+    let sample = with_gaps(&signal(2, 4000), |i| {
+        i < 3 || (900..1700).contains(&i) || (5500..5503).contains(&i) || i == 7999
+    });
     let scale = Scale::all(Stats { mean: 0.5, std: 0.3 });
     let whole = session.denoise_scaled(&sample, &Options::default(), &scale).unwrap();
     for (keeps, lengths) in [(false, &[64][..]), (true, &[1000]), (false, &[4000])] {
-        let stream = SignalStream::new(session.clone(), Options::default(), Some(scale.stats()), 9, keeps).unwrap();
+        let stream =
+            SignalStream::new(session.clone(), Options::default(), Some(scale.stats()), 9, keeps).unwrap();
         let parts = streamed_with_gaps(stream, &sample, lengths).concat();
         for (i, (part, whole)) in parts.iter().zip(&whole).enumerate() {
             let is_missing = sample.missing().unwrap()[i];
@@ -680,7 +684,8 @@ fn streamed_with_gaps(mut stream: SignalStream, sample: &Sample, lengths: &[usiz
     let (known, mut all) = (sample.known(), vec![Vec::new(); channels]);
     for at in (0..length).step_by(lengths[0]) {
         let end = length.min(at + lengths[0]);
-        let chunk: Vec<Vec<f32>> = (0..channels).map(|c| known[c * length + at..c * length + end].to_vec()).collect();
+        let chunk: Vec<Vec<f32>> =
+            (0..channels).map(|c| known[c * length + at..c * length + end].to_vec()).collect();
         if let Some(piece) = stream.push(&chunk).unwrap() {
             all.iter_mut().zip(piece.channels).for_each(|(all, own)| all.extend(own));
         }

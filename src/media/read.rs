@@ -65,7 +65,8 @@ pub fn read(bytes: &[u8], format: Format, reading: &Reading, limits: &Limits) ->
         Format::Png | Format::Jpeg | Format::Tiff | Format::WebP | Format::Pnm => {
             let pictures = codec::read_images(bytes, Some(format), limits)?;
             let ruled = |picture| reading.picture(picture);
-            let (carriers, samples) = pictures.into_iter().map(ruled).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+            let (carriers, samples) =
+                pictures.into_iter().map(ruled).collect::<Result<Vec<_>>>()?.into_iter().unzip();
             Ok(Content { samples, carrier: Carrier::Pictures(carriers) })
         }
         Format::Npy => Content::of_array(codec::read_npy(bytes, limits)?, format, reading, limits),
@@ -103,7 +104,9 @@ impl Content {
         codec::check_shape(shape, limits)?;
         let (samples, layout) = array.into_samples((order, shape))?;
         let samples = match (samples.as_slice(), reading.spec) {
-            ([one], Some(spec)) if one.shape().kind() == Kind::Signal => channels_of(one.clone(), Some(spec))?,
+            ([one], Some(spec)) if one.shape().kind() == Kind::Signal => {
+                channels_of(one.clone(), Some(spec))?
+            }
             _ => samples,
         };
         let samples = samples.into_iter().map(|sample| sample.ruled(reading.gaps)).collect();

@@ -112,7 +112,9 @@ fn missing_numbers_are_filled_in_and_stay_missing_or_filled_as_asked() {
         for (kept, filled) in kept.iter().zip(&filled) {
             let sample = &kept.samples[0];
             assert_eq!((sample.data(), sample.missing_count()), (&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0][..], 1));
-            let write = |content: &Content, format| content.carrier.write(&content.samples, format, None).unwrap().bytes;
+            let write = |content: &Content, format| {
+                content.carrier.write(&content.samples, format, None).unwrap().bytes
+            };
             let again = |bytes: &[u8], format| {
                 let spec = Spec { channels: 2, ..ONE };
                 let gaps = GapRule { sentinel, ..GapRule::default() };

@@ -61,7 +61,9 @@ impl Carrier {
         let usual = Layout { dtype: self.dtype(), ..Layout::default_for(first) };
         let layout = match self {
             // Channels of one signal that were denoised separately go back to its axes.
-            Carrier::Array(layout, _) if !layout.batched && results.len() > 1 && first.kind() == Kind::Signal => {
+            Carrier::Array(layout, _)
+                if !layout.batched && results.len() > 1 && first.kind() == Kind::Signal =>
+            {
                 let dtype = depth.map_or(layout.dtype, dtype_of);
                 let whole = joined(results, Format::Npy)?;
                 return Ok(Array::from_samples(&[whole], &Layout { dtype, ..*layout })?);

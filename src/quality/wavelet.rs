@@ -83,7 +83,9 @@ fn wavelet(k: usize) -> f64 {
 /// Splits a periodic signal into its averages and its details.
 fn split(signal: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let n = signal.len();
-    let sum = |of: &dyn Fn(usize) -> f64, at: usize| (0..SCALING.len()).map(|k| of(k) * signal[(2 * at + k) % n]).sum();
+    let sum = |of: &dyn Fn(usize) -> f64, at: usize| {
+        (0..SCALING.len()).map(|k| of(k) * signal[(2 * at + k) % n]).sum()
+    };
     let all = |of: &dyn Fn(usize) -> f64| (0..n / 2).map(|at| sum(of, at)).collect();
     (all(&|k| SCALING[k]), all(&wavelet))
 }

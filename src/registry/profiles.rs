@@ -135,8 +135,14 @@ mod tests {
         let strength = Strength { shot: 0.25, read: 0.5, least: 0.5, rows: 0.0, columns: 1.0 };
         let white = (Autocorrelation::white(), vec![vec![1.0]], Marginal::default());
         let profile = NoiseProfile::new((Kind::Image, source), vec![strength], white.0, white.1, white.2);
-        assert_eq!((profiles.put(&name, &profile).unwrap(), profiles.put(&name, &profile).unwrap()), (false, true));
-        assert_eq!((profiles.list().unwrap(), profiles.get(&name).unwrap()), (vec![name.clone()], Some(profile)));
+        assert_eq!(
+            (profiles.put(&name, &profile).unwrap(), profiles.put(&name, &profile).unwrap()),
+            (false, true)
+        );
+        assert_eq!(
+            (profiles.list().unwrap(), profiles.get(&name).unwrap()),
+            (vec![name.clone()], Some(profile))
+        );
         fs::write(profiles.path(&name), b"{}").unwrap();
         assert!(profiles.get(&name).unwrap_err().to_string().contains("lab.json is no noise profile"));
         assert!(profiles.remove(&name).unwrap() && !profiles.remove(&name).unwrap());

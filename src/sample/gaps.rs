@@ -136,7 +136,9 @@ impl Sample {
     #[must_use]
     pub fn with_gaps_of_parts(self, parts: &[Sample]) -> Self {
         let Some(first) = parts.iter().find_map(|part| part.gaps.clone()) else { return self };
-        let of = |part: &Sample| part.missing().map_or_else(|| vec![false; part.shape.numbers()], <[bool]>::to_vec);
+        let of = |part: &Sample| {
+            part.missing().map_or_else(|| vec![false; part.shape.numbers()], <[bool]>::to_vec)
+        };
         let gaps = Gaps { is_missing: parts.iter().flat_map(of).collect(), ..first };
         Self { gaps: Some(gaps), ..self }
     }
@@ -201,7 +203,8 @@ impl Compared {
     /// Returns the places at which `samples`, of one shape, are compared.
     pub fn of(samples: &[&Sample]) -> Self {
         let masks: Vec<&[bool]> = samples.iter().filter_map(|sample| sample.missing()).collect();
-        let is_missing = masks.first().map(|first| (0..first.len()).map(|at| masks.iter().any(|m| m[at])).collect());
+        let is_missing =
+            masks.first().map(|first| (0..first.len()).map(|at| masks.iter().any(|m| m[at])).collect());
         Self { is_missing }
     }
 
@@ -288,12 +291,14 @@ fn spread(plane: &mut [f32], is_missing: &[bool], width: usize) {
             .filter(move |other| *other != at)
     };
     let mut is_open = is_missing.to_vec();
-    let is_at_border = |at: &usize, is_open: &[bool]| is_open[*at] && around(*at).any(|other| !is_open[other]);
+    let is_at_border =
+        |at: &usize, is_open: &[bool]| is_open[*at] && around(*at).any(|other| !is_open[other]);
     let mut ring: Vec<usize> = (0..plane.len()).filter(|at| is_at_border(at, &is_open)).collect();
     while !ring.is_empty() {
         let mean = |at: usize| {
             let known = around(at).filter(|other| !is_open[*other]);
-            let (sum, count) = known.fold((0.0f64, 0u32), |(sum, n), other| (sum + f64::from(plane[other]), n + 1));
+            let (sum, count) =
+                known.fold((0.0f64, 0u32), |(sum, n), other| (sum + f64::from(plane[other]), n + 1));
             (sum / f64::from(count.max(1))) as f32
         };
         let values: Vec<f32> = ring.iter().map(|at| mean(*at)).collect();
@@ -310,7 +315,11 @@ fn spread(plane: &mut [f32], is_missing: &[bool], width: usize) {
 fn median(numbers: &mut [f32]) -> f32 {
     numbers.sort_unstable_by(f32::total_cmp);
     let middle = numbers.len() / 2;
-    if numbers.len().is_multiple_of(2) { 0.5 * (numbers[middle - 1] + numbers[middle]) } else { numbers[middle] }
+    if numbers.len().is_multiple_of(2) {
+        0.5 * (numbers[middle - 1] + numbers[middle])
+    } else {
+        numbers[middle]
+    }
 }
 
 #[cfg(test)]
@@ -326,15 +335,14 @@ mod tests {
 
     #[test]
     fn gaps_of_a_signal_are_bridged_in_their_own_channel() {
-        let sample = signal(2, &[GAP, 1.0, GAP, GAP, 4.0, f32::INFINITY, 9.0, 9.0, GAP, 9.0, 9.0, 9.0]).unwrap();
+        let sample =
+            signal(2, &[GAP, 1.0, GAP, GAP, 4.0, f32::INFINITY, 9.0, 9.0, GAP, 9.0, 9.0, 9.0]).unwrap();
         assert_eq!(sample.data(), [1.0, 1.0, 2.0, 3.0, 4.0, 4.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0]);
         assert_eq!((sample.missing_count(), sample.keeps_gaps()), (5, true));
         let written = sample.written();
         assert!(written[0].is_nan() && written[5].is_nan() && written[8].is_nan() && written[4] == 4.0);
         let filled = sample.clone().ruled(GapRule { missing: Missing::Fill, sentinel: None });
-        assert_eq!(*filled.written(), [
-            1.0, 1.0, 2.0, 3.0, 4.0, 4.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0
-        ]);
+        assert_eq!(*filled.written(), [1.0, 1.0, 2.0, 3.0, 4.0, 4.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0]);
         let marked = sample.ruled(GapRule { sentinel: Some(-9999.0), ..GapRule::default() });
         assert_eq!((marked.written()[2], marked.writes_nan()), (-9999.0, false));
     }

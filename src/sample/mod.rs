@@ -74,7 +74,9 @@ pub enum Error {
         value: f32,
     },
     /// A channel or column has no number.
-    #[error("{what} {at} (counted from 0) holds no number: all are missing; leave it out, or fill it before sending")]
+    #[error(
+        "{what} {at} (counted from 0) holds no number: all are missing; leave it out, or fill it before sending"
+    )]
     AllMissing {
         /// `channel`, or `column` of vectors.
         what: &'static str,
@@ -175,7 +177,12 @@ impl Sample {
 
     /// Converts the stored numbers to `f32`, for callers that read all of them often.
     pub fn into_float(self) -> Self {
-        Self { shape: self.shape, rate: self.rate, gaps: self.gaps.clone(), numbers: Numbers::F32(self.into_data()) }
+        Self {
+            shape: self.shape,
+            rate: self.rate,
+            gaps: self.gaps.clone(),
+            numbers: Numbers::F32(self.into_data()),
+        }
     }
 
     /// Mean and standard deviation of all numbers that are not missing; the result does not depend on threads, tiles or

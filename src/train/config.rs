@@ -263,7 +263,8 @@ impl Config {
     pub fn choose_scheme(&self, dataset: &Dataset) -> Result<(Scheme, String), Error> {
         let (scheme, reason) = scheme::choose(self.scheme, dataset)?;
         if scheme == Scheme::Noisy && self.is_profiled() {
-            let how = "noise of the profile is added to one copy and taken off another (Recorrupted2Recorrupted)";
+            let how =
+                "noise of the profile is added to one copy and taken off another (Recorrupted2Recorrupted)";
             return Ok((scheme, format!("{}; {how}", reason.split(';').next().unwrap_or_default())));
         }
         Ok((scheme, reason))

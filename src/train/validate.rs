@@ -574,12 +574,14 @@ impl<'a> Scenes<'a> {
         let mean: Vec<f32> =
             (0..numbers).map(|i| others.iter().map(|other| other[i]).sum::<f32>() / count as f32).collect();
         // A number that is missing in any repeat is missing in the mean.
-        let is_missing = |at: usize| all.iter().any(|one| one.clean.missing().is_some_and(|missing| missing[at]));
+        let is_missing =
+            |at: usize| all.iter().any(|one| one.clean.missing().is_some_and(|missing| missing[at]));
         let mean = Sample::new(item.clean.shape(), mean).ok()?.masked((0..numbers).map(is_missing).collect());
         // The difference of a repeat and the mean of n others has (1 + 1/n) times the variance of one repeat.
         let (own, rest) = (in_units(item.clean.data(), units), in_units(mean.data(), units));
         let known = |at: &usize| mean.missing().is_none_or(|missing| !missing[*at]);
-        let (own, rest): (Vec<f32>, Vec<f32>) = (0..numbers).filter(known).map(|at| (own[at], rest[at])).unzip();
+        let (own, rest): (Vec<f32>, Vec<f32>) =
+            (0..numbers).filter(known).map(|at| (own[at], rest[at])).unzip();
         let variance = quality::mse(&own, &rest) / (1.0 + 1.0 / count as f64);
         Some((mean, variance / count as f64))
     }

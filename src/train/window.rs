@@ -67,10 +67,12 @@ pub(super) fn cut(sample: &Sample, (rows, columns): &Window) -> Sample {
         Shape::Signal { .. } => Shape::Signal { channels, length: columns.len() },
         Shape::Vector { .. } => Shape::Vector { features: columns.len() },
     };
-    let part = Sample::new(shape, data.collect()).expect("a part of a sample is one").with_rate(sample.rate());
+    let part =
+        Sample::new(shape, data.collect()).expect("a part of a sample is one").with_rate(sample.rate());
     match sample.missing() {
         Some(missing) => {
-            let places = starts().flat_map(|at| missing[at + columns.start..at + columns.end].iter().copied());
+            let places =
+                starts().flat_map(|at| missing[at + columns.start..at + columns.end].iter().copied());
             part.masked(places.collect())
         }
         None => part,

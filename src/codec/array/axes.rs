@@ -214,7 +214,12 @@ impl Known {
         let found = match self.order {
             Some(order) => match possible.iter().find(|(other, _)| *other == order) {
                 Some(found) => vec![*found],
-                None => return Err(Error::shape(format!("{} in the order {order}", self.expected()), dims_text(dims))),
+                None => {
+                    return Err(Error::shape(
+                        format!("{} in the order {order}", self.expected()),
+                        dims_text(dims),
+                    ));
+                }
             },
             None => self.likely(dims, &possible),
         };
@@ -233,7 +238,8 @@ impl Known {
         if dims.contains(&0) {
             return Vec::new();
         }
-        let orders = [false, true].into_iter().flat_map(|batched| Axes::ALL.map(|axes| Order { batched, axes }));
+        let orders =
+            [false, true].into_iter().flat_map(|batched| Axes::ALL.map(|axes| Order { batched, axes }));
         let fits = |order: Order, shape: &Shape| match (self.fixed, self.kind) {
             (Some(fixed), _) => fixed == *shape,
             (None, Some(kind)) if kind != shape.kind() => false,
@@ -248,15 +254,20 @@ impl Known {
             },
         };
         let orders = orders.filter(|order| order.axes.rank() + usize::from(order.batched) == dims.len());
-        orders.filter_map(|order| Some((order, order.shape(dims).filter(|shape| fits(order, shape))?))).collect()
+        orders
+            .filter_map(|order| Some((order, order.shape(dims).filter(|shape| fits(order, shape))?)))
+            .collect()
     }
 
     /// Returns the likely ones of the `possible` orders: one if the extents leave no doubt.
     fn likely(&self, dims: &[usize], possible: &[(Order, Shape)]) -> Vec<(Order, Shape)> {
         let wanted: &[&str] = match (self.kind, self.channels, dims) {
-            _ if possible.len() < 2 => return possible.to_vec(),
+            // What is known of the samples leaves one.
+            _ if possible.len() == 1 && self.channels.is_some() => return possible.to_vec(),
             // The fixed shape leaves several only for equal extents.
-            _ if self.fixed.is_some() => &["HW", "HWC", "NHW", "CHW", "NHWC", "NCHW", "L", "CL", "NL", "NCL", "D", "ND"],
+            _ if self.fixed.is_some() => {
+                &["HW", "HWC", "NHW", "CHW", "NHWC", "NCHW", "L", "CL", "NL", "NCL", "D", "ND"]
+            }
             (Some(Kind::Image), Some(1), [_, _, 1]) => &["HWC"],
             // A model of one channel takes colours one after the other, too.
             (Some(Kind::Image), Some(1), [_, _, 3]) => &["?", "HWC", "NHW"],
@@ -265,10 +276,18 @@ impl Known {
             (Some(Kind::Signal), Some(1), [a, b]) => lines(*a, *b),
             (Some(Kind::Signal), Some(1), _) => &["NCL", "NLC"],
             (Some(Kind::Signal), _, &[a, b]) if is_slim(a, b, SLIM) => {
-                if a <= b { &["CL"] } else { &["LC"] }
+                if a <= b {
+                    &["CL"]
+                } else {
+                    &["LC"]
+                }
             }
             (Some(Kind::Signal), _, &[_, a, b]) if is_slim(a, b, SLIM) => {
-                if a <= b { &["NCL"] } else { &["NLC"] }
+                if a <= b {
+                    &["NCL"]
+                } else {
+                    &["NLC"]
+                }
             }
             (Some(Kind::Signal), ..) => return possible.to_vec(),
             (Some(Kind::Vector), ..) => &["D", "ND"],
@@ -327,7 +346,11 @@ fn images(is_any: bool, dims: &[usize]) -> &'static [&'static str] {
     match *dims {
         [_] => &["D"],
         [a, b] if is_any && a.min(b) < NARROW && a.max(b) >= LONG => {
-            if a <= b { &["CL"] } else { &["LC"] }
+            if a <= b {
+                &["CL"]
+            } else {
+                &["LC"]
+            }
         }
         [a, b] if is_any && is_slim(a, b, SLIMMER) && a.min(b) >= NARROW => &["?", "HW", "CL", "LC", "ND"],
         [_, _] => &["HW"],
@@ -335,6 +358,8 @@ fn images(is_any: bool, dims: &[usize]) -> &'static [&'static str] {
         [_, a, b] if is_any && a < NARROW && b >= LONG => &["NCL"],
         [_, a, b] if is_any && b < NARROW && a >= LONG => &["NLC"],
         [3, _, _] => &["?", "CHW", "NHW"],
+        // Channels of another number, last: no image that is known here.
+        [n, h, w] if w < NARROW && w < n.min(h) => &[],
         [_, _, _] => &["NHW"],
         [_, 1 | 3, _, 1 | 3] => &["?", "NHWC", "NCHW"],
         _ => &["NHWC", "NCHW"],
@@ -365,9 +390,11 @@ mod tests {
 
     #[test]
     fn axes_are_found_by_what_is_known_and_by_their_extents() {
-        let (any, image, signal) = (known(None, 0), known(Some(Kind::Image), 0), known(Some(Kind::Signal), 0));
+        let (any, image, signal) =
+            (known(None, 0), known(Some(Kind::Image), 0), known(Some(Kind::Signal), 0));
         let (gray, color) = (known(Some(Kind::Image), 1), known(Some(Kind::Image), 3));
-        let (one, two, vector) = (known(Some(Kind::Signal), 1), known(Some(Kind::Signal), 2), known(Some(Kind::Vector), 0));
+        let (one, two, vector) =
+            (known(Some(Kind::Signal), 1), known(Some(Kind::Signal), 2), known(Some(Kind::Vector), 0));
         for (known, dims, expected) in [
             (any, &[9][..], "D"),
             (any, &[40, 50], "HW"),
@@ -378,6 +405,8 @@ mod tests {
             (any, &[40, 50, 3], "HWC"),
             (any, &[3, 40, 50], "? CHW NHW"),
             (any, &[7, 40, 50], "NHW"),
+            (any, &[40, 50, 4], ""),
+            (any, &[900, 8, 8], "NHW"),
             (any, &[100, 2, 1000], "NCL"),
             (any, &[100, 1000, 2], "NLC"),
             (any, &[2, 40, 50, 3], "NHWC"),
@@ -450,6 +479,9 @@ mod tests {
     #[test]
     fn a_question_lists_what_each_order_means() {
         let error = Known::default().settle(&[3, 40, 50]).unwrap_err().to_string();
-        assert!(error.contains("CHW (1 image 50x40 with 3 channel(s))") && error.contains("NHW (3 image"), "{error}");
+        assert!(
+            error.contains("CHW (1 image 50x40 with 3 channel(s))") && error.contains("NHW (3 image"),
+            "{error}"
+        );
     }
 }

@@ -276,7 +276,10 @@ mod tests {
             let data = vec![0.0, 0.25, 0.5, 0.0, bad, bad];
             let array = Array { dims: vec![1, 2, 3], data, dtype: DType::F32 };
             let error = array.check_finite().unwrap_err();
-            assert!(matches!(&error, Error::NonFinite { place, count: 2, .. } if place == "index (0, 1, 1)"), "{error}");
+            assert!(
+                matches!(&error, Error::NonFinite { place, count: 2, .. } if place == "index (0, 1, 1)"),
+                "{error}"
+            );
             let (samples, layout) = array_as(array, &spec(Kind::Image, 3)).unwrap();
             assert_eq!(samples[0].data(), [0.0, 0.0, 0.25, 0.25, 0.5, 0.5]);
             let back = Array::from_samples(&samples, &layout).unwrap();

@@ -86,7 +86,8 @@ fn column(rows: &[Row], at: usize, names: &[String], dialect: &Dialect) -> Resul
     let width = rows[0].1.len();
     let is_text = number(&rows[0].1[at], dialect).is_none() && !text::is_missing(&rows[0].1[at]);
     let has_gap = rows.iter().any(|(_, fields)| fields.get(at).is_some_and(|field| text::is_missing(field)));
-    let is_kept = is_text || has_gap || at == 0 || names.get(at).is_some_and(|name| axis::is_name_of_time(name));
+    let is_kept =
+        is_text || has_gap || at == 0 || names.get(at).is_some_and(|name| axis::is_name_of_time(name));
     let mut numbers = Vec::with_capacity(rows.len());
     let mut kept = Kept::default();
     for (line, fields) in rows {
@@ -141,7 +142,9 @@ impl Table {
             let missing = numbers.iter().enumerate().filter(|(_, v)| !v.is_finite());
             bad.extend(missing.map(|(row, v)| (row, at, *v)));
         }
-        let Some(&(row, at, value)) = bad.iter().min_by_key(|(row, at, _)| (*row, *at)) else { return Ok(()) };
+        let Some(&(row, at, value)) = bad.iter().min_by_key(|(row, at, _)| (*row, *at)) else {
+            return Ok(());
+        };
         let place = format!("line {} of the file, row {row}, column {at}", self.lines[row]);
         Err(Error::NonFinite { place, value, count: bad.len() })
     }

@@ -66,7 +66,8 @@ impl Table {
         for (column, is_axis) in self.columns.into_iter().zip(is_axis) {
             let numbers = column.numbers.filter(|_| !is_axis);
             let has_gap = numbers.as_ref().is_some_and(|numbers| numbers.iter().any(|v| !v.is_finite()));
-            let (own, gap) = if is_axis { (column.kept, None) } else { (None, column.kept.filter(|_| has_gap)) };
+            let (own, gap) =
+                if is_axis { (column.kept, None) } else { (None, column.kept.filter(|_| has_gap)) };
             kept.push(own);
             if let Some(numbers) = numbers {
                 measured.push(numbers);

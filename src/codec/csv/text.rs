@@ -178,7 +178,8 @@ pub(super) fn number(field: &str, dialect: &Dialect) -> Option<f64> {
 
 /// Returns `true` if the number of a field is missing: it is a mark for that, or stands for infinity.
 pub fn is_missing(field: &str) -> bool {
-    is_gap(field) || field.parse::<f64>().is_ok_and(f64::is_infinite) && !field.bytes().any(|b| b.is_ascii_digit())
+    is_gap(field)
+        || field.parse::<f64>().is_ok_and(f64::is_infinite) && !field.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// Returns `true` if a field marks a missing number.

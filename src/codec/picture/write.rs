@@ -152,7 +152,9 @@ impl<'a> Page<'a> {
                 for plane in color.chunks_mut(opacity.len()) {
                     plane.iter_mut().zip(opacity).for_each(|(v, a)| *v = if *a > 0.0 { *v / a } else { 0.0 });
                 }
-                Ok(std::borrow::Cow::Owned(Sample::new(self.sample.shape(), color)?.with_gaps_of(self.sample)))
+                Ok(std::borrow::Cow::Owned(
+                    Sample::new(self.sample.shape(), color)?.with_gaps_of(self.sample),
+                ))
             }
             _ => Ok(std::borrow::Cow::Borrowed(self.sample)),
         }

@@ -46,12 +46,15 @@ impl Colour {
         if self.mix.len() == channels && channels > 1 {
             white = self.mixed(&white, area);
         }
-        let planes = white.chunks_exact(area).flat_map(|plane| self.filtered(plane, (height, width), columns));
+        let planes =
+            white.chunks_exact(area).flat_map(|plane| self.filtered(plane, (height, width), columns));
         planes.map(|z| self.marginal.of(z)).collect()
     }
 
     fn mixed(&self, white: &[f32], area: usize) -> Vec<f32> {
-        let one = |row: &Vec<f32>, at: usize| row.iter().enumerate().map(|(c, share)| share * white[c * area + at]).sum();
+        let one = |row: &Vec<f32>, at: usize| {
+            row.iter().enumerate().map(|(c, share)| share * white[c * area + at]).sum()
+        };
         self.mix.iter().flat_map(|row| (0..area).map(move |at| one(row, at))).collect()
     }
 
@@ -80,22 +83,26 @@ fn filter(correlation: &Autocorrelation, values: &[f64]) -> (usize, usize, Vec<f
     if values.iter().enumerate().all(|(i, v)| i == values.len() / 2 || *v == 0.0) {
         return (0, 0, vec![1.0]);
     }
-    let (rows, columns) = (if down == 0 { 1 } else { 4 * down + 1 }, if across == 0 { 1 } else { 4 * across + 1 });
+    let (rows, columns) =
+        (if down == 0 { 1 } else { 4 * down + 1 }, if across == 0 { 1 } else { 4 * across + 1 });
     let [cos_rows, cos_columns] = [rows, columns].map(|n| {
-        (0..n).map(|i| ((TAU * i as f64 / n as f64).cos(), (TAU * i as f64 / n as f64).sin())).collect::<Vec<_>>()
+        (0..n)
+            .map(|i| ((TAU * i as f64 / n as f64).cos(), (TAU * i as f64 / n as f64).sin()))
+            .collect::<Vec<_>>()
     });
     // Both transforms are those of real, even functions: sums of cosines of the phases of both axes.
-    let transform = |input: &dyn Fn(isize, isize) -> f64, (high, wide): (usize, usize), at: (usize, usize)| {
-        let mut sum = 0.0;
-        for dy in -(high as isize)..=high as isize {
-            let (cy, sy) = cos_rows[(at.0 as isize * dy).rem_euclid(rows as isize) as usize];
-            for dx in -(wide as isize)..=wide as isize {
-                let (cx, sx) = cos_columns[(at.1 as isize * dx).rem_euclid(columns as isize) as usize];
-                sum += input(dy, dx) * (cy * cx - sy * sx);
+    let transform =
+        |input: &dyn Fn(isize, isize) -> f64, (high, wide): (usize, usize), at: (usize, usize)| {
+            let mut sum = 0.0;
+            for dy in -(high as isize)..=high as isize {
+                let (cy, sy) = cos_rows[(at.0 as isize * dy).rem_euclid(rows as isize) as usize];
+                for dx in -(wide as isize)..=wide as isize {
+                    let (cx, sx) = cos_columns[(at.1 as isize * dx).rem_euclid(columns as isize) as usize];
+                    sum += input(dy, dx) * (cy * cx - sy * sx);
+                }
             }
-        }
-        sum
-    };
+            sum
+        };
     let given = |dy: isize, dx: isize| {
         values[((dy + down as isize) * (2 * across as isize + 1) + dx + across as isize) as usize]
     };

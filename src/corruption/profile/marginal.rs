@@ -34,14 +34,21 @@ impl Marginal {
     pub fn of_numbers(mut numbers: Vec<f32>) -> Self {
         numbers.retain(|v| v.is_finite());
         let n = numbers.len() as f64;
-        let moment = |power: i32, mean: f64| numbers.iter().map(|v| (f64::from(*v) - mean).powi(power)).sum::<f64>() / n;
+        let moment = |power: i32, mean: f64| {
+            numbers.iter().map(|v| (f64::from(*v) - mean).powi(power)).sum::<f64>() / n
+        };
         let mean = moment(1, 0.0);
         let variance = moment(2, mean);
         let kurtosis = moment(4, mean) / (variance * variance) - 3.0;
         // Both moments of normal noise of n numbers vary by these.
         let skew = moment(3, mean) / variance.powf(1.5);
-        if numbers.len() < 50 * FEWEST || kurtosis.abs() < NORMAL.max(5.0 * (24.0 / n).sqrt()) && skew.abs() < 0.2 {
-            return Self { kurtosis: if kurtosis.is_finite() { kurtosis as f32 } else { 0.0 }, values: Vec::new() };
+        if numbers.len() < 50 * FEWEST
+            || kurtosis.abs() < NORMAL.max(5.0 * (24.0 / n).sqrt()) && skew.abs() < 0.2
+        {
+            return Self {
+                kurtosis: if kurtosis.is_finite() { kurtosis as f32 } else { 0.0 },
+                values: Vec::new(),
+            };
         }
         numbers.sort_unstable_by(f32::total_cmp);
         let at = |score: f64| {
@@ -49,7 +56,8 @@ impl Marginal {
             (f64::from(numbers[place as usize]) - mean) / variance.sqrt()
         };
         // The last score with enough numbers beyond it.
-        let most = (0..VALUES / 2).map(score_of).map(|z| -z).find(|z| below(-z) * n >= FEWEST as f64).unwrap_or(1.0);
+        let most =
+            (0..VALUES / 2).map(score_of).map(|z| -z).find(|z| below(-z) * n >= FEWEST as f64).unwrap_or(1.0);
         let value = |score: f64| {
             let inner = score.clamp(-most, most);
             at(inner) + (score - inner) * (at(most) - at(-most)).abs() / (2.0 * most)
@@ -88,7 +96,9 @@ impl Marginal {
             return wanted;
         }
         let powers = self.powers();
-        let mapped = |rho: f64| powers.iter().enumerate().map(|(k, power)| power * rho.powi(k as i32 + 1)).sum::<f64>();
+        let mapped = |rho: f64| {
+            powers.iter().enumerate().map(|(k, power)| power * rho.powi(k as i32 + 1)).sum::<f64>()
+        };
         let (mut low, mut high) = (-1.0, 1.0);
         for _ in 0..40 {
             let middle = 0.5 * (low + high);
@@ -150,8 +160,16 @@ fn below(score: f64) -> f64 {
     let x = score.abs() / std::f64::consts::SQRT_2;
     let t = 1.0 / (1.0 + 0.5 * x);
     const TERMS: [f64; 10] = [
-        -1.265_512_23, 1.000_023_68, 0.374_091_96, 0.096_784_18, -0.186_288_06, 0.278_868_07, -1.135_203_98, 1.488_515_87,
-        -0.822_152_23, 0.170_872_77,
+        -1.265_512_23,
+        1.000_023_68,
+        0.374_091_96,
+        0.096_784_18,
+        -0.186_288_06,
+        0.278_868_07,
+        -1.135_203_98,
+        1.488_515_87,
+        -0.822_152_23,
+        0.170_872_77,
     ];
     let series = TERMS.iter().rev().fold(0.0, |sum, term| sum * t + term);
     let beyond = 0.5 * t * (-x * x + series).exp();
@@ -177,7 +195,8 @@ mod tests {
         rng.fill_normal(&mut normal);
         assert!(Marginal::of_numbers(normal.clone()).values.is_empty());
         // Laplace noise has an excess kurtosis of 3.
-        let laplace = |u: f32| if u < 0.5 { (2.0 * u).max(1e-9).ln() } else { -(2.0 * (1.0 - u)).max(1e-9).ln() };
+        let laplace =
+            |u: f32| if u < 0.5 { (2.0 * u).max(1e-9).ln() } else { -(2.0 * (1.0 - u)).max(1e-9).ln() };
         let map = Marginal::of_numbers((0..100_000).map(|_| laplace(rng.uniform())).collect());
         assert!((map.kurtosis - 3.0).abs() < 0.4, "{}", map.kurtosis);
         let made = Marginal::of_numbers(normal.iter().map(|z| map.of(*z)).collect());

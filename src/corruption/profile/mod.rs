@@ -169,7 +169,9 @@ impl NoiseProfile {
     /// # Errors
     /// The first member that is not.
     pub fn check(&self) -> Result<(), Error> {
-        let fault = |member: &str, reason: String| Err(Error::Profile { member: format!("profile.{member}"), reason });
+        let fault = |member: &str, reason: String| {
+            Err(Error::Profile { member: format!("profile.{member}"), reason })
+        };
         let count = self.channels.len();
         if self.format != 1 {
             return fault("format", format!("is {}, this program knows 1", self.format));
@@ -182,12 +184,18 @@ impl NoiseProfile {
                 && [s.least, s.rows, s.columns].iter().all(|v| v.is_finite() && *v >= 0.0)
         };
         if let Some(at) = self.channels.iter().position(|strength| !is_strength(strength)) {
-            return fault("channels", format!("entry {at} has a number that is not finite, or a negative deviation"));
+            return fault(
+                "channels",
+                format!("entry {at} has a number that is not finite, or a negative deviation"),
+            );
         }
         let Autocorrelation { down, across, values } = &self.correlation;
         let is_small = *down <= MOST_LAG && *across <= MOST_LAG;
         if !is_small || values.len() != (2 * down + 1) * (2 * across + 1) {
-            return fault("correlation", format!("has {} values for lags {down} and {across}, at most {MOST_LAG}", values.len()));
+            return fault(
+                "correlation",
+                format!("has {} values for lags {down} and {across}, at most {MOST_LAG}", values.len()),
+            );
         }
         if values.iter().any(|v| !(-1.0..=1.0).contains(v)) || self.correlation.at(0, 0) != 1.0 {
             return fault("correlation", "must lie within -1 to 1, with 1 in the middle".to_owned());
@@ -195,7 +203,10 @@ impl NoiseProfile {
         let rows = &self.between_channels;
         let is_square = rows.len() == count && rows.iter().all(|row| row.len() == count);
         if !is_square || rows.iter().flatten().any(|v| !(-1.0..=1.0).contains(v)) {
-            return fault("between_channels", format!("must be {count} rows of {count} numbers within -1 to 1"));
+            return fault(
+                "between_channels",
+                format!("must be {count} rows of {count} numbers within -1 to 1"),
+            );
         }
         self.marginal.check().or_else(|reason| fault("marginal", reason))
     }
@@ -211,12 +222,13 @@ impl NoiseProfile {
         let planes = noise.chunks_exact_mut(height * width).zip(values.chunks_exact(height * width));
         for (c, (noise, values)) in planes.enumerate() {
             let strength = &self.channels[c % self.channels.len()];
-            let [rows, columns] = [(height, strength.rows), (width, strength.columns)].map(|(count, deviation)| {
-                let mut offsets = vec![0.0; count];
-                rng.fill_normal(&mut offsets);
-                offsets.iter_mut().for_each(|offset| *offset *= deviation);
-                offsets
-            });
+            let [rows, columns] =
+                [(height, strength.rows), (width, strength.columns)].map(|(count, deviation)| {
+                    let mut offsets = vec![0.0; count];
+                    rng.fill_normal(&mut offsets);
+                    offsets.iter_mut().for_each(|offset| *offset *= deviation);
+                    offsets
+                });
             for (i, (n, value)) in noise.iter_mut().zip(values).enumerate() {
                 *n = *n * strength.variance(*value).sqrt() + rows[i / width] + columns[i % width];
             }

@@ -39,7 +39,8 @@ pub(super) fn measure(samples: &[&Sample]) -> Result<NoiseProfile> {
     let (kind, channels) = (shape.kind(), shape.channels());
     let (rows, columns) = if kind == Kind::Image { (SIDE, SIDE) } else { (1, LENGTH) };
     let stripes: Vec<[f64; 2]> = (0..channels).map(|c| stripes(samples, c)).collect();
-    let plane = Plane::new((rows, columns), [0, 1].map(|axis| stripes.iter().any(|stripes| stripes[axis] > 0.0)));
+    let plane =
+        Plane::new((rows, columns), [0, 1].map(|axis| stripes.iter().any(|stripes| stripes[axis] > 0.0)));
     let mut blocks: Vec<Block> = samples.iter().flat_map(|sample| plane.blocks(sample)).collect();
     // Clipped blocks show no noise.
     blocks.retain(|block| block.variances.iter().all(|v| *v > 0.0));
@@ -133,7 +134,11 @@ fn by_level(blocks: &[Block], channel: usize, freedom: f64, kept: f64) -> Line {
             let level = group.iter().map(|(level, _)| f64::from(*level)).sum::<f64>() / group.len() as f64;
             let place = (group.len() as f64 * SHARE) as usize;
             let variance = group.select_nth_unstable_by(place, |a, b| a.1.total_cmp(&b.1)).1.1;
-            Point { level, variance: variance / quantile / kept, weight: group.len() as f64 * SHARE * freedom }
+            Point {
+                level,
+                variance: variance / quantile / kept,
+                weight: group.len() as f64 * SHARE * freedom,
+            }
         })
         .collect();
     line::fit(&points)
@@ -151,10 +156,13 @@ fn stripes(samples: &[&Sample], channel: usize) -> [f64; 2] {
         let known = sample.known();
         let plane = &known[channel * height * width..][..height * width];
         for (axis, (lines, length)) in [(height, width), (width, height)].into_iter().enumerate() {
-            let at = |line: usize, i: usize| if axis == 0 { plane[line * width + i] } else { plane[i * width + line] };
+            let at = |line: usize, i: usize| {
+                if axis == 0 { plane[line * width + i] } else { plane[i * width + line] }
+            };
             let (mut steps, mut spreads) = (Vec::new(), Vec::new());
             for line in 1..lines {
-                let mut apart: Vec<f32> = (0..length).map(|i| at(line, i) - at(line - 1, i)).filter(|v| !v.is_nan()).collect();
+                let mut apart: Vec<f32> =
+                    (0..length).map(|i| at(line, i) - at(line - 1, i)).filter(|v| !v.is_nan()).collect();
                 if apart.len() < 8 {
                     continue;
                 }
@@ -197,7 +205,9 @@ impl Plane {
         ];
         let is = |holds: bool| f64::from(u8::from(holds));
         raw.extend((0..if of_rows { rows } else { 0 }).map(|row| all(&|i| is(i / columns == row))));
-        raw.extend((0..if of_columns { columns } else { 0 }).map(|column| all(&|i| is(i % columns == column))));
+        raw.extend(
+            (0..if of_columns { columns } else { 0 }).map(|column| all(&|i| is(i % columns == column))),
+        );
         let mut basis: Vec<Vec<f64>> = Vec::new();
         for mut vector in raw {
             let before = vector.iter().map(|v| v * v).sum::<f64>();
@@ -226,7 +236,8 @@ impl Plane {
             for left in (0..=width - self.columns).step_by(self.columns) {
                 let mut block = Block { levels: Vec::new(), variances: Vec::new(), noise: Vec::new() };
                 for c in 0..channels {
-                    let rows = (top..top + self.rows).flat_map(|y| &known[(c * height + y) * width + left..][..self.columns]);
+                    let rows = (top..top + self.rows)
+                        .flat_map(|y| &known[(c * height + y) * width + left..][..self.columns]);
                     self.take(rows.copied().collect(), &mut block);
                 }
                 if block.noise.iter().all(|v| v.is_finite()) {
@@ -263,10 +274,12 @@ impl Plane {
                 *out = (0..numbers).map(|j| lag(i, j) * vector[j]).sum();
             }
         }
-        let inner = |a: usize, b: usize| self.basis[a].iter().zip(&product[b]).map(|(u, p)| u * p).sum::<f64>();
+        let inner =
+            |a: usize, b: usize| self.basis[a].iter().zip(&product[b]).map(|(u, p)| u * p).sum::<f64>();
         let inner: Vec<Vec<f64>> = (0..terms).map(|a| (0..terms).map(|b| inner(a, b)).collect()).collect();
         let spread = |a: usize, j: usize| (0..terms).map(|b| inner[a][b] * self.basis[b][j]).sum::<f64>();
-        let spread: Vec<Vec<f64>> = (0..terms).map(|a| (0..numbers).map(|j| spread(a, j)).collect()).collect();
+        let spread: Vec<Vec<f64>> =
+            (0..terms).map(|a| (0..numbers).map(|j| spread(a, j)).collect()).collect();
         let after = |i: usize, j: usize| {
             let taken = |a: usize| {
                 self.basis[a][i] * (product[a][j] - spread[a][j]) + product[a][i] * self.basis[a][j]
@@ -303,7 +316,8 @@ impl Plane {
                 if is_inside { whole[seen.index(dy, dx)] } else { 0.0 }
             };
             let left = self.taken(seen, &of);
-            whole = whole.iter().zip(&means).zip(left).map(|((whole, seen), left)| whole + seen - left).collect();
+            whole =
+                whole.iter().zip(&means).zip(left).map(|((whole, seen), left)| whole + seen - left).collect();
         }
         whole
     }

@@ -28,7 +28,8 @@ pub(super) fn measure(samples: &[&Sample], method: Method) -> Result<NoiseProfil
         Method::Repeats => repeats(samples),
         Method::Flat | Method::Noisy => samples.iter().map(|sample| even(sample)).collect(),
     };
-    let extents: Vec<(usize, usize)> = samples.iter().map(|s| s.shape().extents()).map(|(_, h, w)| (h, w)).collect();
+    let extents: Vec<(usize, usize)> =
+        samples.iter().map(|s| s.shape().extents()).map(|(_, h, w)| (h, w)).collect();
     // Repeats lose a part of their noise with the mean; frames of one surface only what the surface takes.
     let mut stripes = vec![Stripes::default(); channels];
     let mut raw = vec![Vec::new(); channels];
@@ -36,11 +37,16 @@ pub(super) fn measure(samples: &[&Sample], method: Method) -> Result<NoiseProfil
         let area = height * width;
         for c in 0..channels {
             let plane = &mut frame.noise[c * area..(c + 1) * area];
-            raw[c].push(if kind == Kind::Image { take_stripes(plane, *width) } else { [Vec::new(), Vec::new()] });
+            raw[c].push(if kind == Kind::Image {
+                take_stripes(plane, *width)
+            } else {
+                [Vec::new(), Vec::new()]
+            });
         }
     }
     let lines: Vec<Line> = (0..channels).map(|c| by_level(&frames, &extents, c)).collect();
-    let (mut covariance, mut products, mut numbers) = (Covariance::new(kind), vec![0.0; channels * channels], Vec::new());
+    let (mut covariance, mut products, mut numbers) =
+        (Covariance::new(kind), vec![0.0; channels * channels], Vec::new());
     for (frame, (height, width)) in frames.iter_mut().zip(&extents) {
         let area = height * width;
         for (i, (n, level)) in frame.noise.iter_mut().zip(&frame.level).enumerate() {
@@ -49,7 +55,8 @@ pub(super) fn measure(samples: &[&Sample], method: Method) -> Result<NoiseProfil
         }
         frame.noise.chunks_exact(area).for_each(|plane| covariance.add(plane, *width));
         for (at, product) in products.iter_mut().enumerate() {
-            let (a, b) = (&frame.noise[at / channels * area..][..area], &frame.noise[at % channels * area..][..area]);
+            let (a, b) =
+                (&frame.noise[at / channels * area..][..area], &frame.noise[at % channels * area..][..area]);
             *product += a.iter().zip(b).map(|(a, b)| f64::from(a * b)).filter(|v| !v.is_nan()).sum::<f64>();
         }
         let step = (frames_numbers(&extents) * channels).div_ceil(ENOUGH).max(1) | 1;
@@ -95,7 +102,8 @@ fn mean_level(frames: &[Frame], extents: &[(usize, usize)], channel: usize) -> f
 fn repeats(samples: &[&Sample]) -> Vec<Frame> {
     let known: Vec<_> = samples.iter().map(|sample| sample.known()).collect();
     let (count, numbers) = (samples.len() as f32, known[0].len());
-    let level: Vec<f32> = (0..numbers).map(|i| known.iter().map(|data| data[i]).sum::<f32>() / count).collect();
+    let level: Vec<f32> =
+        (0..numbers).map(|i| known.iter().map(|data| data[i]).sum::<f32>() / count).collect();
     let scale = (count / (count - 1.0)).sqrt();
     let frame = |data: &std::borrow::Cow<'_, [f32]>| Frame {
         noise: data.iter().zip(&level).map(|(v, level)| scale * (v - level)).collect(),
@@ -126,7 +134,9 @@ fn surface(plane: &[f32], width: usize) -> Vec<f32> {
     type Term = fn(f64, f64) -> f64;
     let terms: [Term; 6] = [|_, _| 1.0, |x, _| x, |_, y| y, |x, _| x * x, |x, y| x * y, |_, y| y * y];
     let known = |i: usize| !plane[i].is_nan();
-    let dot = |a: &[f64], b: &dyn Fn(usize) -> f64| (0..plane.len()).filter(|i| known(*i)).map(|i| a[i] * b(i)).sum::<f64>();
+    let dot = |a: &[f64], b: &dyn Fn(usize) -> f64| {
+        (0..plane.len()).filter(|i| known(*i)).map(|i| a[i] * b(i)).sum::<f64>()
+    };
     let mut basis: Vec<Vec<f64>> = Vec::new();
     let mut fitted = vec![0.0f64; plane.len()];
     for term in terms {
@@ -151,11 +161,13 @@ fn surface(plane: &[f32], width: usize) -> Vec<f32> {
 fn take_stripes(plane: &mut [f32], width: usize) -> [Vec<f64>; 2] {
     let height = plane.len() / width;
     let mean = |numbers: &mut dyn Iterator<Item = f32>| {
-        let (sum, count) = numbers.filter(|v| !v.is_nan()).fold((0.0f64, 0usize), |(s, n), v| (s + f64::from(v), n + 1));
+        let (sum, count) =
+            numbers.filter(|v| !v.is_nan()).fold((0.0f64, 0usize), |(s, n), v| (s + f64::from(v), n + 1));
         sum / count.max(1) as f64
     };
     let rows: Vec<f64> = plane.chunks_exact(width).map(|row| mean(&mut row.iter().copied())).collect();
-    let columns: Vec<f64> = (0..width).map(|x| mean(&mut plane.iter().skip(x).step_by(width).copied())).collect();
+    let columns: Vec<f64> =
+        (0..width).map(|x| mean(&mut plane.iter().skip(x).step_by(width).copied())).collect();
     let all = rows.iter().sum::<f64>() / height as f64;
     for (i, v) in plane.iter_mut().enumerate() {
         *v -= (rows[i / width] + columns[i % width] - all) as f32;
@@ -175,10 +187,16 @@ fn stripes_of(
         values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len().saturating_sub(1).max(1) as f64
     };
     // The mean of a row varies with the sum of the correlations along it.
-    let along: f64 = (-(correlation.across as isize)..=correlation.across as isize).map(|dx| f64::from(correlation.at(0, dx))).sum();
-    let across: f64 = (-(correlation.down as isize)..=correlation.down as isize).map(|dy| f64::from(correlation.at(dy, 0))).sum();
+    let along: f64 = (-(correlation.across as isize)..=correlation.across as isize)
+        .map(|dx| f64::from(correlation.at(0, dx)))
+        .sum();
+    let across: f64 = (-(correlation.down as isize)..=correlation.down as isize)
+        .map(|dy| f64::from(correlation.at(dy, 0)))
+        .sum();
     let mut stripes = Stripes::default();
-    for ([rows, columns], (height, width)) in means.iter().zip(extents).filter(|([rows, _], _)| !rows.is_empty()) {
+    for ([rows, columns], (height, width)) in
+        means.iter().zip(extents).filter(|([rows, _], _)| !rows.is_empty())
+    {
         let own = |sum: f64, count: usize| variance * sum.max(0.0) / count as f64;
         // What is smaller than the error of the spread of pure noise counts as none.
         let excess = |seen: f64, own: f64, count: usize| {

@@ -50,11 +50,15 @@ pub(super) fn points(pairs: &[(f32, f32)]) -> Vec<Point> {
 
 /// Fits a line: least squares, each point weighted by the inverse of its variance.
 pub(super) fn fit(points: &[Point]) -> Line {
-    let mean = points.iter().map(|p| p.weight * p.variance).sum::<f64>() / points.iter().map(|p| p.weight).sum::<f64>().max(1.0);
+    let mean = points.iter().map(|p| p.weight * p.variance).sum::<f64>()
+        / points.iter().map(|p| p.weight).sum::<f64>().max(1.0);
     let mut line = Line { slope: 0.0, offset: mean, least: 0.0 };
     // The variance of a variance of n numbers is 2 / n of its square; that is taken from the last fit.
     for _ in 0..8 {
-        let weigh = |p: &Point| p.weight / (2.0 * (line.slope * p.level + line.offset).max(0.05 * mean).powi(2)).max(f64::MIN_POSITIVE);
+        let weigh = |p: &Point| {
+            p.weight
+                / (2.0 * (line.slope * p.level + line.offset).max(0.05 * mean).powi(2)).max(f64::MIN_POSITIVE)
+        };
         let all: f64 = points.iter().map(weigh).sum();
         let center = points.iter().map(|p| weigh(p) * p.level).sum::<f64>() / all;
         let height = points.iter().map(|p| weigh(p) * p.variance).sum::<f64>() / all;

@@ -53,18 +53,23 @@ fn fault<T>(reason: impl Into<String>) -> Result<T> {
 /// # Errors
 /// There are no samples, they are vectors, too small or of several kinds, or the method does not fit them.
 pub fn measure_profile(samples: &[&Sample], method: Option<Method>) -> Result<NoiseProfile> {
-    let Some(first) = samples.first().map(|sample| sample.shape()) else { return fault("there is no sample") };
+    let Some(first) = samples.first().map(|sample| sample.shape()) else {
+        return fault("there is no sample");
+    };
     let kind = first.kind();
     if kind == Kind::Vector {
         return fault("the numbers of a vector are no neighbours, so noise cannot be told from content");
     }
     let make = |shape: Shape| (shape.kind(), shape.channels());
-    if let Some(other) = samples.iter().map(|sample| sample.shape()).find(|shape| make(*shape) != make(first)) {
+    if let Some(other) = samples.iter().map(|sample| sample.shape()).find(|shape| make(*shape) != make(first))
+    {
         return fault(format!("the first sample is a {first}, another a {other}; measure them apart"));
     }
     if let Some(small) = samples.iter().map(|sample| sample.shape()).find(|shape| is_small(*shape)) {
         let (side, length) = SMALLEST;
-        return fault(format!("{small} is too small; images need {side}x{side} pixels, signals {length} steps"));
+        return fault(format!(
+            "{small} is too small; images need {side}x{side} pixels, signals {length} steps"
+        ));
     }
     let are_repeats = || samples.len() > 1 && samples.iter().all(|sample| sample.shape() == first);
     let method = match method {
@@ -115,7 +120,8 @@ fn alike(a: &Sample, b: &Sample) -> bool {
     let (a, b) = (means(a), means(b));
     let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
     let (mean_a, mean_b) = (mean(&a), mean(&b));
-    let sum = |of: &dyn Fn(f64, f64) -> f64| a.iter().zip(&b).map(|(a, b)| of(a - mean_a, b - mean_b)).sum::<f64>();
+    let sum =
+        |of: &dyn Fn(f64, f64) -> f64| a.iter().zip(&b).map(|(a, b)| of(a - mean_a, b - mean_b)).sum::<f64>();
     sum(&|a, b| a * b) >= ALIKE * (sum(&|a, _| a * a) * sum(&|_, b| b * b)).sqrt()
 }
 
@@ -212,7 +218,11 @@ fn median(values: &mut [f32]) -> f32 {
 fn between(products: &[f64], channels: usize) -> Vec<Vec<f32>> {
     let one = |a: usize, b: usize| {
         let norm = (products[a * channels + a] * products[b * channels + b]).sqrt();
-        if a == b { 1.0 } else { (products[a * channels + b] / norm.max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0) as f32 }
+        if a == b {
+            1.0
+        } else {
+            (products[a * channels + b] / norm.max(f64::MIN_POSITIVE)).clamp(-1.0, 1.0) as f32
+        }
     };
     (0..channels).map(|a| (0..channels).map(|b| one(a, b)).collect()).collect()
 }

@@ -21,7 +21,11 @@ fn noisy(clean: &[f32], draw: u64, rows: f32, outliers: bool) -> Sample {
     let value = |i: usize| {
         let (y, x) = (i / SIDE, i % SIDE);
         let at = y * (SIDE + 1) + x;
-        let n = if outliers { white[i].powi(3) / 15f32.sqrt() } else { (white[at] + white[at + 1]) / 2f32.sqrt() };
+        let n = if outliers {
+            white[i].powi(3) / 15f32.sqrt()
+        } else {
+            (white[at] + white[at + 1]) / 2f32.sqrt()
+        };
         clean[i] + (SHOT * clean[i] + READ).sqrt() * n + rows * offsets[y]
     };
     Sample::new(Shape::image(1, SIDE, SIDE), (0..SIDE * SIDE).map(value).collect()).unwrap()
@@ -78,8 +82,11 @@ fn one_even_frame_gives_back_strength_spectrum_and_stripes() {
     assert_near("right", profile.correlation.at(0, 1), 0.5, 0.03);
     assert_near("down", profile.correlation.at(1, 0), 0.0, 0.03);
     // A dark frame and bright ones give the slope.
-    let frames: Vec<Sample> =
-        [0.02, 0.3, 0.6].iter().zip(0..).map(|(level, draw)| noisy(&vec![*level; SIDE * SIDE], draw, 0.0, false)).collect();
+    let frames: Vec<Sample> = [0.02, 0.3, 0.6]
+        .iter()
+        .zip(0..)
+        .map(|(level, draw)| noisy(&vec![*level; SIDE * SIDE], draw, 0.0, false))
+        .collect();
     let profile = measure(&frames, Some(Method::Flat));
     assert_near("shot", profile.channels[0].shot, SHOT, 0.1 * SHOT);
     assert_near("read", profile.channels[0].read, READ, 0.1 * READ);
@@ -171,7 +178,11 @@ fn outliers_and_channels_come_back() {
     let profile = measure(&[frame], None);
     assert_near("shared", profile.between_channels[0][2], 0.8, 0.02);
     assert_near("independent", profile.between_channels[0][1], 0.0, 0.03);
-    let noise = profile.noise(&vec![0.5; 3 * area], Shape::image(3, SIDE, SIDE), &mut Rng::new(1, Purpose::Corrupt, 0));
+    let noise = profile.noise(
+        &vec![0.5; 3 * area],
+        Shape::image(3, SIDE, SIDE),
+        &mut Rng::new(1, Purpose::Corrupt, 0),
+    );
     let product = |a: usize, b: usize| {
         (0..area).map(|i| f64::from(noise[a * area + i] * noise[b * area + i])).sum::<f64>() / area as f64
     };
@@ -190,13 +201,17 @@ fn noise_of_signals_is_measured_in_time() {
     assert_near("variance", profile.channels[0].variance(100.0), 25.0, 1.0);
     assert_near("next", profile.correlation.at(0, 1), 0.48, 0.03);
     let noise = profile.noise(&vec![100.0; length], shape, &mut Rng::new(1, Purpose::Corrupt, 0));
-    let at = |lag: usize| noise.iter().zip(&noise[lag..]).map(|(a, b)| f64::from(a * b)).sum::<f64>() / length as f64;
+    let at = |lag: usize| {
+        noise.iter().zip(&noise[lag..]).map(|(a, b)| f64::from(a * b)).sum::<f64>() / length as f64
+    };
     assert!((at(0) - 25.0).abs() < 1.5 && (at(1) / at(0) - 0.48).abs() < 0.04, "{} {}", at(0), at(1));
 }
 
 #[test]
 fn what_cannot_be_measured_is_said() {
-    let flat = |height: usize, value: f32| Sample::new(Shape::image(1, height, SIDE), vec![value; height * SIDE]).unwrap();
+    let flat = |height: usize, value: f32| {
+        Sample::new(Shape::image(1, height, SIDE), vec![value; height * SIDE]).unwrap()
+    };
     let says = |samples: &[Sample], method: Option<Method>| {
         measure_profile(&samples.iter().collect::<Vec<_>>(), method).unwrap_err().to_string()
     };

@@ -68,16 +68,21 @@ fn a_signal_model_is_trained_and_serves_every_form_of_signal() {
     assert_eq!(ok_json(service.post_json(denoise, &body))["data"].as_array().unwrap().len(), 50);
 
     let holed = String::from_utf8(table(50)).unwrap();
-    let holed: Vec<&str> = holed.lines().enumerate().map(|(t, line)| if (20..23).contains(&t) { "" } else { line }).collect();
+    let holed: Vec<&str> =
+        holed.lines().enumerate().map(|(t, line)| if (20..23).contains(&t) { "" } else { line }).collect();
     let holed = holed.join("\n").into_bytes();
     let response = service.post(denoise, "text/csv", holed.clone());
     assert_eq!(header(&response, "x-missing"), "3");
     let column = rows(&ok(response)).remove(0);
     let missing: Vec<usize> = (0..column.len()).filter(|t| column[*t].is_nan()).collect();
     assert_eq!((column.len(), missing), (50, vec![20, 21, 22]));
-    let strict = rows(&ok(service.post("/denoise?model=pulse&mode=strict&missing=fill", "text/csv", holed.clone())));
+    let strict =
+        rows(&ok(service.post("/denoise?model=pulse&mode=strict&missing=fill", "text/csv", holed.clone())));
     let latent = ok(service.post("/encode?model=pulse", "text/csv", holed.clone()));
-    assert_eq!(strict, rows(&ok(service.post("/decode?format=csv", "application/vnd.limpid.latent", latent))));
+    assert_eq!(
+        strict,
+        rows(&ok(service.post("/decode?format=csv", "application/vnd.limpid.latent", latent)))
+    );
     refused(service.post("/denoise?model=pulse&missing=refuse", "text/csv", holed), "non_finite_input");
     let body = json!({"data": (0..50).map(|t| (t != 7).then(|| value(t))).collect::<Vec<_>>()});
     let reply = ok_json(service.post_json(denoise, &body));
@@ -113,7 +118,10 @@ fn streams(service: &Service) {
         format!("{head}\n{}", chunks.collect::<String>())
     };
     let whole = lines(service.post("/denoise", NDJSON, body(4000)));
-    assert_eq!((whole[0]["model"].as_str(), whole.last().unwrap()["steps"].as_u64()), (Some("pulse@1"), Some(4000)));
+    assert_eq!(
+        (whole[0]["model"].as_str(), whole.last().unwrap()["steps"].as_u64()),
+        (Some("pulse@1"), Some(4000))
+    );
     assert!(whole[0]["latency"].as_u64().unwrap() > 512, "{}", whole[0]);
     assert_eq!(joined(&whole).len(), 4000);
     for length in [100, 999] {
@@ -122,17 +130,24 @@ fn streams(service: &Service) {
         assert!(parts.len() > 4, "steps come back as they become certain");
     }
     // Without statistics these are those of the first window; gaps stay gaps.
-    let holed: Vec<Option<f32>> = numbers.iter().enumerate().map(|(t, v)| (t % 100 != 7).then_some(*v)).collect();
+    let holed: Vec<Option<f32>> =
+        numbers.iter().enumerate().map(|(t, v)| (t % 100 != 7).then_some(*v)).collect();
     let body = format!("{}\n{}\n", json!({"model": "pulse", "window": 300}), json!({ "data": holed }));
     let reply = lines(service.post("/denoise", NDJSON, body));
     let data = joined(&reply);
     assert!(data.len() == 4000 && (0..4000).all(|t| data[t].is_null() == (t % 100 == 7)));
     assert_eq!(reply.last().unwrap()["missing"], 40);
     // Faults: in the first line as any other, later ones as the last line.
-    for body in ["", "{", "[1]\n", "{\"model\": \"pulse\", \"x\": 1}\n", "{\"model\": \"pulse\", \"window\": 0}\n"] {
+    for body in
+        ["", "{", "[1]\n", "{\"model\": \"pulse\", \"x\": 1}\n", "{\"model\": \"pulse\", \"window\": 0}\n"]
+    {
         refused(service.post("/denoise", NDJSON, body), "invalid_input");
     }
-    let late = lines(service.post("/denoise", NDJSON, format!("{head}\n{{\"data\": [1]}}\n{{\"data\": [[1], [2]]}}\n")));
+    let late = lines(service.post(
+        "/denoise",
+        NDJSON,
+        format!("{head}\n{{\"data\": [1]}}\n{{\"data\": [[1], [2]]}}\n"),
+    ));
     assert_eq!(late.last().unwrap()["error"]["code"], "shape_mismatch", "{late:?}");
 
     early(service, &head, &numbers);
@@ -173,14 +188,19 @@ fn profiles(service: &Service) {
     let made = service.post("/noise-profiles?name=sensor&method=flat", "text/csv", table.clone());
     assert_eq!((made.status().as_u16(), header(&made, "location")), (201, "/noise-profiles/sensor"));
     let made: Value = made.json().unwrap();
-    assert_eq!((made["noise"]["kind"].as_str(), made["noise"]["source"]["method"].as_str()), (Some("signal"), Some("flat")));
+    assert_eq!(
+        (made["noise"]["kind"].as_str(), made["noise"]["source"]["method"].as_str()),
+        (Some("signal"), Some("flat"))
+    );
     assert_eq!(service.post("/noise-profiles?name=sensor", "text/csv", table.clone()).status().as_u16(), 200);
     assert_eq!(ok_json(service.get("/noise-profiles"))["profiles"], json!(["sensor"]));
     assert_eq!(ok_json(service.get("/noise-profiles/sensor"))["noise"]["format"], 1);
     let train = |profile: &str| {
         let config = json!({"name": "pulse", "base": "pulse", "steps": 2, "corruption": {"profile": {"name": profile}}});
         let config = Part::text(config.to_string()).mime_str("application/json").unwrap();
-        let form = Form::new().part("config", config).part("samples", Part::bytes(self::table(300)).file_name("a.csv"));
+        let form = Form::new()
+            .part("config", config)
+            .part("samples", Part::bytes(self::table(300)).file_name("a.csv"));
         service.request("POST", "/train?plan=1").multipart(form).send().unwrap()
     };
     assert_eq!(ok_json(train("sensor"))["scheme"], "clean");

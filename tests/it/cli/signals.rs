@@ -95,7 +95,8 @@ fn gaps_are_kept_filled_or_refused_and_no_model_learns_from_them() {
         desk.write(&format!("clean/{i}.csv"), text(i, gap));
     }
     desk.write("pulse.json", config());
-    let said = desk.run("train --training-config pulse.json --samples clean --models models --missing-value -999");
+    let said =
+        desk.run("train --training-config pulse.json --samples clean --models models --missing-value -999");
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.err.contains("40 numbers are missing, in 4 sample(s)"), "{}", said.err);
     let said = desk.run("train --training-config pulse.json --samples clean --models other --missing refuse --missing-value -999");
@@ -105,7 +106,9 @@ fn gaps_are_kept_filled_or_refused_and_no_model_learns_from_them() {
     let with = "--model pulse --models models";
     desk.ok(&format!("denoise a.csv -o kept.csv {with}"));
     desk.ok(&format!("denoise a.csv -o filled.csv --missing fill {with}"));
-    let lines = |name: &str| String::from_utf8(desk.read(name)).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+    let lines = |name: &str| {
+        String::from_utf8(desk.read(name)).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
     let (kept, filled) = (lines("kept.csv"), lines("filled.csv"));
     assert_eq!((kept.len(), filled.len()), (200, 200));
     for (t, (kept, filled)) in kept.iter().zip(&filled).enumerate() {
@@ -150,14 +153,17 @@ fn a_pipe_of_lines_is_denoised_as_it_arrives() {
     // All at once, with gaps: each line is where it was.
     let mut child = start("");
     let mut input = child.stdin.take().unwrap();
-    let text: String =
-        (0..3000).map(|t| if (700..710).contains(&t) { format!("{};;NA\n", t * 5) } else { line(t) }).collect();
+    let text: String = (0..3000)
+        .map(|t| if (700..710).contains(&t) { format!("{};;NA\n", t * 5) } else { line(t) })
+        .collect();
     let writer = std::thread::spawn(move || input.write_all(text.as_bytes()).unwrap());
     let out = child.wait_with_output().unwrap();
     writer.join().unwrap();
     let holed: Vec<String> = String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned).collect();
     assert!(out.status.success() && holed.len() == 3000);
-    assert!((700..710).all(|t| holed[t] == format!("{};;NA", t * 5)) && holed[710].split(';').nth(1) != Some(""));
+    assert!(
+        (700..710).all(|t| holed[t] == format!("{};;NA", t * 5)) && holed[710].split(';').nth(1) != Some("")
+    );
 
     let said = desk.run("denoise a.csv -o b.csv --stream --model pulse --models models");
     assert!(said.code == 2 && said.err.contains("standard input"), "{}", said.err);

@@ -300,7 +300,8 @@ impl Known {
     /// Returns the likely ones of the `possible` orders: one if the extents leave no doubt.
     fn likely(&self, dims: &[usize], possible: &[(Order, Shape)]) -> Vec<(Order, Shape)> {
         let wanted: &[&str] = match (self.kind, self.channels, dims) {
-            _ if possible.len() < 2 => return possible.to_vec(),
+            // What is known of the samples leaves one.
+            _ if possible.len() == 1 && self.channels.is_some() => return possible.to_vec(),
             // The fixed shape leaves several only for equal extents.
             _ if self.fixed.is_some() => {
                 &["HW", "HWC", "NHW", "CHW", "NHWC", "NCHW", "L", "CL", "NL", "NCL", "D", "ND"]
@@ -395,6 +396,8 @@ fn images(is_any: bool, dims: &[usize]) -> &'static [&'static str] {
         [_, a, b] if is_any && a < NARROW && b >= LONG => &["NCL"],
         [_, a, b] if is_any && b < NARROW && a >= LONG => &["NLC"],
         [3, _, _] => &["?", "CHW", "NHW"],
+        // Channels of another number, last: no image that is known here.
+        [n, h, w] if w < NARROW && w < n.min(h) => &[],
         [_, _, _] => &["NHW"],
         [_, 1 | 3, _, 1 | 3] => &["?", "NHWC", "NCHW"],
         _ => &["NHWC", "NCHW"],
@@ -440,6 +443,8 @@ mod tests {
             (any, &[40, 50, 3], "HWC"),
             (any, &[3, 40, 50], "? CHW NHW"),
             (any, &[7, 40, 50], "NHW"),
+            (any, &[40, 50, 4], ""),
+            (any, &[900, 8, 8], "NHW"),
             (any, &[100, 2, 1000], "NCL"),
             (any, &[100, 1000, 2], "NLC"),
             (any, &[2, 40, 50, 3], "NHWC"),

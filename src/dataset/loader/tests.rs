@@ -263,3 +263,37 @@ fn marks_turn_with_the_image() {
         );
     }
 }
+
+/// Noise like that of the sample, as strong and as correlated, does not correlate between input and target.
+#[test]
+fn noise_of_a_profile_recorrupts_correlated_noise() {
+    let noise: Corruption =
+        serde_json::from_str(r#"[{"gaussian": {"sigma": 20, "blur": 0.8}}, {"banding": {"rows": 20}}]"#).unwrap();
+    let shape = Shape::image(1, 128, 128);
+    let flat = Item { name: "a".into(), clean: Sample::new(shape, vec![0.5; 128 * 128]).unwrap(), noisy: None };
+    let frames: Vec<Sample> = (0..12).map(|i| flat.corrupted(&noise, 1, i).0).collect();
+    let method = Some(crate::corruption::Method::Flat);
+    let profile = super::super::measure_profile(&frames.iter().collect::<Vec<_>>(), method).unwrap();
+    let items: Vec<Item> =
+        frames.into_iter().map(|clean| Item { name: "b".into(), clean, noisy: None }).collect();
+    let learn = Learn::Profiled(Box::new(profile));
+    let plan = Plan { learn, batch: 16, augment: false, ..plan(Some((64, 64))) };
+    let loader = Loader::new(items.iter().collect(), plan).unwrap();
+    let (mut products, mut powers) = ([0.0; 3], [0.0; 2]);
+    for step in 0..8 {
+        let batch = loader.batch(step);
+        for (noisy, clean) in batch.noisy.chunks(64).zip(batch.clean.chunks(64)) {
+            for x in 0..62 {
+                let [n, c] = [noisy, clean].map(|row| f64::from(row[x]) - 0.5);
+                // At once, next to each other, and two apart.
+                for (lag, product) in products.iter_mut().enumerate() {
+                    *product += n * (f64::from(clean[x + lag]) - 0.5);
+                }
+                powers[0] += n * n;
+                powers[1] += c * c;
+            }
+        }
+    }
+    let norm = (powers[0] * powers[1]).sqrt();
+    assert!(products.iter().all(|product| (product / norm).abs() < 0.05), "{products:?} of {norm}");
+}

@@ -134,6 +134,39 @@ fn correlated_noise_is_found_and_places_are_hidden_with_their_neighbours() {
     assert!(gain > 1.0, "{gain} dB; {}", outcome.scores);
 }
 
+/// Correlated noise with stripes, measured on the noisy samples themselves, is added to one copy and taken off another.
+#[test]
+fn noisy_samples_with_a_profile_teach_3_db() {
+    let noise = Corruption::Sequence(vec![
+        blurred(),
+        serde_json::from_str(r#"{"banding": {"rows": 15}}"#).unwrap(),
+    ]);
+    let data = noisy(60, 1, &noise);
+    let samples: Vec<&Sample> = data.items.iter().map(|item| &item.clean).collect();
+    let profile = crate::dataset::measure_profile(&samples, None).unwrap();
+    let corruption = crate::corruption::Profile { name: None, noise: Some(profile), strength: Span::at(1.0) };
+    let config = Config { corruption: Some(Corruption::Profile(Box::new(corruption))), ..scheme(200, Scheme::Noisy) };
+    let place = Place::new();
+    let outcome = train(&config, &data, &place.registry()).unwrap();
+    let gain = gain(&place, "tiny", &noise);
+    assert!(gain > 3.0, "{gain} dB, {:?}", outcome.scores);
+}
+
+#[test]
+fn a_profile_of_another_kind_is_refused_before_training() {
+    let shape = Shape::Signal { channels: 1, length: 4000 };
+    let mut data = vec![0.0; 4000];
+    Rng::new(1, Purpose::Evaluate, 0).fill_normal(&mut data);
+    let profile = crate::dataset::measure_profile(&[&Sample::new(shape, data).unwrap()], None).unwrap();
+    let corruption = crate::corruption::Profile { name: None, noise: Some(profile), strength: Span::at(1.0) };
+    for scheme in [Scheme::Clean, Scheme::Noisy] {
+        let corruption = Some(Corruption::Profile(Box::new(corruption.clone())));
+        let config = Config { scheme, corruption, ..tiny(2) };
+        let error = train(&config, &waves(6), &Place::new().registry()).unwrap_err().to_string();
+        assert!(error.contains("measured on signals, the samples are images"), "{error}");
+    }
+}
+
 #[test]
 fn one_noisy_sample_adapts_a_base_and_never_makes_it_worse() {
     let (place, noise) = (Place::new(), Corruption::white(40.0));

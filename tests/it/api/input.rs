@@ -110,7 +110,7 @@ fn tiny_thin_and_odd_images_work() {
 #[test]
 fn arrays_of_no_channels_or_five() {
     let service = Service::start();
-    for shape in [&[8, 8, 0][..], &[0, 8], &[8, 8, 5], &[5, 8, 8], &[1, 1, 1, 1, 8]] {
+    for shape in [&[8, 8, 0][..], &[0, 8], &[8, 8, 5], &[1, 1, 1, 1, 8]] {
         let problem = post(&service, "application/x-npy", npy_floats(shape), "shape_mismatch");
         assert!(problem["detail"].as_str().unwrap().contains("got"), "{problem}");
     }
@@ -193,7 +193,29 @@ fn shapes_that_are_not_the_models() {
         let path = format!("/denoise?model={model}");
         refused(quick(|| service.post(&path, "application/x-npy", npy_floats(shape))), "shape_mismatch");
     }
-    post(&service, "application/x-npy", npy_floats(&[2, 3, 4]), "shape_mismatch");
+    post(&service, "application/x-npy", npy_floats(&[9, 8, 4]), "shape_mismatch");
+}
+
+#[test]
+fn axes_that_can_be_read_in_two_ways_are_asked_about() {
+    let service = Service::start();
+    let problem = post(&service, "application/x-npy", npy_floats(&[3, 20, 24]), "invalid_input");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        pointers(&problem) == ["/layout"] && detail.contains("CHW") && detail.contains("NHW"),
+        "{problem}"
+    );
+    for (layout, model) in [("CHW", "photo-color@1"), ("TYX", "photo-gray@1, photo-gray@1, photo-gray@1")] {
+        let path = format!("/denoise?layout={layout}");
+        let response = service.post(&path, "application/x-npy", npy_floats(&[3, 20, 24]));
+        assert!(model.starts_with(header(&response, "x-model")), "{layout}");
+        assert!(read_npy(&ok(response)).0.contains("(3, 20, 24)"), "{layout}");
+    }
+    for layout in ["HWC", "LC", "WH"] {
+        let path = format!("/denoise?layout={layout}");
+        let response = service.post(&path, "application/x-npy", npy_floats(&[3, 20, 24]));
+        assert!(response.status().is_client_error(), "{layout}");
+    }
 }
 
 /// The head of a PNG that says it has these extents, and nothing behind it.

@@ -110,8 +110,17 @@ fn tiny_thin_and_odd_images_work() {
 #[test]
 fn arrays_of_no_channels_or_five() {
     let service = Service::start();
-    for shape in [&[8, 8, 0][..], &[0, 8], &[8, 8, 5], &[5, 8, 8], &[1, 1, 1, 1, 8]] {
-        let problem = post(&service, "application/x-npy", npy_floats(shape), "shape_mismatch");
+    // Three axes of which none is 3 are a stack of gray images, unless a layout says otherwise.
+    for (layout, shape) in [
+        ("auto", &[8, 8, 0][..]),
+        ("auto", &[0, 8]),
+        ("HWC", &[8, 8, 5]),
+        ("CHW", &[5, 8, 8]),
+        ("auto", &[1, 1, 1, 1, 8]),
+    ] {
+        let reply =
+            service.post(&format!("/denoise?layout={layout}"), "application/x-npy", npy_floats(shape));
+        let problem = refused(reply, "shape_mismatch");
         assert!(problem["detail"].as_str().unwrap().contains("got"), "{problem}");
     }
 }
@@ -193,7 +202,7 @@ fn shapes_that_are_not_the_models() {
         let path = format!("/denoise?model={model}");
         refused(quick(|| service.post(&path, "application/x-npy", npy_floats(shape))), "shape_mismatch");
     }
-    post(&service, "application/x-npy", npy_floats(&[2, 3, 4]), "shape_mismatch");
+    post(&service, "application/x-npy", npy_floats(&[2, 5, 4, 5]), "shape_mismatch");
 }
 
 /// The head of a PNG that says it has these extents, and nothing behind it.

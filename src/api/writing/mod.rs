@@ -206,7 +206,7 @@ impl Style {
             })
         };
         if !is_list {
-            return one(&outputs[0]).map(Results::One);
+            return one(&outputs[0]).map(|one| Results::One(Box::new(one)));
         }
         let samples = outputs.iter().map(one).collect::<Result<_, Problem>>()?;
         Ok(Results::Several { samples })

@@ -25,7 +25,7 @@ pub(in crate::api) struct JsonReply {
 #[serde(untagged)]
 pub(super) enum Results {
     /// One result.
-    One(JsonResult),
+    One(Box<JsonResult>),
     /// Several results, in the order of the request.
     Several {
         /// The results.

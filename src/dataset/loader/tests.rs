@@ -251,14 +251,14 @@ fn missing_numbers_move_no_statistics() {
 #[test]
 fn marks_turn_with_the_image() {
     let mut item = image(1, 8, 8);
-    let value = |i: usize| if i % 8 == 0 { f32::NAN } else { i as f32 };
+    let value = |i: usize| if i.is_multiple_of(8) { f32::NAN } else { i as f32 };
     item.clean = Sample::with_gaps(item.clean.shape(), (0..64).map(value).collect()).unwrap();
     let quiet = Plan { learn: QUIET, batch: 32, ..plan(Some((8, 8))) };
     let batch = Loader::new(vec![&item], quiet).unwrap().batch(0);
     for (weights, clean) in batch.weights.unwrap().chunks(64).zip(batch.clean.chunks(64)) {
         let known: Vec<f32> = clean.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(v, _)| *v).collect();
         assert!(
-            known.len() == 56 && known.iter().all(|v| v.fract() == 0.0 && *v as usize % 8 != 0),
+            known.len() == 56 && known.iter().all(|v| v.fract() == 0.0 && !(*v as usize).is_multiple_of(8)),
             "{known:?}"
         );
     }

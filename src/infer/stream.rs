@@ -308,7 +308,7 @@ impl Session {
     pub fn denoise_scaled(&self, sample: &Sample, options: &Options, scale: &Scale) -> Result<Vec<f32>> {
         let keep = self.keep(sample.shape(), options.ratio)?;
         debug_assert!(options.ensemble == 1 || options.mode == Mode::Full);
-        Ok(self.pass_scaled(sample, options, keep, scale)?)
+        self.pass_scaled(sample, options, keep, scale)
     }
 }
 

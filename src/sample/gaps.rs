@@ -269,10 +269,10 @@ fn interpolate(line: &mut [f32], is_missing: &[bool]) {
         }
         let first = before.map_or(0, |before| before + 1);
         let (right, left) = (line[at], line[before.unwrap_or(at)]);
-        for gap in first..at {
+        for (gap, number) in line[first..at].iter_mut().enumerate().map(|(i, number)| (first + i, number)) {
             let span = (at - before.unwrap_or(gap)) as f32;
             let share = before.map_or(1.0, |before| (gap - before) as f32 / span);
-            line[gap] = left + (right - left) * share;
+            *number = left + (right - left) * share;
         }
         before = Some(at);
     }

@@ -58,7 +58,7 @@ pub struct Summary {
 }
 
 /// Writes the data folder `root` to `out` as a tar: `database` and `keys`, where they exist, and the files of `models`,
-/// `samples` and `checkpoints`.
+/// `samples`, `checkpoints` and `noise-profiles`.
 ///
 /// # Errors
 /// A file cannot be read or the tar cannot be written; something in the folder is neither a file nor a folder.

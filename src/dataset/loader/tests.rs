@@ -251,14 +251,14 @@ fn missing_numbers_move_no_statistics() {
 #[test]
 fn marks_turn_with_the_image() {
     let mut item = image(1, 8, 8);
-    let value = |i: usize| if i % 8 == 0 { f32::NAN } else { i as f32 };
+    let value = |i: usize| if i.is_multiple_of(8) { f32::NAN } else { i as f32 };
     item.clean = Sample::with_gaps(item.clean.shape(), (0..64).map(value).collect()).unwrap();
     let quiet = Plan { learn: QUIET, batch: 32, ..plan(Some((8, 8))) };
     let batch = Loader::new(vec![&item], quiet).unwrap().batch(0);
     for (weights, clean) in batch.weights.unwrap().chunks(64).zip(batch.clean.chunks(64)) {
         let known: Vec<f32> = clean.iter().zip(weights).filter(|(_, w)| **w > 0.0).map(|(v, _)| *v).collect();
         assert!(
-            known.len() == 56 && known.iter().all(|v| v.fract() == 0.0 && *v as usize % 8 != 0),
+            known.len() == 56 && known.iter().all(|v| v.fract() == 0.0 && !(*v as usize).is_multiple_of(8)),
             "{known:?}"
         );
     }
@@ -268,9 +268,11 @@ fn marks_turn_with_the_image() {
 #[test]
 fn noise_of_a_profile_recorrupts_correlated_noise() {
     let noise: Corruption =
-        serde_json::from_str(r#"[{"gaussian": {"sigma": 20, "blur": 0.8}}, {"banding": {"rows": 20}}]"#).unwrap();
+        serde_json::from_str(r#"[{"gaussian": {"sigma": 20, "blur": 0.8}}, {"banding": {"rows": 20}}]"#)
+            .unwrap();
     let shape = Shape::image(1, 128, 128);
-    let flat = Item { name: "a".into(), clean: Sample::new(shape, vec![0.5; 128 * 128]).unwrap(), noisy: None };
+    let flat =
+        Item { name: "a".into(), clean: Sample::new(shape, vec![0.5; 128 * 128]).unwrap(), noisy: None };
     let frames: Vec<Sample> = (0..12).map(|i| flat.corrupted(&noise, 1, i).0).collect();
     let method = Some(crate::corruption::Method::Flat);
     let profile = super::super::measure_profile(&frames.iter().collect::<Vec<_>>(), method).unwrap();

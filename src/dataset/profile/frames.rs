@@ -35,9 +35,8 @@ pub(super) fn measure(samples: &[&Sample], method: Method) -> Result<NoiseProfil
     let mut raw = vec![Vec::new(); channels];
     for (frame, (height, width)) in frames.iter_mut().zip(&extents) {
         let area = height * width;
-        for c in 0..channels {
-            let plane = &mut frame.noise[c * area..(c + 1) * area];
-            raw[c].push(if kind == Kind::Image {
+        for (plane, raw) in frame.noise.chunks_exact_mut(area).zip(&mut raw) {
+            raw.push(if kind == Kind::Image {
                 take_stripes(plane, *width)
             } else {
                 [Vec::new(), Vec::new()]

@@ -137,15 +137,14 @@ fn correlated_noise_is_found_and_places_are_hidden_with_their_neighbours() {
 /// Correlated noise with stripes, measured on the noisy samples themselves, is added to one copy and taken off another.
 #[test]
 fn noisy_samples_with_a_profile_teach_3_db() {
-    let noise = Corruption::Sequence(vec![
-        blurred(),
-        serde_json::from_str(r#"{"banding": {"rows": 15}}"#).unwrap(),
-    ]);
+    let noise =
+        Corruption::Sequence(vec![blurred(), serde_json::from_str(r#"{"banding": {"rows": 15}}"#).unwrap()]);
     let data = noisy(60, 1, &noise);
     let samples: Vec<&Sample> = data.items.iter().map(|item| &item.clean).collect();
     let profile = crate::dataset::measure_profile(&samples, None).unwrap();
     let corruption = crate::corruption::Profile { name: None, noise: Some(profile), strength: Span::at(1.0) };
-    let config = Config { corruption: Some(Corruption::Profile(Box::new(corruption))), ..scheme(200, Scheme::Noisy) };
+    let config =
+        Config { corruption: Some(Corruption::Profile(Box::new(corruption))), ..scheme(200, Scheme::Noisy) };
     let place = Place::new();
     let outcome = train(&config, &data, &place.registry()).unwrap();
     let gain = gain(&place, "tiny", &noise);

@@ -167,7 +167,20 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// The contract as YAML, byte for byte what `openapi.yaml` holds.
 pub fn openapi_yaml() -> String {
-    openapi().to_yaml().expect("the contract holds only text, numbers and lists")
+    let text = openapi().to_yaml().expect("the contract holds only text, numbers and lists");
+    text.lines().map(with_point).map(|line| line + "\n").collect()
+}
+
+/// A line whose number has an exponent with a point in it, as `1.0e-8`: readers of YAML 1.1 take `1e-8` for text.
+fn with_point(line: &str) -> String {
+    let value = line.rsplit(' ').next().unwrap_or_default();
+    match value.split_once('e').filter(|(digits, _)| digits.parse::<u64>().is_ok()) {
+        Some((digits, exponent)) if exponent.parse::<i32>().is_ok() => {
+            let before = &line[..line.len() - value.len()];
+            format!("{before}{digits}.0e{exponent}")
+        }
+        _ => line.to_owned(),
+    }
 }
 
 /// The service: routes inside the middleware, outermost first.

@@ -293,6 +293,10 @@ async fn checked(app: &App, config: Value, caller: &Caller) -> Result<Ask, Probl
         if let Some(corruption) = &mut config.corruption {
             // The job keeps the profile as it is now, whatever becomes of its name.
             let profiles = app.profiles()?;
+            if let Some(name) = corruption.profile().and_then(|profile| profile.name.as_ref()) {
+                // A damaged profile is said to be damaged, not unknown.
+                profiles.get(name)?;
+            }
             corruption.resolve(&|name| profiles.get(name).ok().flatten());
         }
         app.jobs().check(&config, webhook.as_deref())?;

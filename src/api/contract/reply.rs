@@ -31,29 +31,29 @@ impl IntoResponses for Denoised {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let one = json!({
             "image": "iVBORw0KGgo...", "model": "photo-gray@1", "sigma": 24.7, "sigmas": [24.7], "noise_correlation": 0.0,
-            "familiarity": 0.83, "model_reason": "gray picture, white noise of sigma 24.7",
-            "request_id": "0199c1a8-6f7e-7d3a-b3f1-3f6a2f3b9d10",
-            "timing": {"queue_ms": 0.1, "read_ms": 2.4, "infer_ms": 31.0, "write_ms": 5.2}
+            "familiarity": 0.83, "model_reason": "gray picture, white noise of sigma 24.7"
         });
-        let several = json!({"samples": [{"data": [[0.1, 0.2]], "model": "photo-gray@1", "sigma": 3.1}]});
+        let several = json!([{"data": [[0.1, 0.2]], "model": "photo-gray@1", "sigma": 3.1}]);
         reply("The clean samples.", sample_formats(), one, several)
     }
 }
 
 impl IntoResponses for Encoded {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let latent = json!({"model": "photo-gray", "version": 1, "digest": "9f...", "shape": {}, "stats": {}, "planes": []});
-        let one = json!({"latent": latent, "model": "photo-gray@1", "numbers": 196, "sample_numbers": 784});
-        let several = json!({"samples": [one]});
-        reply("The latents.", [Format::Latent], one, several)
+        let latent = json!({
+            "model": "photo-gray", "version": 1, "digest": "9f".repeat(32),
+            "shape": {"image": {"channels": 1, "height": 2, "width": 2}}, "stats": {"mean": 0.5, "std": 0.2},
+            "planes": [{"dims": [1, 1, 1], "data": "AACAPw=="}]
+        });
+        let one = json!({"latent": latent, "model": "photo-gray@1", "numbers": 3, "sample_numbers": 4});
+        reply("The latents.", [Format::Latent], one.clone(), json!([one]))
     }
 }
 
 impl IntoResponses for Decoded {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let one = json!({"image": "iVBORw0KGgo...", "model": "photo-gray@1"});
-        let several = json!({"samples": [one]});
-        reply("The samples.", sample_formats(), one, several)
+        reply("The samples.", sample_formats(), one.clone(), json!([one]))
     }
 }
 
@@ -62,18 +62,24 @@ fn sample_formats() -> impl Iterator<Item = Format> {
     Format::ALL.into_iter().filter(|format| !matches!(format, Format::Json | Format::Latent))
 }
 
-/// A reply as one file of `formats`, as JSON, as a form or as an archive.
+/// A reply as one file of `formats`, as JSON, as a form or as an archive; `one` and `several` are examples of results.
 fn reply(
     description: &str,
     formats: impl IntoIterator<Item = Format>,
-    json: Value,
+    one: Value,
     several: Value,
 ) -> BTreeMap<String, RefOr<Response>> {
+    let whole = |mut results: Value| {
+        results["request_id"] = "0199c1a8-6f7e-7d3a-b3f1-3f6a2f3b9d10".into();
+        results["timing"] = json!({"queue_ms": 0.1, "read_ms": 2.4, "infer_ms": 31.0, "write_ms": 5.2});
+        results
+    };
+    let examples = [("one", whole(one)), ("several", whole(json!({"samples": several})))];
     let binary = || ContentBuilder::new().schema(Some(Binary::schema())).build();
     let example = |(name, value)| (name, ExampleBuilder::new().value(Some(value)).build());
     let json = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(JsonReply::name())))
-        .examples_from_iter([("one", json), ("several", several)].map(example))
+        .examples_from_iter(examples.map(example))
         .build();
     let form = ObjectBuilder::new().property("file", files("A file for each result."));
     let form = ContentBuilder::new().schema(Some(Schema::Object(form.build()))).build();

@@ -11,6 +11,7 @@
 //! noise without them.
 
 mod blocks;
+mod even;
 mod frames;
 mod line;
 
@@ -53,9 +54,10 @@ fn fault<T>(reason: impl Into<String>) -> Result<T> {
 /// # Errors
 /// There are no samples, they are vectors, too small or of several kinds, or the method does not fit them.
 pub fn measure_profile(samples: &[&Sample], method: Option<Method>) -> Result<NoiseProfile> {
-    let Some(first) = samples.first().map(|sample| sample.shape()) else {
+    let Some(first_sample) = samples.first() else {
         return fault("there is no sample");
     };
+    let first = first_sample.shape();
     let kind = first.kind();
     if kind == Kind::Vector {
         return fault("the numbers of a vector are no neighbours, so noise cannot be told from content");
@@ -74,7 +76,13 @@ pub fn measure_profile(samples: &[&Sample], method: Option<Method>) -> Result<No
     let are_repeats = || samples.len() > 1 && samples.iter().all(|sample| sample.shape() == first);
     let method = match method {
         Some(method) => method,
-        None if samples.len() == 1 => Method::Flat,
+        None if samples.len() == 1 && even::is_even(first_sample) => Method::Flat,
+        None if samples.len() == 1 => {
+            return fault(format!(
+                "one sample that does not look like an even frame: its content would count as noise; send an even or dark frame, \
+                 repeats of one scene, or at least {FEWEST_NOISY} ordinary samples (or say method flat)"
+            ));
+        }
         None if are_repeats() && samples.windows(2).all(|two| alike(two[0], two[1])) => Method::Repeats,
         None if samples.len() >= FEWEST_NOISY => Method::Noisy,
         None => {

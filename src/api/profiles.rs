@@ -70,7 +70,7 @@ pub(super) async fn measure(State(app): State<App>, request: Request) -> Result<
     let Measure { name, method, kind, .. } = call.params.clone();
     let name = name.ok_or_else(|| Problem::invalid_at("/name", "missing; such as name=my-camera"))?;
     let read = move |part: Part, limits: &Limits| {
-        // A table holds a signal, a channel a column: rows of vectors tell nothing of noise.
+        // A table holds a signal, a channel a column: rows of vectors hold no neighbours to measure noise by.
         let is_table = matches!(part.source, Source::File(Format::Csv, _));
         let kind = kind.or(is_table.then_some(Kind::Signal));
         let spec = kind.map(|kind| Spec { kind, channels: 0, fixed: None });

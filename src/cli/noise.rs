@@ -74,7 +74,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
         |name: &Name| Error::Failed(format!("there is no noise profile {name}; see limpid noise list"));
     match args.action {
         Action::Profile { paths, output, method, kind, forms } => {
-            // Rows of vectors tell nothing of noise, so a table holds a signal unless the kind is stated.
+            // Rows of vectors hold no neighbours, so a table holds a signal unless the kind is stated.
             let is_table =
                 |path: &Path| path.extension().is_some_and(|e| ["csv", "tsv", "txt"].iter().any(|t| e == *t));
             let kind = kind.or(paths.iter().all(|path| is_table(path)).then_some(Kind::Signal));

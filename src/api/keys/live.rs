@@ -42,7 +42,7 @@ impl Keys {
     ///
     /// # Errors
     /// The file cannot be read, or a line is not an entry; it is configured and missing; it holds no key though there were keys
-    /// before: a service that was told to check keys must not start without them.
+    /// before: a service that is set to check keys must not start without them.
     pub fn open(source: Source) -> Result<Self, Error> {
         let stamp = source.file.as_deref().and_then(stamp);
         let mut state = State { entries: Vec::new(), is_locked: false, stamp, checked: Instant::now() };
@@ -87,7 +87,7 @@ impl Keys {
     }
 }
 
-/// What tells that a file has changed.
+/// Time and length of a file, which change with it.
 fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
     let about = fs::metadata(file).ok()?;
     Some((about.modified().ok()?, about.len()))

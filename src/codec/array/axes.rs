@@ -233,7 +233,7 @@ impl PartialSchema for LayoutChoice {
 impl ToSchema for LayoutChoice {}
 
 impl Known {
-    /// Returns what a model with input `spec` tells; its channels are unknown if 0.
+    /// Returns the knowledge from a model with input `spec`; its channels are unknown if 0.
     pub fn of(spec: &Spec) -> Self {
         let channels = (spec.channels > 0 && spec.kind != Kind::Vector).then_some(spec.channels);
         Self { kind: Some(spec.kind), channels, fixed: spec.fixed, order: None }

@@ -1,4 +1,4 @@
-//! Evenness: tells a frame without content, whose blocks are all as noisy, from a scene, which has edges in some of them.
+//! Evenness: separates a frame without content, whose blocks are all as noisy, from a scene, which has edges in some.
 
 use crate::sample::{Kind, Sample};
 

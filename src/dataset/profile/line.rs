@@ -1,6 +1,6 @@
 //! Line: the fit of variance by level.
 
-/// Number of levels that are told apart.
+/// Number of levels that are kept apart.
 const LEVELS: usize = 32;
 
 /// Fewest numbers of a level.

@@ -187,7 +187,7 @@ impl Covariance {
         self.sums.iter().zip(&self.pairs).map(|(sum, pairs)| sum / pairs.max(1.0)).collect()
     }
 
-    /// Returns the autocorrelation of covariances `means` at these lags; what cannot be told from 0 is 0.
+    /// Returns the autocorrelation of covariances `means` at these lags; a value that is not significant is 0.
     fn correlation(&self, means: &[f64]) -> Autocorrelation {
         let middle = means[self.index(0, 0)].max(f64::MIN_POSITIVE);
         let error = SIGNIFICANT / self.pairs[self.index(0, 0)].max(1.0).sqrt();
@@ -244,7 +244,7 @@ fn stripes_of_steps(steps: &mut [f32], own: f64) -> f64 {
     steps.iter_mut().for_each(|v| *v = v.abs());
     let spread = f64::from(median(steps)) / 0.674_489_75;
     let square = 0.5 * spread * spread - own;
-    // Less than a quarter of the error cannot be told from none.
+    // Less than a quarter of the error is not significant.
     if square > 0.25 * own { square } else { 0.0 }
 }
 

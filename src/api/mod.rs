@@ -171,16 +171,24 @@ pub fn openapi_yaml() -> String {
     text.lines().map(with_point).map(|line| line + "\n").collect()
 }
 
-/// A line whose number has an exponent with a point in it, as `1.0e-8`: readers of YAML 1.1 take `1e-8` for text.
+/// Returns a line whose number has an exponent with a point and a sign, as `1.0e-8` and `3.4e+38`: readers of YAML 1.1 take `1e-8`
+/// and `3.4e38` for text.
 fn with_point(line: &str) -> String {
     let value = line.rsplit(' ').next().unwrap_or_default();
-    match value.split_once('e').filter(|(digits, _)| digits.parse::<u64>().is_ok()) {
-        Some((digits, exponent)) if exponent.parse::<i32>().is_ok() => {
-            let before = &line[..line.len() - value.len()];
-            format!("{before}{digits}.0e{exponent}")
-        }
-        _ => line.to_owned(),
+    let is_digits =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let Some((digits, exponent)) = value.split_once('e') else { return line.to_owned() };
+    let power = exponent.trim_start_matches(['-', '+']);
+    if !is_digits(digits.trim_start_matches('-'))
+        || !power.bytes().all(|byte| byte.is_ascii_digit())
+        || power.is_empty()
+    {
+        return line.to_owned();
     }
+    let before = &line[..line.len() - value.len()];
+    let point = if digits.contains('.') { "" } else { ".0" };
+    let sign = if exponent.starts_with('-') { "-" } else { "+" };
+    format!("{before}{digits}{point}e{sign}{power}")
 }
 
 /// The service: routes inside the middleware, outermost first.
@@ -271,4 +279,24 @@ fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
     let text = cause.downcast_ref::<&str>().copied().map(str::to_owned);
     let text = text.or_else(|| cause.downcast_ref::<String>().cloned());
     Problem::internal(text.unwrap_or_else(|| "a panic without words".to_owned())).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_the_contract_are_numbers_in_yaml_1_1_too() {
+        for (line, text) in [
+            ("  minimum: 1e-8", "  minimum: 1.0e-8"),
+            ("  maximum: 3.4e38", "  maximum: 3.4e+38"),
+            ("  minimum: -3.4e38", "  minimum: -3.4e+38"),
+            ("  maximum: 55.0", "  maximum: 55.0"),
+            ("  title: 9e8f", "  title: 9e8f"),
+            ("  description: e", "  description: e"),
+            ("name: 1e", "name: 1e"),
+        ] {
+            assert_eq!(with_point(line), text);
+        }
+    }
 }

@@ -168,13 +168,19 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The contract as YAML, byte for byte what `openapi.yaml` holds.
 pub fn openapi_yaml() -> String {
     let text = openapi().to_yaml().expect("the contract holds only text, numbers and lists");
-    text.lines().map(with_point).map(|line| line + "\n").collect()
+    text.lines().map(portable).map(|line| line + "\n").collect()
 }
 
-/// Returns a line whose number has an exponent with a point and a sign, as `1.0e-8` and `3.4e+38`: readers of YAML 1.1 take `1e-8`
-/// and `3.4e38` for text.
-fn with_point(line: &str) -> String {
+/// Returns a line as readers of YAML 1.1 understand it, too: they take `1e-8` and `3.4e38` for text, so that a number with an exponent
+/// needs a point and a sign; and they take `4:2:0` for a number of base 60, so that it needs quotes.
+fn portable(line: &str) -> String {
     let value = line.rsplit(' ').next().unwrap_or_default();
+    let before = &line[..line.len() - value.len()];
+    if value.contains(':')
+        && value.split(':').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return format!("{before}'{value}'");
+    }
     let is_digits =
         |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let Some((digits, exponent)) = value.split_once('e') else { return line.to_owned() };
@@ -185,7 +191,6 @@ fn with_point(line: &str) -> String {
     {
         return line.to_owned();
     }
-    let before = &line[..line.len() - value.len()];
     let point = if digits.contains('.') { "" } else { ".0" };
     let sign = if exponent.starts_with('-') { "-" } else { "+" };
     format!("{before}{digits}{point}e{sign}{power}")
@@ -286,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_the_contract_are_numbers_in_yaml_1_1_too() {
+    fn the_contract_means_the_same_in_yaml_1_1() {
         for (line, text) in [
             ("  minimum: 1e-8", "  minimum: 1.0e-8"),
             ("  maximum: 3.4e38", "  maximum: 3.4e+38"),
@@ -295,8 +300,10 @@ mod tests {
             ("  title: 9e8f", "  title: 9e8f"),
             ("  description: e", "  description: e"),
             ("name: 1e", "name: 1e"),
+            ("  - 4:2:0", "  - '4:2:0'"),
+            ("  description: at 4:", "  description: at 4:"),
         ] {
-            assert_eq!(with_point(line), text);
+            assert_eq!(portable(line), text);
         }
     }
 }

@@ -25,7 +25,7 @@ impl Part {
     /// Creates an empty file in `folder`, hidden and under a name that no other process uses.
     ///
     /// # Errors
-    /// That of the disk.
+    /// Error of the disk.
     pub fn create(folder: &Path) -> io::Result<Self> {
         let path = folder.join(format!(".{}.part", uuid::Uuid::now_v7().simple()));
         Ok(Self { file: File::create_new(&path)?, path })
@@ -34,7 +34,7 @@ impl Part {
     /// Renames the file to `place`, in the same folder, where it replaces an earlier file.
     ///
     /// # Errors
-    /// That of the disk; an earlier file stays as it was.
+    /// Error of the disk; an earlier file stays as it was.
     pub fn place(self, place: &Path, flush: Flush) -> io::Result<()> {
         if flush == Flush::Now {
             self.file.sync_all()?;
@@ -57,7 +57,7 @@ impl Drop for Part {
 /// Replaces the file at `place` by the bytes that `fill` writes; its folder must exist.
 ///
 /// # Errors
-/// That of `fill` or of the disk; an earlier file stays as it was.
+/// Error of `fill` or of the disk; an earlier file stays as it was.
 pub fn replace(place: &Path, flush: Flush, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut part = Part::create(folder_of(place))?;
     fill(&mut part.file)?;
@@ -67,7 +67,7 @@ pub fn replace(place: &Path, flush: Flush, fill: impl FnOnce(&mut File) -> io::R
 /// Makes the names in a folder durable.
 ///
 /// # Errors
-/// That of the disk.
+/// Error of the disk.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }

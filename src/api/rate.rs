@@ -264,6 +264,9 @@ mod tests {
         let rates = Rates::default();
         let first = rates.account(None, all).unwrap();
         assert!(Arc::ptr_eq(&first, &rates.account(None, all).unwrap()));
-        assert!(!Arc::ptr_eq(&first, &rates.account(None, own).unwrap()), "new limits begin anew");
+        assert!(
+            !Arc::ptr_eq(&first, &rates.account(None, own).unwrap()),
+            "new limits start with a full budget"
+        );
     }
 }

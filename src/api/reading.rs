@@ -32,7 +32,7 @@ impl Group {
     /// Reads the samples of `part` for the model that is named; arrays are guessed at where none is.
     ///
     /// # Errors
-    /// Those of the format, with a pointer into a JSON body.
+    /// Errors of the format, with a pointer into a JSON body.
     pub(super) fn read(part: Part, reading: &Reading, limits: &Limits) -> Result<Self, Problem> {
         let Part { name, pointer, source, .. } = part;
         let name = name.map(|name| base_name(&name).to_owned());
@@ -106,7 +106,7 @@ fn read_data(data: &Value, reading: &Reading, limits: &Limits) -> Result<Content
 /// Reads the latent of `part`.
 ///
 /// # Errors
-/// Those of the format, with a pointer into a JSON body.
+/// Errors of the format, with a pointer into a JSON body.
 pub(super) fn read_latent(part: Part, limits: &Limits) -> Result<(Option<String>, ModelId, Latent), Problem> {
     let Part { name, pointer, source, .. } = part;
     let name = name.map(|name| base_name(&name).to_owned());

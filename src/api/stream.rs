@@ -37,7 +37,7 @@ const LINE_BYTES: usize = 1 << 20;
 /// Members of the first line that are not parameters.
 const HEAD: [&str; 2] = ["stats", "window"];
 
-/// Whether a request is a stream.
+/// Returns `true` if a request is a stream.
 pub(super) fn is_stream(request: &Request) -> bool {
     media_type(request.headers()) == NDJSON
 }
@@ -196,7 +196,7 @@ struct Streaming {
     stream: Option<SignalStream>,
     /// The chunk that came with the first line.
     waiting: Option<Chunk>,
-    /// What the first line of the reply says.
+    /// First line of the reply.
     told: Option<Value>,
     is_flat: bool,
     arrived: usize,

@@ -24,7 +24,7 @@ pub(super) fn bytes(text: &[u8]) -> usize {
 /// [`bytes`], in the engine's pool where the text is long.
 ///
 /// # Errors
-/// Those of [`Ticket::convert`].
+/// Errors of [`Ticket::convert`].
 pub(super) async fn measure(ticket: &Ticket, text: &Bytes) -> Result<usize, Error> {
     let text = text.clone();
     ticket.convert(text.len(), move || bytes(&text)).await

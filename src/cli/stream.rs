@@ -44,7 +44,7 @@ pub(super) fn denoise(
                 return Err(Error::Failed(format!("line {number} has more than {LINE_BYTES} bytes")));
             }
             lines.push((number, line));
-            // What has arrived goes on, instead of waiting for more.
+            // Data that has arrived is passed on at once, without waiting for more.
             if !input.has_line() {
                 break;
             }

@@ -68,7 +68,7 @@ impl<S: Send + Sync + 'static> Models<S> {
     /// Returns the model of `key`, loading it if needed; `load` also returns the bytes of its weights.
     ///
     /// # Errors
-    /// Those of `load`; the next caller tries again.
+    /// Errors of `load`; the next caller tries again.
     pub(super) async fn get<F>(&self, key: Key, load: impl FnOnce() -> F) -> Result<Arc<S>, Error>
     where
         F: Future<Output = Result<(S, usize), Error>>,

@@ -65,7 +65,7 @@ impl Ticket {
     /// Queues [`Session::denoise_at`]; small samples are batched.
     ///
     /// # Errors
-    /// Those of the session, or no room.
+    /// Errors of the session, or no room.
     pub async fn denoise(
         &self,
         session: &Arc<Session>,
@@ -89,7 +89,7 @@ impl Ticket {
     /// Queues [`Session::encode_at`].
     ///
     /// # Errors
-    /// Those of the session, or no room.
+    /// Errors of the session, or no room.
     pub async fn encode(
         &self,
         session: &Arc<Session>,
@@ -106,7 +106,7 @@ impl Ticket {
     /// Queues [`Session::decode_at`].
     ///
     /// # Errors
-    /// Those of the session, or no room.
+    /// Errors of the session, or no room.
     pub async fn decode(
         &self,
         session: &Arc<Session>,
@@ -137,7 +137,7 @@ impl Ticket {
     /// the calling thread.
     ///
     /// # Errors
-    /// Those of [`Ticket::run`].
+    /// Errors of [`Ticket::run`].
     pub async fn convert<T: Send + 'static>(
         &self,
         bytes: usize,

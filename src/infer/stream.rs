@@ -289,7 +289,7 @@ impl SignalStream {
     /// Drops steps that no later block depends on.
     fn forget(&mut self) {
         let align = ALIGN * self.session.manifest().model.stride();
-        // One step more, from which a gap goes on.
+        // One step more, from which a gap continues.
         let needed = self.done.saturating_sub(self.reach()).saturating_sub(1) / align * align;
         let count = needed.saturating_sub(self.base);
         if count > 0 {

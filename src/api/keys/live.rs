@@ -20,7 +20,7 @@ pub struct Keys {
 #[derive(Debug)]
 struct State {
     entries: Vec<Entry>,
-    /// Whether there ever was a key: removing the last one must not open the door.
+    /// `true` once there was a key: removing the last one must not give access to all.
     is_locked: bool,
     stamp: Option<(SystemTime, u64)>,
     checked: Instant,
@@ -50,7 +50,7 @@ impl Keys {
         Ok(Self { source, state: Mutex::new(state) })
     }
 
-    /// Whether no key is needed, because there is none and was none since the start.
+    /// Returns `true` if no key is needed, because there is none and was none since the start.
     pub fn is_open(&self) -> bool {
         !self.current(|state| state.is_locked)
     }

@@ -63,7 +63,7 @@ pub struct Order {
 #[serde(try_from = "String", into = "String")]
 pub struct LayoutChoice(pub Option<Order>);
 
-/// What is known of an array besides its extents.
+/// Knowledge of an array besides its extents.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Known {
     /// Kind of the samples.

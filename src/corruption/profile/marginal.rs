@@ -12,7 +12,7 @@ const VALUES: usize = 57;
 /// Number of terms of the series of a map in Hermite polynomials.
 const TERMS: usize = 10;
 
-/// Fewest numbers beyond a value of a map; beyond it the map goes on in a straight line.
+/// Fewest numbers beyond a value of a map; beyond it the map continues in a straight line.
 const FEWEST: usize = 20;
 
 /// Excess of the fourth moment below which noise counts as normal.

@@ -20,7 +20,7 @@
 //!
 //! | layer | modules | purpose |
 //! |---|---|---|
-//! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`bounds`], [`pointer`], [`file`](mod@file), [`hex`](mod@hex), [`memory`] | data types; writing a file |
+//! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`bounds`], [`pointer`], [`code`], [`file`](mod@file), [`hex`](mod@hex), [`memory`] | data types; writing a file |
 //! | 1 pure | [`codec`], [`corruption`], [`page`], [`quality`], [`kernel`] | computation on slices |
 //! | 2 substrate | [`nn`], [`media`], [`store`], [`db`] | tensors; bytes to samples and back; bytes by key; rows |
 //! | 3 data | [`dataset`], [`registry`] | samples and models from stored bytes |
@@ -33,6 +33,7 @@
 
 // layer 0: ground
 pub mod bounds;
+pub mod code;
 pub mod file;
 pub mod hex;
 pub mod limits;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::preview;
 use super::queue::{End, News, Queue, Right, Taken, Wanted};
 use super::{Config, Error, Failure, Progress, Scheme};
+use crate::code::Code;
 use crate::dataset::Dataset;
 use crate::db::Db;
 use crate::limits::Limits;
@@ -257,7 +258,7 @@ impl<'a> Attempt<'a> {
         let error = match stopped {
             Stopped::Train(error) => error,
             Stopped::Samples(detail) => {
-                return Some(End::Failed(Failure { code: "internal".into(), detail }));
+                return Some(End::Failed(Failure::new(Code::Internal, detail)));
             }
             Stopped::Jobs(error) => return Some(End::Fault(error.to_string())),
         };
@@ -313,14 +314,14 @@ fn is_disk_full(error: &train::Error) -> bool {
 fn describe(error: &train::Error) -> Failure {
     use train::Error::{Dataset, Diverged, Invalid, Registry};
     let code = match error {
-        Invalid { .. } | Dataset(_) | Diverged { .. } => "invalid_input",
-        Registry(registry::Error::ModelNotFound(_)) => "model_not_found",
+        Invalid { .. } | Dataset(_) | Diverged { .. } => Code::InvalidInput,
+        Registry(registry::Error::ModelNotFound(_)) => Code::ModelNotFound,
         Registry(registry::Error::VersionNotFound { .. } | registry::Error::NoDefault { .. }) => {
-            "version_not_found"
+            Code::VersionNotFound
         }
-        _ => "internal",
+        _ => Code::Internal,
     };
-    Failure { code: code.to_owned(), detail: error.to_string() }
+    Failure::new(code, error.to_string())
 }
 
 /// Returns the step of a job's checkpoint; 0 if there is none.

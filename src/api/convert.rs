@@ -122,12 +122,12 @@ impl From<db::Error> for Problem {
             db::Error::Full => Problem::disk_full(),
             db::Error::Busy(_) | db::Error::Gone(_) => {
                 tracing::error!(%error, "the database is out of reach");
-                let detail = "the database is out of reach; models that are loaded go on serving";
+                let detail = "the database is out of reach; models that are loaded continue to serve";
                 Problem::new(Code::NotReady, detail).retry_after(Duration::from_secs(5))
             }
             db::Error::Io(_) => {
                 tracing::error!(%error, "the database cannot be written");
-                let detail = "the disk of the database failed: nothing new can be kept for now; models that are loaded go on serving";
+                let detail = "the disk of the database failed: nothing new can be kept for now; models that are loaded continue to serve";
                 Problem::new(Code::NotReady, detail).retry_after(Duration::from_secs(5))
             }
             error => Problem::internal(error),

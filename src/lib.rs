@@ -32,14 +32,14 @@
 //! | 8 CLI | [`cli`] | flags and environment; building, starting and stopping the other parts |
 
 // layer 0: ground
-pub mod bounds;
-pub mod code;
-pub mod file;
-pub mod hex;
+pub(crate) mod bounds;
+pub(crate) mod code;
+pub(crate) mod file;
+pub(crate) mod hex;
 pub mod limits;
 pub mod memory;
-pub mod name;
-pub mod pointer;
+pub(crate) mod name;
+pub(crate) mod pointer;
 pub mod rng;
 pub mod sample;
 
@@ -47,8 +47,8 @@ pub mod sample;
 pub mod codec;
 pub mod corruption;
 pub mod kernel;
-pub mod page;
-pub mod quality;
+pub(crate) mod page;
+pub(crate) mod quality;
 
 // layer 2: substrate
 pub mod db;
@@ -61,7 +61,7 @@ pub mod dataset;
 pub mod registry;
 
 // layer 4: inference
-pub mod infer;
+pub(crate) mod infer;
 
 // in no layer
 pub mod telemetry;

@@ -46,7 +46,7 @@ pub use dct::denoise_dct;
 pub use evenness::{Evenness, noise_evenness};
 pub use grain::{Grain, GrainKind};
 pub use ink::ink_recall;
-pub use jpeg::{JpegPoint, jpeg_at_bytes};
+pub use jpeg::jpeg_at_bytes;
 pub use nearness::{Nearness, Reference};
 pub use neighbors::knn_agrees;
 pub use noise::{estimate_noise, estimate_sigma};

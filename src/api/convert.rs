@@ -36,7 +36,7 @@ impl From<media::Error> for Problem {
             | media::Error::Kind { .. }
             | media::Error::Gaps { .. }
             | media::Error::Opacity(_) => Problem::new(Code::NotAcceptable, detail),
-            media::Error::Depth { .. } => Problem::invalid_at("/depth", detail),
+            media::Error::Depth { .. } | media::Error::Bits(_) => Problem::invalid_at("/depth", detail),
             media::Error::Range { .. } => Problem::invalid_at("/format", detail),
         }
     }
@@ -56,6 +56,16 @@ impl From<infer::Error> for Problem {
             // The client that cancelled the work does not read this.
             infer::Error::Abandoned => Problem::new(Code::DeadlineExceeded, detail),
             infer::Error::Load { .. } | infer::Error::Tensor(_) => Problem::internal(detail),
+        }
+    }
+}
+
+impl From<registry::Unsure> for Problem {
+    fn from(unsure: registry::Unsure) -> Self {
+        let detail = unsure.to_string();
+        match unsure {
+            registry::Unsure::Nothing(_) => Problem::new(Code::ModelNotFound, detail),
+            registry::Unsure::Question { .. } => Problem::invalid_at("/model", detail),
         }
     }
 }

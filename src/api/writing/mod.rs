@@ -15,6 +15,7 @@ use about::Facts;
 use entity::Entity;
 use reply::{JsonResult, Results};
 
+use super::choice::ReplyDepth;
 use super::clock::Times;
 use super::error::Problem;
 use super::extract::Form;
@@ -100,6 +101,15 @@ impl Style {
                 self.format.unwrap_or_else(|| carrier.format())
             }
         }
+    }
+
+    /// The carrier of `count` results at the depth that a request asks for.
+    ///
+    /// # Errors
+    /// Single bits cannot be written in this style.
+    pub(super) fn carry(self, carrier: Carrier, depth: ReplyDepth, count: usize) -> Result<Carrier, Problem> {
+        let format = self.format_of(&carrier);
+        if depth == ReplyDepth::One { Ok(carrier.into_bits(format, count)?) } else { Ok(carrier) }
     }
 
     /// The style for `count` latents.

@@ -164,18 +164,16 @@ impl App {
     ///
     /// # Errors
     /// None can be chosen.
-    fn choose(
-        &self,
-        shape: crate::sample::Shape,
-        traits: &Traits,
-        mode: crate::infer::Mode,
-    ) -> Result<Choice, Problem> {
+    fn choose(&self, shape: crate::sample::Shape, traits: &Traits, mode: Mode) -> Result<Choice, Problem> {
         use crate::infer::fit::{Unsure, choose};
         match choose(self.registry(), &self.config().usual(), shape, traits, mode) {
             Ok(choice) => Ok(choice),
             Err(Unsure::Kind(shape)) => {
-                let reason = format!("the only model for a {shape}");
-                Ok(Choice { model: self.default_model(shape)?, reason })
+                let model = match mode {
+                    Mode::Full => self.model_to_denoise(shape)?,
+                    Mode::Strict => self.default_model(shape)?,
+                };
+                Ok(Choice { model, reason: format!("the usual model for a {}", shape.kind()) })
             }
             Err(missing) => Err(Problem::new(Code::ModelNotFound, missing.to_string())),
         }

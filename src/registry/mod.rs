@@ -56,6 +56,9 @@ pub struct Summary {
     pub revision: i64,
     /// Input of the default version, or of the newest version if there is no default.
     pub input: Input,
+    /// Sample rate of the signals that this version is for, in Hz; none if it is for any.
+    #[serde(skip)]
+    pub rate: Option<f32>,
     /// `true` if a version of the model came with this program.
     #[serde(skip)]
     pub is_bundled: bool,

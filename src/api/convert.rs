@@ -73,6 +73,14 @@ impl From<registry::Error> for Problem {
             registry::Error::Changed(_) => Problem::new(Code::PreconditionFailed, detail),
             registry::Error::Io { source, .. } => source.into(),
             registry::Error::Db(error) => error.into(),
+            registry::Error::Awaited(_) => {
+                Problem::new(Code::NotReady, detail).retry_after(Duration::from_secs(2))
+            }
+            registry::Error::Foreign { .. } => {
+                tracing::error!(%detail);
+                let detail = "the service's data folder is not the one of its database";
+                Problem::new(Code::NotReady, detail).retry_after(Duration::from_secs(60))
+            }
             registry::Error::Damaged { .. } | registry::Error::Lost(_) => Problem::internal(detail),
         }
     }

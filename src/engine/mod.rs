@@ -133,7 +133,7 @@ impl Engine {
     /// The model or version does not exist or is damaged, or there is no room for loading it.
     pub async fn session(&self, reference: &ModelRef) -> Result<Arc<Session>, Error> {
         loop {
-            let (name, version) = self.0.registry.resolve(reference)?;
+            let (name, version) = self.resolve(reference).await?;
             if let Some(session) = self.0.models.find(&(name.clone(), version)) {
                 return Ok(session);
             }
@@ -141,6 +141,10 @@ impl Engine {
             let load = self.clone().load(name.clone(), version).in_current_span();
             let error = match tokio::spawn(load).await.unwrap_or(Err(Error::Draining)) {
                 Err(error) if error.is_damage() => error,
+                // Another process removed the default version, and made another one the default.
+                Err(_) if reference.version.is_none() && self.0.registry.resolve(reference)? != (name, version) => {
+                    continue;
+                }
                 result => return result,
             };
             self.0.registry.quarantine(&name, version, error.to_string());
@@ -148,6 +152,22 @@ impl Engine {
             if reference.version.is_some() || self.0.registry.resolve(reference).is_err() {
                 return Err(error);
             }
+        }
+    }
+
+    /// Resolves a reference; one that is unknown is looked for among the changes of other processes first.
+    async fn resolve(&self, reference: &ModelRef) -> Result<(Name, u32), Error> {
+        use crate::registry::Error::{ModelNotFound, VersionNotFound};
+        let missing = match self.0.registry.resolve(reference) {
+            Err(error @ (ModelNotFound(_) | VersionNotFound { .. })) => error,
+            known => return Ok(known?),
+        };
+        let engine = self.clone();
+        let look = tokio::task::spawn_blocking(move || engine.0.registry.look_again().map(|c| engine.reload_all(&c)));
+        match look.await {
+            Ok(Ok(())) => Ok(self.0.registry.resolve(reference)?),
+            // The list of models is as good as it can be while the database is away.
+            _ => Err(missing.into()),
         }
     }
 
@@ -188,6 +208,11 @@ impl Engine {
     pub fn reload(&self, name: &Name) {
         let default = self.0.registry.get(name).ok().and_then(|summary| summary.default);
         self.0.models.forget(name, default);
+    }
+
+    /// [`Engine::reload`] of several models.
+    pub fn reload_all(&self, names: &[Name]) {
+        names.iter().for_each(|name| self.reload(name));
     }
 
     /// Admits one request, which is cancelled at `deadline`.

@@ -20,7 +20,7 @@ mod webhook;
 mod worker;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub use submit::{File, Order};
 pub use supervisor::Program;
 pub use worker::Worker;
 
-use crate::db::{Conn, Db, Row};
+use crate::db::{Conn, Db, Outage, Row};
 use crate::engine::Engine;
 use crate::name::Name;
 use crate::store::{Reserve, Store};
@@ -56,7 +56,11 @@ struct Inner {
     place: Option<Arc<Place>>,
     supervisor: Option<Supervisor>,
     is_stopping: AtomicBool,
-    helpers: std::sync::Mutex<Vec<Helper>>,
+    helpers: Mutex<Vec<Helper>>,
+    /// Reason why the data folder is not used: it is not the one of the database.
+    foreign: Mutex<Option<String>>,
+    /// `true` while the jobs are counted for telemetry.
+    is_counting: AtomicBool,
 }
 
 /// Database and files of the jobs.
@@ -124,10 +128,16 @@ impl Jobs {
             .as_ref()
             .zip(program)
             .map(|(place, program)| Supervisor::start(program, place.queue.clone()).expect(threads));
-        let helpers = std::sync::Mutex::default();
-        let is_stopping = AtomicBool::new(false);
-        let inner =
-            Arc::new(Inner { config, engine, place: place.clone(), supervisor, is_stopping, helpers });
+        let inner = Arc::new(Inner {
+            config,
+            engine,
+            place: place.clone(),
+            supervisor,
+            is_stopping: AtomicBool::new(false),
+            helpers: Mutex::default(),
+            foreign: Mutex::default(),
+            is_counting: AtomicBool::new(false),
+        });
         if let Some(place) = place {
             // The threads hold only a weak reference to `inner`, so that they end when the last handle is dropped.
             let (weak, kept) = (Arc::downgrade(&inner), Arc::clone(&place));
@@ -135,7 +145,7 @@ impl Jobs {
             let tell = move |stop: &AtomicBool| webhook::run(&place, stop);
             let keeper = Helper::start("limpid-keeper", keep).expect(threads);
             let webhooks = Helper::start("limpid-webhooks", tell).expect(threads);
-            *inner.helpers.lock().unwrap_or_else(|e| e.into_inner()) = vec![keeper, webhooks];
+            *lock(&inner.helpers) = vec![keeper, webhooks];
         }
         Self(inner)
     }
@@ -150,7 +160,13 @@ impl Jobs {
 
     /// Reason why nothing can be written down, as far as that is known.
     pub fn trouble(&self) -> Option<String> {
-        self.0.place().ok()?.queue.db.trouble()
+        let foreign = lock(&self.0.foreign).clone();
+        foreign.or_else(|| self.0.place().ok()?.queue.db.trouble())
+    }
+
+    /// Outage of the database that lasts; none while it is reached.
+    pub fn outage(&self) -> Option<Outage> {
+        self.0.place().ok()?.queue.db.outage()
     }
 
     /// Returns one job in its current state.
@@ -200,12 +216,21 @@ impl Jobs {
         Ok(Page { jobs, has_more })
     }
 
-    /// Exports the state of the jobs of all workers on this database to telemetry.
+    /// Exports the state of the jobs of all workers on this database to telemetry, unless another thread is just doing so.
     ///
     /// # Errors
     /// The database is unreachable.
     pub fn tell(&self) -> Result<(), Error> {
         let Ok(place) = self.0.place() else { return Ok(()) };
+        if self.0.is_counting.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let counted = self.count(place);
+        self.0.is_counting.store(false, Ordering::Release);
+        counted
+    }
+
+    fn count(&self, place: &Place) -> Result<(), Error> {
         let (rows, running, interruptions) = place.queue.db.read(async |conn| {
             let rows = sqlx::query("SELECT status, COUNT(*) FROM jobs GROUP BY status")
                 .fetch_all(&mut *conn)
@@ -320,7 +345,7 @@ impl Jobs {
     /// Calls [`Jobs::begin_shutdown`] and waits at most `deadline` for the worker to end. Returns `false` if it had to be killed.
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         self.begin_shutdown();
-        self.0.helpers.lock().unwrap_or_else(|e| e.into_inner()).clear();
+        lock(&self.0.helpers).clear();
         let inner = Arc::clone(&self.0);
         let stop = move || inner.supervisor.as_ref().is_none_or(|supervisor| supervisor.stop(deadline));
         tokio::task::spawn_blocking(stop).await.unwrap_or(false)
@@ -333,10 +358,21 @@ impl Inner {
         self.place.as_deref().ok_or_else(missing)
     }
 
+    /// Checks that the data folder is still the one of the database.
+    fn check_home(&self) {
+        let registry = self.engine.registry();
+        let foreign = registry.check_home().err().map(|error| error.to_string());
+        let mut known = lock(&self.foreign);
+        if foreign.is_some() && *known != foreign {
+            tracing::error!(reason = foreign.as_deref(), "the data folder is lost");
+        }
+        *known = foreign;
+    }
+
     /// Loads models that other processes published, and unloads those they removed.
     fn refresh(&self) {
         match self.engine.registry().refresh() {
-            Ok(changed) => changed.iter().for_each(|name| self.engine.reload(name)),
+            Ok(changed) => self.engine.reload_all(&changed),
             Err(error) => tracing::warn!(%error, "the models cannot be looked at"),
         }
     }
@@ -366,6 +402,11 @@ impl Inner {
         let Ok(place) = self.place() else { return Err(Error::NotFound(id.chars().take(64).collect())) };
         place.queue.db.transact(async |conn| self.try_steer(conn, id, wanted, &change).await)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each value is replaced as a whole, so it is consistent even if the lock is poisoned.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Leaves a request (`cancel`, `pause` or none) for the worker that runs a job.

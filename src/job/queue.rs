@@ -62,9 +62,14 @@ pub(super) enum End {
 }
 
 impl Queue {
-    /// Assigns the longest waiting job to `worker` as `validating`, after requeueing jobs whose lease has expired. `step_of`
-    /// returns the step of a job's checkpoint.
-    pub fn take(&self, worker: &str, step_of: &dyn Fn(&str) -> u64) -> Result<Option<Taken>> {
+    /// Assigns the longest waiting job that `suits` to `worker` as `validating`, after requeueing jobs whose lease has expired.
+    /// `step_of` returns the step of a job's checkpoint.
+    pub fn take(
+        &self,
+        worker: &str,
+        suits: &dyn Fn(&str) -> bool,
+        step_of: &dyn Fn(&str) -> u64,
+    ) -> Result<Option<Taken>> {
         // Read first: idle workers that poll must not take the write lock.
         let is_there = self.db.read(async |conn| {
             let now = self.db.now(conn).await?;
@@ -86,6 +91,9 @@ impl Queue {
                 else {
                     continue;
                 };
+                if !suits(&held.job.id) {
+                    continue;
+                }
                 if let Some(taken) = self.take_one(conn, &held, worker, step_of, now).await? {
                     return Ok(Some(taken));
                 }

@@ -4,17 +4,18 @@
 //! the database. The fence of the attempt guards every change that must not happen twice.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::preview;
 use super::queue::{End, News, Queue, Right, Taken, Wanted};
-use super::{Config, Error, Failure, Progress, Scheme};
+use super::{Config, Error, Failure, Progress, Scheme, lock};
 use crate::dataset::Dataset;
 use crate::db::Db;
 use crate::limits::Limits;
@@ -28,6 +29,9 @@ const IDLE: Duration = Duration::from_millis(300);
 /// Interval of polling for requests while a job runs.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Time for which a worker leaves a job whose samples it does not see to other workers.
+const PASS_OVER: Duration = Duration::from_secs(60);
+
 /// Shortest interval between two reports of progress.
 const BEAT: Duration = Duration::from_millis(1000);
 
@@ -40,6 +44,8 @@ pub struct Worker {
     registry: Registry,
     limits: Limits,
     id: String,
+    /// Jobs whose samples were not in this worker's folder, and when.
+    passed_over: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 impl Worker {
@@ -53,7 +59,8 @@ impl Worker {
         id: String,
     ) -> Self {
         let reserve = Reserve::new(store.root());
-        Self { queue: Queue { db, config }, store, reserve, registry, limits, id }
+        let passed_over = Arc::default();
+        Self { queue: Queue { db, config }, store, reserve, registry, limits, id, passed_over }
     }
 
     /// Takes jobs until `stop` is set; then a running job returns to the queue with a checkpoint.
@@ -75,13 +82,23 @@ impl Worker {
         }
     }
 
+    /// Returns `true` for a job that another worker may have more luck with: its samples were not here a moment ago.
+    fn passes_over(&self, job: &str) -> bool {
+        let mut passed_over = lock(&self.passed_over);
+        passed_over.retain(|_, since| since.elapsed() < PASS_OVER);
+        passed_over.contains_key(job)
+    }
+
     /// Takes one job and works on it until its attempt ends. Returns `false` if there was none.
     ///
     /// # Errors
     /// The database is unreachable.
     pub fn run_one(&self, stop: &AtomicBool) -> Result<bool, Error> {
+        self.registry.check_home().map_err(train::Error::from)?;
         let step_of = |job: &str| saved_step(&self.store, job);
-        let Some(taken) = self.queue.take(&self.id, &step_of)? else { return Ok(false) };
+        let Some(taken) = self.queue.take(&self.id, &|job| !self.passes_over(job), &step_of)? else {
+            return Ok(false);
+        };
         let (id, model) = (&taken.id, &taken.config.name);
         tracing::info!(job = %id, %model, "training begins");
         let attempt = Attempt::new(self, &taken, stop);
@@ -204,6 +221,7 @@ impl<'a> Attempt<'a> {
         let mut files = Vec::new();
         for file in &taken.files {
             let bytes = fs::read(worker.store.path(&file.sha256)).map_err(|error| {
+                lock(&worker.passed_over).insert(taken.id.clone(), Instant::now());
                 Stopped::Samples(format!("{}: the uploaded file cannot be read: {error}", file.name))
             })?;
             files.push((file.name.clone(), bytes));
@@ -256,9 +274,7 @@ impl<'a> Attempt<'a> {
     fn end(&self, stopped: Stopped) -> Option<End> {
         let error = match stopped {
             Stopped::Train(error) => error,
-            Stopped::Samples(detail) => {
-                return Some(End::Failed(Failure { code: "internal".into(), detail }));
-            }
+            Stopped::Samples(detail) => return Some(End::Fault(detail)),
             Stopped::Jobs(error) => return Some(End::Fault(error.to_string())),
         };
         let is_full = self.is_full.load(Ordering::Acquire);
@@ -336,11 +352,6 @@ fn sleep(time: Duration, stop: &AtomicBool) {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Each value is replaced as a whole, so it is consistent even if the lock is poisoned.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Returns the message of a panic.
 fn message(cause: &(dyn Any + Send)) -> String {
     let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -350,6 +361,7 @@ fn message(cause: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::File;
     use super::*;
     use crate::db::{self, testing::on_each};
 
@@ -392,6 +404,20 @@ mod tests {
             assert!(matches!(attempt.end(unread.into()), Some(End::Fault(_))) && path.exists());
             let damaged = train::Error::Checkpoint { path: "x".into(), reason: "is cut".into() };
             assert!(matches!(attempt.end(damaged.into()), Some(End::Fault(_))) && !path.exists());
+        });
+    }
+
+    #[test]
+    fn a_job_whose_samples_are_not_here_is_left_to_another_worker() {
+        on_an_attempt(|attempt, _| {
+            let end = attempt.end(Stopped::Samples("a.csv is missing".into()));
+            assert!(matches!(end, Some(End::Fault(_))));
+            let file = File { name: "a.csv".into(), sha256: "0".repeat(64), bytes: 1 };
+            let taken = Taken { files: vec![file], ..attempt.taken.clone() };
+            let attempt = Attempt::new(attempt.worker, &taken, attempt.stop);
+            assert!(!attempt.worker.passes_over("job"));
+            assert!(matches!(attempt.read(), Err(Stopped::Samples(_))));
+            assert!(attempt.worker.passes_over("job") && !attempt.worker.passes_over("another"));
         });
     }
 

@@ -126,12 +126,12 @@ fn a_job_that_moves_on_is_not_poison_however_often_its_worker_is_killed() {
         let id = site.submit(1);
         for attempt in 1..=12 {
             // A checkpoint written just before the end, which no row knows.
-            let taken = site.queue().take("a", &|_| attempt).unwrap().unwrap();
+            let taken = site.queue().take("a", &|_| true, &|_| attempt).unwrap().unwrap();
             assert_eq!(taken.id, id);
             site.queue().release("a", "killed").unwrap();
         }
         for attempt in 13..=20 {
-            let taken = site.queue().take("a", &|_| attempt).unwrap().unwrap();
+            let taken = site.queue().take("a", &|_| true, &|_| attempt).unwrap().unwrap();
             let news = News { saved_step: attempt + 1, ..News::default() };
             site.queue().beat(&taken, &news).unwrap();
             site.queue().release("a", "killed").unwrap();
@@ -160,7 +160,7 @@ fn steps_that_must_be_done_again_are_counted_once() {
         };
         let again = || {
             site.queue().release("a", "killed").unwrap();
-            let taken = site.queue().take("a", &|_| 60).unwrap().unwrap();
+            let taken = site.queue().take("a", &|_| true, &|_| 60).unwrap().unwrap();
             (taken, site.jobs.get(&id).unwrap().progress.unwrap())
         };
         let counted = |name: &str| site.db.read(async |conn| rows::counted(conn, name).await).unwrap();

@@ -132,7 +132,7 @@ type Place = (Db, Arc<Store>);
 /// on a read-only disk.
 fn open_models(config: &Config) -> Result<(Arc<Registry>, Option<Place>), Error> {
     let none = || Ok((Arc::new(open_registry(config)?), None));
-    match Kept::open(config) {
+    match Kept::open_to_serve(config) {
         Ok(Some(kept)) => Ok((Arc::new(kept.registry), Some((kept.db, kept.store)))),
         Ok(None) => none(),
         Err(Error::Io { path, source }) if config.models.data_dir == Models::default().data_dir => {

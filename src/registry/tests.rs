@@ -386,3 +386,22 @@ fn a_version_removed_by_another_program_is_missing_rather_than_damaged() {
         assert!(other.quarantined().is_empty());
     });
 }
+
+#[test]
+fn a_bundle_with_large_or_many_headers_is_refused() {
+    let entry = |kind: tar::EntryType, size: usize| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(size as u64);
+        header.set_cksum();
+        let mut block = header.as_bytes().to_vec();
+        block.resize(512 + size.next_multiple_of(512), b'a');
+        block
+    };
+    for kind in [tar::EntryType::GNULongName, tar::EntryType::GNULongLink, tar::EntryType::XHeader] {
+        let refused = bundle::read(&entry(kind, 1 << 20), None).unwrap_err().to_string();
+        assert!(refused.contains("1048576") && refused.contains("65536"), "{refused}");
+    }
+    let many = entry(tar::EntryType::XGlobalHeader, 8).repeat(65);
+    assert!(bundle::read(&many, None).unwrap_err().to_string().contains("64 entries"));
+}

@@ -150,6 +150,9 @@ impl From<job::Error> for Problem {
             job::Error::NotFound(_) => Problem::new(Code::JobNotFound, detail),
             job::Error::State { .. } => Problem::new(Code::JobStateConflict, detail),
             job::Error::Idempotency(_) => Problem::new(Code::IdempotencyConflict, detail),
+            job::Error::KeyFull { limit } => Problem::new(Code::QueueFull, detail)
+                .over(limit as u64, limit as u64 + 1)
+                .retry_after(Duration::from_secs(60)),
             job::Error::QueueFull { retry_after } => {
                 Problem::new(Code::QueueFull, detail).retry_after(retry_after)
             }

@@ -5,6 +5,7 @@
 //! job. This module is the client side of the queue: it submits, controls and reads jobs.
 
 mod address;
+mod claim;
 mod config;
 mod error;
 mod keeper;
@@ -13,6 +14,7 @@ mod preview;
 mod queue;
 mod rows;
 mod state;
+mod steering;
 mod submit;
 mod supervisor;
 mod usage;
@@ -38,7 +40,7 @@ pub use submit::{File, Order};
 pub use supervisor::Program;
 pub use worker::Worker;
 
-use crate::db::{Conn, Db, Outage, Row};
+use crate::db::{Db, Outage, Row};
 use crate::engine::Engine;
 use crate::name::Name;
 use crate::store::{Reserve, Store};
@@ -283,49 +285,6 @@ impl Jobs {
         Ok(events)
     }
 
-    /// Cancels a job: a queued or paused one at once, a running one after its current step and a checkpoint. Cancelling twice is
-    /// no error.
-    ///
-    /// # Errors
-    /// There is no job of this id, or it has succeeded or failed.
-    pub fn cancel(&self, id: &str) -> Result<Job, Error> {
-        self.0.steer(id, "cancelled", async |conn, held, now| {
-            let keep = self.0.config.keep_events;
-            match held.job.status {
-                Status::Cancelled => Ok(true),
-                status if status.is_final() => Ok(false),
-                status if status.is_held() && held.lease_until >= now => want(conn, held, "cancel").await,
-                _ => rows::finish(conn, held, Status::Cancelled, None, now, keep).await,
-            }
-        })
-    }
-
-    /// Pauses a job: it retains its checkpoint and its position in the queue, and no worker takes it.
-    ///
-    /// # Errors
-    /// There is no job of this id, or it is finished or about to be cancelled.
-    pub fn pause(&self, id: &str) -> Result<Job, Error> {
-        self.0.steer(id, "paused", async |conn, held, now| match held.job.status {
-            status if status.is_final() || held.wanted == "cancel" => Ok(false),
-            status if status.is_held() && held.lease_until >= now => want(conn, held, "pause").await,
-            // Also a job paused by the service: it must not resume by itself any more.
-            _ => rows::put(conn, held, Status::Paused, now, self.0.config.keep_events).await,
-        })
-    }
-
-    /// Puts a paused job back into the queue.
-    ///
-    /// # Errors
-    /// There is no job of this id, or it is finished.
-    pub fn resume(&self, id: &str) -> Result<Job, Error> {
-        self.0.steer(id, "resumed", async |conn, held, now| match held.job.status {
-            status if status.is_final() => Ok(false),
-            Status::Paused => rows::put(conn, held, Status::Queued, now, self.0.config.keep_events).await,
-            _ if held.wanted == "pause" => want(conn, held, "").await,
-            _ => Ok(true),
-        })
-    }
-
     /// Data folder of the jobs, in which noise profiles are kept, too.
     ///
     /// # Errors
@@ -376,45 +335,11 @@ impl Inner {
             Err(error) => tracing::warn!(%error, "the models cannot be looked at"),
         }
     }
-
-    /// Applies `change` to a job in its current state; `change` returns `false` if the state does not allow it.
-    async fn try_steer(
-        &self,
-        conn: &mut Conn,
-        id: &str,
-        wanted: &'static str,
-        change: &impl AsyncFn(&mut Conn, &Held, i64) -> Result<bool, Error>,
-    ) -> Result<Job, Error> {
-        let now = self.place()?.queue.db.now(conn).await?;
-        let held = rows::get(conn, id).await?;
-        let is_done = change(conn, &held, now).await?;
-        let job = rows::get(conn, id).await?.job;
-        // The state reported is the one that `change` rejected.
-        is_done.then_some(job).ok_or(Error::State { id: id.to_owned(), status: held.job.status, wanted })
-    }
-
-    fn steer(
-        &self,
-        id: &str,
-        wanted: &'static str,
-        change: impl AsyncFn(&mut Conn, &Held, i64) -> Result<bool, Error>,
-    ) -> Result<Job, Error> {
-        let Ok(place) = self.place() else { return Err(Error::NotFound(id.chars().take(64).collect())) };
-        place.queue.db.transact(async |conn| self.try_steer(conn, id, wanted, &change).await)
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Each value is replaced as a whole, so it is consistent even if the lock is poisoned.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Leaves a request (`cancel`, `pause` or none) for the worker that runs a job.
-async fn want(conn: &mut Conn, held: &Held, wanted: &str) -> Result<bool, Error> {
-    let sql =
-        "UPDATE jobs SET wanted = $1 WHERE id = $2 AND fence = $3 AND status IN ('validating', 'running')";
-    let query = sqlx::query(sql).bind(wanted).bind(&held.job.id).bind(held.fence);
-    Ok(query.execute(conn).await?.rows_affected() == 1)
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::preview;
-use super::queue::{End, News, Queue, Right, Taken, Wanted};
+use super::claim::Right;
+use super::queue::{End, News, Queue, Taken, Wanted};
 use super::{Config, Error, Failure, Progress, Scheme, lock};
 use crate::dataset::Dataset;
 use crate::db::Db;
@@ -46,6 +47,8 @@ pub struct Worker {
     id: String,
     /// Jobs whose samples were not in this worker's folder, and when.
     passed_over: Arc<Mutex<HashMap<String, Instant>>>,
+    /// Ends the process, where a step takes too long to stop.
+    exit: Option<fn()>,
 }
 
 impl Worker {
@@ -60,7 +63,14 @@ impl Worker {
     ) -> Self {
         let reserve = Reserve::new(store.root());
         let passed_over = Arc::default();
-        Self { queue: Queue { db, config }, store, reserve, registry, limits, id, passed_over }
+        Self { queue: Queue { db, config }, store, reserve, registry, limits, id, passed_over, exit: None }
+    }
+
+    /// Returns a worker that calls `exit`, which ends its process, when a step is not over `jobs.stop_seconds` after the job was
+    /// lost, cancelled or paused. Its job is put back before.
+    #[must_use]
+    pub fn with_exit(self, exit: fn()) -> Self {
+        Self { exit: Some(exit), ..self }
     }
 
     /// Takes jobs until `stop` is set; then a running job returns to the queue with a checkpoint.
@@ -121,7 +131,7 @@ impl Worker {
                 tracing::info!(job = %id, %model, ?end, "training ends");
                 self.queue.end(&taken, &end)?;
             }
-            None => tracing::warn!(job = %id, "the job is another worker's by now"),
+            None => tracing::info!(job = %id, "the job was cancelled, or is another worker's by now"),
         }
         Ok(true)
     }
@@ -243,7 +253,7 @@ impl<'a> Attempt<'a> {
         let queue = &self.worker.queue;
         let lease = Duration::from_millis(queue.config.lease_ms() as u64) / 4;
         let mut beaten = Instant::now();
-        let mut shown = 0;
+        let (mut shown, mut unwanted) = (0, None);
         while !self.is_over.load(Ordering::Acquire) {
             let is_full = !self.worker.reserve.is_there();
             self.is_full.store(is_full, Ordering::Release);
@@ -266,8 +276,25 @@ impl<'a> Attempt<'a> {
                 // Training continues: if the lease expires, the fence rejects whatever this attempt still writes.
                 Err(error) => tracing::warn!(%error, job = %self.taken.id, "progress cannot be written"),
             }
+            if *lock(&self.wanted) == Wanted::Work {
+                unwanted = None;
+            } else if unwanted.get_or_insert_with(Instant::now).elapsed() > queue.config.stop_time() {
+                self.give_up();
+            }
             thread::sleep(LOOK);
         }
+    }
+
+    /// Ends the process, since its training does not.
+    fn give_up(&self) {
+        let Worker { queue, id, exit: Some(exit), .. } = self.worker else { return };
+        let job = &self.taken.id;
+        let fault = "its step did not end in jobs.stop_seconds after it was to stop";
+        tracing::error!(%job, "{fault}; the process is ended");
+        if let Err(error) = queue.release(id, fault) {
+            tracing::warn!(%error, %job, "the job waits for the end of its lease");
+        }
+        exit();
     }
 
     /// Maps an error to the end of the attempt; none if another worker holds the job.
@@ -360,82 +387,4 @@ fn message(cause: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::File;
-    use super::*;
-    use crate::db::{self, testing::on_each};
-
-    /// Runs `test` on an attempt at a job, and on the path of its checkpoint.
-    fn on_an_attempt(test: impl Fn(&Attempt<'_>, &std::path::Path)) {
-        on_each(|db| {
-            let folder = tempfile::tempdir().unwrap();
-            let store = Arc::new(Store::open(folder.path()).unwrap());
-            let registry = Registry::open(None, None).unwrap();
-            let worker =
-                Worker::new(Config::default(), Limits::default(), db, store, registry, "a".to_owned());
-            let config = train::Config::new("a".parse().unwrap());
-            let taken = Taken { id: "job".into(), config, files: vec![], fence: 1 };
-            let path = worker.store.checkpoint(&taken.id);
-            fs::write(&path, "x").unwrap();
-            test(&Attempt::new(&worker, &taken, &AtomicBool::new(false)), &path);
-        });
-    }
-
-    #[test]
-    fn who_lost_the_job_stops_without_a_checkpoint() {
-        on_an_attempt(|attempt, _| {
-            for (wanted, control) in [
-                (Wanted::Work, Control::Continue),
-                (Wanted::Pause, Control::Cancel),
-                (Wanted::Cancel, Control::Cancel),
-                (Wanted::Nothing, Control::Abandon),
-            ] {
-                *lock(&attempt.wanted) = wanted;
-                assert_eq!(attempt.control(), control, "{wanted:?}");
-            }
-        });
-    }
-
-    #[test]
-    fn only_a_checkpoint_that_is_damaged_is_forgotten() {
-        on_an_attempt(|attempt, path| {
-            let source = std::io::Error::from_raw_os_error(5);
-            let unread = train::Error::Io { path: "x".into(), source };
-            assert!(matches!(attempt.end(unread.into()), Some(End::Fault(_))) && path.exists());
-            let damaged = train::Error::Checkpoint { path: "x".into(), reason: "is cut".into() };
-            assert!(matches!(attempt.end(damaged.into()), Some(End::Fault(_))) && !path.exists());
-        });
-    }
-
-    #[test]
-    fn a_job_whose_samples_are_not_here_is_left_to_another_worker() {
-        on_an_attempt(|attempt, _| {
-            let end = attempt.end(Stopped::Samples("a.csv is missing".into()));
-            assert!(matches!(end, Some(End::Fault(_))));
-            let file = File { name: "a.csv".into(), sha256: "0".repeat(64), bytes: 1 };
-            let taken = Taken { files: vec![file], ..attempt.taken.clone() };
-            let attempt = Attempt::new(attempt.worker, &taken, attempt.stop);
-            assert!(!attempt.worker.passes_over("job"));
-            assert!(matches!(attempt.read(), Err(Stopped::Samples(_))));
-            assert!(attempt.worker.passes_over("job") && !attempt.worker.passes_over("another"));
-        });
-    }
-
-    #[test]
-    fn bad_samples_are_the_callers_fault() {
-        let bad = train::Error::Invalid { field: "samples".into(), reason: "there is none".into() };
-        assert_eq!(describe(&bad).code, "invalid_input");
-    }
-
-    #[test]
-    fn a_full_disk_is_told_from_other_errors() {
-        // ENOSPC, EDQUOT, EIO.
-        for (code, is_full) in [(28, true), (122, true), (5, false)] {
-            let source = std::io::Error::from_raw_os_error(code);
-            assert_eq!(is_disk_full(&train::Error::Io { path: "x".into(), source }), is_full, "{code}");
-        }
-        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
-        assert!(is_disk_full(&registry::Error::Io { path: "x".into(), source }.into()));
-        assert!(is_disk_full(&registry::Error::Db(db::Error::Full).into()));
-    }
-}
+mod tests;

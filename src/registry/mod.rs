@@ -345,6 +345,15 @@ impl Registry {
         self.refresh()
     }
 
+    /// [`Registry::look_again`] for a model or version that is not known.
+    pub fn seek(&self, reference: &ModelRef) {
+        if let Err(Error::ModelNotFound(_) | Error::VersionNotFound { .. }) = self.find(reference)
+            && let Err(error) = self.look_again()
+        {
+            tracing::warn!(%error, model = %reference, "it is looked for without the database");
+        }
+    }
+
     /// Checks that the folder of trained models is still the one that belongs to the database: a mount may be lost.
     ///
     /// # Errors

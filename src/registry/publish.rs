@@ -70,6 +70,7 @@ impl Registry {
     /// no partial version remains. [`Error::Changed`] if the version would become the default, but the default is no longer
     /// the version that it was compared with.
     pub fn publish(&self, draft: Draft, promote: bool) -> Result<ModelId> {
+        self.check_home()?;
         let home = self.prepare(&draft.name)?;
         artifact::verify(&draft.model, &draft.weights).map_err(Error::Invalid)?;
         // Serialized within this process; across processes the unique key of the rows decides.

@@ -58,6 +58,7 @@ pub(super) async fn export(
 ) -> Result<Response, Problem> {
     let reference = ModelRef { name: parse(&name)?, version: Some(parse_version(&name, &version)?) };
     app.block(move |app| {
+        app.registry().seek(&reference);
         let (manifest, _) = app.registry().card(&reference)?;
         // The weights as they are read, and in the tar.
         let weights = usize::try_from(manifest.weights.bytes).unwrap_or(usize::MAX);

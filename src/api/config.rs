@@ -46,6 +46,8 @@ pub struct Config {
     /// Open connections of one address at a time, 0 for no limit of its own. Of IPv6, the first 64 bits count. Behind a proxy,
     /// all connections come from its address.
     pub connections_per_address: usize,
+    /// Open event streams (`GET /train/{id}/events`) at a time; further ones are answered with 429.
+    pub event_streams: usize,
     /// Rate limits of each API key.
     pub rate: rate::Config,
     /// Seconds for the head of a request, counted from its first byte or the end of the one before it.
@@ -81,6 +83,7 @@ impl Default for Config {
             page_model: "document".parse().expect("the name is well formed"),
             max_connections: 1024,
             connections_per_address: 512,
+            event_streams: 256,
             rate: rate::Config::default(),
             header_seconds: 10,
             first_request_seconds: 15,

@@ -83,6 +83,14 @@ impl From<registry::Error> for Problem {
             registry::Error::Changed(_) => Problem::new(Code::PreconditionFailed, detail),
             registry::Error::Io { source, .. } => source.into(),
             registry::Error::Db(error) => error.into(),
+            registry::Error::Awaited(_) => {
+                Problem::new(Code::NotReady, detail).retry_after(Duration::from_secs(2))
+            }
+            registry::Error::Foreign { .. } => {
+                tracing::error!(%detail);
+                let detail = "the service's data folder is not the one of its database";
+                Problem::new(Code::NotReady, detail).retry_after(Duration::from_secs(60))
+            }
             registry::Error::Damaged { .. } | registry::Error::Lost(_) => Problem::internal(detail),
         }
     }
@@ -152,6 +160,9 @@ impl From<job::Error> for Problem {
             job::Error::NotFound(_) => Problem::new(Code::JobNotFound, detail),
             job::Error::State { .. } => Problem::new(Code::JobStateConflict, detail),
             job::Error::Idempotency(_) => Problem::new(Code::IdempotencyConflict, detail),
+            job::Error::KeyFull { limit } => Problem::new(Code::QueueFull, detail)
+                .over(limit as u64, limit as u64 + 1)
+                .retry_after(Duration::from_secs(60)),
             job::Error::QueueFull { retry_after } => {
                 Problem::new(Code::QueueFull, detail).retry_after(retry_after)
             }

@@ -2,6 +2,7 @@
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
+use futures_util::FutureExt as _;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
@@ -20,6 +21,12 @@ use crate::engine::Ticket;
 use crate::limits::Limits;
 use crate::media;
 use crate::pointer::escape;
+
+/// Maximum number of parameters in a form.
+const MOST_FIELDS: usize = 64;
+
+/// Maximum bytes of one of them.
+const FIELD_BYTES: usize = 64 << 10;
 
 /// The media type that curl sends where none is stated.
 const FORM_FIELDS: &str = "application/x-www-form-urlencoded";
@@ -107,7 +114,13 @@ impl Content {
         let mut content = match media_type.as_str() {
             "multipart/form-data" => {
                 let roles: Vec<&str> = P::FILES.iter().map(|(name, _)| *name).collect();
-                from_form(app, received, &roles).await?
+                let limits = app.limits().clone();
+                let length = received.body.len();
+                let read = move || from_form(&limits, received, &roles).now_or_never();
+                ticket
+                    .examine(length, read)
+                    .await?
+                    .unwrap_or_else(|| Err(Problem::internal("a form that waits")))?
             }
             "application/json" | "text/json" if !is_binary(&received.body) => {
                 let body = received.body;
@@ -124,6 +137,15 @@ impl Content {
 }
 
 impl Part {
+    /// Bytes of its content.
+    pub(super) fn len(&self) -> usize {
+        match &self.source {
+            Source::File(_, bytes) | Source::Raw(_, _, bytes) => bytes.len(),
+            Source::Json(JsonSample::Image(file)) => file.0.len(),
+            Source::Json(_) => 0,
+        }
+    }
+
     /// Bytes of memory that reading it takes at most, estimated without reading it.
     ///
     /// # Errors
@@ -201,8 +223,8 @@ fn raw(headers: &HeaderMap, bytes: Bytes) -> Result<Source, Problem> {
     Ok(Source::Raw(shape.unwrap_or_default().0, dtype, bytes))
 }
 
-/// A form: files under the names in `roles`, parameters under all others.
-async fn from_form(app: &App, received: Received, roles: &[&str]) -> Result<Content, Problem> {
+/// A form in memory, which keeps nobody waiting: files under the names in `roles`, parameters under all others.
+async fn from_form(limits: &Limits, received: Received, roles: &[&str]) -> Result<Content, Problem> {
     let mut form = received.form().await?;
     let mut content = Content { form: Form::Multipart, fields: Vec::new(), parts: Vec::new(), bytes: 0 };
     while let Some(field) = form.next_field().await.map_err(|e| form_problem(&e))? {
@@ -213,6 +235,15 @@ async fn from_form(app: &App, received: Received, roles: &[&str]) -> Result<Cont
         let bytes = field.bytes().await.map_err(|e| form_problem(&e))?;
         let index = content.parts.len();
         if !roles.contains(&role.as_str()) {
+            if content.fields.len() == MOST_FIELDS || bytes.len() > FIELD_BYTES {
+                let (most, name) = (MOST_FIELDS, role.chars().take(80).collect::<String>());
+                let detail = format!(
+                    "field {name:?} of the form: at most {most} parameters of at most {FIELD_BYTES} bytes are read; files go into \
+                     fields named {}",
+                    roles.join(", ")
+                );
+                return Err(Problem::invalid(detail));
+            }
             let value = String::from_utf8(bytes.to_vec());
             let pointer = format!("/{}", escape(&role));
             let value = value.map_err(|_| {
@@ -224,7 +255,7 @@ async fn from_form(app: &App, received: Received, roles: &[&str]) -> Result<Cont
             content.fields.push((role, value));
             continue;
         }
-        check_count(index + 1, app.limits())?;
+        check_count(index + 1, limits)?;
         let pointer = format!("/{role}/{index}");
         if bytes.is_empty() {
             return Err(Problem::invalid_at(pointer, "the file is empty"));

@@ -1,8 +1,12 @@
 //! Health: whether to restart the service (`/livez`), send it requests (`/readyz`), or wait for it
 //! (`/startupz`). Open to all, and silent about everything else.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::{Code, Problem, ProblemBody};
 use super::state::App;
@@ -25,12 +29,24 @@ pub(super) async fn livez(State(app): State<App>) -> Result<StatusCode, Problem>
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Readiness with a restriction.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Degraded {
+    /// `degraded`.
+    #[schema(example = "degraded")]
+    status: &'static str,
+    /// Description of what does not work now.
+    #[schema(example = "the database has not been reached for 12 s: models serve as they were, jobs wait")]
+    detail: String,
+}
+
 /// Ready for requests.
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
+    (status = 200, description = "Send requests here, but the database is not reached: models serve, jobs wait.", body = Degraded),
     (status = 204, description = "Send requests here."),
     (status = 503, description = "Starting, or unable to write (`not_ready`), or about to stop (`draining`).", body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem> {
+pub(super) async fn readyz(State(app): State<App>) -> Result<Response, Problem> {
     let health = app.engine().health();
     if app.is_draining() || health.is_draining {
         return Err(Problem::new(Code::Draining, "the service is about to stop"));
@@ -41,7 +57,13 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<StatusCode, Problem
     if let Some(reason) = app.jobs().trouble() {
         return Err(Problem::new(Code::NotReady, format!("nothing can be written: {reason}")));
     }
-    Ok(StatusCode::NO_CONTENT)
+    let Some(outage) = app.jobs().outage() else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    let away = format!("the database has not been reached for {} s", outage.since.elapsed().as_secs());
+    if outage.is_required {
+        return Err(Problem::new(Code::NotReady, away));
+    }
+    let detail = format!("{away}: models serve as they were, jobs wait");
+    Ok(Json(Degraded { status: "degraded", detail }).into_response())
 }
 
 /// Started.

@@ -160,6 +160,7 @@ pub fn add_limited(
     scopes: Vec<Scope>,
     rate: Option<rate::Own>,
 ) -> Result<String, Error> {
+    let _turn = turn(path)?;
     let mut entries = list(path)?;
     if entries.iter().any(|entry| entry.name == name) {
         return Err(Error::Exists(name));
@@ -177,6 +178,7 @@ pub fn add_limited(
 /// # Errors
 /// There is none, or the file cannot be read or written.
 pub fn remove(path: &Path, name: &Name) -> Result<(), Error> {
+    let _turn = turn(path)?;
     let mut entries = list(path)?;
     let before = entries.len();
     entries.retain(|entry| entry.name != *name);
@@ -184,6 +186,14 @@ pub fn remove(path: &Path, name: &Name) -> Result<(), Error> {
         return Err(Error::Unknown(name.clone()));
     }
     save(path, &entries)
+}
+
+/// Waits until no other program changes the file, and keeps others from it until the result is dropped. The key file itself is
+/// replaced by each change, so the lock is that of a file beside it.
+fn turn(path: &Path) -> Result<File, Error> {
+    let lock = path.with_added_extension("lock");
+    let locked = File::create(&lock).and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|source| Error::Io { path: lock, source })
 }
 
 /// Writes beside the file and renames, so that a reader sees the old entries or the new ones.

@@ -21,6 +21,7 @@ mod error;
 mod evaluate;
 mod events;
 mod extract;
+mod feed;
 mod fields;
 mod fitted;
 mod health;

@@ -159,6 +159,7 @@ pub(super) async fn get(
     let name = parse(&name)?;
     app.block(move |app| {
         caller.check_model(app, &name)?;
+        app.registry().seek(&ModelRef { name: name.clone(), version: None });
         Ok(with_etag(app.registry().get(&name)?))
     })
     .await
@@ -179,6 +180,7 @@ pub(super) async fn card(
     let reference = ModelRef { name: parse(&name)?, version: Some(parse_version(&name, &version)?) };
     app.block(move |app| {
         caller.check_model(app, &reference.name)?;
+        app.registry().seek(&reference);
         let (manifest, card) = app.registry().card(&reference)?;
         Ok(Json(Card {
             name: manifest.name.to_string(),

@@ -111,9 +111,17 @@ impl<P: Params> Call<P> {
         bytes: impl Fn(&T) -> usize,
     ) -> Result<Vec<T>, Problem> {
         let parts = std::mem::take(&mut self.parts);
+        let length = parts.iter().map(Part::len).sum();
         let limits = app.limits().clone();
-        let each = parts.iter().map(|part| part.bytes_to_read(&limits));
-        let to_read = each.sum::<Result<usize, _>>()?.saturating_add(self.part_bytes);
+        let measure = {
+            let limits = limits.clone();
+            move || {
+                let each = parts.iter().map(|part| part.bytes_to_read(&limits));
+                each.sum::<Result<usize, _>>().map(|bytes| (bytes, parts))
+            }
+        };
+        let (to_read, parts) = self.ticket.examine(length, measure).await??;
+        let to_read = to_read.saturating_add(self.part_bytes);
         let read = move || parts.into_iter().map(|part| one(part, &limits)).collect::<Result<Vec<_>, _>>();
         let all = self.ticket.convert(to_read, read).await??;
         self.held = vec![self.ticket.count(all.iter().map(bytes).sum())];

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::config::Config;
 use super::error::{Code, Problem};
+use super::feed::Feeds;
 use super::keys::{Entry, Keys};
 use super::rate::{Account, Rates};
 use crate::engine::Engine;
@@ -20,6 +21,9 @@ use crate::sample::{Kind, Shape};
 
 /// Uploads of training samples at a time.
 const UPLOADS: usize = 4;
+
+/// Reads of earlier events at a time, each on a thread of its own.
+const BACKLOGS: usize = 4;
 
 /// The parts of a service; clones share them.
 #[derive(Debug, Clone)]
@@ -35,14 +39,31 @@ struct Parts {
     is_draining: AtomicBool,
     uploads: Semaphore,
     rates: Rates,
+    feeds: Feeds,
+    listeners: Arc<Semaphore>,
+    backlogs: Semaphore,
 }
 
 impl App {
     /// Puts the parts together.
     pub fn new(config: Config, limits: Limits, engine: Engine, jobs: Jobs, keys: Keys) -> Self {
         let (is_draining, uploads) = (AtomicBool::new(false), Semaphore::new(UPLOADS));
-        let rates = Rates::default();
-        Self(Arc::new(Parts { config, limits, engine, jobs, keys, is_draining, uploads, rates }))
+        let (rates, feeds) = (Rates::default(), Feeds::default());
+        let listeners = config.event_streams.min(Semaphore::MAX_PERMITS);
+        let (listeners, backlogs) = (Arc::new(Semaphore::new(listeners)), Semaphore::new(BACKLOGS));
+        Self(Arc::new(Parts {
+            config,
+            limits,
+            engine,
+            jobs,
+            keys,
+            is_draining,
+            uploads,
+            rates,
+            feeds,
+            listeners,
+            backlogs,
+        }))
     }
 
     /// The settings.
@@ -161,6 +182,31 @@ impl App {
             let detail = format!("{UPLOADS} uploads are under way; try again when one is done");
             Problem::new(Code::QueueFull, detail).retry_after(Duration::from_secs(5))
         })
+    }
+
+    /// The new events of jobs, shared by all that listen.
+    pub(super) fn feeds(&self) -> &Feeds {
+        &self.0.feeds
+    }
+
+    /// The right to listen to a job.
+    ///
+    /// # Errors
+    /// 429 while `server.event_streams` others do.
+    pub(super) fn listener(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.0.listeners).try_acquire_owned().map_err(|_| {
+            let limit = self.config().event_streams;
+            let detail = format!(
+                "{limit} event streams are open, server.event_streams allows no more; close one, or poll GET /train/{{id}}"
+            );
+            let problem = Problem::new(Code::QueueFull, detail).over(limit as u64, limit as u64 + 1);
+            problem.retry_after(Duration::from_secs(10))
+        })
+    }
+
+    /// Waits for the turn to read events that came before.
+    pub(super) async fn backlog(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.backlogs.acquire().await.ok()
     }
 
     /// Seconds that requests in flight have once the service stops.

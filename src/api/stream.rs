@@ -260,6 +260,8 @@ impl Streaming {
             (stream, piece)
         };
         let (stream, piece) = self.ticket.run(bytes, work).await?.value;
+        // A stream may never end; requests with large work must not wait for that.
+        self.ticket.rest().await;
         let piece = piece?;
         self.stream = Some(stream);
         Ok(piece.map(|piece| self.text(&piece).into()))

@@ -127,7 +127,7 @@ pub(super) async fn get(
 
 /// Stops a job.
 ///
-/// One that waits or rests stops at once, one that runs within a step and a checkpoint; one that was cancelled
+/// At once, also where it runs: its training process stops after the current step, or is ended. One that was cancelled
 /// before stays so.
 #[utoipa::path(post, path = "/train/{id}/cancel", operation_id = "cancel_job", tag = "training", params(("id" = String, Path, description = "The job.")), responses(
     (status = 200, description = "The job as it is now.", body = Job), Failures,

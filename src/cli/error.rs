@@ -76,6 +76,7 @@ impl Error {
             Error::Usage(_)
             | Error::Config(_)
             | Error::Serve(ServeError::Exposed(_))
+            | Error::Registry(crate::registry::Error::Foreign { .. })
             | Error::Keys(keys::Error::Missing(_) | keys::Error::Locked(_)) => ExitCode::from(2),
             Error::Interrupted(_) => ExitCode::from(130),
             Error::ClosedPipe => ExitCode::SUCCESS,

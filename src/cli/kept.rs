@@ -29,6 +29,18 @@ impl Kept {
     /// # Errors
     /// The folder cannot be created, or the database cannot be opened.
     pub fn open(config: &Config) -> Result<Option<Self>, Error> {
+        Self::open_as(config, true)
+    }
+
+    /// [`Kept::open`] for a service: unless `database.required` is set, it starts without a Postgres that cannot be reached.
+    ///
+    /// # Errors
+    /// As [`Kept::open`].
+    pub fn open_to_serve(config: &Config) -> Result<Option<Self>, Error> {
+        Self::open_as(config, config.database.required)
+    }
+
+    fn open_as(config: &Config, is_required: bool) -> Result<Option<Self>, Error> {
         let (Some(trained), Some(file)) = (config.trained(), config.database_file()) else { return Ok(None) };
         let root = &config.models.data_dir;
         make_private(root).map_err(Error::io(root))?;
@@ -40,8 +52,13 @@ impl Kept {
         }
         // A disk that fails in another way than for want of room keeps its reserve.
         let make_room = move || reserve.free().is_ok_and(|free| free < RESERVE_FOR) && reserve.release();
-        let db = Db::open(&config.database, &file, make_room)?;
-        let registry = Registry::open_with(config.bundled(), trained, db.clone())?;
+        let (db, registry) = if is_required {
+            let db = Db::open(&config.database, &file, make_room)?;
+            (db.clone(), Registry::open_with(config.bundled(), trained, db)?)
+        } else {
+            let db = Db::open_soon(&config.database, &file, make_room)?;
+            (db.clone(), Registry::open_soon(config.bundled(), trained, db)?)
+        };
         Ok(Some(Self { db, store, registry }))
     }
 }

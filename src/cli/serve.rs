@@ -42,6 +42,9 @@ pub struct Args {
     /// File of API keys, which must contain at least one [default: keys.jsonl in the data folder].
     #[arg(long, value_name = "FILE")]
     keys_file: Option<String>,
+    /// Let API keys take turns in training, instead of the oldest job first.
+    #[arg(long)]
+    fair: bool,
 }
 
 impl Args {
@@ -51,7 +54,8 @@ impl Args {
         let open =
             self.allow_anonymous.then(|| ("--allow-anonymous", "server.allow_anonymous", "true".to_owned()));
         let keys = self.keys_file.clone().map(|file| ("--keys-file", "server.keys_file", file));
-        [bind, open, keys].into_iter().flatten().collect()
+        let fair = self.fair.then(|| ("--fair", "jobs.fair", "true".to_owned()));
+        [bind, open, keys, fair].into_iter().flatten().collect()
     }
 }
 
@@ -72,8 +76,9 @@ pub fn run(_args: Args, config: &Config) -> Result<(), Error> {
     let listener = TcpListener::bind(address).map_err(|source| ServeError::Bind { address, source })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("limpid-http")
-        // These threads only do I/O and short work. Each additional one interrupts computations and keeps memory of its own.
-        .worker_threads(kernel::threads().div_ceil(4))
+        // These threads only do I/O and short work. Each additional one interrupts computations and keeps memory of its own;
+        // a single one would let a request that keeps it busy silence probes.
+        .worker_threads(kernel::threads().div_ceil(4).max(2))
         .on_thread_park(crate::memory::pages::settle)
         .enable_all()
         .build()
@@ -132,7 +137,7 @@ type Place = (Db, Arc<Store>);
 /// on a read-only disk.
 fn open_models(config: &Config) -> Result<(Arc<Registry>, Option<Place>), Error> {
     let none = || Ok((Arc::new(open_registry(config)?), None));
-    match Kept::open(config) {
+    match Kept::open_to_serve(config) {
         Ok(Some(kept)) => Ok((Arc::new(kept.registry), Some((kept.db, kept.store)))),
         Ok(None) => none(),
         Err(Error::Io { path, source }) if config.models.data_dir == Models::default().data_dir => {

@@ -79,7 +79,9 @@ pub fn run(args: &Args, config: &Config) -> Result<(), Error> {
     let id = args.supervised.clone().unwrap_or_else(|| format!("worker-{}", uuid::Uuid::now_v7()));
     tracing::info!(worker = %id, threads = crate::kernel::threads(), nice = config.jobs.nice, "worker starts");
     let Kept { db, store, registry } = kept;
-    Worker::new(config.jobs.clone(), config.limits.clone(), db.clone(), store, registry, id).run(&stop);
+    let exit = if args.supervised.is_some() { end_at_once } else { start_again };
+    let worker = Worker::new(config.jobs.clone(), config.limits.clone(), db.clone(), store, registry, id);
+    worker.with_exit(exit).run(&stop);
     db.close();
     tracing::info!("worker stops");
     Ok(())
@@ -90,6 +92,22 @@ fn end_soon(stop: &AtomicBool) {
     stop.store(true, Ordering::Release);
     thread::sleep(LAST_WORDS);
     tracing::warn!("ended without a last checkpoint");
+    std::process::exit(1);
+}
+
+/// Ends a process that the service starts again.
+fn end_at_once() {
+    std::process::exit(1);
+}
+
+/// Replaces the process by a new one of the same command, or ends it where that is not possible.
+fn start_again() {
+    #[cfg(unix)]
+    if let Ok(program) = std::env::current_exe() {
+        use std::os::unix::process::CommandExt as _;
+        let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+        tracing::error!(%error, "the worker cannot be started again");
+    }
     std::process::exit(1);
 }
 

@@ -33,6 +33,13 @@ pub enum Error {
     Query(sqlx::Error),
 }
 
+impl Error {
+    /// Returns `true` if a transaction that ended with this error may have been committed: its answer was lost.
+    pub fn is_uncertain(&self) -> bool {
+        matches!(self, Error::Gone(_) | Error::Io(_))
+    }
+}
+
 /// Classifies SQLite's codes for busy, locked, full and a failed disk, and Postgres' codes for a conflict, a deadlock, a full or
 /// failed disk, and a server that stops or starts. The lowest byte of an extended SQLite code is the primary code
 /// (<https://sqlite.org/rescode.html>).
@@ -47,12 +54,17 @@ impl From<sqlx::Error> for Error {
                 ("40001" | "40P01", _) | (_, Some(5 | 6)) => Error::Busy(text),
                 // The shared memory of the log cannot grow: SQLite says full of any other file.
                 ("13" | "53100" | "4874", _) => Error::Full,
-                ("57P01" | "57P02" | "57P03", _) => Error::Gone(text),
+                // Also too many connections, and an end by a time limit: of a statement, a lock or an idle transaction.
+                ("57P01" | "57P02" | "57P03" | "53300" | "57014" | "55P03" | "25P03", _) => Error::Gone(text),
                 // A read or write failed, the disk is read-only, or a file cannot be opened any more.
                 ("58030", _) | (_, Some(8 | 10 | 14)) => Error::Io(text),
                 _ => Error::Query(error),
             },
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => Error::Gone(text),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed => Error::Gone(text),
             _ => Error::Query(error),
         }
     }

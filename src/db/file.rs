@@ -43,12 +43,13 @@ impl Db {
     /// folded in.
     pub fn close(&self) {
         let end = async {
+            let pool = self.0.link.pool();
             if !self.is_postgres()
-                && let Err(error) = self.0.pool.execute("PRAGMA wal_checkpoint(TRUNCATE)").await
+                && let Err(error) = pool.execute("PRAGMA wal_checkpoint(TRUNCATE)").await
             {
                 tracing::warn!(%error, "limpid.db-wal is not folded into limpid.db");
             }
-            self.0.pool.close().await;
+            pool.close().await;
         };
         let closed = self.runtime().block_on(async { tokio::time::timeout(CLOSE, end).await });
         if closed.is_err() {

@@ -3,22 +3,27 @@
 //! All SQL works on both: `$1` placeholders, only `BIGINT` and `TEXT` columns, no NULL. Each change is one transaction. A
 //! transaction that a busy, full or failing database undid is retried, so it must have no other side effects.
 
+mod config;
 mod error;
 mod file;
+mod link;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use sqlx::any::AnyPoolOptions;
-use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, Connection as _, Executor as _, Transaction};
 use tokio::runtime::Runtime;
 
+pub use config::Config;
 pub use error::Error;
+use link::Link;
+pub use link::Outage;
 
 /// Result of a database call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -32,22 +37,16 @@ pub type Row = sqlx::any::AnyRow;
 /// Number of times a transaction is attempted while the database is busy.
 const TRIES: u32 = 8;
 
-/// Database section of the configuration.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schema(as = DatabaseSettings)]
-pub struct Config {
-    /// `postgres://user:password@host/database`; if empty, SQLite in `limpid.db` in the data folder.
-    pub url: String,
-}
-
 /// Database handle; clones share the connection pool. All calls block: do not call them from async code.
 #[derive(Clone)]
 pub struct Db(Arc<Inner>);
 
 struct Inner {
-    pool: AnyPool,
-    is_postgres: bool,
+    link: Link,
+    /// `true` once the tables have the current schema.
+    is_migrated: AtomicBool,
+    /// Serializes the migrations of this process.
+    migration: Mutex<()>,
     /// Runtime that drives the connections; taken when the last handle is dropped.
     runtime: Option<Runtime>,
     /// Frees space on a full disk; returns `false` if there was nothing to free.
@@ -81,49 +80,75 @@ impl Db {
         default: &Path,
         make_room: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Result<Self> {
-        if config.url.is_empty() {
-            return Self::connect(&sqlite_url(default), Box::new(make_room));
-        }
-        if !["postgres://", "postgresql://"].iter().any(|scheme| config.url.starts_with(scheme)) {
-            let reason = "expected postgres://user:password@host/database, or nothing for SQLite";
-            return Err(Error::Open(format!("database.url: {reason}")));
-        }
-        Self::connect(&config.url, Box::new(make_room))
+        let db = Self::connect(config, default, Box::new(make_room))?;
+        db.ready()?;
+        Ok(db)
     }
 
-    fn connect(url: &str, make_room: Box<dyn Fn() -> bool + Send + Sync>) -> Result<Self> {
+    /// [`Db::open`] that also returns a handle to a Postgres that cannot be reached: each call then tries again to reach it.
+    ///
+    /// # Errors
+    /// Errors of [`Db::open`], except that of a Postgres that cannot be reached.
+    pub fn open_soon(
+        config: &Config,
+        default: &Path,
+        make_room: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let db = Self::connect(config, default, Box::new(make_room))?;
+        match db.ready() {
+            Err(Error::Gone(reason)) if db.is_postgres() => {
+                tracing::warn!(%reason, "started without the database; training waits for it");
+                Ok(db)
+            }
+            done => done.map(|()| db),
+        }
+    }
+
+    fn connect(
+        config: &Config,
+        default: &Path,
+        make_room: Box<dyn Fn() -> bool + Send + Sync>,
+    ) -> Result<Self> {
+        config.check()?;
         install_drivers();
         let runtime = runtime()?;
-        let is_postgres = url.starts_with("postgres");
-        let options = AnyPoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(Duration::from_secs(10))
-            .after_connect(move |conn, _| {
-                Box::pin(async move {
-                    if !is_postgres {
-                        conn.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000")
-                            .await?;
-                    }
-                    Ok(())
-                })
-            });
-        let pool = runtime.block_on(options.connect(url)).map_err(|e| Error::Open(e.to_string()))?;
-        let db = Self(Arc::new(Inner {
-            pool,
-            is_postgres,
+        let link = match config.url.as_str() {
+            "" => Link::to_file(&sqlite_url(default), &runtime)?,
+            _ => Link::to_server(config, &runtime)?,
+        };
+        Ok(Self(Arc::new(Inner {
+            link,
+            is_migrated: AtomicBool::new(false),
+            migration: Mutex::default(),
             runtime: Some(runtime),
             make_room,
             trouble: Mutex::default(),
             #[cfg(test)]
             faults: testing::Faults::default(),
-        }));
-        schema::migrate(&db)?;
-        Ok(db)
+        })))
+    }
+
+    /// Migrates the tables, unless this process has done so.
+    fn ready(&self) -> Result<()> {
+        if self.0.is_migrated.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _turn = self.0.migration.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.0.is_migrated.load(Ordering::Acquire) {
+            schema::migrate(self)?;
+            self.0.is_migrated.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Returns `true` for Postgres, `false` for SQLite.
     pub fn is_postgres(&self) -> bool {
-        self.0.is_postgres
+        self.0.link.is_postgres()
+    }
+
+    /// Returns the outage that lasts; none while the database is reached.
+    pub fn outage(&self) -> Option<Outage> {
+        self.0.link.outage()
     }
 
     /// Runs `work` in one transaction, which is committed whole or rolled back. After an error of the database it is retried as
@@ -132,6 +157,12 @@ impl Db {
     /// # Errors
     /// Errors of `work`; the database is unreachable or cannot be written.
     pub fn transact<T, E: Failure>(&self, work: impl AsyncFn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+        self.ready()?;
+        self.transact_now(work)
+    }
+
+    /// [`Db::transact`] on tables of whichever schema.
+    fn transact_now<T, E: Failure>(&self, work: impl AsyncFn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         let mut tries = 0;
         loop {
             let error = match self.try_transact(&work, tries) {
@@ -162,9 +193,8 @@ impl Db {
         tries: u32,
     ) -> Result<T, E> {
         // `IMMEDIATE` takes SQLite's write lock at once: a transaction that reads first and writes later could fail to upgrade.
-        let begin = if self.0.is_postgres { "BEGIN" } else { "BEGIN IMMEDIATE" };
-        self.runtime().block_on(async {
-            let mut conn = self.0.pool.acquire().await.map_err(Error::from)?;
+        let begin = if self.is_postgres() { "BEGIN" } else { "BEGIN IMMEDIATE" };
+        self.runtime().block_on(self.0.link.with(async |conn: &mut PoolConnection<Any>| {
             let (done, is_settled) = match conn.begin_with(begin).await {
                 Ok(mut transaction) => match work(&mut transaction).await {
                     Ok(value) => match self.commit(transaction, tries).await {
@@ -180,25 +210,27 @@ impl Db {
                 conn.close_on_drop();
             }
             done
-        })
+        }))
     }
 
     #[cfg_attr(not(test), expect(unused_mut, unused_variables, reason = "tests let commits fail"))]
     async fn commit(&self, mut transaction: Transaction<'_, Any>, tries: u32) -> Result<()> {
         #[cfg(test)]
         self.0.faults.strike(&mut transaction, tries).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        #[cfg(test)]
+        self.0.faults.lose()?;
+        Ok(())
     }
 
     /// Runs `work`, which must only read, outside a transaction.
     ///
     /// # Errors
     /// Errors of `work`; the database is unreachable.
-    pub fn read<T, E: From<Error>>(&self, work: impl AsyncFnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
-        self.runtime().block_on(async {
-            let mut conn = self.0.pool.acquire().await.map_err(|e| E::from(e.into()))?;
-            work(&mut conn).await
-        })
+    pub fn read<T, E: Failure>(&self, work: impl AsyncFnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+        self.ready()?;
+        let work = async |conn: &mut PoolConnection<Any>| work(conn).await;
+        self.runtime().block_on(self.0.link.with(work))
     }
 
     /// Reason why nothing can be written, as long as [`Db::probe`] has not found that it can be again.
@@ -238,7 +270,7 @@ impl Db {
     /// # Errors
     /// The database is unreachable.
     pub async fn now(&self, conn: &mut Conn) -> Result<i64> {
-        let sql = if self.0.is_postgres {
+        let sql = if self.is_postgres() {
             "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
         } else {
             "SELECT CAST(unixepoch('subsec') * 1000 AS BIGINT)"
@@ -262,7 +294,7 @@ impl Drop for Inner {
 
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Db").field("is_postgres", &self.0.is_postgres).finish_non_exhaustive()
+        f.debug_struct("Db").field("is_postgres", &self.is_postgres()).finish_non_exhaustive()
     }
 }
 

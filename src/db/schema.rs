@@ -5,7 +5,7 @@ use sqlx::Executor as _;
 use super::{Db, Error, Result};
 
 /// Migration steps: step `n` leads from version `n` to `n + 1`. A released step is never changed; new ones are appended.
-const STEPS: [&[&str]; 2] = [
+const STEPS: [&[&str]; 3] = [
     &[
         // Versions of models. A removed version keeps its row, so that its number is never reused.
         "CREATE TABLE versions (
@@ -86,6 +86,10 @@ const STEPS: [&[&str]; 2] = [
         "ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
         "CREATE INDEX jobs_by_owner ON jobs (owner, id)",
     ],
+    &[
+        // Facts about the whole installation: `store_id` is that of the data folder which belongs to the database.
+        "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    ],
 ];
 
 /// Migrates the tables to the current schema; a lock keeps other programs out meanwhile.
@@ -93,7 +97,7 @@ const STEPS: [&[&str]; 2] = [
 /// # Errors
 /// A newer program created the tables.
 pub(super) fn migrate(db: &Db) -> Result<()> {
-    db.transact(async |conn| {
+    db.transact_now(async |conn| {
         if db.is_postgres() {
             // Arbitrary constant, the same in every Limpid process; the lock is released at the end of the transaction.
             conn.execute("SELECT pg_advisory_xact_lock(7311014537)").await?;

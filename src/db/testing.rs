@@ -20,6 +20,8 @@ pub(crate) enum Strike {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     plan: Mutex<Plan>,
+    /// Commits to come whose answers are lost.
+    lost: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +42,16 @@ impl Faults {
     /// Lets the first commit of every transaction fail.
     pub fn every_first(&self, kind: Strike) {
         *self.plan.lock().unwrap() = Plan { next: 0, kind: Some(kind), is_every: true };
+    }
+
+    /// Lets the answers to the next `count` commits be lost, after they took effect.
+    pub fn lose_next(&self, count: u32) {
+        self.lost.store(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn lose(&self) -> Result<()> {
+        let left = self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map_or(Ok(()), |_| Err(Error::Gone("injected".into())))
     }
 
     /// Leaves the connection as a failed commit does: the database has undone the transaction, sqlx counts it as open.
@@ -72,7 +84,10 @@ pub(crate) fn on_each(test: impl Fn(Db)) {
     let folder = tempfile::tempdir().unwrap();
     test(Db::open(&Config::default(), &folder.path().join("limpid.db"), || false).unwrap());
     match postgres() {
-        Ok(url) => test(Db::open(&Config { url }, &folder.path().join("unused"), || false).unwrap()),
+        Ok(url) => {
+            let config = Config { url, ..Config::default() };
+            test(Db::open(&config, &folder.path().join("unused"), || false).unwrap());
+        }
         Err(reason) => eprintln!("skipped on Postgres: {reason}"),
     }
 }

@@ -63,7 +63,7 @@ fn tables_are_made_once_and_those_of_a_newer_program_are_refused() {
 
 #[test]
 fn an_address_of_another_kind_is_refused() {
-    let config = Config { url: "mysql://x".into() };
+    let config = Config { url: "mysql://x".into(), ..Config::default() };
     let refused = Db::open(&config, Path::new("unused"), || false).unwrap_err();
     assert!(refused.to_string().contains("postgres://"), "{refused}");
 }

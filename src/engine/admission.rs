@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::Error;
+use super::gate::Pass;
 
 /// Weight of the newest request in the running mean.
 const WEIGHT: f64 = 0.1;
@@ -60,6 +61,8 @@ pub(super) struct Entry {
     deadline: Option<Instant>,
     /// Nanoseconds of work done for it.
     worked: AtomicU64,
+    /// Permit of large work, once it has asked for it.
+    pass: Arc<tokio::sync::Mutex<Option<Pass>>>,
 }
 
 /// Bytes that count against the limits until this is dropped.
@@ -91,15 +94,19 @@ impl Admission {
         self.check(&load)?;
         load.requests += 1;
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        Ok(Entry { admission: Arc::clone(self), number, deadline, worked: AtomicU64::new(0) })
+        Ok(self.entry(number, deadline))
     }
 
     /// Admits work that already admitted requests depend on, bypassing the queue limit.
     pub(super) fn enter_always(self: &Arc<Self>) -> Entry {
-        let mut load = self.lock();
-        load.requests += 1;
+        self.lock().requests += 1;
         // Number 0 puts it before all other work, which depends on it.
-        Entry { admission: Arc::clone(self), number: 0, deadline: None, worked: AtomicU64::new(0) }
+        self.entry(0, None)
+    }
+
+    fn entry(self: &Arc<Self>, number: u64, deadline: Option<Instant>) -> Entry {
+        let (admission, worked, pass) = (Arc::clone(self), AtomicU64::new(0), Arc::default());
+        Entry { admission, number, deadline, worked, pass }
     }
 
     /// Checks if one more request would be admitted now; called before its body is read.
@@ -191,6 +198,11 @@ impl Admission {
 }
 
 impl Entry {
+    /// Locks the permit of large work.
+    pub(super) async fn pass(&self) -> OwnedMutexGuard<Option<Pass>> {
+        Arc::clone(&self.pass).lock_owned().await
+    }
+
     /// Number of requests admitted before it.
     pub(super) fn number(&self) -> u64 {
         self.number

@@ -5,10 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, oneshot};
 
 use super::admission::{Entry, Held};
 use super::batch::{self, Item};
+use super::gate::Pass;
 use super::pool::Place;
 use super::wanted::Wanted;
 use super::{Done, Engine, Error};
@@ -21,8 +22,8 @@ use crate::telemetry;
 /// Work on fewer bytes takes less time than waking a thread for it; see [`Ticket::convert`].
 pub const BRIEF: usize = 1 << 16;
 
-/// Permit to have work done; clones belong to the same request. Work is ordered by the admission of its request, so
-/// that started requests are finished before newer ones.
+/// Permit to have work done; clones belong to the same request. Work is ordered by the admission of its request, and one with
+/// large work keeps its permit for it, so that started requests are finished before newer ones.
 ///
 /// Dropping the future of a piece of work removes it from the queue; once started, it stops after the step that is
 /// being computed. The same happens when the deadline passes.
@@ -45,7 +46,7 @@ struct Size {
 pub(super) struct Room {
     _held: Held,
     _memory: OwnedSemaphorePermit,
-    _wide: Option<OwnedSemaphorePermit>,
+    _wide: Option<OwnedMutexGuard<Option<Pass>>>,
 }
 
 impl Ticket {
@@ -171,6 +172,28 @@ impl Ticket {
         value.map_err(panicked)
     }
 
+    /// Gives back the permit of large work, which a request otherwise keeps until it is dropped: for one that has no end.
+    pub async fn rest(&self) {
+        *self.entry.pass().await = None;
+    }
+
+    /// Runs `work` that looks at `bytes` which are held already: on the calling thread if they are few, else on one of the
+    /// engine's threads, without waiting for large work.
+    ///
+    /// # Errors
+    /// A panic in `work`, the deadline, or the engine is stopping.
+    pub async fn examine<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        if bytes < BRIEF {
+            return self.convert(bytes, work).await;
+        }
+        let size = Size { bytes: 0, is_wide: false };
+        Ok(self.work("other", size, move |_| parallel::with_threads(1, work)).await?.value)
+    }
+
     /// Queues an operation of a model, and counts it in the metrics.
     async fn infer<T: Send + 'static>(
         &self,
@@ -252,7 +275,17 @@ impl Ticket {
     async fn room(&self, size: Size) -> Result<Room, Error> {
         let held = self.engine.hold(size.bytes)?;
         let inner = &self.engine.0;
-        let wide = if size.is_wide { Arc::clone(&inner.wide).acquire_owned().await.ok() } else { None };
+        let wide = match size.is_wide {
+            // Locked while it works: one large piece of a request at a time.
+            true => {
+                let mut pass = self.entry.pass().await;
+                if pass.is_none() {
+                    *pass = Some(inner.wide.enter(self.entry.number()).await);
+                }
+                Some(pass)
+            }
+            false => None,
+        };
         let memory = inner.admission.memory(size.bytes).await?;
         Ok(Room { _held: held, _memory: memory, _wide: wide })
     }

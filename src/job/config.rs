@@ -1,5 +1,7 @@
 //! Configuration of the training queue and of its worker.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// Jobs section of the configuration.
@@ -16,6 +18,11 @@ pub struct Config {
     pub nice: u8,
     /// Number of jobs that may wait in the queue; further ones are rejected with 429.
     pub queue: usize,
+    /// Number of unfinished jobs of one API key; further ones are rejected with 429. 0 is no limit of its own.
+    pub queue_per_key: usize,
+    /// Let keys take turns: of the jobs that wait, the next is one of the key that has had its turn longest ago. Otherwise the
+    /// oldest job is next.
+    pub fair: bool,
     /// Total size of the samples of all unfinished jobs, bytes.
     pub queue_bytes: usize,
     /// Number of finished jobs in the list; the oldest are deleted first.
@@ -26,6 +33,9 @@ pub struct Config {
     pub keep_events: usize,
     /// Seconds without a heartbeat after which a job is taken from its worker.
     pub lease_seconds: f64,
+    /// Seconds that a training process has to end a step after its job was cancelled or paused, or to come back after its lease is
+    /// over; then the process is ended and another one takes its place.
+    pub stop_seconds: f64,
     /// Number of consecutive attempts without a new checkpoint after which a job fails.
     pub attempts: u32,
     /// Seconds between two checkpoints.
@@ -46,11 +56,14 @@ impl Default for Config {
             threads: None,
             nice: 19,
             queue: 16,
+            queue_per_key: 0,
+            fair: false,
             queue_bytes: 4 << 30,
             keep: 1000,
             keep_samples_seconds: 3600,
             keep_events: 1000,
             lease_seconds: 20.0,
+            stop_seconds: 10.0,
             attempts: 3,
             checkpoint_seconds: 30.0,
             webhook_hosts: String::new(),
@@ -64,6 +77,11 @@ impl Config {
     /// Duration of a lease in milliseconds; each heartbeat renews it.
     pub(super) fn lease_ms(&self) -> i64 {
         (self.lease_seconds.clamp(0.1, 3600.0) * 1000.0) as i64
+    }
+
+    /// Time that a training process has to stop.
+    pub(super) fn stop_time(&self) -> Duration {
+        Duration::from_secs_f64(self.stop_seconds.clamp(0.1, 3600.0))
     }
 
     /// Returns the number of cores for a training process on the same machine as the service.

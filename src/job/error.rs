@@ -30,6 +30,14 @@ pub enum Error {
         /// Suggested delay before a retry: the remaining time of the running job, 1 to 60 s.
         retry_after: Duration,
     },
+    /// The key has as many unfinished jobs as it may have (`queue_full`).
+    #[error(
+        "this key has {limit} unfinished jobs, jobs.queue_per_key allows no more; wait until one is over, or cancel one"
+    )]
+    KeyFull {
+        /// Limit of unfinished jobs.
+        limit: usize,
+    },
     /// The samples alone exceed the limit of all jobs together (`payload_too_large`).
     #[error(
         "the samples are {actual} bytes, all jobs together may hold {limit}; send fewer, or raise jobs.queue_bytes"

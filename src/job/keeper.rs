@@ -37,6 +37,7 @@ pub(super) fn run(inner: &Weak<Inner>, place: &Place, stop: &AtomicBool) {
         if is_due(0, SPACE) {
             report("the database", place.queue.db.probe().map_err(Error::from));
             report("the disk", space(place));
+            inner.check_home();
         }
         if is_due(1, SWEEP) {
             report("what is not wanted any more", sweep(inner, place));

@@ -5,6 +5,7 @@
 //! job. This module is the client side of the queue: it submits, controls and reads jobs.
 
 mod address;
+mod claim;
 mod config;
 mod error;
 mod keeper;
@@ -13,6 +14,7 @@ mod preview;
 mod queue;
 mod rows;
 mod state;
+mod steering;
 mod submit;
 mod supervisor;
 mod usage;
@@ -20,8 +22,8 @@ mod webhook;
 mod worker;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keeper::Helper;
@@ -38,7 +40,7 @@ pub use submit::{File, Order};
 pub use supervisor::Program;
 pub use worker::Worker;
 
-use crate::db::{Conn, Db, Row};
+use crate::db::{Db, Outage, Row};
 use crate::engine::Engine;
 use crate::name::Name;
 use crate::store::{Reserve, Store};
@@ -56,7 +58,11 @@ struct Inner {
     place: Option<Arc<Place>>,
     supervisor: Option<Supervisor>,
     is_stopping: AtomicBool,
-    helpers: std::sync::Mutex<Vec<Helper>>,
+    helpers: Mutex<Vec<Helper>>,
+    /// Reason why the data folder is not used: it is not the one of the database.
+    foreign: Mutex<Option<String>>,
+    /// `true` while the jobs are counted for telemetry.
+    is_counting: AtomicBool,
 }
 
 /// Database and files of the jobs.
@@ -124,10 +130,16 @@ impl Jobs {
             .as_ref()
             .zip(program)
             .map(|(place, program)| Supervisor::start(program, place.queue.clone()).expect(threads));
-        let helpers = std::sync::Mutex::default();
-        let is_stopping = AtomicBool::new(false);
-        let inner =
-            Arc::new(Inner { config, engine, place: place.clone(), supervisor, is_stopping, helpers });
+        let inner = Arc::new(Inner {
+            config,
+            engine,
+            place: place.clone(),
+            supervisor,
+            is_stopping: AtomicBool::new(false),
+            helpers: Mutex::default(),
+            foreign: Mutex::default(),
+            is_counting: AtomicBool::new(false),
+        });
         if let Some(place) = place {
             // The threads hold only a weak reference to `inner`, so that they end when the last handle is dropped.
             let (weak, kept) = (Arc::downgrade(&inner), Arc::clone(&place));
@@ -135,7 +147,7 @@ impl Jobs {
             let tell = move |stop: &AtomicBool| webhook::run(&place, stop);
             let keeper = Helper::start("limpid-keeper", keep).expect(threads);
             let webhooks = Helper::start("limpid-webhooks", tell).expect(threads);
-            *inner.helpers.lock().unwrap_or_else(|e| e.into_inner()) = vec![keeper, webhooks];
+            *lock(&inner.helpers) = vec![keeper, webhooks];
         }
         Self(inner)
     }
@@ -150,7 +162,13 @@ impl Jobs {
 
     /// Reason why nothing can be written down, as far as that is known.
     pub fn trouble(&self) -> Option<String> {
-        self.0.place().ok()?.queue.db.trouble()
+        let foreign = lock(&self.0.foreign).clone();
+        foreign.or_else(|| self.0.place().ok()?.queue.db.trouble())
+    }
+
+    /// Outage of the database that lasts; none while it is reached.
+    pub fn outage(&self) -> Option<Outage> {
+        self.0.place().ok()?.queue.db.outage()
     }
 
     /// Returns one job in its current state.
@@ -200,12 +218,21 @@ impl Jobs {
         Ok(Page { jobs, has_more })
     }
 
-    /// Exports the state of the jobs of all workers on this database to telemetry.
+    /// Exports the state of the jobs of all workers on this database to telemetry, unless another thread is just doing so.
     ///
     /// # Errors
     /// The database is unreachable.
     pub fn tell(&self) -> Result<(), Error> {
         let Ok(place) = self.0.place() else { return Ok(()) };
+        if self.0.is_counting.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let counted = self.count(place);
+        self.0.is_counting.store(false, Ordering::Release);
+        counted
+    }
+
+    fn count(&self, place: &Place) -> Result<(), Error> {
         let (rows, running, interruptions) = place.queue.db.read(async |conn| {
             let rows = sqlx::query("SELECT status, COUNT(*) FROM jobs GROUP BY status")
                 .fetch_all(&mut *conn)
@@ -258,49 +285,6 @@ impl Jobs {
         Ok(events)
     }
 
-    /// Cancels a job: a queued or paused one at once, a running one after its current step and a checkpoint. Cancelling twice is
-    /// no error.
-    ///
-    /// # Errors
-    /// There is no job of this id, or it has succeeded or failed.
-    pub fn cancel(&self, id: &str) -> Result<Job, Error> {
-        self.0.steer(id, "cancelled", async |conn, held, now| {
-            let keep = self.0.config.keep_events;
-            match held.job.status {
-                Status::Cancelled => Ok(true),
-                status if status.is_final() => Ok(false),
-                status if status.is_held() && held.lease_until >= now => want(conn, held, "cancel").await,
-                _ => rows::finish(conn, held, Status::Cancelled, None, now, keep).await,
-            }
-        })
-    }
-
-    /// Pauses a job: it retains its checkpoint and its position in the queue, and no worker takes it.
-    ///
-    /// # Errors
-    /// There is no job of this id, or it is finished or about to be cancelled.
-    pub fn pause(&self, id: &str) -> Result<Job, Error> {
-        self.0.steer(id, "paused", async |conn, held, now| match held.job.status {
-            status if status.is_final() || held.wanted == "cancel" => Ok(false),
-            status if status.is_held() && held.lease_until >= now => want(conn, held, "pause").await,
-            // Also a job paused by the service: it must not resume by itself any more.
-            _ => rows::put(conn, held, Status::Paused, now, self.0.config.keep_events).await,
-        })
-    }
-
-    /// Puts a paused job back into the queue.
-    ///
-    /// # Errors
-    /// There is no job of this id, or it is finished.
-    pub fn resume(&self, id: &str) -> Result<Job, Error> {
-        self.0.steer(id, "resumed", async |conn, held, now| match held.job.status {
-            status if status.is_final() => Ok(false),
-            Status::Paused => rows::put(conn, held, Status::Queued, now, self.0.config.keep_events).await,
-            _ if held.wanted == "pause" => want(conn, held, "").await,
-            _ => Ok(true),
-        })
-    }
-
     /// Data folder of the jobs, in which noise profiles are kept, too.
     ///
     /// # Errors
@@ -320,7 +304,7 @@ impl Jobs {
     /// Calls [`Jobs::begin_shutdown`] and waits at most `deadline` for the worker to end. Returns `false` if it had to be killed.
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         self.begin_shutdown();
-        self.0.helpers.lock().unwrap_or_else(|e| e.into_inner()).clear();
+        lock(&self.0.helpers).clear();
         let inner = Arc::clone(&self.0);
         let stop = move || inner.supervisor.as_ref().is_none_or(|supervisor| supervisor.stop(deadline));
         tokio::task::spawn_blocking(stop).await.unwrap_or(false)
@@ -333,47 +317,29 @@ impl Inner {
         self.place.as_deref().ok_or_else(missing)
     }
 
+    /// Checks that the data folder is still the one of the database.
+    fn check_home(&self) {
+        let registry = self.engine.registry();
+        let foreign = registry.check_home().err().map(|error| error.to_string());
+        let mut known = lock(&self.foreign);
+        if foreign.is_some() && *known != foreign {
+            tracing::error!(reason = foreign.as_deref(), "the data folder is lost");
+        }
+        *known = foreign;
+    }
+
     /// Loads models that other processes published, and unloads those they removed.
     fn refresh(&self) {
         match self.engine.registry().refresh() {
-            Ok(changed) => changed.iter().for_each(|name| self.engine.reload(name)),
+            Ok(changed) => self.engine.reload_all(&changed),
             Err(error) => tracing::warn!(%error, "the models cannot be looked at"),
         }
     }
-
-    /// Applies `change` to a job in its current state; `change` returns `false` if the state does not allow it.
-    async fn try_steer(
-        &self,
-        conn: &mut Conn,
-        id: &str,
-        wanted: &'static str,
-        change: &impl AsyncFn(&mut Conn, &Held, i64) -> Result<bool, Error>,
-    ) -> Result<Job, Error> {
-        let now = self.place()?.queue.db.now(conn).await?;
-        let held = rows::get(conn, id).await?;
-        let is_done = change(conn, &held, now).await?;
-        let job = rows::get(conn, id).await?.job;
-        // The state reported is the one that `change` rejected.
-        is_done.then_some(job).ok_or(Error::State { id: id.to_owned(), status: held.job.status, wanted })
-    }
-
-    fn steer(
-        &self,
-        id: &str,
-        wanted: &'static str,
-        change: impl AsyncFn(&mut Conn, &Held, i64) -> Result<bool, Error>,
-    ) -> Result<Job, Error> {
-        let Ok(place) = self.place() else { return Err(Error::NotFound(id.chars().take(64).collect())) };
-        place.queue.db.transact(async |conn| self.try_steer(conn, id, wanted, &change).await)
-    }
 }
 
-/// Leaves a request (`cancel`, `pause` or none) for the worker that runs a job.
-async fn want(conn: &mut Conn, held: &Held, wanted: &str) -> Result<bool, Error> {
-    let sql =
-        "UPDATE jobs SET wanted = $1 WHERE id = $2 AND fence = $3 AND status IN ('validating', 'running')";
-    let query = sqlx::query(sql).bind(wanted).bind(&held.job.id).bind(held.fence);
-    Ok(query.execute(conn).await?.rows_affected() == 1)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each value is replaced as a whole, so it is consistent even if the lock is poisoned.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

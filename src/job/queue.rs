@@ -1,20 +1,26 @@
 //! Queue operations of workers. Each change states the fence of its attempt, so that a worker that lost its job changes
 //! nothing.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use super::rows::{self, Held};
-use super::{Config, Error, Failure, File, Outcome, Progress, Samples, Scheme, Status};
+use super::{Config, Error, Failure, File, Progress, Samples, Scheme, Status};
 use crate::code::Code;
 use crate::db::{Conn, Db};
-use crate::registry::{self, Claim, Published};
 use crate::train;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Fault of a job that is paused because the disk is full; it resumes by itself.
 pub(super) const DISK_FULL: &str = "disk_full";
+
+/// The next jobs, in order of submission.
+const IN_ORDER: &str = "SELECT * FROM jobs WHERE status = 'queued' ORDER BY id LIMIT 10";
+
+/// The next jobs, those first whose owner has fewest running ones and has started one longest ago.
+const IN_TURNS: &str = "SELECT jobs.* FROM jobs JOIN (
+        SELECT owner, MAX(started_at) AS last, SUM(CASE WHEN status IN ('validating', 'running') THEN 1 ELSE 0 END) AS busy
+        FROM jobs GROUP BY owner
+    ) AS turns ON turns.owner = jobs.owner
+    WHERE jobs.status = 'queued' ORDER BY turns.busy, turns.last, jobs.id LIMIT 10";
 
 /// Queue of the jobs, as used by workers.
 #[derive(Debug, Clone)]
@@ -63,9 +69,14 @@ pub(super) enum End {
 }
 
 impl Queue {
-    /// Assigns the longest waiting job to `worker` as `validating`, after requeueing jobs whose lease has expired. `step_of`
-    /// returns the step of a job's checkpoint.
-    pub fn take(&self, worker: &str, step_of: &dyn Fn(&str) -> u64) -> Result<Option<Taken>> {
+    /// Assigns the longest waiting job that `suits` to `worker` as `validating`, after requeueing jobs whose lease has expired.
+    /// `step_of` returns the step of a job's checkpoint.
+    pub fn take(
+        &self,
+        worker: &str,
+        suits: &dyn Fn(&str) -> bool,
+        step_of: &dyn Fn(&str) -> u64,
+    ) -> Result<Option<Taken>> {
         // Read first: idle workers that poll must not take the write lock.
         let is_there = self.db.read(async |conn| {
             let now = self.db.now(conn).await?;
@@ -79,7 +90,7 @@ impl Queue {
         self.db.transact(async |conn| {
             let now = self.db.now(conn).await?;
             self.reclaim(conn, now).await?;
-            let sql = "SELECT * FROM jobs WHERE status = 'queued' ORDER BY id LIMIT 10";
+            let sql = if self.config.fair { IN_TURNS } else { IN_ORDER };
             for row in sqlx::query(sql).fetch_all(&mut *conn).await? {
                 // An unreadable row must not block the jobs behind it.
                 let Ok(held) =
@@ -87,6 +98,9 @@ impl Queue {
                 else {
                     continue;
                 };
+                if !suits(&held.job.id) {
+                    continue;
+                }
                 if let Some(taken) = self.take_one(conn, &held, worker, step_of, now).await? {
                     return Ok(Some(taken));
                 }
@@ -282,6 +296,17 @@ impl Queue {
         })
     }
 
+    /// Returns `true` if a job of `worker` has a lease that has been over for `jobs.stop_seconds`.
+    pub fn is_overdue(&self, worker: &str) -> Result<bool> {
+        let late: i64 = self.db.read(async |conn| {
+            let least = self.db.now(conn).await? - self.config.stop_time().as_millis() as i64;
+            let sql = "SELECT COUNT(*) FROM jobs WHERE worker = $1 AND status IN ('validating', 'running')
+                       AND lease_until < $2";
+            Ok::<_, Error>(sqlx::query_scalar(sql).bind(worker).bind(least).fetch_one(conn).await?)
+        })?;
+        Ok(late > 0)
+    }
+
     /// Requeues the jobs that are paused because of a full disk.
     pub fn wake(&self) -> Result<()> {
         let sql = "SELECT * FROM jobs WHERE status = 'paused' AND fault = $1";
@@ -320,49 +345,4 @@ pub(super) struct News {
     pub saved_step: u64,
     /// Events, each as kind and JSON.
     pub events: Vec<(&'static str, String)>,
-}
-
-/// Claim of one attempt to publish, used up by the job's success in the same transaction.
-#[derive(Debug)]
-pub(super) struct Right {
-    pub queue: Queue,
-    pub taken: Taken,
-    /// Last progress, stored with the result.
-    pub last: Arc<Mutex<Option<Progress>>>,
-}
-
-impl Claim for Right {
-    fn settle<'a>(
-        &'a self,
-        conn: &'a mut Conn,
-        published: &'a Published,
-    ) -> Pin<Box<dyn Future<Output = registry::Result<()>> + 'a>> {
-        let Taken { id, fence, .. } = &self.taken;
-        Box::pin(async move {
-            let outcome = Outcome {
-                model: published.id.name.clone(),
-                version: published.id.version,
-                promoted: published.promoted,
-                kept_back: published.kept_back.clone(),
-                scores: published.scores.clone(),
-            };
-            let progress = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let now = self.queue.db.now(conn).await?;
-            let sql = "UPDATE jobs SET status = 'succeeded', result = $1, progress = $2, finished_at = $3,
-                       wanted = '', worker = '', lease_until = 0, error = '', fault = ''
-                       WHERE id = $4 AND fence = $5 AND status = 'running'";
-            let query = sqlx::query(sql).bind(rows::json(&outcome));
-            let query = query.bind(progress.as_ref().map(rows::json).unwrap_or_default()).bind(now);
-            let done =
-                query.bind(id).bind(fence).execute(&mut *conn).await.map_err(crate::db::Error::from)?;
-            if done.rows_affected() == 0 {
-                let reason = format!("job {id} is not this worker's any more: nothing is published");
-                return Err(registry::Error::Lost(reason));
-            }
-            rows::over(conn, id, now, self.queue.config.keep_events).await.map_err(|error| match error {
-                Error::Db(error) => registry::Error::Db(error),
-                other => registry::Error::Lost(other.to_string()),
-            })
-        })
-    }
 }

@@ -57,6 +57,7 @@ impl Jobs {
         if !registry.is_writable() {
             return Err(train::Error::from(registry::Error::ReadOnly).into());
         }
+        registry.check_home().map_err(train::Error::from)?;
         if !place.reserve.is_there() && !place.reserve.restore().unwrap_or(false) {
             return Err(Error::DiskFull);
         }
@@ -109,6 +110,7 @@ impl Jobs {
             if let Some(known) = known(conn, key, &digest).await? {
                 return Ok((known, false));
             }
+            self.check_key(conn, &order.owner).await?;
             self.check_room(conn, bytes).await?;
             let now = place.queue.db.now(conn).await?;
             if !insert(conn, &id, order, &digest, now).await? {
@@ -119,6 +121,16 @@ impl Jobs {
             rows::say_status(conn, &id, super::Status::Queued, now, self.0.config.keep_events).await?;
             Ok((rows::get(conn, &id).await?.job, true))
         })
+    }
+
+    async fn check_key(&self, conn: &mut Conn, owner: &str) -> Result<(), Error> {
+        let limit = self.0.config.queue_per_key;
+        if limit == 0 {
+            return Ok(());
+        }
+        let sql = "SELECT COUNT(*) FROM jobs WHERE owner = $1 AND status NOT IN ('succeeded', 'failed', 'cancelled')";
+        let jobs: i64 = sqlx::query_scalar(sql).bind(owner).fetch_one(conn).await?;
+        if jobs < limit as i64 { Ok(()) } else { Err(Error::KeyFull { limit }) }
     }
 
     async fn check_room(&self, conn: &mut Conn, bytes: u64) -> Result<(), Error> {

@@ -20,6 +20,12 @@ const STEADY: Duration = Duration::from_secs(10);
 /// Longest wait before a restart.
 const MOST_WAIT: Duration = Duration::from_secs(30);
 
+/// Interval of checking the lease of the process.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Description of a process that was ended because it hung.
+const HUNG: &str = "the training process did not renew its lease and was ended";
+
 /// Command line and input of a training process.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -103,7 +109,7 @@ impl Shared {
         while !self.is_stopping.load(Ordering::Acquire) {
             let (id, begun) = (format!("worker-{}", uuid::Uuid::now_v7()), Instant::now());
             let (reason, how) = match self.spawn(&id) {
-                Ok((child, pipe)) => self.watch(child, pipe),
+                Ok((child, pipe)) => self.watch(&id, child, pipe),
                 Err(error) => ("start", format!("could not be started: {error}")),
             };
             if let Err(error) = self.queue.release(&id, &how) {
@@ -134,11 +140,13 @@ impl Shared {
         Ok((child, pipe))
     }
 
-    /// Waits for a process to end; returns the reason, as a metric label and as text.
-    fn watch(&self, mut child: Child, pipe: ChildStdin) -> (&'static str, String) {
-        let mut pipe = Some(pipe);
+    /// Waits for a process to end; returns the reason, as a metric label and as text. One that hangs is ended.
+    fn watch(&self, id: &str, mut child: Child, pipe: ChildStdin) -> (&'static str, String) {
+        let (mut pipe, mut looked) = (Some(pipe), Instant::now());
+        let (mut was_overdue, mut is_hung) = (false, false);
         loop {
             match child.try_wait() {
+                Ok(Some(_)) if is_hung => return ("hung", HUNG.to_owned()),
                 Ok(Some(status)) => return describe(status),
                 Ok(None) => {}
                 Err(error) => return ("exit", format!("cannot be waited for: {error}")),
@@ -146,7 +154,14 @@ impl Shared {
             if self.is_stopping.load(Ordering::Acquire) {
                 drop(pipe.take());
             }
-            if self.must_kill.load(Ordering::Acquire) {
+            if looked.elapsed() > LOOK && !self.is_stopping.load(Ordering::Acquire) {
+                looked = Instant::now();
+                let is_overdue = self.queue.is_overdue(id).unwrap_or(false);
+                // Twice: it may just come back from an outage of the database that all had.
+                is_hung |= is_overdue && was_overdue;
+                was_overdue = is_overdue;
+            }
+            if is_hung || self.must_kill.load(Ordering::Acquire) {
                 let _ = child.kill();
             }
             thread::sleep(Duration::from_millis(50));

@@ -71,7 +71,7 @@ impl Site {
     }
 
     fn take(&self, worker: &str) -> Option<Taken> {
-        self.queue().take(worker, &|_| 0).unwrap()
+        self.queue().take(worker, &|_| true, &|_| 0).unwrap()
     }
 
     fn status(&self, id: &str) -> Status {

@@ -4,17 +4,19 @@
 //! the database. The fence of the attempt guards every change that must not happen twice.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::claim::Right;
 use super::preview;
-use super::queue::{End, News, Queue, Right, Taken, Wanted};
-use super::{Config, Error, Failure, Progress, Scheme};
+use super::queue::{End, News, Queue, Taken, Wanted};
+use super::{Config, Error, Failure, Progress, Scheme, lock};
 use crate::code::Code;
 use crate::dataset::Dataset;
 use crate::db::Db;
@@ -29,6 +31,9 @@ const IDLE: Duration = Duration::from_millis(300);
 /// Interval of polling for requests while a job runs.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Time for which a worker leaves a job whose samples it does not see to other workers.
+const PASS_OVER: Duration = Duration::from_secs(60);
+
 /// Shortest interval between two reports of progress.
 const BEAT: Duration = Duration::from_millis(1000);
 
@@ -41,6 +46,10 @@ pub struct Worker {
     registry: Registry,
     limits: Limits,
     id: String,
+    /// Jobs whose samples were not in this worker's folder, and when.
+    passed_over: Arc<Mutex<HashMap<String, Instant>>>,
+    /// Ends the process, where a step takes too long to stop.
+    exit: Option<fn()>,
 }
 
 impl Worker {
@@ -54,7 +63,15 @@ impl Worker {
         id: String,
     ) -> Self {
         let reserve = Reserve::new(store.root());
-        Self { queue: Queue { db, config }, store, reserve, registry, limits, id }
+        let passed_over = Arc::default();
+        Self { queue: Queue { db, config }, store, reserve, registry, limits, id, passed_over, exit: None }
+    }
+
+    /// Returns a worker that calls `exit`, which ends its process, when a step is not over `jobs.stop_seconds` after the job was
+    /// lost, cancelled or paused. Its job is put back before.
+    #[must_use]
+    pub fn with_exit(self, exit: fn()) -> Self {
+        Self { exit: Some(exit), ..self }
     }
 
     /// Takes jobs until `stop` is set; then a running job returns to the queue with a checkpoint.
@@ -76,13 +93,23 @@ impl Worker {
         }
     }
 
+    /// Returns `true` for a job that another worker may have more luck with: its samples were not here a moment ago.
+    fn passes_over(&self, job: &str) -> bool {
+        let mut passed_over = lock(&self.passed_over);
+        passed_over.retain(|_, since| since.elapsed() < PASS_OVER);
+        passed_over.contains_key(job)
+    }
+
     /// Takes one job and works on it until its attempt ends. Returns `false` if there was none.
     ///
     /// # Errors
     /// The database is unreachable.
     pub fn run_one(&self, stop: &AtomicBool) -> Result<bool, Error> {
+        self.registry.check_home().map_err(train::Error::from)?;
         let step_of = |job: &str| saved_step(&self.store, job);
-        let Some(taken) = self.queue.take(&self.id, &step_of)? else { return Ok(false) };
+        let Some(taken) = self.queue.take(&self.id, &|job| !self.passes_over(job), &step_of)? else {
+            return Ok(false);
+        };
         let (id, model) = (&taken.id, &taken.config.name);
         tracing::info!(job = %id, %model, "training begins");
         let attempt = Attempt::new(self, &taken, stop);
@@ -105,7 +132,7 @@ impl Worker {
                 tracing::info!(job = %id, %model, ?end, "training ends");
                 self.queue.end(&taken, &end)?;
             }
-            None => tracing::warn!(job = %id, "the job is another worker's by now"),
+            None => tracing::info!(job = %id, "the job was cancelled, or is another worker's by now"),
         }
         Ok(true)
     }
@@ -205,6 +232,7 @@ impl<'a> Attempt<'a> {
         let mut files = Vec::new();
         for file in &taken.files {
             let bytes = fs::read(worker.store.path(&file.sha256)).map_err(|error| {
+                lock(&worker.passed_over).insert(taken.id.clone(), Instant::now());
                 Stopped::Samples(format!("{}: the uploaded file cannot be read: {error}", file.name))
             })?;
             files.push((file.name.clone(), bytes));
@@ -226,7 +254,7 @@ impl<'a> Attempt<'a> {
         let queue = &self.worker.queue;
         let lease = Duration::from_millis(queue.config.lease_ms() as u64) / 4;
         let mut beaten = Instant::now();
-        let mut shown = 0;
+        let (mut shown, mut unwanted) = (0, None);
         while !self.is_over.load(Ordering::Acquire) {
             let is_full = !self.worker.reserve.is_there();
             self.is_full.store(is_full, Ordering::Release);
@@ -249,17 +277,32 @@ impl<'a> Attempt<'a> {
                 // Training continues: if the lease expires, the fence rejects whatever this attempt still writes.
                 Err(error) => tracing::warn!(%error, job = %self.taken.id, "progress cannot be written"),
             }
+            if *lock(&self.wanted) == Wanted::Work {
+                unwanted = None;
+            } else if unwanted.get_or_insert_with(Instant::now).elapsed() > queue.config.stop_time() {
+                self.give_up();
+            }
             thread::sleep(LOOK);
         }
+    }
+
+    /// Ends the process, since its training does not.
+    fn give_up(&self) {
+        let Worker { queue, id, exit: Some(exit), .. } = self.worker else { return };
+        let job = &self.taken.id;
+        let fault = "its step did not end in jobs.stop_seconds after it was to stop";
+        tracing::error!(%job, "{fault}; the process is ended");
+        if let Err(error) = queue.release(id, fault) {
+            tracing::warn!(%error, %job, "the job waits for the end of its lease");
+        }
+        exit();
     }
 
     /// Maps an error to the end of the attempt; none if another worker holds the job.
     fn end(&self, stopped: Stopped) -> Option<End> {
         let error = match stopped {
             Stopped::Train(error) => error,
-            Stopped::Samples(detail) => {
-                return Some(End::Failed(Failure::new(Code::Internal, detail)));
-            }
+            Stopped::Samples(detail) => return Some(End::Fault(detail)),
             Stopped::Jobs(error) => return Some(End::Fault(error.to_string())),
         };
         let is_full = self.is_full.load(Ordering::Acquire);
@@ -337,11 +380,6 @@ fn sleep(time: Duration, stop: &AtomicBool) {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // Each value is replaced as a whole, so it is consistent even if the lock is poisoned.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Returns the message of a panic.
 fn message(cause: &(dyn Any + Send)) -> String {
     let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -350,67 +388,4 @@ fn message(cause: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::db::{self, testing::on_each};
-
-    /// Runs `test` on an attempt at a job, and on the path of its checkpoint.
-    fn on_an_attempt(test: impl Fn(&Attempt<'_>, &std::path::Path)) {
-        on_each(|db| {
-            let folder = tempfile::tempdir().unwrap();
-            let store = Arc::new(Store::open(folder.path()).unwrap());
-            let registry = Registry::open(None, None).unwrap();
-            let worker =
-                Worker::new(Config::default(), Limits::default(), db, store, registry, "a".to_owned());
-            let config = train::Config::new("a".parse().unwrap());
-            let taken = Taken { id: "job".into(), config, files: vec![], fence: 1 };
-            let path = worker.store.checkpoint(&taken.id);
-            fs::write(&path, "x").unwrap();
-            test(&Attempt::new(&worker, &taken, &AtomicBool::new(false)), &path);
-        });
-    }
-
-    #[test]
-    fn who_lost_the_job_stops_without_a_checkpoint() {
-        on_an_attempt(|attempt, _| {
-            for (wanted, control) in [
-                (Wanted::Work, Control::Continue),
-                (Wanted::Pause, Control::Cancel),
-                (Wanted::Cancel, Control::Cancel),
-                (Wanted::Nothing, Control::Abandon),
-            ] {
-                *lock(&attempt.wanted) = wanted;
-                assert_eq!(attempt.control(), control, "{wanted:?}");
-            }
-        });
-    }
-
-    #[test]
-    fn only_a_checkpoint_that_is_damaged_is_forgotten() {
-        on_an_attempt(|attempt, path| {
-            let source = std::io::Error::from_raw_os_error(5);
-            let unread = train::Error::Io { path: "x".into(), source };
-            assert!(matches!(attempt.end(unread.into()), Some(End::Fault(_))) && path.exists());
-            let damaged = train::Error::Checkpoint { path: "x".into(), reason: "is cut".into() };
-            assert!(matches!(attempt.end(damaged.into()), Some(End::Fault(_))) && !path.exists());
-        });
-    }
-
-    #[test]
-    fn bad_samples_are_the_callers_fault() {
-        let bad = train::Error::Invalid { field: "samples".into(), reason: "there is none".into() };
-        assert_eq!(describe(&bad).code, "invalid_input");
-    }
-
-    #[test]
-    fn a_full_disk_is_told_from_other_errors() {
-        // ENOSPC, EDQUOT, EIO.
-        for (code, is_full) in [(28, true), (122, true), (5, false)] {
-            let source = std::io::Error::from_raw_os_error(code);
-            assert_eq!(is_disk_full(&train::Error::Io { path: "x".into(), source }), is_full, "{code}");
-        }
-        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
-        assert!(is_disk_full(&registry::Error::Io { path: "x".into(), source }.into()));
-        assert!(is_disk_full(&registry::Error::Db(db::Error::Full).into()));
-    }
-}
+mod tests;

@@ -47,6 +47,11 @@ impl Artifact {
         Ok(manifest)
     }
 
+    /// Returns `true` if the files of a version are in `folder`, whatever they hold.
+    pub(super) fn is_whole(folder: &Path) -> bool {
+        [MANIFEST, WEIGHTS].iter().all(|file| folder.join(file).exists())
+    }
+
     /// Reads the version in `folder` completely and verifies its digest.
     pub(super) fn read(folder: &Path, name: &Name, version: u32) -> Result<Self, String> {
         let manifest = Self::manifest(folder, name, version)?;

@@ -6,6 +6,12 @@ use super::artifact::{CARD, MANIFEST, WEIGHTS, digest};
 use super::{Artifact, Draft, Error, Manifest, Result};
 use crate::name::Name;
 
+/// Maximum number of entries of an archive, headers of other entries included.
+const MOST_BLOCKS: usize = 64;
+
+/// Maximum size of the long name or the attributes of an entry, in bytes.
+const HEADER_BYTES: u64 = 64 << 10;
+
 /// Packs a version as a tar archive.
 ///
 /// # Errors
@@ -34,6 +40,7 @@ pub fn read(bytes: &[u8], name: Option<Name>) -> Result<Draft> {
     let invalid = |reason: String| Error::Invalid(reason);
     let mut parts: [Option<Vec<u8>>; 3] = Default::default();
     let names = [MANIFEST, WEIGHTS, CARD];
+    check_headers(bytes)?;
     let mut archive = tar::Archive::new(bytes);
     for entry in archive.entries().map_err(|e| invalid(format!("tar: {e}")))? {
         let mut entry = entry.map_err(|e| invalid(format!("tar: {e}")))?;
@@ -72,6 +79,28 @@ pub fn read(bytes: &[u8], name: Option<Name>) -> Result<Draft> {
         compared_with: None,
         card: String::from_utf8_lossy(&card.unwrap_or_default()).into_owned(),
     })
+}
+
+/// Checks the blocks of a tar archive before long names and attributes are gathered: three short names need none.
+fn check_headers(bytes: &[u8]) -> Result<()> {
+    let invalid = |reason: &dyn std::fmt::Display| Error::Invalid(format!("tar: {reason}"));
+    let mut archive = tar::Archive::new(bytes);
+    for (index, entry) in archive.entries().map_err(|e| invalid(&e))?.raw(true).enumerate() {
+        let entry = entry.map_err(|e| invalid(&e))?;
+        if index == MOST_BLOCKS {
+            return Err(invalid(&format!("more than {MOST_BLOCKS} entries, three files are expected")));
+        }
+        let kind = entry.header().entry_type();
+        let is_header = kind.is_gnu_longname()
+            || kind.is_gnu_longlink()
+            || kind.is_pax_local_extensions()
+            || kind.is_pax_global_extensions();
+        if is_header && entry.size() > HEADER_BYTES {
+            let size = entry.size();
+            return Err(invalid(&format!("a header of {size} bytes, the limit is {HEADER_BYTES}")));
+        }
+    }
+    Ok(())
 }
 
 /// Parses a config of any name and version.

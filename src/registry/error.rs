@@ -42,6 +42,26 @@ pub enum Error {
         /// Description of the damage.
         reason: String,
     },
+    /// The version was published, but its files are not in this program's folder yet.
+    #[error(
+        "model {0} was published, but its files have not reached this machine yet; try again in a moment"
+    )]
+    Awaited(String),
+    /// The folder of trained models is not the one that the database belongs to.
+    #[error(
+        "{folder} is not the folder of models that this database belongs to: its file {marker} {found}, the database knows \
+         {known}. Mount the shared folder there; if this is the shared folder, write {known} into {marker}"
+    )]
+    Foreign {
+        /// Folder of trained models.
+        folder: PathBuf,
+        /// Name of the marker file.
+        marker: &'static str,
+        /// State of the marker.
+        found: String,
+        /// Id that the database knows.
+        known: String,
+    },
     /// The data sent is not a usable artifact.
     #[error("{0}")]
     Invalid(String),

@@ -7,9 +7,11 @@
 mod artifact;
 pub mod bundle;
 mod choice;
+mod commit;
 mod draft;
 mod entry;
 mod error;
+mod identity;
 mod manifest;
 mod open;
 mod profiles;
@@ -20,7 +22,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub use artifact::Artifact;
 pub use choice::Unsure;
@@ -94,6 +98,12 @@ impl Draft {
     }
 }
 
+/// Time for the files of a version to arrive, before it counts as damaged.
+const ARRIVAL: Duration = Duration::from_millis(200);
+
+/// Shortest interval between two looks for missing models.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Registry handle; clones share its state. All calls may block on files and on the database.
 #[derive(Debug, Clone)]
 pub struct Registry {
@@ -110,6 +120,18 @@ struct Shared {
     view: RwLock<View>,
     /// Serializes the publications of this process.
     turn: Mutex<()>,
+    joined: Mutex<Joined>,
+}
+
+/// Relation of the folders to the database.
+#[derive(Debug, Clone, Default)]
+struct Joined {
+    /// `true` once the rows were read and the version folders without a row have one.
+    is_done: bool,
+    /// Id that the folder and the database have in common.
+    id: Option<String>,
+    /// Time of the last look for a model that was missing.
+    looked: Option<Instant>,
 }
 
 /// Models as of the last read of the rows.
@@ -119,6 +141,29 @@ struct View {
     generation: i64,
     /// Versions found damaged when they were read, with the reason.
     damaged: BTreeMap<(Name, u32), String>,
+    /// Published versions whose files are not in the folder yet.
+    awaited: BTreeMap<(Name, u32), Awaited>,
+}
+
+/// Places where the files of a published version will be.
+#[derive(Debug, Clone)]
+struct Awaited {
+    folder: PathBuf,
+    staged: Option<PathBuf>,
+}
+
+impl Awaited {
+    /// Returns `true` if the files are there.
+    fn is_here(&self) -> bool {
+        Artifact::is_whole(&self.folder) || self.staged.as_deref().is_some_and(Artifact::is_whole)
+    }
+}
+
+impl View {
+    /// Returns the numbers of a model's versions whose files are not there yet, ascending.
+    fn awaited_of(&self, name: &Name) -> impl DoubleEndedIterator<Item = u32> {
+        self.awaited.range((name.clone(), 0)..=(name.clone(), u32::MAX)).map(|((_, number), _)| *number)
+    }
 }
 
 impl Registry {
@@ -160,11 +205,25 @@ impl Registry {
         Ok((reference.name.clone(), version))
     }
 
-    /// Reads one version and verifies its digest.
+    /// Reads one version and verifies its digest. One that looks damaged is looked for again: another program may have just
+    /// removed it, or its files may just be arriving.
     ///
     /// # Errors
     /// The version does not exist or is damaged.
     pub fn read(&self, reference: &ModelRef) -> Result<Artifact> {
+        let first = self.read_once(reference);
+        if self.shared.rows.is_none()
+            || !matches!(first, Err(Error::Damaged { .. }))
+            || self.refresh().is_err()
+        {
+            return first;
+        }
+        self.resolve(reference)?;
+        thread::sleep(ARRIVAL);
+        self.read_once(reference)
+    }
+
+    fn read_once(&self, reference: &ModelRef) -> Result<Artifact> {
         let (number, version) = self.find(reference)?;
         let damaged = |reason| Error::Damaged { id: format!("{}@{number}", reference.name), reason };
         Artifact::read(&version.folder, &reference.name, number).map_err(damaged)
@@ -188,11 +247,21 @@ impl Registry {
         versions.iter().find(|(_, version)| version.sha256 == sha256).map(|(number, _)| *number)
     }
 
-    /// Quarantines a version found damaged: the newest usable version before it serves instead.
+    /// Quarantines a version found damaged: the newest usable version before it serves instead. One with missing files is
+    /// taken in again once they are there.
     pub fn quarantine(&self, name: &Name, version: u32, reason: String) {
         tracing::error!(model = %name, version, %reason, "version is quarantined");
         let mut view = self.view_mut();
-        view.damaged.insert((name.clone(), version), reason.clone());
+        let known = view.models.get(name).and_then(|entry| entry.versions.get(&version));
+        let folder = known.filter(|known| !known.is_bundled).map(|known| known.folder.clone());
+        match folder.filter(|folder| self.shared.rows.is_some() && !Artifact::is_whole(folder)) {
+            Some(folder) => {
+                view.awaited.insert((name.clone(), version), Awaited { folder, staged: None });
+            }
+            None => {
+                view.damaged.insert((name.clone(), version), reason.clone());
+            }
+        }
         if let Some(entry) = view.models.get_mut(name) {
             entry.quarantine(version, reason);
         }
@@ -235,6 +304,7 @@ impl Registry {
         let view = self.view();
         let missing = || Error::ModelNotFound(reference.name.clone());
         let entry = view.models.get(&reference.name).ok_or_else(missing)?;
+        let awaited = |number: u32| Error::Awaited(format!("{}@{number}", reference.name));
         let number = match reference.version {
             Some(version) => version,
             None => entry.serving().ok_or_else(|| match entry.newest() {
@@ -243,9 +313,15 @@ impl Registry {
                     version,
                     reason: newest.kept_back.clone().unwrap_or_default(),
                 },
-                None => missing(),
+                None => view
+                    .awaited_of(&reference.name)
+                    .next_back()
+                    .map_or_else(missing, |number| awaited(number)),
             })?,
         };
+        if view.awaited_of(&reference.name).any(|other| other == number) {
+            return Err(awaited(number));
+        }
         if let Some(reason) = entry.quarantined.get(&number) {
             let id = format!("{}@{number}", reference.name);
             return Err(Error::Damaged { id, reason: reason.clone() });
@@ -258,6 +334,47 @@ impl Registry {
             known: known(),
         })?;
         Ok((number, version))
+    }
+
+    /// Looks at the changes of other programs before a model is reported as missing: a job may just have published it. Does
+    /// nothing if that was just done.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn look_again(&self) -> Result<Vec<Name>> {
+        {
+            let mut joined = self.joined();
+            if joined.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+                return Ok(Vec::new());
+            }
+            joined.looked = Some(Instant::now());
+        }
+        self.refresh()
+    }
+
+    /// [`Registry::look_again`] for a model or version that is not known.
+    pub fn seek(&self, reference: &ModelRef) {
+        if let Err(Error::ModelNotFound(_) | Error::VersionNotFound { .. }) = self.find(reference)
+            && let Err(error) = self.look_again()
+        {
+            tracing::warn!(%error, model = %reference, "it is looked for without the database");
+        }
+    }
+
+    /// Checks that the folder of trained models is still the one that belongs to the database: a mount may be lost.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`], or the folder cannot be read.
+    pub fn check_home(&self) -> Result<()> {
+        let id = self.joined().id.clone();
+        match (id, &self.shared.writable) {
+            (Some(id), Some(root)) => identity::check(root, &id),
+            _ => Ok(()),
+        }
+    }
+
+    fn joined(&self) -> MutexGuard<'_, Joined> {
+        self.shared.joined.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn view(&self) -> RwLockReadGuard<'_, View> {

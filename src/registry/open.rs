@@ -1,5 +1,6 @@
 //! Opening a registry: merging folders and rows, and following the changes of other programs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
@@ -7,8 +8,8 @@ use std::time::Duration;
 
 use super::entry::{self, Models};
 use super::rows::{self, Rows, State};
-use super::{Artifact, Error, Registry, Result, Shared, View, publish};
-use crate::db::Db;
+use super::{Artifact, Awaited, Error, Registry, Result, Shared, View, identity, publish};
+use crate::db::{self, Db};
 use crate::name::Name;
 
 /// Age after which an artifact that is still staged counts as abandoned by its writer.
@@ -35,12 +36,43 @@ impl Registry {
     /// # Errors
     /// A folder cannot be read or created, or the database cannot be used.
     pub fn open_with(bundled: Option<PathBuf>, writable: PathBuf, db: Db) -> Result<Self> {
-        let registry = Self::build(bundled, Some(writable.clone()), Some(db.clone()))?;
-        // Published versions that are still staged must be moved into place before `adopt` clears staged folders away.
-        registry.refresh_all()?;
-        adopt(&writable, &db)?;
-        registry.refresh_all()?;
+        let registry = Self::build(bundled, Some(writable), Some(db))?;
+        registry.join()?;
         Ok(registry)
+    }
+
+    /// [`Registry::open_with`] that also opens while the database cannot be reached: then the versions in the folders serve,
+    /// until [`Registry::refresh`] reaches it.
+    ///
+    /// # Errors
+    /// Errors of [`Registry::open_with`], except that of a database that cannot be reached.
+    pub fn open_soon(bundled: Option<PathBuf>, writable: PathBuf, db: Db) -> Result<Self> {
+        let registry = Self::build(bundled, Some(writable.clone()), Some(db))?;
+        match registry.join() {
+            Err(Error::Db(db::Error::Gone(_))) => {
+                let mut models = registry.shared.bundled.clone();
+                entry::scan(&writable, false, &mut models)?;
+                registry.view_mut().models = models;
+                Ok(registry)
+            }
+            done => done.map(|()| registry),
+        }
+    }
+
+    /// Brings the folders and the database together, unless that was done.
+    fn join(&self) -> Result<()> {
+        let (Some(db), Some(root)) = (&self.shared.rows, &self.shared.writable) else { return Ok(()) };
+        let mut joined = self.joined();
+        if joined.is_done {
+            return Ok(());
+        }
+        joined.id = identity::settle(root, db)?;
+        // Published versions that are still staged must be moved into place before `adopt` clears staged folders away.
+        self.refresh_all()?;
+        adopt(root, db)?;
+        self.refresh_all()?;
+        joined.is_done = true;
+        Ok(())
     }
 
     fn build(bundled: Option<PathBuf>, writable: Option<PathBuf>, rows: Option<Db>) -> Result<Self> {
@@ -51,8 +83,8 @@ impl Registry {
         if let Some(root) = &writable {
             fs::create_dir_all(root).map_err(|source| Error::Io { path: root.clone(), source })?;
         }
-        let (view, turn) = (RwLock::new(View::default()), Mutex::default());
-        let shared = Arc::new(Shared { bundled: models, writable, rows, view, turn });
+        let (view, turn, joined) = (RwLock::new(View::default()), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { bundled: models, writable, rows, view, turn, joined });
         Ok(Self { shared, claim: None })
     }
 
@@ -62,11 +94,17 @@ impl Registry {
     /// The database cannot be read.
     pub fn refresh(&self) -> Result<Vec<Name>> {
         let Some(db) = &self.shared.rows else { return Ok(Vec::new()) };
-        if rows::generation(db)? == self.view().generation {
+        let is_new = !self.joined().is_done;
+        let is_current = !is_new && rows::generation(db)? == self.view().generation;
+        if is_current && !self.view().awaited.values().any(Awaited::is_here) {
             return Ok(Vec::new());
         }
         let before = self.view().models.clone();
-        self.refresh_all()?;
+        if is_new {
+            self.join()?
+        } else {
+            self.refresh_all()?
+        }
         let view = self.view();
         let names = before.keys().chain(view.models.keys());
         let mut changed: Vec<Name> =
@@ -81,7 +119,7 @@ impl Registry {
         let (Some(db), Some(root)) = (&self.shared.rows, &self.shared.writable) else { return Ok(()) };
         let rows = rows::read(db)?;
         let before = self.view().models.clone();
-        let mut models = self.shared.bundled.clone();
+        let (mut models, mut awaited) = (self.shared.bundled.clone(), BTreeMap::new());
         self.add_rowless(root, &rows, &mut models)?;
         for row in rows.versions.iter().filter(|row| row.state == State::Ready) {
             let (name, number) = (&row.name, &row.version);
@@ -92,11 +130,19 @@ impl Registry {
                 continue;
             }
             let home = root.join(name.as_str());
-            if let Err(error) = publish::finish(&home, *number, &row.staged) {
+            let finished = publish::finish(&home, *number, &row.staged);
+            let folder = home.join(number.to_string());
+            if !Artifact::is_whole(&folder) {
+                let staged = (!row.staged.is_empty()).then(|| home.join(&row.staged));
+                awaited.insert((name.clone(), *number), Awaited { folder, staged });
+                entry.quarantine(*number, "its files are not here yet".to_owned());
+                continue;
+            }
+            if let Err(error) = finished {
                 entry.quarantine(*number, error.to_string());
                 continue;
             }
-            entry.take(name, *number, home.join(number.to_string()), false);
+            entry.take(name, *number, folder, false);
             if entry.versions.get(number).is_some_and(|version| version.sha256 != row.sha256) {
                 let reason = "the folder holds other weights than were published".to_owned();
                 entry.quarantine(*number, reason);
@@ -118,7 +164,10 @@ impl Registry {
                 entry.quarantine(*number, reason.clone());
             }
         }
-        (view.models, view.generation) = (models, rows.generation);
+        for (name, number) in awaited.keys().filter(|key| !view.awaited.contains_key(*key)) {
+            tracing::warn!(model = %name, version = number, "its files are not here yet; it is looked for again");
+        }
+        (view.models, view.awaited, view.generation) = (models, awaited, rows.generation);
         Ok(())
     }
 
@@ -167,14 +216,16 @@ fn adopt(root: &Path, db: &Db) -> Result<()> {
         if let Some(stated) = entry::read_default(&home).filter(|_| !rows.models.contains_key(&name)) {
             db.transact(async |conn| rows::set_default(conn, &name, stated, None).await)?;
         }
-        clear(&home)?;
+        clear(&home, |staged| rows.versions.iter().any(|row| row.name == name && row.staged == staged))?;
     }
     Ok(())
 }
 
-/// Deletes the folders of removed versions and abandoned staging folders.
-fn clear(home: &Path) -> Result<()> {
-    for (text, folder) in entry::folders(home)?.into_iter().filter(|(text, _)| text.starts_with('.')) {
+/// Deletes the folders of removed versions, and abandoned staging folders that no row names.
+fn clear(home: &Path, is_named: impl Fn(&str) -> bool) -> Result<()> {
+    let hidden =
+        entry::folders(home)?.into_iter().filter(|(text, _)| text.starts_with('.') && !is_named(text));
+    for (text, folder) in hidden {
         let age = fs::metadata(&folder).and_then(|about| about.modified()).map(|time| time.elapsed());
         let is_old = age.is_ok_and(|age| age.is_ok_and(|age| age > STAGED_AGE));
         if text.ends_with(".removed") || is_old {

@@ -10,12 +10,11 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 
-use sha2::{Digest as _, Sha256};
-
+use super::commit::{self, Candidate};
 use super::entry::{self, write_default};
 use super::rows::{self, State};
 use super::{Artifact, Draft, Error, Registry, Result, artifact};
-use crate::db::{Conn, Db};
+use crate::db::Conn;
 use crate::file::sync_folder;
 use crate::name::{ModelId, ModelRef, Name};
 
@@ -71,6 +70,7 @@ impl Registry {
     /// no partial version remains. [`Error::Changed`] if the version would become the default, but the default is no longer
     /// the version that it was compared with.
     pub fn publish(&self, draft: Draft, promote: bool) -> Result<ModelId> {
+        self.check_home()?;
         let home = self.prepare(&draft.name)?;
         artifact::verify(&draft.model, &draft.weights).map_err(Error::Invalid)?;
         // Serialized within this process; across processes the unique key of the rows decides.
@@ -107,20 +107,26 @@ impl Registry {
         let beside = home.join(&staged);
         Artifact::write(&beside, &manifest, &draft.weights, &card)?;
 
-        let (served, stated) = match self.view().models.get(&draft.name) {
+        let (served, seen) = match self.view().models.get(&draft.name) {
             Some(entry) => (entry.serving(), entry.default),
             None => (None, None),
         };
         let committed = match &self.shared.rows {
             Some(db) => {
                 let default = promote.then_some(number).or(served);
-                self.commit(db, draft, (number, &sha256, &staged), default, stated)
+                let (sha256, staged) = (&sha256, &staged);
+                self.commit(db, Candidate { draft, number, sha256, staged, default, seen })
             }
             None => Ok(true),
         };
-        if !matches!(committed, Ok(true)) {
-            let _ = fs::remove_dir_all(&beside);
-            return committed.map(|_| None);
+        match committed {
+            Ok(true) => {}
+            // Kept: if the row is there, the next program that reads it moves the folder into place.
+            Err(error) if commit::is_uncertain(&error) => return Err(error),
+            other => {
+                let _ = fs::remove_dir_all(&beside);
+                return other.map(|_| None);
+            }
         }
         let is_placed = finish(home, number, &staged)?;
         match &self.shared.rows {
@@ -133,45 +139,6 @@ impl Registry {
         }
         state_default(home, self.get(&draft.name)?.default)?;
         self.read(&ModelRef { name: draft.name.clone(), version: Some(number) }).map(|a| Some(a.id))
-    }
-
-    /// Settles the claim, inserts the version and sets the default, in one transaction.
-    fn commit(
-        &self,
-        db: &Db,
-        draft: &Draft,
-        (number, sha256, staged): (u32, &str, &str),
-        default: Option<u32>,
-        seen: Option<u32>,
-    ) -> Result<bool> {
-        let digest = Sha256::digest(&draft.weights).into();
-        let id = ModelId { name: draft.name.clone(), version: number, digest };
-        db.transact(async |conn| {
-            let now = db.now(conn).await?;
-            if !rows::insert(conn, &draft.name, number, (sha256, staged), now).await? {
-                return Ok(false);
-            }
-            // A default set by another program in the meantime stays, unless this version is to become the default.
-            let stated = rows::default(conn, &draft.name).await?;
-            if default == Some(number) && draft.compared_with.is_some() && stated != 0 && Some(stated) != seen
-            {
-                return Err(Error::Changed(draft.name.clone()));
-            }
-            let default = match default {
-                Some(default) if default == number || stated == 0 => default,
-                Some(_) => stated,
-                None if draft.kept_back.is_some() => stated,
-                None => number,
-            };
-            rows::set_default(conn, &draft.name, default, None).await?;
-            if let Some(claim) = &self.claim {
-                let scores = draft.scores.clone();
-                let (promoted, kept_back) = (default == number, draft.kept_back.clone());
-                let published = Published { id: id.clone(), promoted, kept_back, scores };
-                claim.settle(conn, &published).await?;
-            }
-            Ok(true)
-        })
     }
 
     /// Adds a published version to the view of a registry without a database.
@@ -226,7 +193,8 @@ impl Registry {
             return Err(Error::Bundled(reference));
         }
         let folder = home.join(version.to_string());
-        if is_quarantined && !folder.exists() {
+        let is_awaited = self.view().awaited.contains_key(&(name.clone(), version));
+        if is_quarantined && !is_awaited && !folder.exists() {
             return Err(Error::Bundled(reference));
         }
         let next = {

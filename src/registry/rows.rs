@@ -93,6 +93,13 @@ pub(super) async fn insert(
     Ok(query.bind(now).execute(conn).await?.rows_affected() == 1)
 }
 
+/// Returns the name of a version's staging folder; none if there is no such version.
+pub(super) async fn staged(conn: &mut Conn, name: &Name, version: u32) -> Result<Option<String>> {
+    let sql = "SELECT staged FROM versions WHERE name = $1 AND version = $2";
+    let query = sqlx::query_scalar(sql).bind(name.as_str()).bind(i64::from(version));
+    Ok(query.fetch_optional(conn).await?)
+}
+
 /// Adds a version that was put in place by hand, even if its number was removed before.
 pub(super) async fn adopt(conn: &mut Conn, name: &Name, version: u32, sha256: &str, now: i64) -> Result<()> {
     let sql = "INSERT INTO versions (name, version, sha256, staged, state, created_at)

@@ -343,3 +343,101 @@ fn a_signal_without_a_model_goes_to_the_bundled_one_for_any_rate() {
     open().publish(signals("drei", 3, None), false).unwrap();
     assert!(matches!(chosen(&open(), 3), Err(Unsure::Question { fits: true, .. })));
 }
+
+#[test]
+fn a_version_whose_commit_was_not_answered_is_published_once() {
+    on_rows(|folder, open| {
+        let registry = open();
+        registry.shared.rows.as_ref().unwrap().faults().lose_next(1);
+        assert_eq!(registry.publish(draft("a", 1), true).unwrap().version, 1);
+        assert_eq!(state(&open(), "a"), (1, vec![1]));
+        registry.read(&"a@1".parse().unwrap()).unwrap();
+        // The folder of the version and the file `default`: nothing is staged any more.
+        assert_eq!(fs::read_dir(folder.path().join("models/a")).unwrap().count(), 2);
+    });
+}
+
+#[test]
+fn a_version_whose_commit_is_never_answered_is_found_by_others() {
+    on_rows(|_, open| {
+        let registry = open();
+        let db = registry.shared.rows.as_ref().unwrap();
+        db.faults().lose_next(1_000_000);
+        let unsure = registry.publish(draft("a", 1), true);
+        assert!(matches!(unsure, Err(Error::Db(crate::db::Error::Gone(_)))));
+        db.faults().lose_next(0);
+        let other = open();
+        assert_eq!(state(&other, "a"), (1, vec![1]));
+        other.read(&"a@1".parse().unwrap()).unwrap();
+    });
+}
+
+#[test]
+fn a_version_whose_files_come_late_is_taken_in_when_they_are_there() {
+    on_rows(|folder, open| {
+        let (one, other) = (open(), open());
+        one.publish(draft("a", 1), true).unwrap();
+        one.publish(draft("a", 2), true).unwrap();
+        let (place, away) = (folder.path().join("models/a/2"), folder.path().join("away"));
+        fs::rename(&place, &away).unwrap();
+        other.refresh().unwrap();
+        assert_eq!(state(&other, "a"), (1, vec![1]));
+        let reference = "a@2".parse().unwrap();
+        assert!(matches!(other.resolve(&reference), Err(Error::Awaited(_))));
+        // Its folder first, its files later.
+        fs::create_dir(&place).unwrap();
+        fs::copy(away.join("config.json"), place.join("config.json")).unwrap();
+        other.refresh().unwrap();
+        assert!(matches!(other.resolve(&reference), Err(Error::Awaited(_))));
+        fs::copy(away.join("model.safetensors"), place.join("model.safetensors")).unwrap();
+        assert_eq!(other.refresh().unwrap(), [name("a")]);
+        assert_eq!(state(&other, "a"), (2, vec![1, 2]));
+        other.read(&reference).unwrap();
+    });
+}
+
+#[test]
+fn a_version_whose_files_never_come_can_be_removed() {
+    on_rows(|folder, open| {
+        open().publish(draft("a", 1), true).unwrap();
+        open().publish(draft("a", 2), true).unwrap();
+        fs::remove_dir_all(folder.path().join("models/a/2")).unwrap();
+        let registry = open();
+        registry.remove(&name("a"), 2).unwrap();
+        assert_eq!(state(&registry, "a"), (1, vec![1]));
+        assert!(registry.quarantined().is_empty());
+    });
+}
+
+#[test]
+fn a_version_removed_by_another_program_is_missing_rather_than_damaged() {
+    on_rows(|_, open| {
+        let (one, other) = (open(), open());
+        one.publish(draft("a", 1), true).unwrap();
+        one.publish(draft("a", 2), false).unwrap();
+        other.refresh().unwrap();
+        one.remove(&name("a"), 2).unwrap();
+        let missing = other.read(&"a@2".parse().unwrap());
+        assert!(matches!(missing, Err(Error::VersionNotFound { version: 2, .. })), "{missing:?}");
+        assert!(other.quarantined().is_empty());
+    });
+}
+
+#[test]
+fn a_bundle_with_large_or_many_headers_is_refused() {
+    let entry = |kind: tar::EntryType, size: usize| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(size as u64);
+        header.set_cksum();
+        let mut block = header.as_bytes().to_vec();
+        block.resize(512 + size.next_multiple_of(512), b'a');
+        block
+    };
+    for kind in [tar::EntryType::GNULongName, tar::EntryType::GNULongLink, tar::EntryType::XHeader] {
+        let refused = bundle::read(&entry(kind, 1 << 20), None).unwrap_err().to_string();
+        assert!(refused.contains("1048576") && refused.contains("65536"), "{refused}");
+    }
+    let many = entry(tar::EntryType::XGlobalHeader, 8).repeat(65);
+    assert!(bundle::read(&many, None).unwrap_err().to_string().contains("64 entries"));
+}

@@ -130,8 +130,9 @@ pub fn model_loaded(model: &str, is_loaded: bool) {
     metrics().loads.get_or_create(&Load { model: model.to_owned(), outcome }).inc();
 }
 
-/// Sets the gauge that is 1 while the database can be written.
-pub fn set_writable(is_writable: bool) {
+/// Sets the gauges that are 1 while the database is reached, and while it can be written.
+pub fn set_database(is_reached: bool, is_writable: bool) {
+    metrics().reached.set(is_reached.into());
     metrics().writable.set(is_writable.into());
 }
 

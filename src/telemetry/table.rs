@@ -120,7 +120,8 @@ metrics! {
     step: Family<Job, FloatGauge> = Family::default(), "train_step_duration", Some(Unit::Seconds), "Time per step of running jobs, averaged over the last seconds";
     unsaved: Family<Job, Gauge> = Family::default(), "train_unsaved_steps", None, "Steps of running jobs since their last checkpoint, which a crash would repeat";
     checkpoint: Family<Job, FloatGauge> = Family::default(), "train_checkpoint_duration", Some(Unit::Seconds), "Time that running jobs took to write their last checkpoint";
-    restarts: Family<Reason, Counter> = Family::default(), "worker_restarts", None, "Unexpected ends of the training process, by reason: signal, exit, start";
+    restarts: Family<Reason, Counter> = Family::default(), "worker_restarts", None, "Unexpected ends of the training process, by reason: signal, exit, start, hung";
+    reached: Gauge = Gauge::default(), "database_up", None, "1 while the database is reached, 0 while it does not answer; the training metrics are the last ones read";
     writable: Gauge = Gauge::default(), "database_writable", None, "1 while the database can be written, 0 after a failed write";
 }
 

@@ -64,3 +64,18 @@ fn workers_elsewhere_share_the_jobs_of_a_service() {
     assert!(signal(workers.0[1].id(), "-TERM"));
     assert_eq!(workers.0[1].wait().unwrap().code(), Some(0));
 }
+
+/// A training process that hangs does not renew the lease of its job: the service ends it, and the next one finishes the job.
+#[cfg(unix)]
+#[test]
+fn a_worker_that_hangs_is_replaced() {
+    let service = Program::with(&[("JOBS__STOP_SECONDS", "1")]);
+    let id = service.submit("hung", 0);
+    while service.status(&id).as_deref() != Some("running") {
+        sleep(Duration::from_millis(20));
+    }
+    assert!(service.signal_worker("-STOP"));
+    service.wait_for(std::slice::from_ref(&id));
+    let job = service.get(&format!("/train/{id}")).unwrap();
+    assert_eq!(job["attempt"], 2, "{job}");
+}

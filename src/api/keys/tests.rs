@@ -119,3 +119,20 @@ fn keys_that_come_while_it_runs_lock_later_starts() {
     fs::remove_file(&path).unwrap();
     assert!(matches!(Keys::open(source), Err(Error::Locked(_))));
 }
+
+#[test]
+fn keys_added_at_the_same_time_are_all_in_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.jsonl");
+    std::thread::scope(|scope| {
+        for i in 0..16 {
+            let path = &path;
+            scope.spawn(move || add(path, format!("k{i}").parse().unwrap(), vec![Scope::Infer]).unwrap());
+        }
+    });
+    let mut names: Vec<String> = list(&path).unwrap().iter().map(|entry| entry.name.to_string()).collect();
+    names.sort();
+    let mut wanted: Vec<String> = (0..16).map(|i| format!("k{i}")).collect();
+    wanted.sort();
+    assert_eq!(names, wanted);
+}

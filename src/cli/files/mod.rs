@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use super::source::{Source, tell_apart};
 use super::workers::{self, Cores};
 use super::{Error, out, progress};
-use output::{Output, Writer};
+use output::{Inputs, Output, Writer};
 use watch::Watch;
 
 /// Name for standard input and output.
@@ -152,7 +152,7 @@ impl Args {
 
     /// Processes `sources` and reports on them; returns the number of those that failed.
     fn run(&self, sources: &[Source], most_bytes: usize, writer: &Writer, work: &impl Work) -> usize {
-        let cores = Cores::for_count(sources.len());
+        let (cores, inputs) = (Cores::for_count(sources.len()), Inputs::new(sources));
         let bar = if self.quiet { ProgressBar::hidden() } else { progress::files(sources.len()) };
         let one = |source: &Source| {
             let bytes = source.read(most_bytes)?;
@@ -161,7 +161,7 @@ impl Args {
             }
             let made = work.run(&bytes, &cores)?;
             let about = made.about.clone();
-            Ok(match writer.write(source, made, sources)? {
+            Ok(match writer.write(source, made, &inputs)? {
                 Outcome::Written(place) => Outcome::Written(format!("{place}: {about}")),
                 kept => kept,
             })

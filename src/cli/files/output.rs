@@ -1,10 +1,10 @@
 //! Output of a command: the place of each result, and its writing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::{Existing, Made, Outcome, STREAM};
 use crate::cli::Error;
@@ -130,7 +130,7 @@ impl Writer {
     ///
     /// # Errors
     /// One line: it would replace an input or another result, or cannot be written.
-    pub(super) fn write(&self, source: &Source, made: Made, sources: &[Source]) -> Result<Outcome, String> {
+    pub(super) fn write(&self, source: &Source, made: Made, inputs: &Inputs<'_>) -> Result<Outcome, String> {
         let Some(target) = self.target(source, Some(made.extension)) else {
             let mut stdout = io::stdout().lock();
             let written = stdout.write_all(&made.bytes).and_then(|()| stdout.flush());
@@ -139,7 +139,7 @@ impl Writer {
         if let Some(kept) = self.kept(source, Some(made.extension))? {
             return Ok(Outcome::Kept(kept));
         }
-        check(&target, sources)?;
+        inputs.spare(&target)?;
         let shown = target.display().to_string();
         let is_new = self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(target.clone());
         if matches!(self.output, Output::Folder(_)) && !is_new && !source.is_changed {
@@ -153,13 +153,26 @@ impl Writer {
     }
 }
 
-fn check(target: &Path, sources: &[Source]) -> Result<(), String> {
-    let Ok(there) = target.canonicalize() else { return Ok(()) };
-    let is_input =
-        |source: &Source| source.path.as_ref().and_then(|p| p.canonicalize().ok()).as_ref() == Some(&there);
-    match sources.iter().find(|source| is_input(source)) {
-        Some(input) => Err(format!("{} is an input; results never replace inputs", input.name())),
-        None => Ok(()),
+/// Input files of a run by their places on the disk, which are looked up once.
+pub(super) struct Inputs<'a> {
+    sources: &'a [Source],
+    places: OnceLock<HashMap<PathBuf, &'a Source>>,
+}
+
+impl<'a> Inputs<'a> {
+    pub(super) fn new(sources: &'a [Source]) -> Self {
+        Self { sources, places: OnceLock::new() }
+    }
+
+    /// Checks that `target` is none of the inputs.
+    fn spare(&self, target: &Path) -> Result<(), String> {
+        let Ok(there) = target.canonicalize() else { return Ok(()) };
+        let place = |source: &'a Source| Some((source.path.as_ref()?.canonicalize().ok()?, source));
+        let places = self.places.get_or_init(|| self.sources.iter().filter_map(place).collect());
+        match places.get(&there) {
+            Some(input) => Err(format!("{} is an input; results never replace inputs", input.name())),
+            None => Ok(()),
+        }
     }
 }
 

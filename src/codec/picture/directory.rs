@@ -6,6 +6,9 @@
 /// Maximum number of entries of a directory.
 const MOST_ENTRIES: u64 = 4096;
 
+/// Maximum number of entries of all directories in the main chain of a file.
+const MOST_IN_CHAIN: usize = 1 << 16;
+
 /// Entries of one directory.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Directory {
@@ -91,13 +94,18 @@ impl Directory {
         Some(Self { order, entries, next })
     }
 
-    /// Reads the directories of the main chain of a file, at most `most`.
+    /// Reads the directories of the main chain of a file, at most `most`; none if they have more than 65,536 entries.
     pub(super) fn chain(bytes: &[u8], most: usize) -> Option<Vec<Self>> {
         let (order, mut position) = Order::of(bytes)?;
+        let mut entries = 0;
         let (mut found, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
         while position != 0 && found.len() < most && seen.insert(position) {
             let directory = Self::read(bytes, order, position)?;
             position = directory.next;
+            entries += directory.entries.len();
+            if entries > MOST_IN_CHAIN {
+                return None;
+            }
             found.push(directory);
         }
         Some(found)
@@ -121,6 +129,14 @@ impl Directory {
     /// Returns the number of values of a tag.
     pub(super) fn count(&self, tag: u16) -> Option<u64> {
         self.entries.iter().find(|entry| entry.tag == tag).map(|entry| entry.count)
+    }
+
+    /// Returns the size of a tag's value as its entry states it, in bytes.
+    pub(super) fn bytes(&self, tag: u16) -> u64 {
+        let entry = self.entries.iter().find(|entry| entry.tag == tag);
+        entry.map_or(0, |entry| {
+            entry.count.saturating_mul(widths(entry.kind).map_or(0, |(width, _)| width as u64))
+        })
     }
 
     /// Returns field type and bytes of a tag, in the byte order of the file.

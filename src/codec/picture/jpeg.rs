@@ -5,10 +5,14 @@ use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::super::{Error, Format, Result};
+use super::super::{Error, Format, Result, within};
+use super::metadata::MOST_PARTS;
 
 /// Maximum total size of copied segments, in bytes.
 const MOST_KEPT: usize = 16 << 20;
+
+/// Maximum number of scans, each of which is a pass over the image; encoders write up to a dozen.
+const MOST_SCANS: usize = 256;
 
 /// Properties of a complete file, read from its markers.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -23,7 +27,7 @@ pub(super) struct Outline {
 /// that is complete.
 ///
 /// # Errors
-/// [`Error::Malformed`] if the file ends before the image does.
+/// [`Error::Malformed`] if the file ends before the image does; [`Error::TooLarge`] for more than 256 scans.
 ///
 /// # Source
 /// ITU-T T.81, annex B: segments state their length; a scan header is followed by entropy-coded data in which `FF` is
@@ -33,6 +37,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Outline> {
     let mut outline = Outline::default();
     let (mut at, mut room) = (2, MOST_KEPT);
     let (mut components, mut is_sequential, mut is_one_scan) = (0, false, false);
+    let (mut segments, mut scans) = (0, 0);
     loop {
         let marker = bytes.get(at..).and_then(|rest| Some((rest, rest.iter().position(|&b| b == 0xff)?)));
         let marker = marker.and_then(|(rest, skip)| Some((at + skip, *rest.get(skip + 1)?)));
@@ -58,6 +63,8 @@ pub(super) fn check(bytes: &[u8]) -> Result<Outline> {
                 let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
                 let body = bytes.get(at + 4..(at + 2 + length).max(at + 4)).ok_or_else(cut)?;
                 at += 2 + length;
+                segments += 1;
+                within("image segments", segments, MOST_PARTS)?;
                 body
             }
         };
@@ -67,7 +74,11 @@ pub(super) fn check(bytes: &[u8]) -> Result<Outline> {
                 is_sequential = matches!(marker, 0xc0 | 0xc1);
                 outline.is_cmyk = components == 4;
             }
-            0xda => is_one_scan = body.first() == Some(&components),
+            0xda => {
+                is_one_scan = body.first() == Some(&components);
+                scans += 1;
+                within("image scans", scans, MOST_SCANS)?;
+            }
             0xe1 | 0xed | 0xfe if is_kept(marker, body) && body.len() <= room => {
                 room -= body.len();
                 outline.kept.push((marker, body.to_vec()));

@@ -3,6 +3,7 @@
 mod carrier;
 mod directory;
 mod jpeg;
+mod metadata;
 mod plane;
 mod png;
 mod pnm;

@@ -13,7 +13,7 @@ const KEPT: [&[u8; 4]; 9] = [b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI
 const MOST_KEPT: usize = 16 << 20;
 
 /// Iterates over kind and body of the chunks of a file, up to the first truncated one.
-fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
+pub(super) fn chunks(bytes: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
     let mut rest = bytes.get(8..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (length, after) = rest.split_first_chunk::<4>()?;

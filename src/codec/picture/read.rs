@@ -9,7 +9,7 @@ use super::super::{Error, Format, Result, check_shape, unknown};
 use super::plane::Planes;
 use super::resolution::{self, Resolution};
 use super::tag::{exif_resolution, upright};
-use super::{Carrier, Numbers, Origin, Picture, jpeg, png, pnm, tiff};
+use super::{Carrier, Numbers, Origin, Picture, jpeg, metadata, png, pnm, tiff};
 use crate::limits::Limits;
 use crate::sample::{Number, Shape};
 
@@ -55,6 +55,7 @@ pub fn decoded_bytes(bytes: &[u8], format: Option<Format>, limits: &Limits) -> R
     let reader = Cursor::new(bytes);
     let failed = |error| from_crate(format, error);
     check_png_size(bytes, format, limits)?;
+    metadata::check(bytes, format)?;
     match format {
         Format::Tiff => tiff::decoded_bytes(bytes, limits),
         Format::Png => {
@@ -85,6 +86,7 @@ fn read_by_crate(bytes: &[u8], format: Format, limits: &Limits) -> Result<Pictur
     let failed = |error| from_crate(format, error);
     let reader = Cursor::new(bytes);
     check_png_size(bytes, format, limits)?;
+    metadata::check(bytes, format)?;
     match format {
         Format::Png => {
             let decoder = PngDecoder::with_limits(reader, memory_limit(limits)).map_err(failed)?;

@@ -25,6 +25,14 @@ const OF_COLOR_STORAGE: std::ops::RangeInclusive<u16> = 512..=532;
 /// Tags that an EXIF block may have in its first directory, in addition to the EXIF and GPS pointers (EXIF 3.0, 4.6.4).
 const OF_EXIF: [u16; 8] = [270, 271, 272, 305, 306, 315, 33432, 700];
 
+/// Maximum bytes of the tags of a file.
+pub(super) const MOST_TAG_BYTES: u64 = 32 << 20;
+
+/// Returns `true` for tags that are valid in any file.
+fn is_kept(id: &u16) -> bool {
+    !OF_STORAGE.contains(id) && !OF_COLOR_STORAGE.contains(id)
+}
+
 /// A tag and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tag {
@@ -41,13 +49,29 @@ enum Value {
 }
 
 impl Tag {
-    /// Reads the tags of a directory that are valid in any file. Damaged values are skipped.
+    /// Returns the bytes of the tags that [`Tag::all`] reads.
+    pub(super) fn bytes_of_all(directory: &Directory, bytes: &[u8]) -> u64 {
+        let of = |id: u16| match Self::below(directory, bytes, id) {
+            Some(below) => below.tags().map(|id| below.bytes(id)).fold(0, u64::saturating_add),
+            None => directory.bytes(id),
+        };
+        directory.tags().filter(is_kept).map(of).fold(0, u64::saturating_add)
+    }
+
+    fn below(directory: &Directory, bytes: &[u8], id: u16) -> Option<Directory> {
+        let position = directory.number(bytes, id).filter(|_| BELOW.contains(&id))?;
+        Directory::read(bytes, directory.order(), position)
+    }
+
+    /// Reads the tags of a directory that are valid in any file. Damaged values are skipped; so are all if they are longer than
+    /// any file's may be, because they overlap.
     pub(super) fn all(directory: &Directory, bytes: &[u8]) -> Vec<Self> {
-        let is_kept = |id: &u16| !OF_STORAGE.contains(id) && !OF_COLOR_STORAGE.contains(id);
+        if Self::bytes_of_all(directory, bytes) > MOST_TAG_BYTES {
+            return Vec::new();
+        }
         let read = |id: u16| {
             let value = if BELOW.contains(&id) {
-                let position = directory.number(bytes, id)?;
-                let below = Directory::read(bytes, directory.order(), position)?;
+                let below = Self::below(directory, bytes, id)?;
                 let field = |id| below.native(bytes, id).map(|(kind, value)| Value::Field(kind, value));
                 let fields =
                     below.tags().filter(|id| *id != 40965).map(|id| Some(Self { id, value: field(id)? }));

@@ -66,13 +66,94 @@ fn one_key_sent_many_times_at_once_is_one_job() {
 }
 
 #[test]
-fn a_job_that_is_being_cancelled_is_not_paused() {
+fn a_running_job_is_cancelled_at_once_and_can_no_longer_be_paused() {
     on_sites(Config::default(), |site| {
         let id = site.submit(1);
         let taken = site.take("a").unwrap();
-        site.jobs.cancel(&id).unwrap();
+        site.jobs.pause(&id).unwrap();
+        // Its worker never looks.
+        assert_eq!(site.jobs.cancel(&id).unwrap().status, Status::Cancelled);
         assert!(matches!(site.jobs.pause(&id), Err(Error::State { wanted: "paused", .. })));
-        assert_eq!(site.queue().beat(&taken, &News::default()).unwrap(), Wanted::Cancel);
+        assert_eq!(site.queue().beat(&taken, &News::default()).unwrap(), Wanted::Nothing);
+        site.queue().end(&taken, &End::Paused).unwrap();
+        assert_eq!(site.status(&id), Status::Cancelled);
+        assert_eq!(site.kinds(&id).iter().filter(|kind| *kind == "done").count(), 1);
+    });
+}
+
+#[test]
+fn a_pause_and_a_cancel_at_once_end_as_one_of_them() {
+    on_sites(Config::default(), |site| {
+        for _ in 0..20 {
+            let id = site.submit(1);
+            let taken = site.take("a").unwrap();
+            let (paused, cancelled) = std::thread::scope(|scope| {
+                let pause = scope.spawn(|| site.jobs.pause(&id));
+                let rest = scope.spawn(|| site.queue().end(&taken, &End::Paused));
+                let cancel = scope.spawn(|| site.jobs.cancel(&id));
+                rest.join().unwrap().unwrap();
+                (pause.join().unwrap(), cancel.join().unwrap())
+            });
+            // A cancel is never refused, and is never undone by the pause.
+            assert_eq!(cancelled.unwrap().status, Status::Cancelled);
+            assert!(matches!(paused, Ok(_) | Err(Error::State { .. })));
+            assert_eq!(site.status(&id), Status::Cancelled);
+        }
+    });
+}
+
+#[test]
+fn keys_take_turns_where_that_is_set() {
+    let order = |fair: bool| {
+        let seen = std::sync::Mutex::new(Vec::new());
+        on_sites(Config { fair, ..Config::default() }, |site| {
+            for owner in ["a", "a", "a", "b", "c", "b"] {
+                site.jobs.submit(&Order { owner: owner.into(), ..site.order(1) }).unwrap();
+            }
+            let mut owners = String::new();
+            while let Some(taken) = site.take("w") {
+                owners += &owner_of(&site, &taken.id);
+                let failure = Failure { code: "internal".into(), detail: String::new() };
+                site.queue().end(&taken, &End::Failed(failure)).unwrap();
+                // The start of a job is noted in milliseconds.
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            seen.lock().unwrap().push(owners);
+        });
+        seen.into_inner().unwrap()
+    };
+    assert!(order(false).iter().all(|owners| owners == "aaabcb"));
+    assert!(order(true).iter().all(|owners| owners == "abcaba"));
+}
+
+fn owner_of(site: &Site, id: &str) -> String {
+    let sql = "SELECT owner FROM jobs WHERE id = $1";
+    let owner =
+        site.db.read(async |conn| Ok::<_, Error>(sqlx::query_scalar(sql).bind(id).fetch_one(conn).await?));
+    owner.unwrap()
+}
+
+#[test]
+fn a_key_has_at_most_its_number_of_unfinished_jobs() {
+    on_sites(Config { queue_per_key: 2, ..Config::default() }, |site| {
+        let submit = |owner: &str| site.jobs.submit(&Order { owner: owner.into(), ..site.order(1) });
+        let first = submit("a").unwrap().0.id;
+        submit("a").unwrap();
+        assert!(matches!(submit("a"), Err(Error::KeyFull { limit: 2 })));
+        submit("b").unwrap();
+        site.jobs.cancel(&first).unwrap();
+        submit("a").unwrap();
+    });
+}
+
+#[test]
+fn a_worker_whose_lease_is_long_over_is_overdue() {
+    on_sites(Config { lease_seconds: 0.1, stop_seconds: 0.1, ..Config::default() }, |site| {
+        site.submit(1);
+        site.take("a").unwrap();
+        assert!(!site.queue().is_overdue("a").unwrap() && !site.queue().is_overdue("b").unwrap());
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(site.queue().is_overdue("a").unwrap() && !site.queue().is_overdue("b").unwrap());
     });
 }
 
@@ -86,7 +167,7 @@ fn who_lost_the_job_cannot_publish_and_who_has_it_can_once() {
         let artifact = site.registry.read(&"sines@1".parse().unwrap()).unwrap();
         let tar = registry::bundle::write(&artifact).unwrap();
         let publish = |taken: &Taken| {
-            let right = queue::Right { queue: site.queue(), taken: taken.clone(), last: Arc::default() };
+            let right = claim::Right { queue: site.queue(), taken: taken.clone(), last: Arc::default() };
             let draft = registry::bundle::read(&tar, None).unwrap();
             site.registry.with_claim(Arc::new(right)).publish(draft, true)
         };
@@ -126,12 +207,12 @@ fn a_job_that_moves_on_is_not_poison_however_often_its_worker_is_killed() {
         let id = site.submit(1);
         for attempt in 1..=12 {
             // A checkpoint written just before the end, which no row knows.
-            let taken = site.queue().take("a", &|_| attempt).unwrap().unwrap();
+            let taken = site.queue().take("a", &|_| true, &|_| attempt).unwrap().unwrap();
             assert_eq!(taken.id, id);
             site.queue().release("a", "killed").unwrap();
         }
         for attempt in 13..=20 {
-            let taken = site.queue().take("a", &|_| attempt).unwrap().unwrap();
+            let taken = site.queue().take("a", &|_| true, &|_| attempt).unwrap().unwrap();
             let news = News { saved_step: attempt + 1, ..News::default() };
             site.queue().beat(&taken, &news).unwrap();
             site.queue().release("a", "killed").unwrap();
@@ -160,7 +241,7 @@ fn steps_that_must_be_done_again_are_counted_once() {
         };
         let again = || {
             site.queue().release("a", "killed").unwrap();
-            let taken = site.queue().take("a", &|_| 60).unwrap().unwrap();
+            let taken = site.queue().take("a", &|_| true, &|_| 60).unwrap().unwrap();
             (taken, site.jobs.get(&id).unwrap().progress.unwrap())
         };
         let counted = |name: &str| site.db.read(async |conn| rows::counted(conn, name).await).unwrap();

@@ -48,6 +48,27 @@ fn listen(service: &Service, id: &str, after: Option<i64>, is_enough: impl Fn(&E
     events
 }
 
+#[test]
+fn listeners_beyond_the_limit_are_refused_until_one_leaves() {
+    let mut setup = Setup::default();
+    setup.config.event_streams = 2;
+    let service = Service::with(setup);
+    let id = id_of(&ok_json(submit(&service, &config("heard", 1_000_000))));
+    let path = format!("/train/{id}/events");
+    let (one, two) = (service.get(&path), service.get(&path));
+    assert_eq!((one.status().as_u16(), two.status().as_u16()), (200, 200));
+    refused(service.get(&path), "queue_full");
+    drop(one);
+    let begun = Instant::now();
+    while service.get(&path).status().as_u16() != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the place of one that left is not free");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(two);
+    ok(service.request("POST", &format!("/train/{id}/cancel")).send().unwrap());
+    finish(&service, &id);
+}
+
 fn id_of(job: &Value) -> String {
     job["id"].as_str().unwrap().to_owned()
 }

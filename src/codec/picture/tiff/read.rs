@@ -10,12 +10,15 @@ use super::super::super::{Error, Format, Result, check_shape, within};
 use super::super::directory::Directory;
 use super::super::plane::Planes;
 use super::super::read::{Page, one_line};
-use super::super::tag::{Tag, resolution};
+use super::super::tag::{MOST_TAG_BYTES, Tag, resolution};
 use super::super::{Origin, Picture};
 use super::storage::{Color, Compression, Opacity, Storage, camera_raw, refused, tag};
 use super::{Numbers, Packing, fax};
 use crate::limits::Limits;
 use crate::sample::{Number, Shape};
+
+/// Maximum number of subdirectories of a page.
+const MOST_BELOW: usize = 64;
 
 /// A page that is not a smaller copy of another.
 struct Leaf {
@@ -73,7 +76,7 @@ fn leaves(bytes: &[u8], limits: &Limits) -> Result<Vec<Leaf>> {
     let is_smaller = |d: &Directory| d.number(bytes, tag::SUBFILE).unwrap_or(0) & 1 == 1;
     let has_whole = directories.iter().any(|d| !is_smaller(d));
     let is_alone = directories.len() == 1;
-    let (mut leaves, mut pixels) = (Vec::new(), 0usize);
+    let (mut leaves, mut pixels, mut tags) = (Vec::new(), 0usize, 0);
     for (index, directory) in directories.into_iter().enumerate() {
         // If all are marked as smaller copies, the first is the image itself.
         if is_smaller(&directory) && (has_whole || index > 0) {
@@ -81,7 +84,12 @@ fn leaves(bytes: &[u8], limits: &Limits) -> Result<Vec<Leaf>> {
         }
         let storage = Storage::of(&directory, bytes)?;
         check_shape(Shape::image(1, storage.height, storage.width), limits)?;
-        let count = hidden_count(&directory, &storage, bytes).filter(|_| is_alone).unwrap_or(1);
+        // One profile may be shared by all pages, and is copied for each.
+        tags += Tag::bytes_of_all(&directory, bytes).min(u64::from(u32::MAX))
+            + directory.bytes(tag::ICC).min(u64::from(u32::MAX));
+        within("image bytes of metadata", tags as usize, MOST_TAG_BYTES as usize)?;
+        check_strips(&directory, &storage)?;
+        let count = is_alone.then(|| hidden_count(&directory, &storage, bytes)).flatten().unwrap_or(1);
         pixels = pixels.saturating_add(storage.width.saturating_mul(storage.height).saturating_mul(count));
         within("image pages", leaves.len().saturating_add(count), limits.samples)?;
         within("image pixels of all pages", pixels, limits.image_pixels)?;
@@ -90,14 +98,27 @@ fn leaves(bytes: &[u8], limits: &Limits) -> Result<Vec<Leaf>> {
     Ok(leaves)
 }
 
+/// Checks that a page has no more strips than rows.
+fn check_strips(directory: &Directory, storage: &Storage) -> Result<()> {
+    let most = storage.height.saturating_mul(storage.samples.max(1));
+    let strips = directory.count(tag::STRIP_OFFSETS).max(directory.count(tag::STRIP_BYTES)).unwrap_or(0);
+    within("image strips", usize::try_from(strips).unwrap_or(usize::MAX), most)
+}
+
 /// Rejects camera raw files, whose first directory is often only a preview.
 fn check_no_raw(directories: &[Directory], bytes: &[u8]) -> Result<()> {
     let is_sensor = |d: &Directory| matches!(d.number(bytes, tag::PHOTOMETRIC), Some(32803 | 34892));
     let below = |d: &Directory| -> Vec<Directory> {
         let positions = d.numbers(bytes, tag::SUB_DIRECTORIES).unwrap_or_default();
-        positions.into_iter().filter_map(|at| Directory::read(bytes, d.order(), at)).collect()
+        positions
+            .into_iter()
+            .take(MOST_BELOW)
+            .filter_map(|at| Directory::read(bytes, d.order(), at))
+            .collect()
     };
     for directory in directories {
+        let count = directory.count(tag::SUB_DIRECTORIES).unwrap_or(0);
+        within("image subdirectories", usize::try_from(count).unwrap_or(usize::MAX), MOST_BELOW)?;
         let is_raw =
             directory.has(tag::DNG) || is_sensor(directory) || below(directory).iter().any(is_sensor);
         if is_raw || bytes.get(8..10) == Some(b"CR") {

@@ -40,7 +40,7 @@ impl Fitted<'_> {
         let (session, reason) = self.model(&sample, &traits).await?;
         let resampled = session.resampling(&sample).ok().flatten().map(|change| (change.from, change.to));
         let fit = Fit::of(&session, shape, &traits, self.options.mode);
-        let finish = Finish::of(&sample, &traits, &self.options, self.wishes);
+        let finish = Finish::of(&session, &sample, &traits, &self.options, self.wishes);
         let is_page = takes_pages(&session, shape, self.options.mode) && traits.page.is_some();
         let mut page = None;
         let (clean, familiarity, queued, ran) = match (fit, finish) {

@@ -6,13 +6,14 @@
 //! | choose a model if none is named | [`choose`] |
 //! | convert to the form of the model | [`Fit`] |
 //! | process a page, keeping its strokes | [`page`] |
-//! | blend and declip the result | [`Finish`] |
+//! | blend, declip or bound the result | [`Finish`] |
 //!
 //! All of this applies to [`Mode::Full`] only: strict mode is `decode(encode(x))` and nothing else.
 
 mod choice;
 mod finish;
 mod pages;
+mod restraint;
 mod traits;
 mod unclip;
 
@@ -122,7 +123,7 @@ pub fn denoise(
         };
     }
     let fit = Fit::of(session, sample.shape(), traits, options.mode);
-    let finish = Finish::of(sample, traits, options, wishes);
+    let finish = Finish::of(session, sample, traits, options, wishes);
     if fit == Fit::Whole && finish.is_none() {
         return Ok((session.denoise(sample, options)?, None));
     }

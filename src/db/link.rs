@@ -19,7 +19,7 @@ use super::{Config, Error, Failure, Result};
 const CONNECTIONS: u32 = 4;
 
 /// Time to get a connection to Postgres; requests wait for it.
-const ACQUIRE: Duration = Duration::from_secs(3);
+const ACQUIRE: Duration = Duration::from_secs(2);
 
 /// Time to get a connection to a file, on which another process may hold a lock.
 const ACQUIRE_FILE: Duration = Duration::from_secs(10);

@@ -20,7 +20,7 @@
 //!
 //! | layer | modules | purpose |
 //! |---|---|---|
-//! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`bounds`], [`pointer`], [`file`](mod@file), [`hex`](mod@hex), [`memory`] | data types; writing a file |
+//! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`bounds`], [`pointer`], [`code`], [`file`](mod@file), [`hex`](mod@hex), [`memory`] | data types; writing a file |
 //! | 1 pure | [`codec`], [`corruption`], [`page`], [`quality`], [`kernel`] | computation on slices |
 //! | 2 substrate | [`nn`], [`media`], [`store`], [`db`] | tensors; bytes to samples and back; bytes by key; rows |
 //! | 3 data | [`dataset`], [`registry`] | samples and models from stored bytes |
@@ -32,13 +32,14 @@
 //! | 8 CLI | [`cli`] | flags and environment; building, starting and stopping the other parts |
 
 // layer 0: ground
-pub mod bounds;
-pub mod file;
-pub mod hex;
+pub(crate) mod bounds;
+pub(crate) mod code;
+pub(crate) mod file;
+pub(crate) mod hex;
 pub mod limits;
 pub mod memory;
-pub mod name;
-pub mod pointer;
+pub(crate) mod name;
+pub(crate) mod pointer;
 pub mod rng;
 pub mod sample;
 
@@ -46,8 +47,8 @@ pub mod sample;
 pub mod codec;
 pub mod corruption;
 pub mod kernel;
-pub mod page;
-pub mod quality;
+pub(crate) mod page;
+pub(crate) mod quality;
 
 // layer 2: substrate
 pub mod db;
@@ -60,7 +61,7 @@ pub mod dataset;
 pub mod registry;
 
 // layer 4: inference
-pub mod infer;
+pub(crate) mod infer;
 
 // in no layer
 pub mod telemetry;

@@ -5,7 +5,7 @@ WORK=${WORK:-target/recipes}
 LIMPID=${LIMPID:-target/release/limpid}
 mkdir -p "$WORK"
 
-# train RUN ARGS...: trains, unless that was done; with a checkpoint of its own, so that RESUME=--resume goes on.
+# train RUN ARGS...: trains, unless that was done; with a checkpoint of its own, so that RESUME=--resume continues a run.
 train() {
   local run="$WORK/$1"
   shift

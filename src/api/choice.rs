@@ -35,13 +35,16 @@ pub(super) enum Ensemble {
     Eight = 8,
 }
 
-/// Depth of the values of a reply: that of the request, 8 or 16 bits, or 32-bit floats.
+/// Depth of the values of a reply: that of the request, 1 bit (black or white), 8 or 16 bits, or 32-bit floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub(super) enum ReplyDepth {
     /// Depth of the request.
     #[default]
     #[serde(rename = "same")]
     Same,
+    /// 1 bit, black or white, in PNG, TIFF (Group 4) and PNM; for denoised pages.
+    #[serde(rename = "1")]
+    One,
     /// 8 bits.
     #[serde(rename = "8")]
     Eight,
@@ -106,7 +109,7 @@ impl ReplyDepth {
     /// The depth where it is not that of the request.
     pub(super) fn depth(self) -> Option<Depth> {
         match self {
-            ReplyDepth::Same => None,
+            ReplyDepth::Same | ReplyDepth::One => None,
             ReplyDepth::Eight => Some(Depth::U8),
             ReplyDepth::Sixteen => Some(Depth::U16),
             ReplyDepth::Float => Some(Depth::F32),

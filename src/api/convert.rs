@@ -36,7 +36,7 @@ impl From<media::Error> for Problem {
             | media::Error::Kind { .. }
             | media::Error::Gaps { .. }
             | media::Error::Opacity(_) => Problem::new(Code::NotAcceptable, detail),
-            media::Error::Depth { .. } => Problem::invalid_at("/depth", detail),
+            media::Error::Depth { .. } | media::Error::Bits(_) => Problem::invalid_at("/depth", detail),
             media::Error::Range { .. } => Problem::invalid_at("/format", detail),
         }
     }
@@ -56,6 +56,16 @@ impl From<infer::Error> for Problem {
             // The client that cancelled the work does not read this.
             infer::Error::Abandoned => Problem::new(Code::DeadlineExceeded, detail),
             infer::Error::Load { .. } | infer::Error::Tensor(_) => Problem::internal(detail),
+        }
+    }
+}
+
+impl From<registry::Unsure> for Problem {
+    fn from(unsure: registry::Unsure) -> Self {
+        let detail = unsure.to_string();
+        match unsure {
+            registry::Unsure::Nothing(_) => Problem::new(Code::ModelNotFound, detail),
+            registry::Unsure::Question { .. } => Problem::invalid_at("/model", detail),
         }
     }
 }
@@ -130,12 +140,12 @@ impl From<db::Error> for Problem {
             db::Error::Full => Problem::disk_full(),
             db::Error::Busy(_) | db::Error::Gone(_) => {
                 tracing::error!(%error, "the database is out of reach");
-                let detail = "the database is out of reach; models that are loaded go on serving";
+                let detail = "the database is out of reach; models that are loaded continue to serve";
                 Problem::new(Code::NotReady, detail).retry_after(Duration::from_secs(5))
             }
             db::Error::Io(_) => {
                 tracing::error!(%error, "the database cannot be written");
-                let detail = "the disk of the database failed: nothing new can be kept for now; models that are loaded go on serving";
+                let detail = "the disk of the database failed: nothing new can be kept for now; models that are loaded continue to serve";
                 Problem::new(Code::NotReady, detail).retry_after(Duration::from_secs(5))
             }
             error => Problem::internal(error),

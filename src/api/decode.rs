@@ -62,6 +62,7 @@ pub(super) async fn decode(
 
     let mut outputs = Vec::with_capacity(latents.len());
     for ((name, made_by, latent), carrier) in latents.into_iter().zip(carriers) {
+        let carrier = style.carry(carrier, call.params.depth, 1)?;
         let session = maker(&app, call.params.model.as_ref(), &made_by).await?;
         let done = call.ticket.decode(&session, latent, style.depth_of(&carrier)).await?;
         let payload = Payload::Samples(carrier, vec![call.times.take(done)]);

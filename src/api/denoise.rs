@@ -82,10 +82,11 @@ pub(super) async fn denoise(
             wishes: call.params.wishes(),
             depth: style.depth_of(&group.carrier),
         };
+        let carrier = style.carry(group.carrier, call.params.depth, group.samples.len())?;
         // All at once: small ones of one shape go through the model together.
         let all = try_join_all(group.samples.into_iter().map(|sample| fitted.denoise(sample))).await?;
         let (clean, about) = all.into_iter().map(|done| call.times.take(done)).unzip();
-        outputs.push(Output { name: group.name, payload: Payload::Samples(group.carrier, clean), about });
+        outputs.push(Output { name: group.name, payload: Payload::Samples(carrier, clean), about });
     }
     respond(&call.ticket, style, outputs, id, call.times).await
 }

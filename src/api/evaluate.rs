@@ -18,9 +18,9 @@ use super::writing::round;
 use crate::codec::write_latent;
 use crate::engine::Ticket;
 use crate::infer::fit::Traits;
-use crate::infer::{Options, Session};
-use crate::quality;
-use crate::sample::{Compared, Depth, Kind, Latent, Sample};
+use crate::infer::{Options, Session, Stages};
+use crate::quality::{self, Reference};
+use crate::sample::{Kind, Latent, Sample};
 
 /// Report on a model.
 #[derive(Debug, Serialize, ToSchema)]
@@ -173,9 +173,7 @@ async fn measure(
     clean: Option<Sample>,
     options: Options,
 ) -> Result<Entry, Problem> {
-    let latent = ticket.encode(session, input.clone(), options.ratio).await?.value;
-    let strict = ticket.decode(session, latent.clone(), Depth::F32).await?.value;
-    let full = ticket.denoise(session, input.clone(), options, Depth::F32).await?.value;
+    let Stages { latent, strict, full } = ticket.stages(session, input.clone(), options).await?.value;
     let (model, bytes) = (session.id().clone(), session.working_bytes(input.shape()));
     let work = move || {
         let file = write_latent(&model, &latent).len();
@@ -212,15 +210,8 @@ fn sigma(input: &Sample) -> f32 {
 
 impl Likeness {
     fn of(reference: &Sample, other: &Sample) -> Self {
-        let (shape, compared) = (reference.shape(), Compared::of(&[reference, other]));
-        let (a, b) = (compared.known(reference.data()), compared.known(other.data()));
-        if shape.kind() == Kind::Image {
-            let whole = compared.over(other.data(), reference.data());
-            let ssim = quality::ssim(reference.data(), &whole, shape);
-            Self { db: decibel(quality::psnr(&a, &b)), ssim: Some(round(ssim)) }
-        } else {
-            Self { db: decibel(quality::snr(&a, &b)), ssim: None }
-        }
+        let near = Reference::new(reference, other, false).nearness(other.data());
+        Self { db: decibel(near.db), ssim: near.ssim.map(round) }
     }
 }
 

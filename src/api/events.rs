@@ -64,7 +64,8 @@ pub(super) async fn watch(
     let (id, after) = position;
     let reader = (app.clone(), id.clone());
     let start = first.last().map_or(after, |event| event.id);
-    let tail = app.feeds().subscribe(&id, start, move |after| read(reader.0.clone(), reader.1.clone(), after));
+    let tail =
+        app.feeds().subscribe(&id, start, move |after| read(reader.0.clone(), reader.1.clone(), after));
     let waiting = first.into_iter().map(Arc::new).collect();
     let listener = Listener { app, id, after, waiting, tail, is_over: false, _place: place };
     let events = stream::unfold(listener, Listener::next);
@@ -99,7 +100,8 @@ impl Listener {
             if let Some(event) = self.waiting.pop_front() {
                 self.after = event.id;
                 self.is_over = event.kind == "done";
-                let sent = sse::Event::default().id(event.id.to_string()).event(&event.kind).data(&event.data);
+                let sent =
+                    sse::Event::default().id(event.id.to_string()).event(&event.kind).data(&event.data);
                 return Some((Ok(sent), self));
             }
             if self.is_over || self.app.is_draining() {

@@ -117,7 +117,10 @@ impl Content {
                 let limits = app.limits().clone();
                 let length = received.body.len();
                 let read = move || from_form(&limits, received, &roles).now_or_never();
-                ticket.examine(length, read).await?.unwrap_or_else(|| Err(Problem::internal("a form that waits")))?
+                ticket
+                    .examine(length, read)
+                    .await?
+                    .unwrap_or_else(|| Err(Problem::internal("a form that waits")))?
             }
             "application/json" | "text/json" if !is_binary(&received.body) => {
                 let body = received.body;

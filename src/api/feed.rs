@@ -146,7 +146,9 @@ mod tests {
     }
 
     /// Reads from a job of five events, one at a time; counts the reads.
-    fn source(reads: &Arc<AtomicUsize>) -> impl Fn(i64) -> std::future::Ready<Result<Vec<Event>, Problem>> + use<> {
+    fn source(
+        reads: &Arc<AtomicUsize>,
+    ) -> impl Fn(i64) -> std::future::Ready<Result<Vec<Event>, Problem>> + use<> {
         let reads = Arc::clone(reads);
         move |after| {
             reads.fetch_add(1, Ordering::Relaxed);

@@ -40,7 +40,7 @@ impl Fitted<'_> {
         let (session, reason) = self.model(&sample, &traits).await?;
         let resampled = session.resampling(&sample).ok().flatten().map(|change| (change.from, change.to));
         let fit = Fit::of(&session, shape, &traits, self.options.mode);
-        let finish = Finish::of(&sample, &traits, &self.options, self.wishes);
+        let finish = Finish::of(&session, &sample, &traits, &self.options, self.wishes);
         let is_page = takes_pages(&session, shape, self.options.mode) && traits.page.is_some();
         let mut page = None;
         let (clean, familiarity, queued, ran) = match (fit, finish) {
@@ -164,18 +164,16 @@ impl App {
     ///
     /// # Errors
     /// None can be chosen.
-    fn choose(
-        &self,
-        shape: crate::sample::Shape,
-        traits: &Traits,
-        mode: crate::infer::Mode,
-    ) -> Result<Choice, Problem> {
+    fn choose(&self, shape: crate::sample::Shape, traits: &Traits, mode: Mode) -> Result<Choice, Problem> {
         use crate::infer::fit::{Unsure, choose};
         match choose(self.registry(), &self.config().usual(), shape, traits, mode) {
             Ok(choice) => Ok(choice),
             Err(Unsure::Kind(shape)) => {
-                let reason = format!("the only model for a {shape}");
-                Ok(Choice { model: self.default_model(shape)?, reason })
+                let model = match mode {
+                    Mode::Full => self.model_to_denoise(shape)?,
+                    Mode::Strict => self.default_model(shape)?,
+                };
+                Ok(Choice { model, reason: format!("the usual model for a {}", shape.kind()) })
             }
             Err(missing) => Err(Problem::new(Code::ModelNotFound, missing.to_string())),
         }

@@ -90,7 +90,7 @@ impl<P: Params> Call<P> {
         // The question which model is meant comes before that of too many rows.
         let open = groups.iter().filter(|_| model.is_none()).map(|group| group.samples[0].shape());
         let mut open = open.filter(|shape| shape.kind() != Kind::Image);
-        open.try_for_each(|shape| app.default_model(shape).map(|_| ()))?;
+        open.try_for_each(|shape| app.model_to_denoise(shape).map(|_| ()))?;
         check_count(groups.iter().map(|group| group.samples.len()).sum(), app.limits())?;
         Ok(groups)
     }

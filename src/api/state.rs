@@ -16,7 +16,7 @@ use crate::infer::Session;
 use crate::job::Jobs;
 use crate::limits::Limits;
 use crate::name::ModelRef;
-use crate::registry::{Input, Registry, Summary, Unsure};
+use crate::registry::{Input, Registry, Summary};
 use crate::sample::{Kind, Shape};
 
 /// Uploads of training samples at a time.
@@ -142,10 +142,7 @@ impl App {
             return Ok(ModelRef { name: name.clone(), version: None });
         }
         if shape.kind() != Kind::Image {
-            return self.registry().usual(shape).map_err(|unsure| match unsure {
-                Unsure::Nothing(_) => Problem::new(Code::ModelNotFound, unsure.to_string()),
-                Unsure::Question { .. } => Problem::invalid_at("/model", unsure.to_string()),
-            });
+            return self.registry().usual(shape).map_err(Problem::from);
         }
         let fits = |input: &Input| input.kind == shape.kind() && input.channels == shape.channels();
         let serves = |m: &Summary| m.default.is_some() && fits(&m.input);
@@ -162,6 +159,17 @@ impl App {
                 let detail = format!("say which model: one of {} is for {}s", names.join(", "), shape.kind());
                 Err(Problem::invalid_at("/model", detail))
             }
+        }
+    }
+
+    /// The model to denoise a sample with that names none: [`App::default_model`], or one for each channel of a signal.
+    ///
+    /// # Errors
+    /// None can be chosen.
+    pub(super) fn model_to_denoise(&self, shape: Shape) -> Result<ModelRef, Problem> {
+        match shape.kind() {
+            Kind::Image => self.default_model(shape),
+            Kind::Signal | Kind::Vector => Ok(self.registry().usual_to_denoise(shape)?),
         }
     }
 

@@ -139,9 +139,9 @@ pub(super) async fn cancel(
     app.block(move |app| Ok(Json(app.jobs().cancel(&id)?))).await
 }
 
-/// Lets a job rest.
+/// Pauses a job.
 ///
-/// One that runs stops within a step and a checkpoint, and goes on from there when it is resumed, as if it had
+/// One that runs stops within a step and a checkpoint, and continues from there when it is resumed, as if it had
 /// never stopped.
 #[utoipa::path(post, path = "/train/{id}/pause", operation_id = "pause_job", tag = "training", params(("id" = String, Path, description = "The job.")), responses(
     (status = 200, description = "The job as it is now.", body = Job), Failures,

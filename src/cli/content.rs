@@ -19,6 +19,9 @@ pub struct Content {
 pub enum Fineness {
     /// As in the input.
     Same,
+    /// Black or white, in png, tif (Group 4) and pnm.
+    #[value(name = "1")]
+    Bits1,
     /// Whole numbers 0..255.
     #[value(name = "8")]
     Bits8,
@@ -68,7 +71,7 @@ impl Forms {
 impl Fineness {
     fn depth(self) -> Option<Depth> {
         match self {
-            Fineness::Same => None,
+            Fineness::Same | Fineness::Bits1 => None,
             Fineness::Bits8 => Some(Depth::U8),
             Fineness::Bits16 => Some(Depth::U16),
             Fineness::Float => Some(Depth::F32),
@@ -113,7 +116,14 @@ impl Content {
     /// # Errors
     /// One line with the reason.
     pub fn check(&self, format: Format, fineness: Fineness) -> Result<(), String> {
+        if fineness == Fineness::Bits1 {
+            self.bits(format)?;
+        }
         self.carrier.check(&self.samples, format, fineness.depth()).map_err(|e| e.to_string())
+    }
+
+    fn bits(&self, format: Format) -> Result<Carrier, String> {
+        self.carrier.clone().into_bits(format, self.samples.len()).map_err(|e| e.to_string())
     }
 
     /// Encodes the file with `results` in place of its samples.
@@ -121,7 +131,10 @@ impl Content {
     /// # Errors
     /// One line: the format cannot hold the results.
     pub fn write(&self, results: &[Sample], format: Format, fineness: Fineness) -> Result<Vec<u8>, String> {
-        let file = self.carrier.write(results, format, fineness.depth());
+        let file = match fineness {
+            Fineness::Bits1 => self.bits(format)?.write(results, format, None),
+            _ => self.carrier.write(results, format, fineness.depth()),
+        };
         file.map(|file| file.bytes).map_err(|e| e.to_string())
     }
 }

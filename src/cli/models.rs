@@ -145,6 +145,7 @@ mod tests {
             kept_back: Vec::new(),
             revision: 0,
             input,
+            rate: None,
             is_bundled: false,
         };
         let words: Vec<String> = line(&model).split_whitespace().map(str::to_owned).collect();

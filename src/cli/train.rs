@@ -409,7 +409,7 @@ fn prepare(checkpoint: &std::path::Path, resume: bool) -> Result<(), Error> {
     match (checkpoint.exists(), resume) {
         (true, true) => eprintln!("going on from {shown}"),
         (true, false) => {
-            eprintln!("note: {shown} of an earlier run will be overwritten (--resume goes on from it)")
+            eprintln!("note: {shown} of an earlier run will be overwritten (--resume continues from it)")
         }
         (false, true) => {
             eprintln!("note: there is no {shown} to go on from; the run starts at the beginning")

@@ -17,7 +17,7 @@ Examples:
   LIMPID_DATABASE__URL=postgres://... limpid worker  and its database, which must be Postgres then
 
 `limpid serve` starts a worker of its own; set jobs.workers = 0 there to train on other machines alone.
-SIGTERM or Ctrl-C: the job goes on from a checkpoint, here or elsewhere.";
+SIGTERM or Ctrl-C: the job continues from a checkpoint, here or elsewhere.";
 
 /// Time that a worker has for its last checkpoint after a stop signal.
 const LAST_WORDS: Duration = Duration::from_secs(20);

@@ -74,7 +74,12 @@ impl Zoo {
             return Ok((self.get(stated)?, None));
         }
         if shape.kind() != Kind::Image {
-            return Ok((self.usual_of(shape)?, None));
+            let usual = match mode {
+                Mode::Full => self.registry.usual_to_denoise(shape),
+                Mode::Strict => self.registry.usual(shape),
+            };
+            let session = self.get(&usual.map_err(|unsure| format!("{unsure} (--model)"))?)?;
+            return Ok((session, Some(format!("the usual model for a {}", shape.kind()))));
         }
         let choice = choose(&self.registry, &self.usual, shape, traits, mode);
         let Choice { model, reason } = choice.map_err(|e| format!("{e} with --model"))?;

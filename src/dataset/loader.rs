@@ -174,11 +174,6 @@ impl<'a> Loader<'a> {
         self.plan.batch
     }
 
-    /// Returns the shape of a crop.
-    pub fn shape(&self) -> Shape {
-        self.shape
-    }
-
     /// Returns the batch of step `step`; it does not depend on the machine or the number of threads.
     pub fn batch(&self, step: u64) -> Batch {
         let (one, count) = (self.shape.numbers(), self.plan.batch);

@@ -203,7 +203,9 @@ impl Link {
 /// Options of a pool; `limit` is that of a transaction on Postgres.
 fn options(limit: Option<Duration>) -> AnyPoolOptions {
     let setup = match limit {
-        None => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000".to_owned(),
+        None => {
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000".to_owned()
+        }
         Some(limit) => postgres_limits(limit),
     };
     AnyPoolOptions::new()

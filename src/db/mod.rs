@@ -104,7 +104,11 @@ impl Db {
         }
     }
 
-    fn connect(config: &Config, default: &Path, make_room: Box<dyn Fn() -> bool + Send + Sync>) -> Result<Self> {
+    fn connect(
+        config: &Config,
+        default: &Path,
+        make_room: Box<dyn Fn() -> bool + Send + Sync>,
+    ) -> Result<Self> {
         config.check()?;
         install_drivers();
         let runtime = runtime()?;

@@ -143,7 +143,10 @@ impl Engine {
             let error = match tokio::spawn(load).await.unwrap_or(Err(Error::Draining)) {
                 Err(error) if error.is_damage() => error,
                 // Another process removed the default version, and made another one the default.
-                Err(_) if reference.version.is_none() && self.0.registry.resolve(reference)? != (name, version) => {
+                Err(_)
+                    if reference.version.is_none()
+                        && self.0.registry.resolve(reference)? != (name, version) =>
+                {
                     continue;
                 }
                 result => return result,
@@ -164,7 +167,9 @@ impl Engine {
             known => return Ok(known?),
         };
         let engine = self.clone();
-        let look = tokio::task::spawn_blocking(move || engine.0.registry.look_again().map(|c| engine.reload_all(&c)));
+        let look = tokio::task::spawn_blocking(move || {
+            engine.0.registry.look_again().map(|c| engine.reload_all(&c))
+        });
         match look.await {
             Ok(Ok(())) => Ok(self.0.registry.resolve(reference)?),
             // The list of models is as good as it can be while the database is away.

@@ -72,8 +72,7 @@ async fn work_of_a_caller_who_left_is_not_computed() {
     let engine = one_worker(9);
     let (go, busy) = occupy(&engine).await;
     let (tx, computed) = mpsc::channel::<()>();
-    let left =
-        tokio::time::timeout(Duration::from_millis(20), engine.run(0, move || tx.send(()).unwrap()));
+    let left = tokio::time::timeout(Duration::from_millis(20), engine.run(0, move || tx.send(()).unwrap()));
     assert!(left.await.is_err());
     drop(go);
     busy.await.unwrap();

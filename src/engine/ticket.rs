@@ -13,7 +13,7 @@ use super::gate::Pass;
 use super::pool::Place;
 use super::wanted::Wanted;
 use super::{Done, Engine, Error};
-use crate::infer::{self, Denoised, Options, Pace, Session};
+use crate::infer::{self, Denoised, Options, Pace, Session, Stages};
 use crate::kernel::parallel;
 use crate::memory::pages;
 use crate::sample::{Depth, Latent, Sample};
@@ -118,6 +118,23 @@ impl Ticket {
         let size = Size { bytes: session.working_bytes(latent.shape), is_wide };
         let work = move |session: &Session, pace: &dyn Pace| session.decode_at(&latent, depth, pace);
         self.infer(session, "decode", size, work).await
+    }
+
+    /// Queues [`Session::stages_at`].
+    ///
+    /// # Errors
+    /// Errors of the session, or no room.
+    pub async fn stages(
+        &self,
+        session: &Arc<Session>,
+        sample: Sample,
+        options: Options,
+    ) -> Result<Done<Stages>, Error> {
+        let shape = sample.shape();
+        let is_wide = shape.numbers() >= self.engine.config().wide_numbers;
+        let size = Size { bytes: session.working_bytes(shape), is_wide };
+        let work = move |session: &Session, pace: &dyn Pace| session.stages_at(&sample, &options, pace);
+        self.infer(session, "evaluate", size, work).await
     }
 
     /// Runs `work`, which needs `bytes` of memory in addition to its captures, on one of the engine's threads.

@@ -16,6 +16,7 @@ mod rate;
 mod run;
 mod scale;
 mod source;
+mod stages;
 mod stream;
 mod strip;
 mod target;
@@ -28,6 +29,7 @@ pub use error::Error;
 pub use pace::{Pace, Steady};
 pub use rate::Resampling;
 pub use scale::{Scale, without_outliers};
+pub use stages::Stages;
 pub use stream::{Piece, SignalStream, WINDOW};
 
 use crate::name::ModelId;

@@ -39,19 +39,25 @@ pub struct Denoise<'a, 't, T> {
     pub target: &'a mut Target<'t, T>,
 }
 
+/// Ports of all parts that keep the result of each: sample to latent, decoded sample and denoised sample.
+pub struct Stages<'a, 't> {
+    pub source: Source<'a>,
+    pub strip: &'a Strip,
+    pub shrink: [usize; 3],
+    /// Extents of the maps of the latent.
+    pub dims: &'a [Vec<usize>],
+    pub latent: &'a mut Latent,
+    pub strict: &'a mut Target<'t, f32>,
+    pub full: &'a mut Target<'t, f32>,
+}
+
 impl model::Ports for Encode<'_> {
     fn read(&mut self, rows: Range<usize>, pixels: &mut Ring) {
         read(&self.source, self.strip, rows, pixels);
     }
 
     fn latent(&mut self, index: usize, rows: Range<usize>, ring: &mut Ring) {
-        let Some(plane) = self.latent.planes.get_mut(index) else { return };
-        let (first, core) = place(self.strip, self.shrink[index]);
-        for c in 0..plane.dims[0] {
-            for y in rows.clone() {
-                map::write(plane, c, y, first + core.start, &ring.row(c, y)[core.clone()]);
-            }
-        }
+        store(self.latent, index, place(self.strip, self.shrink[index]), rows, ring);
     }
 
     fn write(&mut self, _: Range<usize>, _: &Ring) {}
@@ -76,30 +82,87 @@ impl<T: Number> model::Ports for Denoise<'_, '_, T> {
         read(&self.source, self.strip, rows, pixels);
     }
 
-    /// Clears the latent channels and rows that would not be stored, as if the latent were read again ([`map::read`]).
     fn latent(&mut self, index: usize, rows: Range<usize>, ring: &mut Ring) {
         let (first, core) = place(self.strip, self.shrink[index]);
-        let (kept, height, width) = self.dims.get(index).map_or((0, 0, 0), |dims| map::extents(dims));
-        let inside = ring.width().min(width.saturating_sub(first));
-        for c in 0..ring.channels() {
-            for y in rows.clone() {
-                if c >= kept {
-                    ring.row_mut(c, y).fill(0.0);
-                } else if y >= height {
-                    ring.repeat(c, height - 1, y);
-                } else {
-                    let (row, beyond) = ring.row_mut(c, y).split_at_mut(inside);
-                    beyond.fill(row[inside - 1]);
-                    let core = &row[core.start..core.end.min(inside)];
-                    let energy = &mut self.energies[index][c];
-                    *energy = core.iter().fold(*energy, |sum, v| sum + f64::from(v * v));
-                }
+        let stored = cut(self.dims.get(index), first, rows, ring);
+        let core = core.start..core.end.min(stored.width);
+        for c in 0..stored.channels {
+            for y in stored.rows.clone() {
+                let energy = &mut self.energies[index][c];
+                *energy = ring.row(c, y)[core.clone()].iter().fold(*energy, |sum, v| sum + f64::from(v * v));
             }
         }
     }
 
     fn write(&mut self, rows: Range<usize>, pixels: &Ring) {
         write(self.target, self.strip, rows, pixels);
+    }
+}
+
+impl model::Ports for Stages<'_, '_> {
+    fn read(&mut self, rows: Range<usize>, pixels: &mut Ring) {
+        read(&self.source, self.strip, rows, pixels);
+    }
+
+    fn latent(&mut self, index: usize, rows: Range<usize>, ring: &mut Ring) {
+        let (first, core) = place(self.strip, self.shrink[index]);
+        store(self.latent, index, (first, core), rows.clone(), ring);
+        cut(self.dims.get(index), first, rows, ring);
+    }
+
+    fn write(&mut self, rows: Range<usize>, pixels: &Ring) {
+        write(self.full, self.strip, rows, pixels);
+    }
+
+    fn takes_strict(&self) -> bool {
+        true
+    }
+
+    fn strict(&mut self, rows: Range<usize>, pixels: &Ring) {
+        write(self.strict, self.strip, rows, pixels);
+    }
+}
+
+/// Part of a strip's map that a latent has.
+struct Stored {
+    channels: usize,
+    rows: Range<usize>,
+    width: usize,
+}
+
+/// Clears the latent channels and rows that would not be stored, as if the latent were read again ([`map::read`]).
+fn cut(dims: Option<&Vec<usize>>, first: usize, rows: Range<usize>, ring: &mut Ring) -> Stored {
+    let (channels, height, width) = dims.map_or((0, 0, 0), |dims| map::extents(dims));
+    let inside = ring.width().min(width.saturating_sub(first));
+    for c in 0..ring.channels() {
+        for y in rows.clone() {
+            if c >= channels {
+                ring.row_mut(c, y).fill(0.0);
+            } else if y >= height {
+                ring.repeat(c, height - 1, y);
+            } else {
+                let (row, beyond) = ring.row_mut(c, y).split_at_mut(inside);
+                beyond.fill(row[inside - 1]);
+            }
+        }
+    }
+    let rows = rows.start.min(height)..rows.end.min(height);
+    Stored { channels: channels.min(ring.channels()), rows, width: inside }
+}
+
+/// Stores the core of these rows of a strip's map in a latent.
+fn store(
+    latent: &mut Latent,
+    index: usize,
+    (first, core): (usize, Range<usize>),
+    rows: Range<usize>,
+    ring: &Ring,
+) {
+    let Some(plane) = latent.planes.get_mut(index) else { return };
+    for c in 0..plane.dims[0] {
+        for y in rows.clone() {
+            map::write(plane, c, y, first + core.start, &ring.row(c, y)[core.clone()]);
+        }
     }
 }
 

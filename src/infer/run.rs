@@ -40,11 +40,11 @@ impl Session {
         }
     }
 
-    fn refines(&self, options: &Options) -> bool {
+    pub(super) fn refines(&self, options: &Options) -> bool {
         options.mode == Mode::Full && self.model.has_refiner()
     }
 
-    fn judge(&self, mut mean_squares: Vec<f64>, residual: f64, shape: Shape) -> Option<f32> {
+    pub(super) fn judge(&self, mut mean_squares: Vec<f64>, residual: f64, shape: Shape) -> Option<f32> {
         mean_squares.push(residual / shape.numbers() as f64);
         self.familiarity(&mean_squares)
     }
@@ -83,18 +83,27 @@ impl Session {
         let result = if self.refines(options) { self.model.refine(rebuilt, detail)? } else { rebuilt.strict };
         let outputs = self.split(&result, samples.len(), samples[0].shape())?;
         let finish = |(((sample, scale), latent), output): (((&&Sample, &Scale), &Latent), Vec<f32>)| {
-            let shape = sample.shape();
-            let target = Target::new(shape, scale, Some(*sample), options.strength);
-            let mut target = if self.refines(options) { target.passing() } else { target };
+            let mut target = self.target(sample, scale, options);
             self.put_whole(&mut target, &output);
             let (data, residual) = self.finished(target)?;
-            Ok((data, self.judge(familiarity::energies(latent), residual, shape)))
+            Ok((data, self.judge(familiarity::energies(latent), residual, sample.shape())))
         };
         samples.iter().zip(scales).zip(&latents).zip(outputs).map(finish).collect()
     }
 
+    /// Creates the target of a denoised sample; the refiner's passes by what is hidden from the network.
+    pub(super) fn target<'t, T: Number>(
+        &self,
+        sample: &'t Sample,
+        scale: &'t Scale,
+        options: &Options,
+    ) -> Target<'t, T> {
+        let target = Target::new(sample.shape(), scale, Some(sample), options.strength);
+        if self.refines(options) { target.passing() } else { target }
+    }
+
     /// Encodes samples of one shape to their latents and the detail that these omit.
-    fn encode_whole(
+    pub(super) fn encode_whole(
         &self,
         samples: &[&Sample],
         scales: &[Scale],
@@ -129,7 +138,7 @@ impl Session {
     }
 
     /// Decodes latents of one shape.
-    fn decode_whole(&self, latents: &[&Latent]) -> Result<Rebuilt> {
+    pub(super) fn decode_whole(&self, latents: &[&Latent]) -> Result<Rebuilt> {
         let (height, width) = self.padded(latents[0].shape);
         let Some(sizes) = self.manifest.model.scales() else {
             let data: Vec<f32> =
@@ -152,7 +161,7 @@ impl Session {
         Ok(self.model.decode(&planes)?)
     }
 
-    fn put_whole<T: Number>(&self, target: &mut Target<T>, output: &[f32]) {
+    pub(super) fn put_whole<T: Number>(&self, target: &mut Target<T>, output: &[f32]) {
         let (height, width) = self.padded(target.shape());
         for (channel, plane) in output.chunks(height * width).enumerate() {
             target.put(channel, 0..height, 0, |y| &plane[y * width..][..width]);
@@ -160,7 +169,7 @@ impl Session {
     }
 
     /// Returns the numbers of a result, and its residual.
-    fn finished<T: Number>(&self, target: Target<T>) -> Result<(Vec<T>, f64)> {
+    pub(super) fn finished<T: Number>(&self, target: Target<T>) -> Result<(Vec<T>, f64)> {
         target.finish().ok_or_else(|| self.out_of_range())
     }
 
@@ -237,7 +246,7 @@ impl Session {
     }
 
     /// Splits a batch over the padded `shape` into the numbers of each sample.
-    fn split(&self, batch: &Tensor, count: usize, shape: Shape) -> Result<Vec<Vec<f32>>> {
+    pub(super) fn split(&self, batch: &Tensor, count: usize, shape: Shape) -> Result<Vec<Vec<f32>>> {
         let values = batch.flatten_all()?.to_vec1::<f32>()?;
         let (height, width) = self.padded(shape);
         let each = shape.channels() * height * width;
@@ -259,7 +268,7 @@ impl Session {
     }
 
     /// Returns a latent of `keep` channels, all zero.
-    fn empty_latent(&self, sample: &Sample, keep: usize) -> Latent {
+    pub(super) fn empty_latent(&self, sample: &Sample, keep: usize) -> Latent {
         let shape = sample.shape();
         let stats = match self.manifest.model.normalize {
             Normalize::Sample => vec![sample.robust_stats().0],

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Status;
+use crate::code::Code;
 use crate::name::Name;
 use crate::train;
 
@@ -128,6 +129,13 @@ pub struct Failure {
     pub code: String,
     /// Description of the problem and advice.
     pub detail: String,
+}
+
+impl Failure {
+    /// Creates the failure of a code.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code: code.name().to_owned(), detail: detail.into() }
+    }
 }
 
 impl From<&train::Progress> for Progress {

@@ -3,6 +3,7 @@
 
 use super::rows::{self, Held};
 use super::{Config, Error, Failure, File, Progress, Samples, Scheme, Status};
+use crate::code::Code;
 use crate::db::{Conn, Db};
 use crate::train;
 
@@ -148,7 +149,7 @@ impl Queue {
             Ok(config) => config,
             Err(error) => {
                 let detail = format!("its config is not understood by this program: {error}");
-                let failure = Failure { code: "internal".into(), detail };
+                let failure = Failure::new(Code::Internal, detail);
                 rows::finish(conn, held, Status::Failed, Some(&failure), now, keep).await?;
                 return Ok(None);
             }
@@ -159,7 +160,7 @@ impl Queue {
         if strikes >= self.config.attempts.max(1) {
             let fault = if held.fault.is_empty() { "its worker ended" } else { &held.fault };
             let detail = format!("{strikes} attempts in a row came to nothing; the last one: {fault}");
-            let failure = Failure { code: "internal".into(), detail };
+            let failure = Failure::new(Code::Internal, detail);
             rows::finish(conn, held, Status::Failed, Some(&failure), now, keep).await?;
             return Ok(None);
         }
@@ -252,7 +253,7 @@ impl Queue {
                 }
                 End::Paused => self.rest(conn, &held, "", None, now).await,
                 End::DiskFull(detail) => {
-                    let failure = Failure { code: DISK_FULL.into(), detail: detail.clone() };
+                    let failure = Failure::new(Code::DiskFull, detail.clone());
                     self.rest(conn, &held, DISK_FULL, Some(&failure), now).await
                 }
                 End::Fault(fault) => self.put_back(conn, &held, fault, now).await,

@@ -11,12 +11,10 @@ impl Jobs {
     /// # Errors
     /// There is no job of this id, or it has succeeded or failed.
     pub fn cancel(&self, id: &str) -> Result<Job, Error> {
-        self.0.steer(id, "cancelled", async |conn, held, now| {
-            match held.job.status {
-                Status::Cancelled => Ok(true),
-                status if status.is_final() => Ok(false),
-                _ => rows::finish(conn, held, Status::Cancelled, None, now, self.0.config.keep_events).await,
-            }
+        self.0.steer(id, "cancelled", async |conn, held, now| match held.job.status {
+            Status::Cancelled => Ok(true),
+            status if status.is_final() => Ok(false),
+            _ => rows::finish(conn, held, Status::Cancelled, None, now, self.0.config.keep_events).await,
         })
     }
 

@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::preview;
 use super::claim::Right;
+use super::preview;
 use super::queue::{End, News, Queue, Taken, Wanted};
 use super::{Config, Error, Failure, Progress, Scheme, lock};
+use crate::code::Code;
 use crate::dataset::Dataset;
 use crate::db::Db;
 use crate::limits::Limits;
@@ -356,14 +357,14 @@ fn is_disk_full(error: &train::Error) -> bool {
 fn describe(error: &train::Error) -> Failure {
     use train::Error::{Dataset, Diverged, Invalid, Registry};
     let code = match error {
-        Invalid { .. } | Dataset(_) | Diverged { .. } => "invalid_input",
-        Registry(registry::Error::ModelNotFound(_)) => "model_not_found",
+        Invalid { .. } | Dataset(_) | Diverged { .. } => Code::InvalidInput,
+        Registry(registry::Error::ModelNotFound(_)) => Code::ModelNotFound,
         Registry(registry::Error::VersionNotFound { .. } | registry::Error::NoDefault { .. }) => {
-            "version_not_found"
+            Code::VersionNotFound
         }
-        _ => "internal",
+        _ => Code::Internal,
     };
-    Failure { code: code.to_owned(), detail: error.to_string() }
+    Failure::new(code, error.to_string())
 }
 
 /// Returns the step of a job's checkpoint; 0 if there is none.

@@ -57,6 +57,24 @@ impl Carrier {
         codec::held_depth(format, asked.unwrap_or(own))
     }
 
+    /// Returns the carrier for `count` results of one bit a pixel, black or white, in a file of `format`.
+    ///
+    /// # Errors
+    /// [`Error::Bits`]: the format does not hold single bits, or these are no opaque pictures.
+    pub fn into_bits(self, format: Format, count: usize) -> Result<Self> {
+        let plain = || vec![codec::Carrier::plain(format, Depth::U8); count];
+        let carriers = match self {
+            Carrier::Pictures(carriers) if carriers.iter().all(codec::Carrier::is_opaque) => carriers,
+            Carrier::Bare(own) if own.is_image() => plain(),
+            _ => return Err(Error::Bits(format)),
+        };
+        if !matches!(format, Format::Png | Format::Tiff | Format::Pnm) {
+            return Err(Error::Bits(format));
+        }
+        let bits = |carrier| codec::Carrier { numbers: Numbers::Bit, alpha: None, ..carrier };
+        Ok(Carrier::Pictures(carriers.into_iter().map(bits).collect()))
+    }
+
     /// Returns the number type of an array of the samples.
     pub(super) fn dtype(&self) -> DType {
         let of = |carrier: &codec::Carrier| match (carrier.numbers, carrier.depth) {

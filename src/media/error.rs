@@ -41,6 +41,12 @@ pub enum Error {
         /// Depths that it holds.
         holds: String,
     },
+    /// Single bits where they cannot be written.
+    #[error(
+        "{0} cannot hold single bits, or the samples are no pictures without transparency; ask for png, tif or pnm, or for \
+         another depth"
+    )]
+    Bits(Format),
     /// Numbers beyond the range of an integer depth.
     #[error(
         "the numbers go from {low} to {high}, and whole numbers of {format} stand for 0 to 1; divide before sending \

@@ -160,3 +160,26 @@ fn a_signal_with_time_first_comes_back_so_through_a_model_of_one_channel_too() {
         assert_eq!(content.carrier.write(&content.samples, Format::Npy, None).unwrap().bytes, file);
     }
 }
+
+/// Gray and colour become bits by their brightness, in each format that has some, and TIFF packs them as Group 4.
+#[test]
+fn pictures_are_written_as_bits_where_the_format_has_them() {
+    // Red and blue are dark, yellow and white are light.
+    let color = [[1.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0]];
+    let color = Sample::new(Shape::image(3, 1, 4), color.concat()).unwrap();
+    let gray = Sample::new(Shape::image(1, 1, 4), vec![0.2, 0.6, 0.4, 1.0]).unwrap();
+    for sample in [gray, color] {
+        let carrier = |format| codec::Carrier::plain(format, Depth::U8);
+        for format in [Format::Png, Format::Tiff, Format::Pnm] {
+            let bits = Carrier::Pictures(vec![carrier(Format::Jpeg)]).into_bits(format, 1).unwrap();
+            let file = bits.write(std::slice::from_ref(&sample), format, None).unwrap();
+            let again = read_as(&file.bytes, None).unwrap();
+            assert_eq!(again.samples[0].data(), [0.0, 1.0, 0.0, 1.0], "{format}");
+            let Carrier::Pictures(carriers) = &again.carrier else { panic!("{format} is no picture") };
+            assert_eq!(carriers[0].numbers, codec::Numbers::Bit, "{format}");
+        }
+        let refused = |carrier: Carrier, format| matches!(carrier.into_bits(format, 1), Err(Error::Bits(_)));
+        assert!(refused(Carrier::Pictures(vec![carrier(Format::Png)]), Format::Jpeg));
+        assert!(refused(Carrier::Wave(Wave::float(8_000)), Format::Png));
+    }
+}

@@ -6,11 +6,13 @@
 //! | measure an image as a page, and decide if it is one | [`Look`] |
 //! | process a page with a model for one thickness of strokes, keeping all strokes | [`Passage`] |
 
+mod grid;
 mod ink;
 mod luma;
 mod map;
 mod paper;
 mod passage;
+mod picture;
 mod scale;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,11 @@
 //! Passage: prepares a page for a model for one thickness of strokes, and restores all of its strokes in the result.
 
 use super::Look;
+use super::grid::Grid;
 use super::luma::Luma;
 use super::map::{Ink, Map};
-use super::paper::{Paper, place};
+use super::paper::Paper;
+use super::picture::pictures;
 use super::scale::{Enlarge, Shrink, slopes};
 use crate::sample::{Depth, Number, Sample, Shape};
 
@@ -42,6 +44,8 @@ pub struct Report {
     pub put_back: f32,
     /// Number of tiles returned unchanged, and number of tiles with ink.
     pub tiles: (usize, usize),
+    /// Fraction of the page that is pictures, which are returned unchanged, 0 to 1.
+    pub pictures: f32,
     /// Ratio of the size of the page to the size at which the model processes it.
     pub scale: f32,
 }
@@ -56,6 +60,8 @@ pub struct Passage {
     size: (usize, usize),
     small: Vec<f32>,
     scale: f32,
+    /// Weight of the unchanged page: 1 in pictures.
+    pictures: Grid,
 }
 
 impl Passage {
@@ -81,14 +87,19 @@ impl Passage {
         let scale = if look.stroke > most { look.stroke / usual } else { 1.0 };
         let reduced = |n: usize| ((n as f32 / scale).round() as usize).clamp(1, n);
         let size = (reduced(height), reduced(width));
-        let mut shrink = Shrink::new((height, width), size);
+        let [mut shrink, mut tones] = [(); 2].map(|()| Shrink::new((height, width), size));
         let mut row = vec![0.0; width];
         for y in 0..height {
             luma.flat(&light, y, &mut row);
             row.iter_mut().for_each(|v| *v = v.min(1.25));
             shrink.add(y, &row);
+            // The paper that is measured in a picture follows its tones.
+            luma.row(y, &mut row);
+            row.iter_mut().for_each(|v| *v /= brightest);
+            tones.add(y, &row);
         }
-        Ok(Self { look, light, size, small: shrink.finish(), scale })
+        let pictures = pictures(&tones.finish(), size.0, size.1);
+        Ok(Self { look, light, size, small: shrink.finish(), scale, pictures })
     }
 
     /// Returns the input of the model: one gray image, paper bright.
@@ -110,7 +121,7 @@ impl Passage {
     fn restore_to<T: Number>(self, sample: &Sample, clean: &Sample, strength: f32) -> (Sample, Report) {
         let luma = Luma { sample, is_inverted: self.look.is_inverted, channel: None };
         let cleaning = Cleaning::new(&self, luma, clean);
-        let mut report = cleaning.tiles.report(self.scale);
+        let mut report = cleaning.tiles.report(&self);
         let paint = Paint { cleaning: &cleaning, strength };
         let (channels, height, width) = sample.shape().extents();
         let mut numbers = vec![T::from_f32(0.0); sample.shape().numbers()];
@@ -155,13 +166,16 @@ impl<'a> Cleaning<'a> {
 
         let black = passage.look.black;
         let Map { around, ink } = Map::of(&passage.small, height, width, black);
-        let mut tiles = Tiles::new(height, width);
+        let mut tiles = Tiles::new(passage.size);
         let mut lost = vec![0.0; height * width];
         for at in (0..height * width).filter(|at| ink[*at] != Ink::None) {
+            if passage.pictures.values[passage.pictures.tile((at / width, at % width), passage.size)] > 0.0 {
+                continue;
+            }
             let stroke = leveled(passage.small[at], around[at]);
             let lighter = (small[at] - stroke) / (1.0 - black).max(0.05);
             if ink[at] == Ink::Stroke {
-                tiles.count(at / width, at % width, lighter > LIGHTER[1]);
+                tiles.count((at / width, at % width), lighter > LIGHTER[1]);
             }
             lost[at] = ((lighter - LIGHTER[0]) / (LIGHTER[1] - LIGHTER[0])).clamp(0.0, 1.0);
         }
@@ -172,8 +186,8 @@ impl<'a> Cleaning<'a> {
     }
 
     /// Computes row `y` of the page relative to its paper, and of the result with lost strokes restored. Returns the
-    /// number of its pixels of ink, and of those that are ink in the result.
-    fn row(&self, y: usize, before: &mut [f32], after: &mut [f32]) -> (u64, u64) {
+    /// number of its pixels of ink outside of `pictures`, and of those that are ink in the result.
+    fn row(&self, y: usize, pictures: &[f32], before: &mut [f32], after: &mut [f32]) -> (u64, u64) {
         let Self { passage, luma, enlarge, clean, slopes, .. } = self;
         let mut seen = vec![0.0; after.len()];
         let [mut coarse, mut slope] = [seen.clone(), seen.clone()];
@@ -199,7 +213,7 @@ impl<'a> Cleaning<'a> {
             }
             *after = after.clamp(0.0, 1.0);
             // A tenth of the contrast on either side of the threshold is tolerance for edges.
-            if stroke < middle - 0.1 * (1.0 - passage.look.black) {
+            if pictures[x] == 0.0 && stroke < middle - 0.1 * (1.0 - passage.look.black) {
                 ink += 1;
                 kept += u64::from(*after < middle + 0.1 * (1.0 - passage.look.black));
             }
@@ -239,27 +253,24 @@ fn widened(plane: &[f32], height: usize, width: usize) -> Vec<f32> {
 
 /// Tiles of a page, with the ink in them.
 struct Tiles {
-    rows: usize,
-    columns: usize,
-    height: usize,
-    width: usize,
     /// Number of pixels of ink, and of those that were lost.
     ink: Vec<(u32, u32)>,
     /// 1 for tiles to be returned unchanged, else 0.
-    given_back: Vec<f32>,
+    given_back: Grid,
+    size: (usize, usize),
 }
 
 impl Tiles {
     /// Side of a tile in pixels of the model.
     const SIDE: usize = 48;
 
-    fn new(height: usize, width: usize) -> Self {
-        let (rows, columns) = (height.div_ceil(Self::SIDE), width.div_ceil(Self::SIDE));
-        Self { rows, columns, height, width, ink: vec![(0, 0); rows * columns], given_back: Vec::new() }
+    fn new(size: (usize, usize)) -> Self {
+        let given_back = Grid::new((size.0.div_ceil(Self::SIDE), size.1.div_ceil(Self::SIDE)), |_| 0.0);
+        Self { ink: vec![(0, 0); given_back.values.len()], given_back, size }
     }
 
-    fn count(&mut self, y: usize, x: usize, is_lost: bool) {
-        let at = y * self.rows / self.height * self.columns + x * self.columns / self.width;
+    fn count(&mut self, place: (usize, usize), is_lost: bool) {
+        let at = self.given_back.tile(place, self.size);
         self.ink[at].0 += 1;
         self.ink[at].1 += u32::from(is_lost);
     }
@@ -269,44 +280,37 @@ impl Tiles {
         *ink > 20 && *lost as f32 > GIVEN_UP * *ink as f32
     }
 
+    /// Returns the number of tiles with lost strokes, and of those with ink.
+    fn bad(&self) -> (usize, usize) {
+        let bad = self.ink.iter().filter(|tile| Self::is_bad(tile)).count();
+        (bad, self.ink.iter().filter(|tile| tile.0 > 20).count())
+    }
+
+    fn is_hopeless(&self) -> bool {
+        let (bad, inked) = self.bad();
+        bad as f32 > HOPELESS * inked as f32
+    }
+
     /// Decides the tiles to return unchanged: those with lost strokes, all if these are many, and those with nothing to
     /// clean on white paper.
     fn settle(&mut self, look: &Look) {
-        let bad = self.ink.iter().filter(|tile| Self::is_bad(tile)).count();
-        let inked = self.ink.iter().filter(|tile| tile.0 > 20).count();
-        let is_hopeless = bad as f32 > HOPELESS * inked as f32;
-        let given_back = |(i, tile): (usize, &(u32, u32))| {
-            let is_even = look.is_white_at(i / self.columns, self.rows, i % self.columns, self.columns);
-            f32::from(u8::from(is_hopeless || is_even || Self::is_bad(tile)))
-        };
-        self.given_back = self.ink.iter().enumerate().map(given_back).collect();
+        let (rows, columns) = (self.given_back.rows, self.given_back.columns);
+        let is_hopeless = self.is_hopeless();
+        for (at, tile) in self.ink.iter().enumerate() {
+            let is_even = look.is_white_at(at / columns, rows, at % columns, columns);
+            self.given_back.values[at] = f32::from(u8::from(is_hopeless || is_even || Self::is_bad(tile)));
+        }
     }
 
-    fn report(&self, scale: f32) -> Report {
+    fn report(&self, passage: &Passage) -> Report {
         let sum = |of: fn(&(u32, u32)) -> u32| self.ink.iter().map(|tile| f64::from(of(tile))).sum::<f64>();
         let (ink, lost) = (sum(|tile| tile.0), sum(|tile| tile.1));
         let put_back = if ink > 0.0 { (lost / ink) as f32 } else { 0.0 };
-        let inked = self.ink.iter().filter(|tile| tile.0 > 20).count();
-        let bad = self.ink.iter().filter(|tile| Self::is_bad(tile)).count();
-        let is_whole = bad as f32 > HOPELESS * inked as f32;
-        Report { kept: 1.0 - put_back, put_back, tiles: (if is_whole { inked } else { bad }, inked), scale }
-    }
-
-    /// Computes the weight of the unchanged page for each pixel of row `y`, 0 to 1. Returns `false` if all are 0.
-    fn row(&self, y: usize, height: usize, out: &mut [f32]) -> bool {
-        let (top, bottom, share) = place(y, height, self.rows);
-        let at = |row: usize, column: usize| self.given_back[row * self.columns + column];
-        let line: Vec<f32> =
-            (0..self.columns).map(|c| at(top, c) + share * (at(bottom, c) - at(top, c))).collect();
-        if line.iter().all(|v| *v == 0.0) {
-            return false;
-        }
-        let width = out.len();
-        for (x, out) in out.iter_mut().enumerate() {
-            let (left, right, share) = place(x, width, self.columns);
-            *out = line[left] + share * (line[right] - line[left]);
-        }
-        true
+        let (bad, inked) = self.bad();
+        let tiles = (if self.is_hopeless() { inked } else { bad }, inked);
+        let pictures = &passage.pictures.values;
+        let pictures = pictures.iter().sum::<f32>() / pictures.len() as f32;
+        Report { kept: 1.0 - put_back, put_back, tiles, pictures, scale: passage.scale }
     }
 }
 
@@ -322,9 +326,12 @@ impl Paint<'_> {
     fn row(&self, y: usize, rows: &mut [Vec<f32>]) -> (u64, u64) {
         let Cleaning { passage, luma, .. } = self.cleaning;
         let width = rows[0].len();
-        let [mut before, mut after, mut back] = [vec![0.0; width], vec![0.0; width], vec![0.0; width]];
-        let counts = self.cleaning.row(y, &mut before, &mut after);
-        let is_any_back = self.cleaning.tiles.row(y, luma.extents().0, &mut back);
+        let [mut before, mut after, mut back, mut pictures] = [(); 4].map(|()| vec![0.0; width]);
+        let height = luma.extents().0;
+        let is_any_picture = passage.pictures.row(y, height, &mut pictures);
+        let counts = self.cleaning.row(y, &pictures, &mut before, &mut after);
+        let is_any_back = self.cleaning.tiles.given_back.row(y, height, &mut back) || is_any_picture;
+        back.iter_mut().zip(&pictures).for_each(|(back, picture)| *back = back.max(*picture));
         if rows.len() == 1 {
             rows[0].copy_from_slice(&after);
         } else {

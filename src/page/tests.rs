@@ -230,3 +230,29 @@ fn strength_blends_with_the_page() {
     let (result, _) = passage.restore(&sample, &eraser(&input), 0.0, Depth::U8);
     assert_eq!(result, sample);
 }
+
+#[test]
+fn a_picture_in_a_page_stays_as_it_is() {
+    let mut rng = Rng::new(3, Purpose::Evaluate, 0);
+    let mut page = digits(3, 0.1);
+    // Grained waves of all tones, about the middle of the page.
+    let (top, left, side) = (120, 144, 168);
+    for (y, x) in (0..side * side).map(|i| (i / side, i % side)) {
+        let tone = 0.35 + 0.2 * (x as f32 / 9.0).sin() + 0.15 * (y as f32 / 7.0).cos() + 0.03 * rng.normal();
+        page[(top + y) * SIDE + left + x] = tone.clamp(0.0, 1.0);
+    }
+    let sample = worn(&page, 0.1);
+    let passage = passage(&sample).unwrap();
+    let input = passage.input();
+    // Ink stays, all lighter becomes paper: the picture too.
+    let ink = input.data().iter().map(|v| if *v < 0.3 { *v } else { 1.0 }).collect();
+    let clean = Sample::new(input.shape(), ink).unwrap();
+    let (result, report) = passage.restore(&sample, &clean, 1.0, Depth::U8);
+    assert!((0.1..0.3).contains(&report.pictures), "{report:?}");
+    let (before, after) = (sample.data(), result.data());
+    for (y, x) in (24..side - 24).flat_map(|y| (24..side - 24).map(move |x| (top + y, left + x))) {
+        assert_eq!(after[y * SIDE + x], before[y * SIDE + x], "{y}, {x}");
+    }
+    // The paper beside it is cleaned.
+    assert!((0..SIDE).all(|y| after[y * SIDE + 2] > 0.97 || page[y * SIDE + 2] < 0.5));
+}

@@ -20,6 +20,11 @@ const CLIPPED: [f32; 4] = [0.695, 0.623, 0.558, 0.515];
 /// Maximum ratio of the variance at each fraction to that at the smallest fraction, if all these blocks hold only
 /// noise: chi-squared over 25 for correlated noise, and a quarter more for noise that varies.
 const SPREAD: [f32; 4] = [1.79, 1.58, 1.30, 1.0];
+/// A group with at least this many times the variation of the least varying one holds content. The latter must be noise: its
+/// correlation below `EDGES`, and its strength above `FAINT`, on [0, 1].
+const CONTENT: f32 = 2.5;
+const EDGES: f32 = 0.3;
+const FAINT: f32 = 2.0 / 255.0;
 /// Lag-1 correlation that the fit of a plane removes from white noise in a block.
 const PLANE: f32 = 0.04;
 
@@ -47,6 +52,10 @@ pub fn flattest(read: impl Fn(usize, &mut [f32]), height: usize, width: usize) -
     blocks.sort_unstable_by(|a, b| a.mean.total_cmp(&b.mean));
     let each = blocks.len().div_ceil(GROUPS);
     let mut groups: Vec<Flat> = blocks.chunks_mut(each).map(flat_of).collect();
+    // A group without any flat block shows its content: on a page only the paper is flat.
+    let white = groups.iter().filter(|group| group.correlation < EDGES && group.sigma > FAINT);
+    let least = white.map(|group| group.sigma).fold(f32::INFINITY, f32::min);
+    groups.retain(|group| group.sigma < CONTENT * least);
     // Unclipped groups give a more reliable estimate.
     let is_clipped = groups.iter().all(|group| group.is_clipped);
     groups.retain(|group| is_clipped || !group.is_clipped);
@@ -226,6 +235,23 @@ mod tests {
             let plane: Vec<f32> = noise(65_536).iter().map(|n| (level + 0.1 * n).clamp(0.0, 1.0)).collect();
             let seen = flat(&plane, 256);
             assert!((seen.sigma / 0.1 - 1.0).abs() < 0.12, "{seen:?} at {level}");
+        }
+    }
+
+    #[test]
+    fn noise_of_a_page_is_that_of_its_clipped_paper_and_not_its_strokes() {
+        // Lines of strokes on white paper, most blocks with some; a margin on the left.
+        let page = |i: usize| {
+            let (y, x) = (i / 256, i % 256);
+            let is_ink = x > 60 && y % 16 < 10 && (x * 7 + y / 16 * 13) % 9 < 3;
+            if is_ink { 0.1 } else { 0.95 }
+        };
+        for sigma in [0.04, 0.09] {
+            let numbers = noise(65_536);
+            let plane: Vec<f32> =
+                numbers.iter().enumerate().map(|(i, n)| (page(i) + sigma * n).clamp(0.0, 1.0)).collect();
+            let seen = flat(&plane, 256);
+            assert!((seen.sigma / sigma - 1.0).abs() < 0.15, "{seen:?} for {sigma}");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | quantity | function |
 //! |---|---|
-//! | distance from the clean sample | [`psnr`], [`ssim`], [`snr`], [`rmse`] |
+//! | distance from the clean sample | [`Reference::nearness`]: [`psnr`], [`ssim`], [`snr`], [`rmse`] |
 //! | fraction of the writing that remains | [`Strokes`], [`ink_recall`] |
 //! | agreement of the labels of neighbouring latents | [`knn_agrees`] |
 //! | summary over many samples | [`Summary`] |
@@ -27,6 +27,7 @@ mod flat;
 mod grain;
 mod ink;
 mod jpeg;
+mod nearness;
 mod neighbors;
 mod noise;
 mod patches;
@@ -45,7 +46,8 @@ pub use dct::denoise_dct;
 pub use evenness::{Evenness, noise_evenness};
 pub use grain::{Grain, GrainKind};
 pub use ink::ink_recall;
-pub use jpeg::{JpegPoint, jpeg_at_bytes};
+pub use jpeg::jpeg_at_bytes;
+pub use nearness::{Nearness, Reference};
 pub use neighbors::knn_agrees;
 pub use noise::{estimate_noise, estimate_sigma};
 pub use patches::{Patches, neighbor_correlation};

@@ -28,6 +28,8 @@ pub(super) struct Entry {
 pub(super) struct Version {
     pub folder: PathBuf,
     pub input: Input,
+    /// Sample rate of the model, in Hz.
+    pub rate: Option<f32>,
     pub sha256: String,
     pub is_bundled: bool,
     /// Reason why the version serves only if named or made the default.
@@ -54,7 +56,8 @@ impl Entry {
 
     pub fn summary(&self, name: &Name) -> Option<Summary> {
         let default = self.serving();
-        let shown = default.and_then(|default| self.versions.get(&default));
+        let served = default.and_then(|default| self.versions.get(&default));
+        let shown = served.or_else(|| self.newest().map(|(_, version)| version))?;
         let kept_back = |(number, version): (&u32, &Version)| Some((*number, version.kept_back.clone()?));
         Some(Summary {
             name: name.clone(),
@@ -63,7 +66,8 @@ impl Entry {
             quarantined: self.quarantined.iter().map(|(v, r)| (*v, r.clone())).collect(),
             revision: self.revision,
             kept_back: self.versions.iter().filter_map(kept_back).collect(),
-            input: shown.or_else(|| self.newest().map(|(_, version)| version))?.input.clone(),
+            input: shown.input.clone(),
+            rate: shown.rate,
             is_bundled: self.versions.values().any(|version| version.is_bundled),
         })
     }
@@ -77,9 +81,9 @@ impl Entry {
     pub fn take(&mut self, name: &Name, number: u32, folder: PathBuf, is_bundled: bool) {
         match Artifact::manifest(&folder, name, number) {
             Ok(manifest) => {
-                let input = manifest.input();
+                let (input, rate) = (manifest.input(), manifest.model.rate);
                 let (sha256, kept_back) = (manifest.weights.sha256, manifest.kept_back);
-                let version = Version { folder, input, sha256, is_bundled, kept_back };
+                let version = Version { folder, input, rate, sha256, is_bundled, kept_back };
                 self.quarantined.remove(&number);
                 self.versions.insert(number, version);
             }
@@ -160,7 +164,7 @@ mod tests {
     fn entry(versions: &[u32], default: Option<u32>) -> Entry {
         let input = Input { kind: Kind::Image, channels: 1, fixed: None };
         let (folder, sha256) = (PathBuf::new(), String::new());
-        let version = Version { folder, input, sha256, is_bundled: false, kept_back: None };
+        let version = Version { folder, input, rate: None, sha256, is_bundled: false, kept_back: None };
         let versions = versions.iter().map(|v| (*v, version.clone())).collect();
         Entry { versions, default, ..Entry::default() }
     }

@@ -43,7 +43,9 @@ pub enum Error {
         reason: String,
     },
     /// The version was published, but its files are not in this program's folder yet.
-    #[error("model {0} was published, but its files have not reached this machine yet; try again in a moment")]
+    #[error(
+        "model {0} was published, but its files have not reached this machine yet; try again in a moment"
+    )]
     Awaited(String),
     /// The folder of trained models is not the one that the database belongs to.
     #[error(

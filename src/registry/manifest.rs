@@ -98,6 +98,11 @@ impl Manifest {
         (usual >= 1.0 && most >= usual && most <= 64.0).then_some(strokes)
     }
 
+    /// Returns `true` for a model that removes white noise from signals of any source, and nothing else.
+    pub fn removes_white_noise(&self) -> bool {
+        self.training.get("removes").and_then(serde_json::Value::as_str) == Some("white")
+    }
+
     /// Returns the kind, channels and fixed shape of the model's input.
     pub fn input(&self) -> Input {
         let (kind, channels, fixed) = self.model.input();

@@ -60,6 +60,9 @@ pub struct Summary {
     pub revision: i64,
     /// Input of the default version, or of the newest version if there is no default.
     pub input: Input,
+    /// Sample rate of the signals that this version is for, in Hz; none if it is for any.
+    #[serde(skip)]
+    pub rate: Option<f32>,
     /// `true` if a version of the model came with this program.
     #[serde(skip)]
     pub is_bundled: bool,
@@ -209,7 +212,10 @@ impl Registry {
     /// The version does not exist or is damaged.
     pub fn read(&self, reference: &ModelRef) -> Result<Artifact> {
         let first = self.read_once(reference);
-        if self.shared.rows.is_none() || !matches!(first, Err(Error::Damaged { .. })) || self.refresh().is_err() {
+        if self.shared.rows.is_none()
+            || !matches!(first, Err(Error::Damaged { .. }))
+            || self.refresh().is_err()
+        {
             return first;
         }
         self.resolve(reference)?;
@@ -307,9 +313,10 @@ impl Registry {
                     version,
                     reason: newest.kept_back.clone().unwrap_or_default(),
                 },
-                None => {
-                    view.awaited_of(&reference.name).next_back().map_or_else(missing, |number| awaited(number))
-                }
+                None => view
+                    .awaited_of(&reference.name)
+                    .next_back()
+                    .map_or_else(missing, |number| awaited(number)),
             })?,
         };
         if view.awaited_of(&reference.name).any(|other| other == number) {

@@ -100,7 +100,11 @@ impl Registry {
             return Ok(Vec::new());
         }
         let before = self.view().models.clone();
-        if is_new { self.join()? } else { self.refresh_all()? }
+        if is_new {
+            self.join()?
+        } else {
+            self.refresh_all()?
+        }
         let view = self.view();
         let names = before.keys().chain(view.models.keys());
         let mut changed: Vec<Name> =
@@ -219,7 +223,8 @@ fn adopt(root: &Path, db: &Db) -> Result<()> {
 
 /// Deletes the folders of removed versions, and abandoned staging folders that no row names.
 fn clear(home: &Path, is_named: impl Fn(&str) -> bool) -> Result<()> {
-    let hidden = entry::folders(home)?.into_iter().filter(|(text, _)| text.starts_with('.') && !is_named(text));
+    let hidden =
+        entry::folders(home)?.into_iter().filter(|(text, _)| text.starts_with('.') && !is_named(text));
     for (text, folder) in hidden {
         let age = fs::metadata(&folder).and_then(|about| about.modified()).map(|time| time.elapsed());
         let is_old = age.is_ok_and(|age| age.is_ok_and(|age| age > STAGED_AGE));

@@ -7,9 +7,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::db::testing::on_each;
-use crate::nn::model::{self, DenseConfig, Family, Model, Normalize};
+use crate::nn::model::{self, DenseConfig, Family, Model, Normalize, SignalConfig};
 use crate::nn::{Device, Weights};
-use crate::sample::Stats;
+use crate::sample::{Shape, Stats};
 
 /// Returns a tiny model; the seed determines the weights.
 fn draft(name: &str, seed: u64) -> Draft {
@@ -306,6 +306,42 @@ fn a_bundle_with_anything_else_in_it_is_refused_by_name() {
     }
     assert!(bundle::read(&tar_of("config.json", tar::EntryType::Symlink), None).is_err());
     assert!(bundle::read(b"no tar at all", None).is_err());
+}
+
+/// Returns a tiny model of signals.
+fn signals(name: &str, channels: usize, rate: Option<f32>) -> Draft {
+    let sizes = SignalConfig { widths: [4; 3], ..SignalConfig::for_channels(channels) };
+    let model = model::Config { family: Family::Signal(sizes), normalize: Normalize::Sample, rate };
+    let weights = Weights::to_train(Default::default(), 1);
+    Model::new(&model, weights.builder(&Device::Cpu)).unwrap();
+    let tensors: BTreeMap<_, _> =
+        weights.vars().into_iter().map(|(name, var)| (name, var.as_tensor().clone())).collect();
+    Draft { model, weights: Weights::write(&tensors).unwrap(), ..draft(name, 1) }
+}
+
+#[test]
+fn a_signal_without_a_model_goes_to_the_bundled_one_for_any_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let [bundled, own] = ["bundled", "own"].map(|name| folder.path().join(name));
+    let store = Registry::open(None, Some(bundled.clone())).unwrap();
+    let shape = |channels| Shape::Signal { channels, length: 500 };
+    let chosen = |registry: &Registry, channels| {
+        registry.usual_to_denoise(shape(channels)).map(|model| model.name.as_str().to_owned())
+    };
+    let open = || Registry::open(Some(bundled.clone()), Some(own.clone())).unwrap();
+
+    store.publish(signals("beat", 1, Some(360.0)), false).unwrap();
+    assert_eq!(chosen(&open(), 1), Ok("beat".into()));
+    assert!(matches!(chosen(&open(), 3), Err(Unsure::Question { fits: false, .. })), "of one rate");
+    store.publish(signals("any", 1, None), false).unwrap();
+    assert_eq!(chosen(&open(), 1), Ok("any".into()));
+    assert_eq!(chosen(&open(), 3), Ok("any".into()), "each channel alone");
+    assert!(open().usual(shape(3)).is_err(), "a latent is of one channel");
+    // Own models of all channels come first; two of them are a question again.
+    open().publish(signals("three", 3, None), false).unwrap();
+    assert_eq!((chosen(&open(), 3), chosen(&open(), 1)), (Ok("three".into()), Ok("any".into())));
+    open().publish(signals("drei", 3, None), false).unwrap();
+    assert!(matches!(chosen(&open(), 3), Err(Unsure::Question { fits: true, .. })));
 }
 
 #[test]

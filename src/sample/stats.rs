@@ -37,11 +37,6 @@ impl Stats {
         data.iter_mut().for_each(|v| *v = (*v - self.mean) / self.std);
     }
 
-    /// Removes the statistics from one number.
-    pub fn normalized(&self, value: f32) -> f32 {
-        if self.std == 0.0 { 0.0 } else { (value - self.mean) / self.std }
-    }
-
     /// Restores the statistics in `data`.
     pub fn restore(&self, data: &mut [f32]) {
         data.iter_mut().for_each(|v| *v = *v * self.std + self.mean);

@@ -10,21 +10,24 @@
 //!   "Monte-Carlo SURE", IEEE Transactions on Image Processing, 2008). For correlated noise the perturbation has the same
 //!   correlation, sampled from the flattest blocks of the sample ([`quality::Patches`]).
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+mod pair;
+mod scenes;
+mod tally;
 
 use serde::Serialize;
 
 use super::Error;
 use super::window::{cut, middle, windows};
-use crate::corruption::NoiseProfile;
-use crate::dataset::{Item, Learn, hide};
-use crate::infer::{self, Mode, Options, Session, familiarity};
+use crate::dataset::{Item, Learn};
+use crate::infer::{self, Options, Session, familiarity};
 use crate::nn::model::Normalize;
 use crate::quality::{self, NoiseCurve, Patches, Pca};
 use crate::registry::Familiarity;
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Kind, Sample, Shape, Stats};
+use pair::{Pair, from_units, in_units, variance_of};
+use scenes::Scenes;
+use tally::Tally;
 
 /// Largest number of held-out samples scored.
 const MOST: usize = 64;
@@ -35,9 +38,6 @@ const ENOUGH: usize = 24;
 
 /// Difference of the residual correlation errors up to which two models count as equal.
 const ROUGHER: f32 = 0.15;
-
-/// Lower bound of an estimated error, as a share of the variance of the noise in the estimate.
-const SUREST: f64 = 1e-3;
 
 /// Settings of the held-out pairs and of the error measure.
 #[derive(Debug)]
@@ -60,22 +60,6 @@ pub(super) struct HeldOut {
     ink_weight: Option<f64>,
     /// PCA fitted to the training vectors, with its number of components: the classical method for vectors.
     pca: Option<(Pca, usize)>,
-}
-
-#[derive(Debug)]
-struct Pair {
-    noisy: Sample,
-    target: Sample,
-    /// Variance of the target's own noise; 0 if it is clean.
-    variance: f64,
-    /// Weight of each number; none if all count equally.
-    weights: Option<Vec<f32>>,
-    /// Perturbed noisy sample, if the noisy sample is its own target.
-    probe: Option<Sample>,
-    /// Units of the errors per channel or column, if these have units of their own.
-    units: Vec<Stats>,
-    /// Correlation of the noise to the right and down, if the residual of a result is compared with it.
-    correlation: Option<[f64; 2]>,
 }
 
 /// Held-out sample, or a small part of it, before and after denoising by the model in training.
@@ -216,7 +200,7 @@ impl HeldOut {
     }
 
     fn tally(&self) -> Tally {
-        Tally { ink_weight: self.ink_weight, ..Tally::default() }
+        Tally::new(self.ink_weight)
     }
 
     /// Scores `/denoise` on the first pairs only, for use during training.
@@ -226,9 +210,9 @@ impl HeldOut {
     pub(super) fn glance(&self, session: &Session) -> Result<Glance, Error> {
         let mut tally = self.tally();
         for pair in self.pairs.iter().take(ENOUGH) {
-            tally.measure(pair, |sample| {
-                Ok(Some(session.denoise(sample, &Options::default())?.sample.data().to_vec()))
-            })?;
+            let denoise = |sample: &Sample| session.denoise(sample, &Options::default());
+            let (whole, moved) = (denoise(&pair.noisy)?, pair.probe.as_ref().map(denoise).transpose()?);
+            tally.add(pair, whole.sample.data(), moved.as_ref().map(|moved| moved.sample.data()));
         }
         Ok(Glance { shown: tally.decibels(), judged: tally.judged() })
     }
@@ -241,18 +225,17 @@ impl HeldOut {
         let [mut noisy, mut strict, mut full, mut baseline] = [(); 4].map(|()| self.tally());
         let mut apart = Vec::new();
         for pair in &self.pairs {
-            let denoise = |sample: &Sample, mode| {
-                let options = Options { mode, ..Options::default() };
-                Ok(Some(session.denoise(sample, &options)?.sample.data().to_vec()))
-            };
-            noisy.measure(pair, |sample| Ok(Some(sample.data().to_vec())))?;
-            strict.measure(pair, |sample| denoise(sample, Mode::Strict))?;
-            full.measure(pair, |sample| denoise(sample, Mode::Full))?;
+            let stages = |sample: &Sample| session.stages(sample, &Options::default());
+            let (whole, moved) = (stages(&pair.noisy)?, pair.probe.as_ref().map(stages).transpose()?);
+            noisy.add(pair, pair.noisy.data(), pair.probe.as_ref().map(Sample::data));
+            strict.add(pair, whole.strict.data(), moved.as_ref().map(|moved| moved.strict.data()));
+            full.add(pair, whole.full.sample.data(), moved.as_ref().map(|moved| moved.full.sample.data()));
             if let Some(correlation) = pair.correlation {
-                apart.push(pair.residual(denoise(&pair.noisy, Mode::Full)?.unwrap_or_default(), correlation));
+                apart.push(pair.residual(whole.full.sample.data(), correlation));
             }
-            if beside {
-                baseline.measure(pair, |sample| Ok(self.classical(sample)))?;
+            if beside && let Some(result) = self.classical(&pair.noisy) {
+                let moved = pair.probe.as_ref().and_then(|probe| self.classical(probe));
+                baseline.add(pair, &result, moved.as_deref());
             }
         }
         Ok(Scores {
@@ -307,283 +290,6 @@ impl HeldOut {
     pub(super) fn calibrate(&self, session: &Session) -> Result<Option<Familiarity>, Error> {
         let features = self.pairs.iter().map(|pair| session.features(&pair.noisy));
         Ok(familiarity::calibrate(&features.collect::<infer::Result<Vec<_>>>()?))
-    }
-}
-
-impl Pair {
-    /// Compares the sample with itself, with a perturbation of a tenth of its noise.
-    fn probed(noisy: Sample, variance: f64, units: Vec<Stats>, rng: &mut Rng) -> Self {
-        let steps = match units.is_empty() {
-            true => vec![0.1 * variance.sqrt() as f32],
-            false => quality::estimate_noise(&noisy).iter().map(|sigma| 0.1 * sigma).collect(),
-        };
-        let numbers = noisy.shape().numbers() / steps.len();
-        let mut moved = noisy.data().to_vec();
-        for (part, step) in moved.chunks_mut(numbers).zip(steps) {
-            part.iter_mut().for_each(|v| *v += if rng.below(2) == 0 { step } else { -step });
-        }
-        let probe = moved_to(&noisy, moved).filter(|_| variance > 0.0);
-        let correlation = (variance > 0.0).then_some([0.0; 2]);
-        Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
-    }
-
-    /// [`Pair::probed`] for noise with a strength that depends on the brightness. The curve is in `units`.
-    fn uneven(noisy: Sample, curve: &NoiseCurve, units: Vec<Stats>, rng: &mut Rng) -> Self {
-        let mut moved = in_units(noisy.data(), &units).into_owned();
-        let levels = levels(&moved, noisy.shape());
-        for (v, level) in moved.iter_mut().zip(levels) {
-            let step = 0.1 * curve.deviation(level);
-            *v += if rng.below(2) == 0 { step } else { -step };
-        }
-        from_units(&mut moved, &units);
-        let (probe, variance) = (moved_to(&noisy, moved), curve.variance());
-        let correlation = (variance > 0.0).then_some([0.0; 2]);
-        Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
-    }
-
-    /// Compares the sample with itself, with a perturbation of a tenth of similar noise. The patches are in `units`.
-    fn like(noisy: Sample, patches: &Patches, units: Vec<Stats>, rng: &mut Rng) -> Self {
-        let mut moved = in_units(noisy.data(), &units).into_owned();
-        let noise = patches.noise(noisy.shape(), rng);
-        moved.iter_mut().zip(noise).for_each(|(v, n)| *v += 0.1 * n);
-        from_units(&mut moved, &units);
-        let probe = moved_to(&noisy, moved);
-        let (variance, correlation) = (patches.variance(), Some(patches.correlation()));
-        Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
-    }
-
-    /// Compares the sample with itself, with a perturbation of a tenth of the noise of a profile.
-    fn profiled(noisy: Sample, profile: &NoiseProfile, units: Vec<Stats>, rng: &mut Rng) -> Self {
-        let shape = noisy.shape();
-        let noise = profile.noise(noisy.data(), shape, rng);
-        let moved = noisy.data().iter().zip(&noise).map(|(v, n)| v + 0.1 * n).collect();
-        let probe = moved_to(&noisy, moved);
-        let variance = match units.as_slice() {
-            [] => profile.variance(noisy.data(), shape),
-            // In units of the channels: as large as that of the noise that was drawn.
-            units => {
-                let numbers = shape.numbers() / units.len();
-                let channels = noise.chunks_exact(numbers).zip(units).filter(|(_, unit)| unit.std > 0.0);
-                let power = |(noise, unit): (&[f32], &Stats)| {
-                    noise.iter().map(|n| f64::from(n / unit.std).powi(2)).sum::<f64>()
-                };
-                channels.map(power).sum::<f64>() / shape.numbers() as f64
-            }
-        };
-        let (_, height, width) = shape.extents();
-        let correlation = Some(quality::neighbor_correlation(noise.chunks_exact(height * width), width));
-        Self { target: noisy.clone(), noisy, variance, weights: None, probe, units, correlation }
-    }
-
-    /// Returns the share of a small random change of the input that appears in the result: 1 for the identity.
-    fn response(&self, probe: &Sample, result: &[f32], moved: &[f32]) -> f64 {
-        let [input, probe, result, moved] =
-            [self.noisy.data(), probe.data(), result, moved].map(|data| in_units(data, &self.units));
-        let (mut product, mut power) = (0.0, 0.0);
-        let all = input.iter().zip(&*probe).zip(&*result).zip(&*moved).enumerate();
-        for (_, (((x, p), r), m)) in all.filter(|(at, _)| self.is_known(*at)) {
-            let change = f64::from(p - x);
-            product += change * f64::from(m - r);
-            power += change * change;
-        }
-        if power > 0.0 { product / power } else { 0.0 }
-    }
-
-    /// Returns the largest difference between the correlation of neighbours in the residual of `result` and in the noise.
-    fn residual(&self, mut result: Vec<f32>, [right, down]: [f64; 2]) -> f32 {
-        let (_, height, width) = self.noisy.shape().extents();
-        result.iter_mut().zip(self.noisy.data()).for_each(|(r, x)| *r = x - *r);
-        let result = in_units(&result, &self.units);
-        let seen = quality::neighbor_correlation(result.chunks_exact(height * width), width);
-        (seen[0] - right).abs().max((seen[1] - down).abs()) as f32
-    }
-
-    /// Masks positions of the sample, to compare the result with the original values there.
-    fn hidden(target: Sample, reach: (usize, usize), units: Vec<Stats>, rng: &mut Rng) -> Self {
-        let mut data = target.data().to_vec();
-        let weights = hide(&mut data, target.shape(), reach, rng);
-        let noisy = moved_to(&target, data).expect("finite numbers were moved");
-        // Differences of neighbours underestimate correlated noise; its spectrum does not.
-        let seen = quality::noise_correlation(&in_units(&target.known(), &units), target.shape());
-        let (variance, weights) = (f64::from(seen.power), Some(weights));
-        Self { noisy, target, variance, weights, probe: None, units, correlation: None }
-    }
-
-    /// Returns `true` if neither the input nor the target is missing a number.
-    fn is_known(&self, at: usize) -> bool {
-        [&self.noisy, &self.target].iter().all(|half| half.missing().is_none_or(|missing| !missing[at]))
-    }
-
-    /// Returns the mean squared difference from the target, with squared errors towards lighter multiplied by `lighter`, and the
-    /// reference power of the error: 1 for images (PSNR), that of the target for other kinds (SNR).
-    fn errors(&self, result: &[f32], lighter: f64) -> (f64, f64) {
-        let (target, result) = (in_units(self.target.data(), &self.units), in_units(result, &self.units));
-        let is_known = |at: usize| self.is_known(at);
-        let square = |(i, (t, r)): (usize, (&f32, &f32))| {
-            let weight = self.weights.as_ref().map_or(1.0, |weights| f64::from(weights[i]));
-            f64::from(t - r).powi(2) * if r > t { lighter * weight } else { weight }
-        };
-        let count = (0..target.len()).filter(|at| is_known(*at)).count().max(1) as f64;
-        let known = target.iter().zip(&*result).enumerate().filter(|(at, _)| is_known(*at));
-        let seen = known.map(square).sum::<f64>() / count;
-        let power = match self.target.shape().kind() {
-            Kind::Image => 1.0,
-            _ if !self.units.is_empty() => {
-                let known = target.iter().enumerate().filter(|(at, _)| is_known(*at));
-                let power = known.map(|(_, v)| f64::from(*v).powi(2)).sum::<f64>() / count;
-                (power - self.variance).max(SUREST * power)
-            }
-            _ => {
-                let power = f64::from(self.target.stats().std).powi(2);
-                (power - self.variance).max(SUREST * power)
-            }
-        };
-        (seen, power)
-    }
-}
-
-/// Accumulated errors of one method over all pairs.
-#[derive(Debug, Default)]
-struct Tally {
-    ink_weight: Option<f64>,
-    count: usize,
-    /// Sum of the scores of the pairs.
-    decibels: f64,
-    /// The same with weighted errors.
-    weighed: f64,
-    /// Sums of the squared differences from noisy targets, of the variances of their noise, and of the reference powers.
-    seen: f64,
-    variance: f64,
-    power: f64,
-}
-
-impl Tally {
-    /// Adds the result of a method on a pair; does nothing if the method returns none.
-    fn measure(
-        &mut self,
-        pair: &Pair,
-        method: impl Fn(&Sample) -> Result<Option<Vec<f32>>, Error>,
-    ) -> Result<(), Error> {
-        let Some(result) = method(&pair.noisy)? else { return Ok(()) };
-        let (mut seen, power) = pair.errors(&result, 1.0);
-        let weighed = self.ink_weight.map(|lighter| pair.errors(&result, lighter).0);
-        if let Some(probe) = &pair.probe
-            && let Some(moved) = method(probe)?
-        {
-            seen += 2.0 * pair.variance * pair.response(probe, &result, &moved);
-        }
-        self.count += 1;
-        self.seen += seen;
-        self.variance += pair.variance;
-        self.power += power;
-        // Capped so that a perfect result does not make a mean infinite.
-        let decibels = |error: f64| (10.0 * (power / error.max(f64::MIN_POSITIVE)).log10()).min(100.0);
-        self.decibels += decibels(seen);
-        self.weighed += decibels(weighed.unwrap_or(seen));
-        Ok(())
-    }
-
-    /// Returns the mean of the pairs' scores. Estimates of single pairs are too inexact, so their errors are summed first.
-    fn decibels(&self) -> f32 {
-        if self.variance == 0.0 {
-            return (self.decibels / self.count.max(1) as f64) as f32;
-        }
-        let error = (self.seen - self.variance).max(SUREST * self.variance);
-        (10.0 * (self.power / error).log10()) as f32
-    }
-
-    /// Returns a score that is monotonic in `decibels`, but stable when the estimated error approaches zero.
-    fn judged(&self) -> f32 {
-        if self.variance == 0.0 {
-            (self.weighed / self.count.max(1) as f64) as f32
-        } else {
-            (10.0 * (self.power / self.seen.max(SUREST * self.variance)).log10()) as f32
-        }
-    }
-}
-
-/// Returns a sample with other numbers, in which the same ones are missing; `None` if one is not finite.
-fn moved_to(sample: &Sample, numbers: Vec<f32>) -> Option<Sample> {
-    Some(Sample::new(sample.shape(), numbers).ok()?.with_gaps_of(sample))
-}
-
-/// Converts numbers to units of their channels or columns.
-fn in_units<'a>(data: &'a [f32], units: &[Stats]) -> Cow<'a, [f32]> {
-    if units.is_empty() {
-        return Cow::Borrowed(data);
-    }
-    let mut data = data.to_vec();
-    let numbers = data.len() / units.len();
-    data.chunks_mut(numbers).zip(units).for_each(|(part, unit)| unit.normalize(part));
-    Cow::Owned(data)
-}
-
-/// Estimates the brightness at each position: the mean of a few neighbours in the row, in which noise is weaker.
-fn levels(data: &[f32], shape: Shape) -> Vec<f32> {
-    let (_, _, width) = shape.extents();
-    let row = |row: &[f32]| -> Vec<f32> {
-        let mean = |x: usize| {
-            let near = &row[x.saturating_sub(3)..(x + 4).min(row.len())];
-            near.iter().sum::<f32>() / near.len() as f32
-        };
-        (0..row.len()).map(mean).collect()
-    };
-    data.chunks(width).flat_map(row).collect()
-}
-
-/// Inverse of [`in_units`].
-fn from_units(data: &mut [f32], units: &[Stats]) {
-    let numbers = data.len() / units.len().max(1);
-    data.chunks_mut(numbers).zip(units).for_each(|(part, unit)| unit.restore(part));
-}
-
-/// Estimates the variance of the noise of a sample, in its units.
-fn variance_of(sample: &Sample, units: &[Stats]) -> f64 {
-    if units.is_empty() {
-        return f64::from(quality::estimate_sigma(&sample.known(), sample.shape())).powi(2);
-    }
-    let share = |(sigma, unit): (f32, &Stats)| {
-        if unit.std > 0.0 { f64::from(sigma / unit.std).powi(2) } else { 0.0 }
-    };
-    quality::estimate_noise(sample).into_iter().zip(units).map(share).sum::<f64>() / units.len() as f64
-}
-
-/// Repeats by scene and shape.
-struct Scenes<'a>(BTreeMap<(&'a str, Vec<usize>), Vec<&'a Item>>);
-
-impl<'a> Scenes<'a> {
-    fn new(items: &[&'a Item]) -> Self {
-        let mut scenes: BTreeMap<_, Vec<&Item>> = BTreeMap::new();
-        for item in items {
-            scenes.entry((item.scene(), item.clean.shape().dims())).or_default().push(item);
-        }
-        Self(scenes)
-    }
-
-    /// Returns the mean of the other repeats of an item's scene, and the variance of its remaining noise, estimated from the
-    /// differences of the repeats.
-    fn rest(&self, item: &Item, units: &[Stats]) -> Option<(Sample, f64)> {
-        let all = self.0.get(&(item.scene(), item.clean.shape().dims()))?;
-        let others: Vec<&[f32]> =
-            all.iter().filter(|other| other.name != item.name).map(|other| other.clean.data()).collect();
-        let count = others.len();
-        if count == 0 {
-            return None;
-        }
-        let numbers = item.clean.data().len();
-        let mean: Vec<f32> =
-            (0..numbers).map(|i| others.iter().map(|other| other[i]).sum::<f32>() / count as f32).collect();
-        // A number that is missing in any repeat is missing in the mean.
-        let is_missing =
-            |at: usize| all.iter().any(|one| one.clean.missing().is_some_and(|missing| missing[at]));
-        let mean = Sample::new(item.clean.shape(), mean).ok()?.masked((0..numbers).map(is_missing).collect());
-        // The difference of a repeat and the mean of n others has (1 + 1/n) times the variance of one repeat.
-        let (own, rest) = (in_units(item.clean.data(), units), in_units(mean.data(), units));
-        let known = |at: &usize| mean.missing().is_none_or(|missing| !missing[*at]);
-        let (own, rest): (Vec<f32>, Vec<f32>) =
-            (0..numbers).filter(known).map(|at| (own[at], rest[at])).unzip();
-        let variance = quality::mse(&own, &rest) / (1.0 + 1.0 / count as f64);
-        Some((mean, variance / count as f64))
     }
 }
 

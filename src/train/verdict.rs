@@ -60,7 +60,7 @@ impl Compared {
             ));
         }
         for (rival, advice) in [
-            (&self.before, "train for longer or on more samples; the version before goes on serving"),
+            (&self.before, "train for longer or on more samples; the version before continues to serve"),
             (
                 &self.base,
                 "the base does better on these samples: use it as it is, or train for longer or on more",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Modules by layer, as in the table of `src/lib.rs`.
 const LAYERS: [&[&str]; 9] = [
-    &["bounds", "file", "hex", "limits", "memory", "name", "pointer", "rng", "sample"],
+    &["bounds", "code", "file", "hex", "limits", "memory", "name", "pointer", "rng", "sample"],
     &["codec", "corruption", "kernel", "page", "quality"],
     &["db", "media", "nn", "store"],
     &["dataset", "registry"],

@@ -31,13 +31,13 @@ pub(super) fn describe(components: &mut Components) {
 }
 
 fn statuses() -> Vec<u16> {
-    let mut statuses: Vec<u16> = Code::ALL.iter().map(|code| code.status().as_u16()).collect();
+    let mut statuses: Vec<u16> = Code::ALL.iter().map(|code| code.status()).collect();
     statuses.dedup();
     statuses
 }
 
 fn failure(status: u16) -> Response {
-    let codes: Vec<Code> = Code::ALL.into_iter().filter(|code| code.status().as_u16() == status).collect();
+    let codes: Vec<Code> = Code::ALL.into_iter().filter(|code| code.status() == status).collect();
     let names: Vec<String> = codes.iter().map(|code| format!("`{}`", code.name())).collect();
     let example = |code: &Code| {
         let value = json!({

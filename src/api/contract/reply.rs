@@ -46,7 +46,9 @@ impl IntoResponses for Encoded {
             "planes": [{"dims": [1, 1, 1], "data": "AACAPw=="}]
         });
         let one = json!({"latent": latent, "model": "photo-gray@1", "numbers": 3, "sample_numbers": 4});
-        reply("The latents.", [Format::Latent], one.clone(), json!([one]))
+        let what =
+            "The latents; as npy one array with a row of numbers for each, map by map, coarsest first.";
+        reply(what, [Format::Latent, Format::Npy], one.clone(), json!([one]))
     }
 }
 

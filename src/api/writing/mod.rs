@@ -15,14 +15,15 @@ use about::Facts;
 use entity::Entity;
 use reply::{JsonResult, Results};
 
+use super::choice::ReplyDepth;
 use super::clock::Times;
-use super::error::Problem;
+use super::error::{Code, Problem};
 use super::extract::Form;
 use super::negotiate::Accept;
 use super::reading::Group;
-use crate::codec::{self, Depth, Format};
+use crate::codec::{self, Array, DType, Depth, Format};
 use crate::media::Carrier;
-use crate::sample::{Kind, Sample};
+use crate::sample::{Kind, Latent, Sample};
 
 const MULTIPART: &str = "multipart/form-data";
 const ZIP: &str = "application/zip";
@@ -58,6 +59,8 @@ enum Whole {
     Multipart,
     /// An archive with a file for each result.
     Zip,
+    /// One npy array with a row for each latent.
+    Rows,
 }
 
 impl Style {
@@ -85,7 +88,7 @@ impl Style {
                     [first].into_iter().chain(own).chain(bare).chain([json, Whole::Multipart, Whole::Zip]);
                 pick(accept, all.collect())?
             }
-            _ => several(accept, form)?,
+            _ => several(accept, form, None)?,
         };
         let style = Self { shape, format, depth };
         groups.iter().try_for_each(|group| group.check(style.format_of(group.carrier), depth))?;
@@ -96,10 +99,19 @@ impl Style {
     fn format_of(self, carrier: &Carrier) -> Format {
         match self.shape {
             Whole::Bare(format) => format,
-            Whole::Json { .. } | Whole::Multipart | Whole::Zip => {
+            Whole::Json { .. } | Whole::Multipart | Whole::Zip | Whole::Rows => {
                 self.format.unwrap_or_else(|| carrier.format())
             }
         }
+    }
+
+    /// The carrier of `count` results at the depth that a request asks for.
+    ///
+    /// # Errors
+    /// Single bits cannot be written in this style.
+    pub(super) fn carry(self, carrier: Carrier, depth: ReplyDepth, count: usize) -> Result<Carrier, Problem> {
+        let format = self.format_of(&carrier);
+        if depth == ReplyDepth::One { Ok(carrier.into_bits(format, count)?) } else { Ok(carrier) }
     }
 
     /// The style for `count` latents.
@@ -110,9 +122,10 @@ impl Style {
         let shape = match count {
             1 if form != Form::JsonList => {
                 let json = Whole::Json { is_list: false };
-                pick(accept, vec![Whole::Bare(Format::Latent), json, Whole::Multipart, Whole::Zip])?
+                let one = Whole::Bare(Format::Latent);
+                pick(accept, vec![one, json, Whole::Multipart, Whole::Zip, Whole::Rows])?
             }
-            _ => several(accept, form)?,
+            _ => several(accept, form, Some(Whole::Rows))?,
         };
         Ok(Self { shape, format: None, depth: None })
     }
@@ -180,6 +193,10 @@ impl Style {
                     HeaderValue::from_static("attachment; filename=\"limpid.zip\""),
                 );
                 self.zip(&outputs)?
+            }
+            Whole::Rows => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(Format::Npy.media_type()));
+                rows(&outputs)?
             }
         };
         if !matches!(self.shape, Whole::Json { .. }) {
@@ -280,12 +297,35 @@ fn pick(accept: &Accept, offers: Vec<Whole>) -> Result<Whole, Problem> {
     accept.pick(&list)
 }
 
-fn several(accept: &Accept, form: Form) -> Result<Whole, Problem> {
+fn several(accept: &Accept, form: Form, last: Option<Whole>) -> Result<Whole, Problem> {
     let json = Whole::Json { is_list: true };
-    match form {
-        Form::Json | Form::JsonList => pick(accept, vec![json, Whole::Multipart, Whole::Zip]),
-        Form::Multipart | Form::Bare => pick(accept, vec![Whole::Multipart, json, Whole::Zip]),
+    let first = match form {
+        Form::Json | Form::JsonList => [json, Whole::Multipart, Whole::Zip],
+        Form::Multipart | Form::Bare => [Whole::Multipart, json, Whole::Zip],
+    };
+    pick(accept, first.into_iter().chain(last).collect())
+}
+
+/// One array with the numbers of each latent in a row, map by map, coarsest first.
+fn rows(outputs: &[Output]) -> Result<Vec<u8>, Problem> {
+    let latents: Vec<&Latent> = outputs
+        .iter()
+        .filter_map(|output| match &output.payload {
+            Payload::Latent(_, latent) => Some(latent),
+            Payload::Samples(..) => None,
+        })
+        .collect();
+    let numbers = latents.first().map_or(0, |latent| latent.numbers());
+    if let Some(other) = latents.iter().find(|latent| latent.numbers() != numbers) {
+        let detail = format!(
+            "latents of {numbers} and of {} numbers are no rows of one array; send samples of one size, or accept {ZIP}",
+            other.numbers()
+        );
+        return Err(Problem::new(Code::NotAcceptable, detail));
     }
+    let data = latents.iter().flat_map(|latent| &latent.planes).flat_map(|plane| plane.data.iter().copied());
+    let array = Array { dims: vec![latents.len(), numbers], data: data.collect(), dtype: DType::F32 };
+    Ok(codec::write_npy(&array, DType::F32)?)
 }
 
 impl Whole {
@@ -295,6 +335,7 @@ impl Whole {
             Whole::Json { .. } => Format::Json.media_type(),
             Whole::Multipart => MULTIPART,
             Whole::Zip => ZIP,
+            Whole::Rows => Format::Npy.media_type(),
         }
     }
 }

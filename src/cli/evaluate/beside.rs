@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::score::{Nearness, Noise, Score, Truth};
+use super::score::{Noise, Score};
 use crate::dataset::Dataset;
 use crate::infer::Session;
-use crate::quality::{self, Pca};
+use crate::quality::{self, Nearness, Pca, Reference};
 use crate::sample::{Sample, Shape};
 
 /// Largest count of numbers that PCA is fitted to.
@@ -46,8 +46,12 @@ pub(super) fn compare(
     scores: &[Score],
 ) -> Beside {
     let noisy: Vec<Sample> = dataset.items.iter().map(|item| noise.noisy(item, seed)).collect();
-    let truths: Vec<Truth> =
-        dataset.items.iter().zip(&noisy).map(|(item, noisy)| Truth::new(&item.clean, noisy, ink)).collect();
+    let truths: Vec<Reference> = dataset
+        .items
+        .iter()
+        .zip(&noisy)
+        .map(|(item, noisy)| Reference::new(&item.clean, noisy, ink))
+        .collect();
     let whole = session.input().fixed.is_some();
     let pca = pca(&truths, &noisy, scores, whole);
     let jpeg = dataset.items.iter().zip(&noisy).zip(scores).filter_map(|((item, noisy), score)| {
@@ -59,7 +63,7 @@ pub(super) fn compare(
 }
 
 /// Applies PCA to whole samples for models of one fixed shape, otherwise to patches.
-fn pca(truths: &[Truth], noisy: &[Sample], scores: &[Score], whole: bool) -> Option<PcaScores> {
+fn pca(truths: &[Reference], noisy: &[Sample], scores: &[Score], whole: bool) -> Option<PcaScores> {
     let mut numbers = 0;
     let some: Vec<&Sample> = noisy
         .iter()
@@ -72,15 +76,17 @@ fn pca(truths: &[Truth], noisy: &[Sample], scores: &[Score], whole: bool) -> Opt
         let n = noisy[0].shape().numbers();
         let k = scores[0].latent.min(n);
         let pca = Pca::fit(some.iter().map(|sample| sample.data()), n, k)?;
-        let near =
-            |(truth, noisy): (&Truth, &Sample)| truth.nearness(&pca.rebuild(&pca.project(noisy.data(), k)));
+        let near = |(truth, noisy): (&Reference, &Sample)| {
+            truth.nearness(&pca.rebuild(&pca.project(noisy.data(), k)))
+        };
         return Some(PcaScores { nearness: truths.iter().zip(noisy).map(near).collect(), numbers: k });
     }
     let keep = |score: &Score, sample: &Sample| (score.latent / patches(sample.shape())).max(1);
     let most = scores.iter().zip(noisy).map(|(score, sample)| keep(score, sample)).max().unwrap_or(1);
     let pca = Pca::fit_patches(&some, most)?;
     let coded = |sample: &Sample, score: &Score| pca.code(sample.data(), sample.shape(), keep(score, sample));
-    let near = |((truth, noisy), score): ((&Truth, &Sample), &Score)| truth.nearness(&coded(noisy, score).0);
+    let near =
+        |((truth, noisy), score): ((&Reference, &Sample), &Score)| truth.nearness(&coded(noisy, score).0);
     let numbers = coded(&noisy[0], &scores[0]).1;
     Some(PcaScores { nearness: truths.iter().zip(noisy).zip(scores).map(near).collect(), numbers })
 }

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::super::progress::tidy;
 use super::beside::{Beside, PcaScores};
 use super::map::Map;
-use super::score::{METHODS, Nearness, Noise, Score};
+use super::score::{METHODS, Noise, Score};
 use crate::dataset::Dataset;
 use crate::infer::{Options, Session};
-use crate::quality::Summary;
+use crate::quality::{Nearness, Summary};
 use crate::sample::Kind;
 
 /// All results.

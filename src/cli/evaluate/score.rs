@@ -2,14 +2,12 @@
 
 use std::time::Instant;
 
-use serde::Serialize;
-
 use crate::corruption::{self, Corruption};
 use crate::dataset::{self, Item};
-use crate::infer::{self, Mode, Options, Session};
-use crate::quality::{self, Shrinkage, Strokes};
+use crate::infer::{self, Options, Session, Stages};
+use crate::quality::{self, Nearness, Reference, Shrinkage};
 use crate::rng::{Purpose, Rng};
-use crate::sample::{Compared, Kind, Sample, Shape};
+use crate::sample::{Kind, Sample, Shape};
 
 /// Source of the noise.
 #[derive(Debug, Clone)]
@@ -18,29 +16,6 @@ pub(super) enum Noise {
     Own,
     /// Noise added to clean samples; `sigma` is its strength if it is white.
     Made { corruption: Corruption, sigma: Option<f32> },
-}
-
-/// Similarity of a sample to the clean one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Nearness {
-    /// PSNR of images, SNR of other kinds.
-    pub db: f32,
-    /// Structural similarity, for images.
-    pub ssim: Option<f32>,
-    /// Root mean squared error, on the sample's own scale.
-    pub rmse: f32,
-    /// Share of the ink that is still ink, for gray images with ink.
-    pub ink_recall: Option<f32>,
-    /// Share of the centre lines of the ink that is still ink, if requested.
-    pub stroke_recall: Option<f32>,
-}
-
-/// Clean sample that results are compared with.
-pub(super) struct Truth<'a> {
-    clean: &'a Sample,
-    /// Places of numbers that are missing neither in it nor in the noisy sample.
-    compared: Compared,
-    strokes: Option<Strokes>,
 }
 
 /// Scores of one sample.
@@ -58,7 +33,7 @@ pub(super) struct Score {
     /// Number of pixels of an image, or of time steps of a signal.
     pub places: usize,
     pub familiarity: Option<f32>,
-    /// Duration of denoising in seconds; not compared between runs.
+    /// Duration of encoding, decoding and denoising, in one pass, in seconds; not compared between runs.
     pub seconds: f64,
 }
 
@@ -125,35 +100,6 @@ impl Noise {
     }
 }
 
-impl<'a> Truth<'a> {
-    /// Creates the reference, with the strokes of gray images if `ink` is set.
-    pub(super) fn new(clean: &'a Sample, noisy: &Sample, ink: bool) -> Self {
-        let strokes = match clean.shape() {
-            Shape::Image { channels: 1, height, width } if ink => {
-                Some(Strokes::of(clean.data(), height, width))
-            }
-            _ => None,
-        };
-        Self { clean, compared: Compared::of(&[clean, noisy]), strokes }
-    }
-
-    /// Scores `other` against the clean sample.
-    pub(super) fn nearness(&self, other: &[f32]) -> Nearness {
-        let (clean, shape) = (self.clean.data(), self.clean.shape());
-        let is_image = shape.kind() == Kind::Image;
-        let is_page = is_image && shape.channels() == 1;
-        let (known, seen) = (self.compared.known(clean), self.compared.known(other));
-        let whole = self.compared.over(other, clean);
-        Nearness {
-            db: if is_image { quality::psnr(&known, &seen) } else { quality::snr(&known, &seen) },
-            ssim: is_image.then(|| quality::ssim(clean, &whole, shape)),
-            rmse: quality::rmse(&known, &seen),
-            ink_recall: is_page.then(|| quality::ink_recall(clean, &whole)).flatten(),
-            stroke_recall: self.strokes.as_ref().and_then(|strokes| strokes.recall(&whole)),
-        }
-    }
-}
-
 impl Task<'_> {
     /// Scores one sample.
     ///
@@ -162,12 +108,10 @@ impl Task<'_> {
     pub(super) fn score(&self, item: &Item, noise: &Noise, seed: u64) -> infer::Result<Score> {
         let (noisy, clean) = noise.pair(item, seed);
         let clean = &clean;
-        let truth = Truth::new(clean, &noisy, self.ink);
+        let truth = Reference::new(clean, &noisy, self.ink);
         let start = Instant::now();
-        let full = self.session.denoise(&noisy, &self.options)?;
+        let Stages { latent, strict, full } = self.session.stages(&noisy, &self.options)?;
         let seconds = start.elapsed().as_secs_f64();
-        let strict = self.session.denoise(&noisy, &Options { mode: Mode::Strict, ..self.options })?;
-        let latent = self.session.encode(&noisy, self.options.ratio)?.numbers();
         let dct = self.baseline.then(|| {
             let strength = noise.strength(clean, &noisy);
             truth.nearness(&quality::denoise_dct(noisy.data(), noisy.shape(), strength))
@@ -177,10 +121,10 @@ impl Task<'_> {
             noisy: truth.nearness(noisy.data()),
             dct,
             classical: classical.iter().map(|result| truth.nearness(result)).collect(),
-            strict: truth.nearness(strict.sample.data()),
+            strict: truth.nearness(strict.data()),
             full: truth.nearness(full.sample.data()),
             numbers: clean.shape().numbers(),
-            latent,
+            latent: latent.numbers(),
             places: clean.shape().numbers() / clean.shape().channels(),
             familiarity: full.familiarity,
             seconds,
@@ -233,21 +177,9 @@ mod tests {
         let flat = Sample::new(Shape::image(1, 100, 100), vec![0.5; 10_000]).unwrap();
         let item = Item { name: "flat".into(), clean: flat.clone(), noisy: None };
         let noisy = white(25.5).noisy(&item, 0);
-        let near = Truth::new(&flat, &noisy, true).nearness(noisy.data());
+        let near = Reference::new(&flat, &noisy, true).nearness(noisy.data());
         assert!((near.db - 20.0).abs() < 0.2, "{near:?}");
         assert_eq!(white(25.5).strength(&flat, &noisy), 0.1);
-    }
-
-    #[test]
-    fn strokes_are_those_of_gray_images_of_which_it_is_asked() {
-        let recall = |channels: usize, ink: bool| {
-            let mut data = vec![1.0; channels * 25];
-            data[10..15].fill(0.0);
-            let page = Sample::new(Shape::image(channels, 5, 5), data.clone()).unwrap();
-            data[11] = 1.0;
-            Truth::new(&page, &page, ink).nearness(&data).stroke_recall
-        };
-        assert_eq!([recall(1, true), recall(1, false), recall(3, true)], [Some(0.8), None, None]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::super::Error;
 use super::score::Noise;
 use crate::codec::{Carrier, Depth, Format, write_image};
 use crate::dataset::Dataset;
-use crate::infer::{Mode, Options, Session};
+use crate::infer::{Options, Session, Stages};
 use crate::sample::{Kind, Sample, Shape};
 
 /// Number of rows on a sheet; the samples are spread evenly.
@@ -35,9 +35,8 @@ pub(super) fn sheet(
         for i in 0..count {
             let item = &dataset.items[i * dataset.items.len() / count];
             let (noisy, clean) = noise.pair(item, seed);
-            let denoise = |mode| session.denoise(&noisy, &Options { mode, ..*options });
-            let (strict, full) = (denoise(Mode::Strict)?.sample, denoise(Mode::Full)?.sample);
-            rows.push([&noisy, &strict, &full, &clean].map(picture));
+            let Stages { strict, full, .. } = session.stages(&noisy, options)?;
+            rows.push([&noisy, &strict, &full.sample, &clean].map(picture));
         }
     }
     let channels = session.input().channels;

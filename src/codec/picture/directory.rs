@@ -134,7 +134,9 @@ impl Directory {
     /// Returns the size of a tag's value as its entry states it, in bytes.
     pub(super) fn bytes(&self, tag: u16) -> u64 {
         let entry = self.entries.iter().find(|entry| entry.tag == tag);
-        entry.map_or(0, |entry| entry.count.saturating_mul(widths(entry.kind).map_or(0, |(width, _)| width as u64)))
+        entry.map_or(0, |entry| {
+            entry.count.saturating_mul(widths(entry.kind).map_or(0, |(width, _)| width as u64))
+        })
     }
 
     /// Returns field type and bytes of a tag, in the byte order of the file.

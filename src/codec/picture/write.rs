@@ -21,7 +21,7 @@ pub const JPEG_QUALITY: u8 = 90;
 /// # Depth
 /// `depth`, or the depth of the carrier, as far as the format supports it: PNG and PNM support 8 and 16 bits (float
 /// becomes 16), TIFF all three, JPEG and lossless WebP 8. Integer depths clamp to [0, 1] and round half away from zero.
-/// If `depth` is `None`, 1-bit gray is kept in PNG, PNM and TIFF, and a TIFF keeps signed, wide or double numbers.
+/// If `depth` is `None`, 1-bit images are written as such in PNG, PNM and TIFF, and a TIFF keeps signed, wide or double numbers.
 ///
 /// # Lost contents
 /// PNM has no profile; PNM and WebP have no resolution; WebP stores gray as colour. A profile of another colour model
@@ -92,8 +92,7 @@ impl<'a> Page<'a> {
         if let Some(alpha) = alpha.filter(|alpha| alpha.shape().numbers() != width * height) {
             return Err(Error::shape(format!("opacity of {width}x{height} pixels"), alpha.shape()));
         }
-        let icc = carrier.icc.as_deref().filter(|profile| profile_fits(profile, channels));
-        let is_bit = carrier.numbers == Numbers::Bit && channels == 1 && alpha.is_none();
+        let is_bit = carrier.numbers == Numbers::Bit && alpha.is_none();
         let holds = match format {
             Format::Png | Format::Pnm => is_bit,
             Format::Tiff => {
@@ -102,6 +101,11 @@ impl<'a> Page<'a> {
             _ => false,
         };
         let numbers = if depth.is_none() && holds { carrier.numbers } else { Numbers::Plain };
+        let is_gray = channels == 1 || numbers == Numbers::Bit;
+        let icc = carrier
+            .icc
+            .as_deref()
+            .filter(|profile| profile_fits(profile, if is_gray { 1 } else { channels }));
         let side = |n| u32::try_from(n).map_err(|_| Error::shape("sides below 2^32", n));
         Ok(Self {
             sample,
@@ -119,9 +123,16 @@ impl<'a> Page<'a> {
         })
     }
 
-    /// Returns the pixels as bits, `true` for the lighter half.
+    /// Returns the pixels as bits, `true` for the lighter half of the brightness (BT.601).
     pub(super) fn bits(&self) -> Vec<bool> {
-        join::<u8>(self.sample, None).iter().map(|v| *v >= 128).collect()
+        let pixels = join::<u8>(self.sample, None);
+        match self.channels {
+            1 => pixels.iter().map(|v| *v >= 128).collect(),
+            _ => {
+                let luma = |v: &[u8]| 299 * u32::from(v[0]) + 587 * u32::from(v[1]) + 114 * u32::from(v[2]);
+                pixels.chunks_exact(3).map(|pixel| luma(pixel) >= 127_500).collect()
+            }
+        }
     }
 
     /// Returns the EXIF block, or one built from the TIFF tags.

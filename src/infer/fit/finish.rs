@@ -1,8 +1,9 @@
 //! Finish: post-processing of the result of a model.
 
+use super::restraint::Restraint;
 use super::unclip::Unclip;
 use super::{Traits, plane_of};
-use crate::infer::{Mode, Options};
+use crate::infer::{Mode, Options, Session};
 use crate::quality::GrainKind;
 use crate::sample::{Depth, Kind, Number, Sample};
 
@@ -39,6 +40,8 @@ pub struct Wishes {
 pub struct Finish {
     /// Declipping curve per channel, if noise was clipped.
     unclip: Option<Vec<Unclip>>,
+    /// Bounds on the change of a signal.
+    restraint: Option<Restraint>,
     strength: f32,
     strength_chroma: f32,
     detail: f32,
@@ -47,11 +50,27 @@ pub struct Finish {
 }
 
 impl Finish {
-    /// Returns the post-processing for a sample with `traits`; `None` if the result of the model needs none.
-    pub fn of(sample: &Sample, traits: &Traits, options: &Options, wishes: Wishes) -> Option<Self> {
-        if options.mode == Mode::Strict || sample.shape().kind() != Kind::Image {
-            return None;
+    /// Returns the post-processing of the result of `session` for a sample with `traits`; `None` if it needs none.
+    pub fn of(
+        session: &Session,
+        sample: &Sample,
+        traits: &Traits,
+        options: &Options,
+        wishes: Wishes,
+    ) -> Option<Self> {
+        match (options.mode, sample.shape().kind()) {
+            (Mode::Strict, _) | (_, Kind::Vector) => None,
+            (Mode::Full, Kind::Signal) => {
+                let restraint = Some(Restraint::of(session, sample)?);
+                let Options { strength, .. } = *options;
+                let (unclip, sigmas) = (None, Vec::new());
+                Some(Self { unclip, restraint, strength, strength_chroma: strength, detail: 0.0, sigmas })
+            }
+            (Mode::Full, Kind::Image) => Self::of_image(sample, traits, options, wishes),
         }
+    }
+
+    fn of_image(sample: &Sample, traits: &Traits, options: &Options, wishes: Wishes) -> Option<Self> {
         let kind = if traits.is_gray { traits.grain.kind_of_gray() } else { traits.grain.kind() };
         let is_even = matches!(kind, GrainKind::White | GrainKind::Shared);
         let is_clipped = is_even && traits.clipped > CLIPPED && traits.grain.sigma() > FEELABLE;
@@ -66,6 +85,7 @@ impl Finish {
             is_clipped.then(|| sigmas.iter().map(|sigma| Unclip::new(sigma.max(1e-4), share)).collect());
         Some(Self {
             unclip,
+            restraint: None,
             strength: options.strength,
             strength_chroma: chroma,
             detail: wishes.detail,
@@ -104,6 +124,9 @@ impl Finish {
                 if let Some(unclip) = self.unclip.as_ref().and_then(|all| all.get(c)) {
                     after[c].iter_mut().for_each(|v| *v = unclip.level(*v));
                 }
+            }
+            if let Some(restraint) = &self.restraint {
+                (0..channels).for_each(|c| restraint.apply(c, &before[c], &mut after[c]));
             }
             self.blend(&before, &mut after);
             for (c, row) in after.iter().enumerate() {
@@ -175,10 +198,10 @@ mod tests {
     #[test]
     fn plain_requests_have_no_finish() {
         let sample = gradient(3);
-        let none = Finish::of(&sample, &traits(&sample), &Options::default(), Wishes::default());
+        let none = Finish::of_image(&sample, &traits(&sample), &Options::default(), Wishes::default());
         assert_eq!(none, None);
         let half = Options { strength: 0.5, ..Options::default() };
-        assert_eq!(Finish::of(&sample, &traits(&sample), &half, Wishes::default()), None);
+        assert_eq!(Finish::of_image(&sample, &traits(&sample), &half, Wishes::default()), None);
     }
 
     #[test]
@@ -186,7 +209,7 @@ mod tests {
         let sample = gradient(3);
         let options = Options { strength: 0.0, ..Options::default() };
         let wishes = Wishes { strength_chroma: Some(1.0), detail: 0.0 };
-        let finish = Finish::of(&sample, &traits(&sample), &options, wishes).unwrap();
+        let finish = Finish::of_image(&sample, &traits(&sample), &options, wishes).unwrap();
         // A model that makes everything gray and darker.
         let clean = Sample::new(sample.shape(), vec![0.2; sample.shape().numbers()]).unwrap();
         let out = finish.apply(&sample, &clean, Depth::F32);
@@ -205,7 +228,7 @@ mod tests {
         let sample = Sample::new(shape, (0..4096).map(|i| edge[i] + noise(i)).collect()).unwrap();
         let clean = Sample::new(shape, edge).unwrap();
         let wishes = Wishes { strength_chroma: None, detail: 1.0 };
-        let finish = Finish::of(&sample, &traits(&sample), &Options::default(), wishes).unwrap();
+        let finish = Finish::of_image(&sample, &traits(&sample), &Options::default(), wishes).unwrap();
         let out = finish.apply(&sample, &clean, Depth::F32);
         let change = |x: usize| {
             (8..56).map(|y| (out.data()[y * 64 + x] - clean.data()[y * 64 + x]).abs()).sum::<f32>() / 48.0
@@ -223,7 +246,8 @@ mod tests {
         let sample = Sample::from_bytes(shape, bytes).unwrap();
         let mean = sample.stats().mean;
         assert!(mean > 2.0 * level);
-        let finish = Finish::of(&sample, &traits(&sample), &Options::default(), Wishes::default()).unwrap();
+        let finish =
+            Finish::of_image(&sample, &traits(&sample), &Options::default(), Wishes::default()).unwrap();
         // A perfect denoiser of clipped noise returns its mean.
         let clean = Sample::new(shape, vec![mean; 16_384]).unwrap();
         let out = finish.apply(&sample, &clean, Depth::F32).stats().mean;

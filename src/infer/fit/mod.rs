@@ -6,13 +6,14 @@
 //! | choose a model if none is named | [`choose`] |
 //! | convert to the form of the model | [`Fit`] |
 //! | process a page, keeping its strokes | [`page`] |
-//! | blend and declip the result | [`Finish`] |
+//! | blend, declip or bound the result | [`Finish`] |
 //!
 //! All of this applies to [`Mode::Full`] only: strict mode is `decode(encode(x))` and nothing else.
 
 mod choice;
 mod finish;
 mod pages;
+mod restraint;
 mod traits;
 mod unclip;
 
@@ -34,7 +35,7 @@ pub enum Fit {
     Whole,
     /// A gray picture in three channels: their mean is given to a gray model, and its change is applied to all three.
     Gray,
-    /// A colour picture through a gray model, channel by channel.
+    /// A colour picture through a gray model, or a signal through a model of one channel, channel by channel.
     Channels,
 }
 
@@ -43,9 +44,13 @@ impl Fit {
     /// is left unchanged, so that the session rejects it.
     pub fn of(session: &Session, shape: Shape, traits: &Traits, mode: Mode) -> Self {
         let input = session.input();
-        let is_gray_model = input.kind == Kind::Image && input.channels == 1 && input.fixed.is_none();
-        let is_color = shape.kind() == Kind::Image && shape.channels() == 3;
-        match (mode, is_gray_model && is_color, traits.is_gray) {
+        let is_single = input.kind == shape.kind() && input.channels == 1 && input.fixed.is_none();
+        let has_several = match shape.kind() {
+            Kind::Image => shape.channels() == 3,
+            Kind::Signal => shape.channels() > 1,
+            Kind::Vector => false,
+        };
+        match (mode, is_single && has_several, traits.is_gray) {
             (Mode::Strict, ..) | (_, false, _) => Self::Whole,
             (Mode::Full, true, true) => Self::Gray,
             (Mode::Full, true, false) => Self::Channels,
@@ -57,7 +62,7 @@ impl Fit {
         match self {
             Self::Whole => vec![sample.clone()],
             Self::Gray => vec![mean(sample)],
-            Self::Channels => (0..3).map(|c| channel(sample, c)).collect(),
+            Self::Channels => (0..sample.shape().channels()).map(|c| channel(sample, c)).collect(),
         }
     }
 
@@ -80,7 +85,7 @@ impl Fit {
                 Depth::U16 => moved::<u16>(sample, &results[0]),
                 Depth::F32 => moved::<f32>(sample, &results[0]),
             },
-            (Self::Channels, 3) => match results[0].depth() {
+            (Self::Channels, count) if count == sample.shape().channels() => match results[0].depth() {
                 Depth::U8 => stacked::<u8>(sample, &results),
                 Depth::U16 => stacked::<u16>(sample, &results),
                 Depth::F32 => stacked::<f32>(sample, &results),
@@ -118,7 +123,7 @@ pub fn denoise(
         };
     }
     let fit = Fit::of(session, sample.shape(), traits, options.mode);
-    let finish = Finish::of(sample, traits, options, wishes);
+    let finish = Finish::of(session, sample, traits, options, wishes);
     if fit == Fit::Whole && finish.is_none() {
         return Ok((session.denoise(sample, options)?, None));
     }
@@ -136,10 +141,14 @@ pub fn denoise(
 /// Returns the shape of one channel, and its number of values.
 fn plane_of(shape: Shape) -> (Shape, usize) {
     let (_, height, width) = shape.extents();
-    (Shape::image(1, height, width), height * width)
+    let plane = match shape {
+        Shape::Signal { length, .. } => Shape::Signal { channels: 1, length },
+        _ => Shape::image(1, height, width),
+    };
+    (plane, height * width)
 }
 
-/// Returns one channel of an image, at its depth.
+/// Returns one channel of an image or a signal, at its depth.
 fn channel(sample: &Sample, index: usize) -> Sample {
     fn cut<T: Number>(sample: &Sample, index: usize) -> Option<Sample> {
         let (shape, area) = plane_of(sample.shape());
@@ -150,7 +159,7 @@ fn channel(sample: &Sample, index: usize) -> Sample {
         Depth::U16 => cut::<u16>(sample, index),
         Depth::F32 => cut::<f32>(sample, index),
     };
-    let plane = plane.expect("a channel of a sample is a sample");
+    let plane = plane.expect("a channel of a sample is a sample").with_rate(sample.rate());
     let (_, area) = plane_of(sample.shape());
     match sample.missing() {
         Some(missing) => plane.masked(missing[index * area..][..area].to_vec()),
@@ -244,6 +253,18 @@ mod tests {
         let joined = Fit::Gray.join(&sample, parts);
         let apart = joined.data().iter().zip(sample.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(apart < 1e-6, "{apart}");
+    }
+
+    #[test]
+    fn channels_of_a_signal_go_alone_with_their_rate_and_gaps() {
+        let shape = Shape::Signal { channels: 4, length: 5 };
+        let signal = Sample::new(shape, (0..20).map(|i| i as f32).collect()).unwrap();
+        let signal = signal.with_rate(Some(8.0)).masked((0..20).map(|i| i == 7).collect());
+        let parts = Fit::Channels.split(&signal);
+        let alone = Shape::Signal { channels: 1, length: 5 };
+        assert!(parts.iter().all(|part| part.shape() == alone && part.rate() == Some(8.0)));
+        assert_eq!(parts[1].missing(), Some(&[false, false, true, false, false][..]));
+        assert_eq!(Fit::Channels.join(&signal, parts).data(), signal.data());
     }
 
     #[test]

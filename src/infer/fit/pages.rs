@@ -62,8 +62,8 @@ pub fn refused_for_page(wishes: Wishes) -> Option<(&'static str, &'static str)> 
 /// Returns the memory for processing a page in bytes, without the page itself and its result.
 pub fn bytes_of_page(shape: Shape, depth: Depth) -> usize {
     let (_, height, width) = shape.extents();
-    // At worst the model processes it at full size: input, result, brightness around strokes, lost strokes, and the planes
-    // that they are computed from.
+    // At worst the model processes it at full size: input, tones, result, brightness around strokes, lost strokes, and the
+    // planes that they are computed from.
     height
         .saturating_mul(width)
         .saturating_mul(10 * size_of::<f32>())
@@ -90,6 +90,9 @@ impl From<Report> for PageNote {
         };
         if back > 0 {
             note += &format!("; {back} of {inked} tiles with ink as they were");
+        }
+        if report.pictures > 0.0 {
+            note += &format!("; pictures, {:.0} % of the page, as they were", 100.0 * report.pictures);
         }
         Self { ink_kept: report.kept, put_back: report.put_back, note }
     }

@@ -129,7 +129,8 @@ fn keys_take_turns_where_that_is_set() {
 
 fn owner_of(site: &Site, id: &str) -> String {
     let sql = "SELECT owner FROM jobs WHERE id = $1";
-    let owner = site.db.read(async |conn| Ok::<_, Error>(sqlx::query_scalar(sql).bind(id).fetch_one(conn).await?));
+    let owner =
+        site.db.read(async |conn| Ok::<_, Error>(sqlx::query_scalar(sql).bind(id).fetch_one(conn).await?));
     owner.unwrap()
 }
 

@@ -10,8 +10,7 @@ fn on_an_attempt(test: impl Fn(&Attempt<'_>, &std::path::Path)) {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let registry = Registry::open(None, None).unwrap();
-        let worker =
-            Worker::new(Config::default(), Limits::default(), db, store, registry, "a".to_owned());
+        let worker = Worker::new(Config::default(), Limits::default(), db, store, registry, "a".to_owned());
         let config = train::Config::new("a".parse().unwrap());
         let taken = Taken { id: "job".into(), config, files: vec![], fence: 1 };
         let path = worker.store.checkpoint(&taken.id);

@@ -127,7 +127,7 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before_and_the_run_goes_on
     std::fs::rename(&away, &folder).unwrap();
     assert!(std::fs::read(&path).unwrap() == kept);
     let outcome = run(&mut |_| Control::Continue).unwrap();
-    assert_eq!(outcome.version, 1, "the run goes on from the checkpoint before");
+    assert_eq!(outcome.version, 1, "the run continues from the checkpoint before");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use image::ImageFormat;
-use serde_json::json;
+use reqwest::blocking::multipart::{Form, Part};
+use serde_json::{Value, json};
 
 use crate::support::*;
 
@@ -45,6 +46,30 @@ fn decoding_the_encoded_is_denoising_by_the_strict_path_bit_for_bit() {
         let strict = ok(service.post("/denoise?mode=strict&format=npy&depth=float", "image/png", image));
         assert_eq!(decoded, strict, "{width}x{height}");
     }
+}
+
+/// Rows hold the numbers of the latents in JSON; latents of two sizes make no array.
+#[test]
+fn latents_are_rows_of_one_array_where_npy_is_accepted() {
+    let service = Service::start();
+    let post = |files: &[(&str, Vec<u8>)], accept: &str| {
+        let form = files.iter().fold(Form::new(), |form, (name, bytes)| {
+            form.part("file", Part::bytes(bytes.clone()).file_name((*name).to_owned()))
+        });
+        service.request("POST", "/encode").header("accept", accept).multipart(form).send().unwrap()
+    };
+    let two = [("a.png", png(16, 16)), ("b.png", png(16, 16))];
+    let (dims, rows) = read_npy(&ok(post(&two, "application/x-npy")));
+    let samples = ok_json(post(&two, "application/json"));
+    let latent = &samples["samples"][1]["latent"]["planes"];
+    let of = |plane: &Value| to_floats(&from_base64(&plane["data"]));
+    let planes: Vec<f32> = latent.as_array().unwrap().iter().flat_map(of).collect();
+    assert!(dims.contains(&format!("(2, {})", planes.len())), "{dims}");
+    assert_eq!(rows[planes.len()..], planes);
+    let (dims, _) = read_npy(&ok(post(&two[..1], "application/x-npy")));
+    assert!(dims.contains(&format!("(1, {})", planes.len())), "{dims}");
+    let unequal = [two[0].clone(), ("c.png", png(32, 16))];
+    refused(post(&unequal, "application/x-npy"), "not_acceptable");
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn leaves(bytes: &[u8], limits: &Limits) -> Result<Vec<Leaf>> {
         let storage = Storage::of(&directory, bytes)?;
         check_shape(Shape::image(1, storage.height, storage.width), limits)?;
         // One profile may be shared by all pages, and is copied for each.
-        tags += Tag::bytes_of_all(&directory, bytes).min(u64::from(u32::MAX)) + directory.bytes(tag::ICC).min(u64::from(u32::MAX));
+        tags += Tag::bytes_of_all(&directory, bytes).min(u64::from(u32::MAX))
+            + directory.bytes(tag::ICC).min(u64::from(u32::MAX));
         within("image bytes of metadata", tags as usize, MOST_TAG_BYTES as usize)?;
         check_strips(&directory, &storage)?;
         let count = is_alone.then(|| hidden_count(&directory, &storage, bytes)).flatten().unwrap_or(1);
@@ -109,7 +110,11 @@ fn check_no_raw(directories: &[Directory], bytes: &[u8]) -> Result<()> {
     let is_sensor = |d: &Directory| matches!(d.number(bytes, tag::PHOTOMETRIC), Some(32803 | 34892));
     let below = |d: &Directory| -> Vec<Directory> {
         let positions = d.numbers(bytes, tag::SUB_DIRECTORIES).unwrap_or_default();
-        positions.into_iter().take(MOST_BELOW).filter_map(|at| Directory::read(bytes, d.order(), at)).collect()
+        positions
+            .into_iter()
+            .take(MOST_BELOW)
+            .filter_map(|at| Directory::read(bytes, d.order(), at))
+            .collect()
     };
     for directory in directories {
         let count = directory.count(tag::SUB_DIRECTORIES).unwrap_or(0);

@@ -38,6 +38,14 @@ pub trait Ports {
     fn latent(&mut self, index: usize, rows: Range<usize>, map: &mut Ring);
     /// Receives rows of the result.
     fn write(&mut self, rows: Range<usize>, pixels: &Ring);
+
+    /// Returns `true` if rows are wanted as they are before the refiner, too.
+    fn takes_strict(&self) -> bool {
+        false
+    }
+
+    /// Receives rows of the sample that is decoded from the latent alone, if [`Ports::takes_strict`].
+    fn strict(&mut self, _: Range<usize>, _: &Ring) {}
 }
 
 /// Streaming pass of one sample through a network.
@@ -219,7 +227,12 @@ impl<'a> Decoding<'a> {
             chains[i].run(band)?;
         }
         let features = &chains[0].map;
-        network.tail.rows(levels[0].rows(band, *strict), features, Activation::None, false, folded)?;
+        let decoded = levels[0].rows(band, *strict);
+        network.tail.rows(decoded.clone(), features, Activation::None, false, folded)?;
+        if ports.takes_strict() {
+            fold.unfold_rows(decoded.clone(), folded, pixels);
+            ports.strict(fold.pixels(&decoded), pixels);
+        }
         let done = levels[0].rows(band, *result);
         if let (Some((network, chain)), Some(encoder)) = (refiner, encoder) {
             let rows = chain.rows(band);

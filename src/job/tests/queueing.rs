@@ -1,7 +1,7 @@
 //! Tests of the queue: leases, fences, attempts, and jobs that lost their worker.
 
-use crate::db::Conn;
 use super::*;
+use crate::db::Conn;
 use crate::job::queue::{End, News, Wanted};
 
 /// Config with leases that expire at once.

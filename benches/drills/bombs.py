@@ -116,6 +116,12 @@ class Probe(threading.Thread):
             time.sleep(0.02)
 
 
+def started(service):
+    client = http.client.HTTPConnection(service.address, timeout=60)
+    client.request("GET", "/startupz")
+    return client.getresponse().status == 204
+
+
 def send(service, path, body, media_type):
     """Status, and seconds after the last byte."""
     host, port = service.address.split(":")
@@ -139,7 +145,9 @@ def main():
     for name in ARGS.names or CASES:
         body, media_type, path, expected = CASES[name]()
         with Service() as service:
-            # Its models are loaded.
+            # The models that it loads at its start are no growth.
+            while not started(service):
+                time.sleep(0.05)
             send(service, "/denoise", b"P5\n32 32\n255\n" + bytes(range(256)) * 4, "image/x-portable-anymap")
             before, probe = service.memory(), Probe(service)
             probe.start()

@@ -190,6 +190,11 @@ impl Engine {
         self.0.models.forget(name, default);
     }
 
+    /// Unloads all versions of `name`; the next request for one loads it again. Running requests finish with theirs.
+    pub fn unload(&self, name: &Name) {
+        self.0.models.forget(name, None);
+    }
+
     /// Admits one request, which is cancelled at `deadline`.
     ///
     /// # Errors

@@ -157,6 +157,14 @@ impl Registry {
         Ok((reference.name.clone(), version))
     }
 
+    /// Returns the input of a version.
+    ///
+    /// # Errors
+    /// As [`Registry::resolve`].
+    pub fn input(&self, reference: &ModelRef) -> Result<Input> {
+        Ok(self.find(reference)?.1.input)
+    }
+
     /// Reads one version and verifies its digest.
     ///
     /// # Errors

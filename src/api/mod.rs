@@ -25,6 +25,7 @@ mod fields;
 mod fitted;
 mod health;
 mod json;
+mod map;
 mod members;
 mod metrics;
 mod models;
@@ -112,6 +113,7 @@ fn catalog() -> OpenApiRouter<App> {
         .routes(routes!(models::list))
         .routes(routes!(models::get))
         .routes(routes!(models::card))
+        .routes(routes!(map::map))
         .routes(routes!(about::limits))
         .routes(routes!(about::version))
         .routes(routes!(about::openapi_yaml))

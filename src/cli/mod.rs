@@ -20,6 +20,7 @@ mod kept;
 mod keys;
 mod logging;
 mod man;
+mod map;
 mod models;
 mod noise;
 mod openapi;
@@ -103,6 +104,7 @@ enum Command {
     Decode(decode::Args),
     Evaluate(evaluate::Args),
     Models(models::Args),
+    Map(map::Args),
     Noise(noise::Args),
     Openapi(openapi::Args),
     Docs(docs::Args),
@@ -159,6 +161,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Decode(args) => decode::run(args, config),
         Command::Evaluate(args) => evaluate::run(args, config),
         Command::Models(args) => models::run(args, config),
+        Command::Map(args) => map::run(&args, config),
         Command::Noise(args) => noise::run(args, config),
         Command::Openapi(args) => openapi::run(args, config),
         Command::Docs(args) => docs::run(args, config),

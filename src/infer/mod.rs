@@ -11,6 +11,7 @@ pub mod fit;
 mod map;
 mod pace;
 mod passing;
+mod pooled;
 mod ports;
 mod rate;
 mod run;
@@ -26,6 +27,7 @@ use candle_core::Device;
 
 pub use error::Error;
 pub use pace::{Pace, Steady};
+pub use pooled::pooled;
 pub use rate::Resampling;
 pub use scale::{Scale, without_outliers};
 pub use stream::{Piece, SignalStream, WINDOW};

@@ -5,6 +5,7 @@
 //! | distance from the clean sample | [`psnr`], [`ssim`], [`snr`], [`rmse`] |
 //! | fraction of the writing that remains | [`Strokes`], [`ink_recall`] |
 //! | agreement of the labels of neighbouring latents | [`knn_agrees`] |
+//! | agreement of neighbours in a map and in the space that it shows | [`trustworthiness`] |
 //! | summary over many samples | [`Summary`] |
 //! | strength of white noise | [`estimate_sigma`] |
 //! | strength and kind of any noise | [`Grain`] |
@@ -36,6 +37,7 @@ mod report;
 mod smooth;
 mod ssim;
 mod stroke;
+mod trust;
 mod wavelet;
 
 pub use clipping::clipped_mean;
@@ -55,6 +57,7 @@ pub use report::Summary;
 pub use smooth::{moving_average, savitzky_golay};
 pub use ssim::ssim;
 pub use stroke::Strokes;
+pub use trust::{Points, trustworthiness};
 pub use wavelet::{Shrinkage, denoise_wavelet};
 
 /// Returns the median, the upper of two.

@@ -19,10 +19,11 @@ mod rows;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-pub use artifact::Artifact;
+pub use artifact::{Artifact, digest};
 pub use choice::Unsure;
 pub use error::Error;
 pub use manifest::{FORMAT, Familiarity, Manifest};
@@ -32,6 +33,8 @@ pub use publish::{Claim, Published};
 use entry::{Models, Version};
 
 use crate::db::Db;
+use crate::file::{self, Flush};
+use crate::map::Map;
 use crate::name::{ModelRef, Name};
 use crate::nn::model;
 pub use crate::sample::Spec as Input;
@@ -80,6 +83,8 @@ pub struct Draft {
     pub kept_back: Option<String>,
     /// Default version that it was compared with; none if there was no default.
     pub compared_with: Option<u32>,
+    /// Map of its latents, if one is kept.
+    pub map: Option<Map>,
     /// Model card, Markdown; `{version}` in it is replaced by the version.
     pub card: String,
 }
@@ -176,6 +181,32 @@ impl Registry {
         let damaged = |reason| Error::Damaged { id: format!("{}@{number}", reference.name), reason };
         let manifest = Artifact::manifest(&version.folder, &reference.name, number).map_err(damaged)?;
         Ok((manifest, Artifact::card(&version.folder)))
+    }
+
+    /// Returns the map of one version; `None` if none was kept.
+    ///
+    /// # Errors
+    /// The version does not exist, or its map is damaged.
+    pub fn map(&self, reference: &ModelRef) -> Result<Option<Map>> {
+        let (number, version) = self.find(reference)?;
+        let damaged = |reason| Error::Damaged { id: format!("{}@{number}", reference.name), reason };
+        Artifact::map(&version.folder, &version.sha256).map_err(damaged)
+    }
+
+    /// Keeps the map of a trained version, in place of an earlier one.
+    ///
+    /// # Errors
+    /// The version does not exist or is bundled, the map is of other weights, or the disk failed.
+    pub fn keep_map(&self, reference: &ModelRef, map: &Map) -> Result<()> {
+        let (number, version) = self.find(reference)?;
+        if version.is_bundled {
+            return Err(Error::Bundled(ModelRef { version: Some(number), ..reference.clone() }));
+        }
+        let bytes = map.write();
+        Map::parse(&bytes, &version.sha256).map_err(|reason| Error::Invalid(format!("the map {reason}")))?;
+        let path = version.folder.join(artifact::MAP);
+        let written = file::replace(&path, Flush::Now, |file| file.write_all(&bytes));
+        written.map_err(|source| Error::Io { path, source })
     }
 
     /// Returns the version of `name` with weights of this SHA-256.

@@ -64,6 +64,7 @@ fn every_route_of_the_contract_page_is_there() {
         "GET /models/{name}/{version}",
         "POST /models",
         "GET /models/{name}/{version}/artifact",
+        "GET /models/{name}/{version}/map",
         "PUT /models/{name}/default",
         "DELETE /models/{name}/{version}",
         "GET /livez",

@@ -14,6 +14,7 @@ mod fitted;
 mod health;
 mod input;
 mod load;
+mod map;
 mod metrics;
 mod models;
 mod origin;

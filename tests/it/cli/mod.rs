@@ -3,6 +3,7 @@
 mod denoise;
 mod evaluate;
 mod latents;
+mod map;
 mod models;
 mod signals;
 mod train;

@@ -41,6 +41,7 @@ fn publish(registry: &Registry, name: &str, model: Config, seed: u64) {
         familiarity: None,
         kept_back: None,
         compared_with: None,
+        map: None,
         card: format!("# {name} {{version}}\n\nUntrained, for tests."),
     };
     registry.publish(draft, false).expect("a version");

@@ -1,9 +1,13 @@
 //! Choices: the values of parameters, each read from its text and described by one type.
 
+mod list;
+
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
+
+pub(super) use list::{ModelList, Shares};
 
 use super::fields::shown;
 use crate::bounds::Bounds;
@@ -13,6 +17,11 @@ use crate::codec::{Depth, Format};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Share(pub(super) f32);
+
+/// Standard deviation of white noise in levels of 255, more than 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Sigma(pub(super) f32);
 
 /// Ratio of the numbers of a sample to those of its latent, more than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -98,6 +107,10 @@ impl PageSize {
     const BOUNDS: Bounds = Bounds::closed(1.0, 100.0);
 }
 
+impl Sigma {
+    const BOUNDS: Bounds = Bounds::above(0.0, 255.0);
+}
+
 impl Ratio {
     const BOUNDS: Bounds = Bounds::above(0.0, 1e6);
 }
@@ -127,6 +140,12 @@ impl Serialize for Ensemble {
     }
 }
 
+impl Serialize for Flag {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u8(u8::from(*self == Flag::Yes))
+    }
+}
+
 impl Serialize for ReplyFormat {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(self.0.extension())
@@ -142,6 +161,14 @@ impl TryFrom<String> for Share {
 }
 
 impl TryFrom<String> for Ratio {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        number(&text, Self::BOUNDS).map(Self)
+    }
+}
+
+impl TryFrom<String> for Sigma {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -174,10 +201,13 @@ impl TryFrom<String> for PageSize {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let number = text.parse().ok().filter(|number: &usize| Self::BOUNDS.hold(*number as f64));
-        let refused = || format!("expected a whole number in {}, got {}", Self::BOUNDS, shown(&text));
-        number.map(Self).ok_or_else(refused)
+        whole(&text, Self::BOUNDS).map(Self)
     }
+}
+
+fn whole(text: &str, bounds: Bounds) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number: &usize| bounds.hold(*number as f64));
+    number.ok_or_else(|| format!("expected a whole number in {bounds}, got {}", shown(text)))
 }
 
 impl TryFrom<String> for IdempotencyKey {
@@ -233,6 +263,12 @@ impl PartialSchema for Ratio {
     }
 }
 
+impl PartialSchema for Sigma {
+    fn schema() -> RefOr<Schema> {
+        number_schema(Self::BOUNDS, "Standard deviation of white noise in levels of 255.")
+    }
+}
+
 impl PartialSchema for MissingValue {
     fn schema() -> RefOr<Schema> {
         number_schema(Bounds::ANY, "Number that stands for a missing one.")
@@ -255,11 +291,15 @@ impl PartialSchema for ReplyFormat {
     }
 }
 
+fn whole_schema(bounds: Bounds) -> RefOr<Schema> {
+    let mut schema = ObjectBuilder::new().schema_type(Type::Integer).build();
+    bounds.describe(&mut schema);
+    Schema::Object(schema).into()
+}
+
 impl PartialSchema for PageSize {
     fn schema() -> RefOr<Schema> {
-        let mut schema = ObjectBuilder::new().schema_type(Type::Integer).build();
-        Self::BOUNDS.describe(&mut schema);
-        Schema::Object(schema).into()
+        whole_schema(Self::BOUNDS)
     }
 }
 
@@ -293,6 +333,7 @@ impl PartialSchema for Milliseconds {
 
 impl ToSchema for Share {}
 impl ToSchema for Ratio {}
+impl ToSchema for Sigma {}
 impl ToSchema for MissingValue {}
 impl ToSchema for Ensemble {}
 impl ToSchema for ReplyFormat {}

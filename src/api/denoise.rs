@@ -81,6 +81,7 @@ pub(super) async fn denoise(
             options: call.params.options(),
             wishes: call.params.wishes(),
             depth: style.depth_of(&group.carrier),
+            predict: call.params.predict(),
         };
         // All at once: small ones of one shape go through the model together.
         let all = try_join_all(group.samples.into_iter().map(|sample| fitted.denoise(sample))).await?;

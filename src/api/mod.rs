@@ -10,6 +10,7 @@ mod body;
 mod caller;
 mod choice;
 mod clock;
+mod compare;
 mod config;
 mod connection;
 mod contract;
@@ -127,6 +128,7 @@ fn infer() -> OpenApiRouter<App> {
         .routes(routes!(encode::encode))
         .routes(routes!(decode::decode))
         .routes(routes!(evaluate::evaluate))
+        .routes(routes!(compare::compare))
         .routes(routes!(artifact::export))
         .routes(routes!(metrics::metrics))
 }

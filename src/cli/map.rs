@@ -73,6 +73,9 @@ pub fn run(args: &Args, config: &Config) -> Result<(), Error> {
     };
     let (name, version) = registry.resolve(&args.model).map_err(missing)?;
     let exact = ModelRef { name, version: Some(version) };
+    if args.keep {
+        registry.check_own(&exact)?;
+    }
     let map = if args.samples.is_empty() {
         registry.map(&exact)?.ok_or_else(|| Error::Failed(format!("{exact} {}", Map::NONE_KEPT)))?
     } else {

@@ -4,6 +4,8 @@
 //! the configuration is invalid, 130 after Ctrl-C.
 
 mod backup;
+mod calibrate;
+mod compare;
 mod completions;
 pub mod config;
 mod content;
@@ -103,6 +105,7 @@ enum Command {
     Encode(encode::Args),
     Decode(decode::Args),
     Evaluate(evaluate::Args),
+    Compare(compare::Args),
     Models(models::Args),
     Map(map::Args),
     Noise(noise::Args),
@@ -160,6 +163,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Encode(args) => encode::run(args, config),
         Command::Decode(args) => decode::run(args, config),
         Command::Evaluate(args) => evaluate::run(args, config),
+        Command::Compare(args) => compare::run(&args, config),
         Command::Models(args) => models::run(args, config),
         Command::Map(args) => map::run(&args, config),
         Command::Noise(args) => noise::run(args, config),

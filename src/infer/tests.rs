@@ -1,5 +1,7 @@
 //! Tests of sessions: strict mode uses the latent alone, any size works, streaming inference is exact.
 
+mod probing;
+
 use std::collections::HashMap;
 
 use candle_core::Device;

@@ -26,6 +26,8 @@ const NEIGHBORS: usize = 10;
 const MOST_NUMBERS: usize = 1 << 22;
 /// Largest number of latents' numbers in a map.
 const MOST_LATENT_NUMBERS: usize = 1 << 20;
+/// Largest number of planes of a map.
+const MOST_PROJECTIONS: usize = 4;
 /// Longest name and label, in characters.
 const LONGEST: usize = 80;
 
@@ -163,8 +165,17 @@ impl Map {
         if !(Self::FEWEST..=Self::MOST).contains(&count) {
             return Err(format!("has {count} points, expected {} to {}", Self::FEWEST, Self::MOST));
         }
+        if map.projections.len() > MOST_PROJECTIONS {
+            return Err(format!(
+                "has {} planes, at most {MOST_PROJECTIONS} are drawn",
+                map.projections.len()
+            ));
+        }
         if map.projections.is_empty() || map.projections.iter().any(|plane| !plane.fits(count)) {
             return Err(format!("does not place its {count} points by finite numbers"));
+        }
+        if map.points.iter().flat_map(|point| &point.latent).any(|v| !v.is_finite()) {
+            return Err("has latents that are not finite".into());
         }
         match map.thumbnails.as_ref().map(|thumbnails| thumbnails.check(count)) {
             Some(Err(reason)) => Err(reason),

@@ -92,10 +92,11 @@ pub(super) fn all(
         let flat = places.as_flattened();
         let map = Points::new(flat, 2);
         let is_flat = map.is_one_point() || space.is_one_point();
-        let kept = |a, b| trustworthiness(a, b, neighbors).filter(|_| !is_flat);
+        let kept = |a, b| trustworthiness(a, b, neighbors).filter(|_| !is_flat).map(rounded);
         let scores = Scores {
-            accuracy: labels
-                .map(|labels| knn_agrees(flat, 2, labels, neighbors, 0..count) as f64 / count as f64),
+            accuracy: labels.map(|labels| {
+                rounded(knn_agrees(flat, 2, labels, neighbors, 0..count) as f64 / count as f64)
+            }),
             trustworthiness: kept(space, map),
             continuity: kept(map, space),
         };
@@ -108,6 +109,11 @@ pub(super) fn all(
     let linear = samples.and_then(|samples| components(samples, sample_numbers));
     let linear = linear.map(|places| (ProjectionKind::SamplePca, places));
     own.into_iter().chain(linear).map(|(kind, places)| plane(kind, places)).collect()
+}
+
+/// Rounds to six digits, which every reader of JSON gives back exactly.
+fn rounded(score: f64) -> f64 {
+    (score * 1e6).round() / 1e6
 }
 
 /// Returns two principal components of points of `n` numbers; `None` if they would take too long. Components without variance

@@ -104,7 +104,8 @@ fn a_file_is_read_back_and_a_damaged_one_or_one_of_other_weights_is_refused() {
         Map::parse(&map.write(), "ab").unwrap_err()
     };
     assert!(with(&|map| map.format = 2).contains("format 2"));
-    assert!(with(&|map| drop(map.projections[0].places.pop())).contains("40 points"));
+    assert!(with(&|map| map.projections[0].places.truncate(39)).contains("40 points"));
+    assert!(with(&|map| map.projections = vec![map.projections[0].clone(); 5]).contains("5 planes"));
     assert!(with(&|map| map.projections.clear()).contains("40 points"));
     assert!(with(&|map| map.thumbnails.as_mut().unwrap().columns = usize::MAX).contains("thumbnails"));
     assert!(with(&|map| map.thumbnails.as_mut().unwrap().width = 31).contains("sheet"));

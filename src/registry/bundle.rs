@@ -72,6 +72,7 @@ pub fn read(bytes: &[u8], name: Option<Name>) -> Result<Draft> {
         training: manifest.training,
         scores: manifest.scores,
         familiarity: manifest.familiarity,
+        prediction: manifest.prediction,
         kept_back: manifest.kept_back,
         compared_with: None,
         map,

@@ -6,6 +6,7 @@
 
 mod artifact;
 pub mod bundle;
+mod calibration;
 mod choice;
 mod draft;
 mod entry;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use artifact::{Artifact, digest};
+pub use calibration::{Calibration, Spread};
 pub use choice::Unsure;
 pub use error::Error;
 pub use manifest::{FORMAT, Familiarity, Manifest};
@@ -79,6 +81,8 @@ pub struct Draft {
     pub scores: serde_json::Value,
     /// Feature statistics of the training data.
     pub familiarity: Option<Familiarity>,
+    /// Calibration of the predicted quality, if measured.
+    pub prediction: Option<Calibration>,
     /// Reason why the model must not become the default by itself; none if it may.
     pub kept_back: Option<String>,
     /// Default version that it was compared with; none if there was no default.
@@ -193,15 +197,27 @@ impl Registry {
         Artifact::map(&version.folder, &version.sha256).map_err(damaged)
     }
 
+    /// Replaces the calibration in the config of a trained version; the weights stay as they are.
+    ///
+    /// # Errors
+    /// The version does not exist, is bundled or damaged, or the disk failed.
+    pub fn calibrate(&self, reference: &ModelRef, prediction: Calibration) -> Result<()> {
+        let (number, version) = self.find_own(reference)?;
+        let id = ModelRef { version: Some(number), ..reference.clone() };
+        let (mut manifest, _) = self.card(&id)?;
+        manifest.prediction = Some(prediction);
+        let path = version.folder.join(artifact::MANIFEST);
+        let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Invalid(e.to_string()))?;
+        let written = file::replace(&path, Flush::Now, |file| file.write_all(&json));
+        written.map_err(|source| Error::Io { path, source })
+    }
+
     /// Keeps the map of a trained version, in place of an earlier one.
     ///
     /// # Errors
     /// The version does not exist or is bundled, the map is of other weights, or the disk failed.
     pub fn keep_map(&self, reference: &ModelRef, map: &Map) -> Result<()> {
-        let (number, version) = self.find(reference)?;
-        if version.is_bundled {
-            return Err(Error::Bundled(ModelRef { version: Some(number), ..reference.clone() }));
-        }
+        let (_, version) = self.find_own(reference)?;
         let bytes = map.write();
         Map::parse(&bytes, &version.sha256).map_err(|reason| Error::Invalid(format!("the map {reason}")))?;
         let path = version.folder.join(artifact::MAP);
@@ -257,6 +273,24 @@ impl Registry {
             }
         }
         Ok(())
+    }
+
+    /// Checks that a map or a calibration of this version can be kept.
+    ///
+    /// # Errors
+    /// The version does not exist, or is bundled.
+    pub fn check_own(&self, reference: &ModelRef) -> Result<()> {
+        self.find_own(reference).map(|_| ())
+    }
+
+    /// Finds a version that is not bundled.
+    fn find_own(&self, reference: &ModelRef) -> Result<(u32, Version)> {
+        match self.find(reference)? {
+            (number, version) if version.is_bundled => {
+                Err(Error::Bundled(ModelRef { version: Some(number), ..reference.clone() }))
+            }
+            found => Ok(found),
+        }
     }
 
     fn find(&self, reference: &ModelRef) -> Result<(u32, Version)> {

@@ -29,6 +29,7 @@ fn draft(name: &str, seed: u64) -> Draft {
         training: serde_json::Value::Null,
         scores: serde_json::Value::Null,
         familiarity: None,
+        prediction: None,
         kept_back: None,
         compared_with: None,
         map: None,

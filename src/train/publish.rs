@@ -124,6 +124,7 @@ impl Run<'_> {
             training,
             scores: told.clone(),
             familiarity: familiarity.clone(),
+            prediction: None,
             kept_back: verdict.kept_back.clone(),
             compared_with: serving,
             map: map.clone(),

@@ -3,6 +3,7 @@
 mod about;
 mod artifact;
 mod auth;
+mod compare;
 mod cors;
 mod decode;
 mod denoise;
@@ -20,6 +21,7 @@ mod models;
 mod origin;
 mod pages;
 mod pictures;
+mod predict;
 mod rate;
 mod serve;
 mod signals;

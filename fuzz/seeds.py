@@ -156,7 +156,10 @@ for name, content in {"image": image_latent, "signal": signal_latent, "vector": 
     put("latent", f"{name}.latent", content)
     (CORPUS.parent.parent / "tests/data" / f"format-1-{name}.latent").write_bytes(content)
 
-# A map of a version whose weights have the digest `ab`.
+# An index as `src/index/file.rs` lays it out, and a map of a version whose weights have the digest `ab`.
+index = b"LMPDINDX" + struct.pack("<I", 1) + bytes([7]) * 32 + struct.pack("<IQ", 2, 3) + ramp(3, 2).tobytes()
+index += b"".join(struct.pack("<H", len(name)) + name for name in [b"a", b"\xc3\xa4", b""])
+put("index", "three.index", index + struct.pack("<I", zlib.crc32(index)))
 points = [{"name": name, "label": label, "latent": [1.0, 2.0]} for name, label in [("a", "0"), ("<b>", "1"), ("c", "0")]]
 scores = {"accuracy": 1.0, "trustworthiness": None, "continuity": 0.5}
 plane = {"kind": "latent", "scores": scores, "places": [[0, 1], [2.5, -1], [1e30, 3]]}

@@ -22,7 +22,7 @@
 //! |---|---|---|
 //! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`bounds`], [`pointer`], [`file`](mod@file), [`hex`](mod@hex), [`memory`] | data types; writing a file |
 //! | 1 pure | [`codec`], [`corruption`], [`page`], [`quality`], [`kernel`] | computation on slices |
-//! | 2 substrate | [`nn`], [`media`], [`store`], [`db`], [`map`] | tensors; bytes to samples and back; bytes by key; rows; maps of latents |
+//! | 2 substrate | [`nn`], [`media`], [`store`], [`db`], [`map`], [`index`] | tensors; bytes to samples and back; bytes by key; rows; maps of latents and search in them |
 //! | 3 data | [`dataset`], [`registry`] | samples and models from stored bytes |
 //! | 4 inference | [`infer`] | one model, one sample, synchronous |
 //! | none | [`telemetry`] | metrics, for layer 5 and up |
@@ -51,6 +51,7 @@ pub mod quality;
 
 // layer 2: substrate
 pub mod db;
+pub mod index;
 pub mod map;
 pub mod media;
 pub mod nn;

@@ -67,6 +67,16 @@ pub(super) enum ReplyDepth {
 #[serde(try_from = "String")]
 pub(super) struct ReplyFormat(pub(super) Format);
 
+/// Version of a model, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct VersionNumber(pub(super) u32);
+
+/// Number of samples to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Count(pub(super) usize);
+
 /// Number of jobs on one page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -101,6 +111,14 @@ pub(super) struct Milliseconds(pub(super) u64);
 
 impl Share {
     const BOUNDS: Bounds = Bounds::closed(0.0, 1.0);
+}
+
+impl VersionNumber {
+    const BOUNDS: Bounds = Bounds::closed(1.0, u32::MAX as f64);
+}
+
+impl Count {
+    const BOUNDS: Bounds = Bounds::closed(1.0, 1000.0);
 }
 
 impl PageSize {
@@ -194,6 +212,22 @@ impl TryFrom<String> for ReplyFormat {
             let names: Vec<_> = Self::all().map(Format::extension).collect();
             format!("expected one of {}, got {}", names.join(", "), shown(&text))
         })
+    }
+}
+
+impl TryFrom<String> for VersionNumber {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        whole(&text, Self::BOUNDS).map(|number| Self(number as u32))
+    }
+}
+
+impl TryFrom<String> for Count {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        whole(&text, Self::BOUNDS).map(Self)
     }
 }
 
@@ -303,6 +337,18 @@ impl PartialSchema for PageSize {
     }
 }
 
+impl PartialSchema for VersionNumber {
+    fn schema() -> RefOr<Schema> {
+        whole_schema(Self::BOUNDS)
+    }
+}
+
+impl PartialSchema for Count {
+    fn schema() -> RefOr<Schema> {
+        whole_schema(Self::BOUNDS)
+    }
+}
+
 impl PartialSchema for Flag {
     fn schema() -> RefOr<Schema> {
         let schema = ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([0, 1]));
@@ -338,6 +384,8 @@ impl ToSchema for MissingValue {}
 impl ToSchema for Ensemble {}
 impl ToSchema for ReplyFormat {}
 impl ToSchema for PageSize {}
+impl ToSchema for VersionNumber {}
+impl ToSchema for Count {}
 impl ToSchema for Flag {}
 impl ToSchema for IdempotencyKey {}
 impl ToSchema for Extents {}

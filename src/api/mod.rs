@@ -30,6 +30,7 @@ mod map;
 mod members;
 mod metrics;
 mod models;
+mod nearest;
 mod negotiate;
 mod observe;
 mod operation;
@@ -129,6 +130,7 @@ fn infer() -> OpenApiRouter<App> {
         .routes(routes!(decode::decode))
         .routes(routes!(evaluate::evaluate))
         .routes(routes!(compare::compare))
+        .routes(routes!(nearest::nearest))
         .routes(routes!(artifact::export))
         .routes(routes!(metrics::metrics))
 }
@@ -144,6 +146,7 @@ fn training() -> OpenApiRouter<App> {
         .routes(routes!(events::watch))
         .routes(routes!(profiles::list, profiles::measure))
         .routes(routes!(profiles::get, profiles::remove))
+        .routes(routes!(nearest::put, nearest::remove))
 }
 
 /// The routes that need a key with the scope `admin`.

@@ -1,12 +1,14 @@
 //! Parameters of the operations: the same names and values as query parameters, form fields and JSON members.
 
 mod compare;
+mod nearest;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 pub(super) use compare::Compare;
+pub(super) use nearest::{Nearest, PutIndex};
 
 use super::choice::{
     Ensemble, Flag, Milliseconds, MissingValue, Ratio, ReplyDepth, ReplyFormat, Share, Sigma,

@@ -18,7 +18,7 @@ const BUDGET: usize = 1 << 26;
 
 const EXAMPLES: &str = "\
 Examples:
-  limpid map digits-map -o digits.svg
+  limpid map my-parts -o parts.svg
         the map kept at training, as SVG, PNG or JSON by the ending; without -o its scores
   limpid map digits --samples t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz -o digits.png
         a map of other samples

@@ -24,6 +24,7 @@ mod logging;
 mod man;
 mod map;
 mod models;
+mod nearest;
 mod noise;
 mod openapi;
 mod place;
@@ -108,6 +109,7 @@ enum Command {
     Compare(compare::Args),
     Models(models::Args),
     Map(map::Args),
+    Nearest(nearest::Args),
     Noise(noise::Args),
     Openapi(openapi::Args),
     Docs(docs::Args),
@@ -166,6 +168,7 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Compare(args) => compare::run(&args, config),
         Command::Models(args) => models::run(args, config),
         Command::Map(args) => map::run(&args, config),
+        Command::Nearest(args) => nearest::run(&args, config),
         Command::Noise(args) => noise::run(args, config),
         Command::Openapi(args) => openapi::run(args, config),
         Command::Docs(args) => docs::run(args, config),

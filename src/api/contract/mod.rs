@@ -9,7 +9,7 @@ pub(super) use failure::Failures;
 pub(super) use reply::{Decoded, Denoised, Encoded, HEADERS_OF_ALL};
 pub(super) use request::{
     Binary, CompareBody, CompareForm, DecodeBody, DecodeForm, DenoiseBody, DenoiseForm, EncodeBody,
-    EncodeForm, EvaluateBody, EvaluateForm, NoiseProfileBody,
+    EncodeForm, EvaluateBody, EvaluateForm, IndexBody, IndexForm, NearestBody, NearestForm, NoiseProfileBody,
     NoiseProfileForm,
 };
 pub(super) use submission::{TrainBody, TrainForm};

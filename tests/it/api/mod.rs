@@ -18,6 +18,7 @@ mod load;
 mod map;
 mod metrics;
 mod models;
+mod nearest;
 mod origin;
 mod pages;
 mod pictures;

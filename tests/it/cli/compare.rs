@@ -1,4 +1,4 @@
-//! `limpid compare`, and predictions on the command line.
+//! `limpid compare`, `limpid nearest`, and predictions on the command line.
 
 use serde_json::Value;
 
@@ -74,4 +74,28 @@ fn a_model_of_yours_is_calibrated_and_a_bundled_one_is_not() {
     assert!(said.code == 1 && said.err.contains("at least 10"), "{}", said.err);
     let said = desk.run(&format!("models calibrate photo-gray --samples clean --models {BUNDLED}"));
     assert!(said.code == 1 && said.err.contains("bundled"), "{}", said.err);
+}
+
+#[test]
+fn the_nearest_of_a_folder_and_of_an_index() {
+    let desk = Desk::new();
+    desk.model();
+    let line = "--model tiny";
+    assert_eq!(desk.run(&format!("nearest {line}")).code, 2);
+    let found = desk.ok(
+        "nearest tiny clean/07.png --among clean -k 2 --models models --data-dir kept --index all --json",
+    );
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(
+        (&found["searched"], &found["results"][0]["neighbors"][0]["name"]),
+        (&12.into(), &"07".into())
+    );
+    assert_eq!(found["results"][0]["neighbors"][0]["distance"], 0.0);
+    let table = desk.ok("nearest tiny clean/03.png --index all -k 1 --models models --data-dir kept");
+    assert!(table.contains("0.0000  03"), "{table}");
+    desk.ok("train --training-config tiny.json --samples clean --models models --seed 5");
+    let said = desk.run("nearest tiny@2 clean/03.png --index all --models models --data-dir kept");
+    assert!(said.code == 1 && said.err.contains("was made by weights of SHA-256"), "{}", said.err);
+    let said = desk.run("nearest tiny clean/03.png --index none --models models --data-dir kept");
+    assert!(said.code == 1 && said.err.contains("has no index none"), "{}", said.err);
 }

@@ -64,3 +64,16 @@ fn pixel_unshuffle(bencher: Bencher, (batch, side): (usize, usize)) {
     let x = vec![0.5; batch * side * side];
     bencher.bench(|| kernel::pixel_unshuffle(&x, batch, side / 2, side / 2));
 }
+
+/// Exact search among 100,000 vectors of so many numbers, on one core.
+#[divan::bench(args = [2, 32, 128])]
+fn nearest_of_100_000(bencher: Bencher, numbers: usize) {
+    let mut rng = limpid::rng::Rng::new(1, limpid::rng::Purpose::Evaluate, 0);
+    let mut vector = vec![0.0; numbers];
+    let mut index = limpid::index::Index::new([0; 32], numbers);
+    for _ in 0..100_000 {
+        rng.fill_normal(&mut vector);
+        index.add("a", &vector).unwrap();
+    }
+    bencher.bench(|| index.nearest(&vector, 10));
+}

@@ -155,3 +155,17 @@ vector_latent = latent_file(3, (6,), b"\0", [ramp(2)])
 for name, content in {"image": image_latent, "signal": signal_latent, "vector": vector_latent}.items():
     put("latent", f"{name}.latent", content)
     (CORPUS.parent.parent / "tests/data" / f"format-1-{name}.latent").write_bytes(content)
+
+# An index as `src/index/file.rs` lays it out, and a map of a version whose weights have the digest `ab`.
+index = b"LMPDINDX" + struct.pack("<I", 1) + bytes([7]) * 32 + struct.pack("<IQ", 2, 3) + ramp(3, 2).tobytes()
+index += b"".join(struct.pack("<H", len(name)) + name for name in [b"a", b"\xc3\xa4", b""])
+put("index", "three.index", index + struct.pack("<I", zlib.crc32(index)))
+points = [{"name": name, "label": label, "latent": [1.0, 2.0]} for name, label in [("a", "0"), ("<b>", "1"), ("c", "0")]]
+scores = {"accuracy": 1.0, "trustworthiness": None, "continuity": 0.5}
+plane = {"kind": "latent", "scores": scores, "places": [[0, 1], [2.5, -1], [1e30, 3]]}
+sheet = base64.b64encode(image(gray[:8, :12], "png")).decode()
+thumbnails = {"width": 4, "height": 8, "columns": 3, "png": sheet}
+for name, shown in {"bare": None, "pictured": thumbnails}.items():
+    chart = {"format": 1, "digest": "ab", "data": "three", "reference": "samples", "neighbors": 1, "projections": [plane, plane],
+             "points": points, "thumbnails": shown}
+    put("map", f"{name}.json", json.dumps(chart).encode())

@@ -6,7 +6,9 @@
 
 use limpid::codec::{self, Format};
 use limpid::dataset::Dataset;
+use limpid::index::Index;
 use limpid::limits::Limits;
+use limpid::map::Map;
 use limpid::media::{self, Reading};
 use limpid::sample::{Kind, Sample, Spec};
 
@@ -14,7 +16,7 @@ use limpid::sample::{Kind, Sample, Spec};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 12] = [
     ("picture", picture),
     ("tiff", tiff),
     ("npy", npy),
@@ -22,6 +24,8 @@ pub const TARGETS: [Target; 10] = [
     ("csv", csv),
     ("json", json),
     ("latent", latent),
+    ("index", index),
+    ("map", map),
     ("zip", zip),
     ("tar", tar),
     ("upload", upload),
@@ -96,6 +100,26 @@ pub fn json(bytes: &[u8]) {
 pub fn latent(bytes: &[u8]) {
     if let Ok((id, latent)) = codec::read_latent(bytes, &limits()) {
         assert_eq!(codec::write_latent(&id, &latent), bytes, "a latent has one form");
+    }
+}
+
+/// Reads an index, searches it and writes it again.
+pub fn index(bytes: &[u8]) {
+    if let Ok(index) = Index::parse(bytes) {
+        let found = index.nearest(&vec![0.0; index.numbers()], 3).expect("the length is that of the index");
+        assert_eq!(found.len(), index.len().min(3));
+        let mut again = Vec::new();
+        index.write(&mut again).expect("memory takes all");
+        assert_eq!(again, bytes, "an index has one form");
+    }
+}
+
+/// Reads the map of a version and draws it.
+pub fn map(bytes: &[u8]) {
+    if let Ok(map) = Map::parse(bytes, "ab") {
+        Map::parse(&map.write(), "ab").expect("it was written here");
+        assert!(!map.svg("map").is_empty() && !map.table().is_empty());
+        let _ = map.png();
     }
 }
 

@@ -22,7 +22,7 @@
 //! |---|---|---|
 //! | 0 ground | [`sample`], [`name`], [`rng`], [`limits`], [`bounds`], [`pointer`], [`code`], [`file`](mod@file), [`hex`](mod@hex), [`memory`] | data types; writing a file |
 //! | 1 pure | [`codec`], [`corruption`], [`page`], [`quality`], [`kernel`] | computation on slices |
-//! | 2 substrate | [`nn`], [`media`], [`store`], [`db`] | tensors; bytes to samples and back; bytes by key; rows |
+//! | 2 substrate | [`nn`], [`media`], [`store`], [`db`], [`map`], [`index`] | tensors; bytes to samples and back; bytes by key; rows; maps of latents and search in them |
 //! | 3 data | [`dataset`], [`registry`] | samples and models from stored bytes |
 //! | 4 inference | [`infer`] | one model, one sample, synchronous |
 //! | none | [`telemetry`] | metrics, for layer 5 and up |
@@ -38,7 +38,7 @@ pub(crate) mod file;
 pub(crate) mod hex;
 pub mod limits;
 pub mod memory;
-pub(crate) mod name;
+pub mod name;
 pub(crate) mod pointer;
 pub mod rng;
 pub mod sample;
@@ -52,6 +52,8 @@ pub(crate) mod quality;
 
 // layer 2: substrate
 pub mod db;
+pub mod index;
+pub mod map;
 pub mod media;
 pub mod nn;
 pub mod store;
@@ -61,7 +63,7 @@ pub mod dataset;
 pub mod registry;
 
 // layer 4: inference
-pub(crate) mod infer;
+pub mod infer;
 
 // in no layer
 pub mod telemetry;

@@ -24,5 +24,9 @@ learn digits-strong '{"name": "digits", "base": "digits", "promote": "always", "
 learn digits-map '{"name": "digits-map", "steps": 1200, "seed": 3, "batch": 1024, "learning_rate": 0.003, "keep_neighbors": 4,
   "loss": "psnr", "corruption": {"gaussian": {"sigma": [0, 64]}},
   "family": {"compact": {"channels": 1, "height": 28, "width": 28, "latent": 2, "widths": [16, 48], "blocks": [1, 1]}}}'
+# Its map: test digits, which no model has seen, with their labels.
+newest=$(ls -d "$MODELS"/digits-map/[0-9]* | sort -V | tail -1)
+"$LIMPID" map digits-map --models "$MODELS" --samples "$mnist/t10k-images-idx3-ubyte.gz" --labels "$mnist/t10k-labels-idx1-ubyte.gz" \
+  --data "1,000 of MNIST's 10,000 test digits (CC BY-SA 3.0)" -o "$newest/map.json"
 evaluate digits 0,64,127.5
 evaluate digits-map 0,64

@@ -44,7 +44,7 @@ enum ImportPromote {
 
 /// A version as one file.
 ///
-/// A tar of `config.json`, `model.safetensors` and the card `README.md`; `POST /models` takes it.
+/// A tar of `config.json`, `model.safetensors`, the card `README.md` and, if it has one, the map `map.json`; `POST /models` takes it.
 #[utoipa::path(get, path = "/models/{name}/{version}/artifact", operation_id = "export_version", tag = "models", params(
     ("name" = String, Path, description = "The model.", example = "photo-gray"),
     ("version" = u32, Path, description = "The version.", example = 1),
@@ -64,7 +64,8 @@ pub(super) async fn export(
         let weights = usize::try_from(manifest.weights.bytes).unwrap_or(usize::MAX);
         let held = app.engine().hold(weights.saturating_mul(2))?;
         let artifact = app.registry().read(&reference)?;
-        let tar = bundle::write(&artifact)?;
+        let map = app.registry().map(&reference)?;
+        let tar = bundle::write(&artifact, map.as_ref())?;
         let file = format!("attachment; filename=\"{}-{}.tar\"", artifact.id.name, artifact.id.version);
         let text = |text: String| HeaderValue::try_from(text).map_err(Problem::internal);
         let headers = [

@@ -1,9 +1,13 @@
 //! Choices: the values of parameters, each read from its text and described by one type.
 
+mod list;
+
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
+
+pub(super) use list::{ModelList, Shares};
 
 use super::fields::shown;
 use crate::bounds::Bounds;
@@ -13,6 +17,11 @@ use crate::codec::{Depth, Format};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Share(pub(super) f32);
+
+/// Standard deviation of white noise in levels of 255, more than 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Sigma(pub(super) f32);
 
 /// Ratio of the numbers of a sample to those of its latent, more than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -61,6 +70,16 @@ pub(super) enum ReplyDepth {
 #[serde(try_from = "String")]
 pub(super) struct ReplyFormat(pub(super) Format);
 
+/// Version of a model, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct VersionNumber(pub(super) u32);
+
+/// Number of samples to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Count(pub(super) usize);
+
 /// Number of jobs on one page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -97,8 +116,20 @@ impl Share {
     const BOUNDS: Bounds = Bounds::closed(0.0, 1.0);
 }
 
+impl VersionNumber {
+    const BOUNDS: Bounds = Bounds::closed(1.0, u32::MAX as f64);
+}
+
+impl Count {
+    const BOUNDS: Bounds = Bounds::closed(1.0, 1000.0);
+}
+
 impl PageSize {
     const BOUNDS: Bounds = Bounds::closed(1.0, 100.0);
+}
+
+impl Sigma {
+    const BOUNDS: Bounds = Bounds::above(0.0, 255.0);
 }
 
 impl Ratio {
@@ -130,6 +161,12 @@ impl Serialize for Ensemble {
     }
 }
 
+impl Serialize for Flag {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u8(u8::from(*self == Flag::Yes))
+    }
+}
+
 impl Serialize for ReplyFormat {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(self.0.extension())
@@ -145,6 +182,14 @@ impl TryFrom<String> for Share {
 }
 
 impl TryFrom<String> for Ratio {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        number(&text, Self::BOUNDS).map(Self)
+    }
+}
+
+impl TryFrom<String> for Sigma {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -173,14 +218,33 @@ impl TryFrom<String> for ReplyFormat {
     }
 }
 
+impl TryFrom<String> for VersionNumber {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        whole(&text, Self::BOUNDS).map(|number| Self(number as u32))
+    }
+}
+
+impl TryFrom<String> for Count {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        whole(&text, Self::BOUNDS).map(Self)
+    }
+}
+
 impl TryFrom<String> for PageSize {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let number = text.parse().ok().filter(|number: &usize| Self::BOUNDS.hold(*number as f64));
-        let refused = || format!("expected a whole number in {}, got {}", Self::BOUNDS, shown(&text));
-        number.map(Self).ok_or_else(refused)
+        whole(&text, Self::BOUNDS).map(Self)
     }
+}
+
+fn whole(text: &str, bounds: Bounds) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number: &usize| bounds.hold(*number as f64));
+    number.ok_or_else(|| format!("expected a whole number in {bounds}, got {}", shown(text)))
 }
 
 impl TryFrom<String> for IdempotencyKey {
@@ -236,6 +300,12 @@ impl PartialSchema for Ratio {
     }
 }
 
+impl PartialSchema for Sigma {
+    fn schema() -> RefOr<Schema> {
+        number_schema(Self::BOUNDS, "Standard deviation of white noise in levels of 255.")
+    }
+}
+
 impl PartialSchema for MissingValue {
     fn schema() -> RefOr<Schema> {
         number_schema(Bounds::ANY, "Number that stands for a missing one.")
@@ -258,11 +328,27 @@ impl PartialSchema for ReplyFormat {
     }
 }
 
+fn whole_schema(bounds: Bounds) -> RefOr<Schema> {
+    let mut schema = ObjectBuilder::new().schema_type(Type::Integer).build();
+    bounds.describe(&mut schema);
+    Schema::Object(schema).into()
+}
+
 impl PartialSchema for PageSize {
     fn schema() -> RefOr<Schema> {
-        let mut schema = ObjectBuilder::new().schema_type(Type::Integer).build();
-        Self::BOUNDS.describe(&mut schema);
-        Schema::Object(schema).into()
+        whole_schema(Self::BOUNDS)
+    }
+}
+
+impl PartialSchema for VersionNumber {
+    fn schema() -> RefOr<Schema> {
+        whole_schema(Self::BOUNDS)
+    }
+}
+
+impl PartialSchema for Count {
+    fn schema() -> RefOr<Schema> {
+        whole_schema(Self::BOUNDS)
     }
 }
 
@@ -296,10 +382,13 @@ impl PartialSchema for Milliseconds {
 
 impl ToSchema for Share {}
 impl ToSchema for Ratio {}
+impl ToSchema for Sigma {}
 impl ToSchema for MissingValue {}
 impl ToSchema for Ensemble {}
 impl ToSchema for ReplyFormat {}
 impl ToSchema for PageSize {}
+impl ToSchema for VersionNumber {}
+impl ToSchema for Count {}
 impl ToSchema for Flag {}
 impl ToSchema for IdempotencyKey {}
 impl ToSchema for Extents {}

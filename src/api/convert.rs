@@ -105,6 +105,23 @@ impl From<registry::ProfileError> for Problem {
     }
 }
 
+impl From<registry::IndexError> for Problem {
+    fn from(error: registry::IndexError) -> Self {
+        use crate::index::Error;
+        let detail = error.to_string();
+        match error {
+            registry::IndexError::Io { source, .. } => source.into(),
+            registry::IndexError::Index(Error::Damaged(_)) => Problem::internal(detail),
+            registry::IndexError::Index(Error::Digest { .. }) => {
+                Problem::new(Code::LatentModelMismatch, detail)
+            }
+            registry::IndexError::Index(Error::Full(bytes)) => Problem::new(Code::PayloadTooLarge, detail)
+                .over(crate::index::MOST_BYTES as u64, bytes as u64),
+            registry::IndexError::Index(Error::Numbers { .. }) => Problem::new(Code::ShapeMismatch, detail),
+        }
+    }
+}
+
 impl From<engine::Error> for Problem {
     fn from(error: engine::Error) -> Self {
         let detail = error.to_string();

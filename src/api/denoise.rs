@@ -81,6 +81,7 @@ pub(super) async fn denoise(
             options: call.params.options(),
             wishes: call.params.wishes(),
             depth: style.depth_of(&group.carrier),
+            predict: call.params.predict(),
         };
         let carrier = style.carry(group.carrier, call.params.depth, group.samples.len())?;
         // All at once: small ones of one shape go through the model together.

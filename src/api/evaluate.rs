@@ -209,7 +209,18 @@ fn sigma(input: &Sample) -> f32 {
 }
 
 impl Likeness {
-    fn of(reference: &Sample, other: &Sample) -> Self {
+    /// Decibels; infinite when equal.
+    pub(super) fn exact(&self) -> f32 {
+        self.db.map_or(f32::INFINITY, |db| db as f32)
+    }
+
+    /// Structural similarity.
+    pub(super) fn ssim(&self) -> Option<f64> {
+        self.ssim
+    }
+
+    /// Compares two samples of one shape.
+    pub(super) fn of(reference: &Sample, other: &Sample) -> Self {
         let near = Reference::new(reference, other, false).nearness(other.data());
         Self { db: decibel(near.db), ssim: near.ssim.map(round) }
     }

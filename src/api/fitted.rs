@@ -11,8 +11,12 @@ use crate::infer::fit::{
     self, Choice, Finish, Fit, PageNote, Paged, Traits, Wishes, ask_of_page, bytes_of_page, refused_for_page,
     takes_pages,
 };
-use crate::infer::{Mode, Options, Session};
+use crate::infer::{Mode, NoiseLevel, Options, PredictOptions, Prediction, Probe, Session};
+use crate::quality::residual_correlation;
 use crate::sample::{Depth, Kind, Sample};
+
+/// A result, its familiarity, and the times of its work.
+type Computed = (Sample, Option<f32>, Duration, Duration);
 
 /// A request's wishes for each of its samples.
 pub(super) struct Fitted<'a> {
@@ -23,6 +27,8 @@ pub(super) struct Fitted<'a> {
     pub(super) options: Options,
     pub(super) wishes: Wishes,
     pub(super) depth: Depth,
+    /// Prediction of the quality of each result, if one is asked for.
+    pub(super) predict: Option<PredictOptions>,
 }
 
 impl Fitted<'_> {
@@ -42,7 +48,14 @@ impl Fitted<'_> {
         let fit = Fit::of(&session, shape, &traits, self.options.mode);
         let finish = Finish::of(&session, &sample, &traits, &self.options, self.wishes);
         let is_page = takes_pages(&session, shape, self.options.mode) && traits.page.is_some();
-        let mut page = None;
+        let level = self
+            .predict
+            .map(|asked| NoiseLevel::for_result(&traits, shape.kind(), (self.wishes, is_page), asked));
+        let seen = level.is_some().then(|| Arc::clone(&sample));
+        let (mut page, mut prediction) = (None, None);
+        if let Some(Err(reason)) = &level {
+            prediction = Some(reason.clone().into());
+        }
         let (clean, familiarity, queued, ran) = match (fit, finish) {
             _ if is_page => {
                 if let Some((name, reason)) = refused_for_page(self.wishes) {
@@ -52,12 +65,21 @@ impl Fitted<'_> {
                 page = Some(note);
                 done
             }
-            (Fit::Whole, None) => {
+            (Fit::Whole, None) if level.is_none() => {
                 let sample = Arc::unwrap_or_clone(sample);
                 let done = self.ticket.denoise(&session, sample, self.options, self.depth).await?;
                 (done.value.sample, done.value.familiarity, done.queued, done.ran)
             }
-            (fit, finish) => self.around(&session, sample, fit, finish).await?,
+            (fit, finish) => {
+                let level = level.and_then(Result::ok);
+                let (done, predicted) = self.around(&session, sample, (fit, finish), level).await?;
+                prediction = predicted.or(prediction);
+                done
+            }
+        };
+        let (clean, residual_correlation) = match seen {
+            Some(seen) => self.residual(seen, clean).await?,
+            None => (clean, None),
         };
         let missing = clean.missing_count();
         let sigmas = traits.sigmas(shape.kind());
@@ -67,6 +89,8 @@ impl Fitted<'_> {
             sigmas,
             correlation: is_image.then_some(traits.grain.correlation),
             familiarity,
+            prediction,
+            residual_correlation,
             resampled,
             missing,
             reason,
@@ -95,7 +119,7 @@ impl Fitted<'_> {
         session: &Arc<Session>,
         sample: Arc<Sample>,
         traits: &Traits,
-    ) -> Result<((Sample, Option<f32>, Duration, Duration), PageNote), Problem> {
+    ) -> Result<(Computed, PageNote), Problem> {
         let bytes = bytes_of_page(sample.shape(), self.depth);
         let prepare = {
             let (session, sample, traits) = (Arc::clone(session), Arc::clone(&sample), traits.clone());
@@ -122,14 +146,14 @@ impl Fitted<'_> {
         Ok(((clean, denoised.familiarity, queued, ran), report.into()))
     }
 
-    /// The result where something is done before or after the model.
+    /// The result where something is done before or after the model, or its quality is predicted for this noise.
     async fn around(
         &self,
         session: &Arc<Session>,
         sample: Arc<Sample>,
-        fit: Fit,
-        finish: Option<Finish>,
-    ) -> Result<(Sample, Option<f32>, Duration, Duration), Problem> {
+        (fit, finish): (Fit, Option<Finish>),
+        level: Option<NoiseLevel>,
+    ) -> Result<(Computed, Option<Prediction>), Problem> {
         let shape = sample.shape();
         let (options, depth) = match &finish {
             Some(_) => Finish::ask(&self.options, self.depth),
@@ -137,16 +161,35 @@ impl Fitted<'_> {
         };
         let bytes = fit.bytes(shape, depth).saturating_add(shape.numbers().saturating_mul(2 * depth.bytes()));
         let whole = Arc::clone(&sample);
-        let parts = self.ticket.convert(bytes, move || fit.split(&whole)).await?;
-        let (mut results, mut familiarity) = (Vec::new(), Vec::new());
+        let parts: Vec<Arc<Sample>> = match fit {
+            Fit::Whole => vec![whole],
+            fit => {
+                let split = move || fit.split(&whole).into_iter().map(Arc::new).collect();
+                self.ticket.convert(bytes, split).await?
+            }
+        };
+        // The model takes a copy of what is read again.
+        let _held = self.ticket.hold(sample.shape().numbers().saturating_mul(sample.depth().bytes()))?;
+        let (mut results, mut familiarity, mut responses) = (Vec::new(), Vec::new(), Vec::new());
         let (mut queued, mut ran) = (Duration::ZERO, Duration::ZERO);
         for part in parts {
-            let done = self.ticket.denoise(session, part, options, depth).await?;
-            results.push(done.value.sample);
+            let seen = level.is_some().then(|| Arc::clone(&part));
+            let done = self.ticket.denoise(session, Arc::unwrap_or_clone(part), options, depth).await?;
             familiarity.extend(done.value.familiarity);
             queued += done.queued;
             ran += done.ran;
+            let result = Arc::new(done.value.sample);
+            if let (Some(level), Some(part)) = (level, seen) {
+                let (probe, result) = (Probe::of_noise(level.sigma()), Arc::clone(&result));
+                let done = self.ticket.respond(session, part, result, options, probe).await?;
+                responses.push(done.value);
+                queued += done.queued;
+                ran += done.ran;
+            }
+            results.push(Arc::unwrap_or_clone(result));
         }
+        let prediction =
+            level.map(|level| level.judge(session, &responses, self.options.strength, finish.is_some()));
         let wanted = self.depth;
         let join = move || {
             let clean = fit.join(&sample, results);
@@ -155,7 +198,18 @@ impl Fitted<'_> {
         };
         let clean = self.ticket.convert(bytes, join).await?;
         let mean = familiarity.iter().sum::<f32>() / familiarity.len().max(1) as f32;
-        Ok((clean, (!familiarity.is_empty()).then_some(mean), queued, ran))
+        Ok(((clean, (!familiarity.is_empty()).then_some(mean), queued, ran), prediction))
+    }
+
+    /// The result again, with the correlation of what was removed.
+    async fn residual(&self, sample: Arc<Sample>, clean: Sample) -> Result<(Sample, Option<f32>), Problem> {
+        // A few rows of memory, and time as for the conversion of so many bytes.
+        let time = sample.shape().numbers();
+        let work = move || {
+            let correlation = residual_correlation(&sample, &clean);
+            (clean, correlation)
+        };
+        Ok(self.ticket.convert(time, work).await?)
     }
 }
 

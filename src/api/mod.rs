@@ -10,6 +10,7 @@ mod body;
 mod caller;
 mod choice;
 mod clock;
+mod compare;
 mod config;
 mod connection;
 mod contract;
@@ -26,9 +27,11 @@ mod fields;
 mod fitted;
 mod health;
 mod json;
+mod map;
 mod members;
 mod metrics;
 mod models;
+mod nearest;
 mod negotiate;
 mod observe;
 mod operation;
@@ -117,6 +120,7 @@ fn catalog() -> OpenApiRouter<App> {
         .routes(routes!(models::list))
         .routes(routes!(models::get))
         .routes(routes!(models::card))
+        .routes(routes!(map::map))
         .routes(routes!(about::limits))
         .routes(routes!(about::version))
         .routes(routes!(about::openapi_yaml))
@@ -130,6 +134,8 @@ fn infer() -> OpenApiRouter<App> {
         .routes(routes!(encode::encode))
         .routes(routes!(decode::decode))
         .routes(routes!(evaluate::evaluate))
+        .routes(routes!(compare::compare))
+        .routes(routes!(nearest::nearest))
         .routes(routes!(artifact::export))
         .routes(routes!(metrics::metrics))
         .merge(v2::infer())
@@ -146,6 +152,7 @@ fn training() -> OpenApiRouter<App> {
         .routes(routes!(events::watch))
         .routes(routes!(profiles::list, profiles::measure))
         .routes(routes!(profiles::get, profiles::remove))
+        .routes(routes!(nearest::put, nearest::remove))
 }
 
 /// The routes that need a key with the scope `admin`.

@@ -1,15 +1,23 @@
 //! Parameters of the operations: the same names and values as query parameters, form fields and JSON members.
 
+mod compare;
+mod nearest;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::choice::{Ensemble, Milliseconds, MissingValue, Ratio, ReplyDepth, ReplyFormat, Share};
+pub(super) use compare::Compare;
+pub(super) use nearest::{Nearest, PutIndex};
+
+use super::choice::{
+    Ensemble, Flag, Milliseconds, MissingValue, Ratio, ReplyDepth, ReplyFormat, Share, Sigma,
+};
 use super::error::Problem;
 use crate::codec::LayoutChoice;
 use crate::corruption::Method;
 use crate::infer::fit::Wishes;
-use crate::infer::{Mode, Options};
+use crate::infer::{Mode, Options, PredictOptions};
 use crate::media::Reading;
 use crate::name::{ModelRef, Name};
 use crate::sample::{GapRule, Kind, Missing};
@@ -67,6 +75,12 @@ pub(super) struct Denoise {
     /// 1 (the default), or 8 to average over flips and quarter turns of an image.
     #[param(inline)]
     pub(super) ensemble: Ensemble,
+    /// 1 to predict the PSNR of each result, without a clean reference, by one more pass; images under white noise.
+    #[param(inline)]
+    pub(super) predict: Flag,
+    /// Standard deviation of the white noise in levels of 255, where it is known: the prediction is closer then. Needs `predict`.
+    #[param(inline, example = 25.0)]
+    pub(super) sigma: Option<Sigma>,
     /// Depth of the values of the reply; `same` as those of the request by default.
     #[param(inline, example = "same")]
     pub(super) depth: ReplyDepth,
@@ -224,6 +238,8 @@ impl Default for Denoise {
             detail: Share(0.0),
             ratio: None,
             ensemble: Ensemble::One,
+            predict: Flag::No,
+            sigma: None,
             depth: ReplyDepth::default(),
             format: None,
             layout: LayoutChoice::default(),
@@ -252,6 +268,12 @@ impl Denoise {
     /// Options of the model.
     pub(super) fn options(&self) -> Options {
         options(self.mode, self.strength, self.ratio, self.ensemble)
+    }
+
+    /// The prediction that is asked for.
+    pub(super) fn predict(&self) -> Option<PredictOptions> {
+        let sigma = self.sigma.map(|sigma| sigma.0);
+        (self.predict == Flag::Yes).then_some(PredictOptions { sigma })
     }
 
     /// Wishes for the finish of the result.
@@ -306,6 +328,10 @@ impl Params for Denoise {
     }
 
     fn check(&self) -> Result<(), Problem> {
+        if self.sigma.is_some() && self.predict == Flag::No {
+            let detail = "sigma is the noise of the prediction: send predict=1 with it";
+            return Err(Problem::invalid_at("/sigma", detail));
+        }
         if self.mode != Mode::Strict || self.wishes() == Wishes::default() {
             return Ok(());
         }
@@ -405,11 +431,22 @@ mod tests {
             ("depth", "12"),
             ("format", "gif"),
             ("format", "latent"),
-            ("sigma", "3"),
+            ("sigma", "0"),
+            ("sigma", "x2"),
+            ("predict", "2"),
+            ("noise", "white"),
         ] {
             assert!(parse(&[(name, value)]).is_err(), "{name}={value}");
         }
         assert!(parse(&[("mode", "full"), ("mode", "full")]).is_err());
+    }
+
+    #[test]
+    fn known_noise_is_for_a_prediction() {
+        let params = parse(&[("predict", "1"), ("sigma", "25")]).unwrap();
+        assert!(params.check().is_ok());
+        assert_eq!(params.predict(), Some(PredictOptions { sigma: Some(25.0) }));
+        assert!(parse(&[("sigma", "25")]).unwrap().check().is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ Examples:
   limpid restore today.tar --data-dir /var/lib/limpid-new    into a new folder
   limpid serve --data-dir /var/lib/limpid-new
 
-A backup holds the database (jobs, versions, defaults), trained models, samples, checkpoints, noise profiles and the hashes
+A backup holds the database (jobs, versions, defaults), trained models, samples, checkpoints, noise profiles, indexes and the hashes
 of API keys: keep it as safe as the data folder. It is one tar, readable by its owner alone.";
 
 /// Write the data folder to one file, while a service runs or not.

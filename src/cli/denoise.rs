@@ -10,11 +10,12 @@ use super::workers::Cores;
 use super::zoo::Zoo;
 use super::{Config, Error, stream};
 use crate::codec::Format;
-use crate::infer::fit::{self, Traits, Wishes};
-use crate::infer::{Mode, Options, Session, SignalStream, WINDOW};
+use crate::infer::fit::{self, Fitted, Traits, Wishes};
+use crate::infer::{Mode, Options, PredictOptions, Session, SignalStream, WINDOW};
 use crate::limits::Limits;
 use crate::media;
 use crate::name::ModelRef;
+use crate::quality::residual_correlation;
 use crate::sample::{GapRule, Missing, Sample};
 
 const EXAMPLES: &str = "\
@@ -24,6 +25,8 @@ Examples:
         a folder with all below it; a line per file
   limpid denoise stack.npy -o clean.npy --model photo-gray --ensemble 8
         an array of images keeps its axes; 8 averages over flips and turns
+  limpid denoise noisy.png -o clean.png --predict --sigma 25 -v
+        tells how good the result is, without a clean image
   limpid denoise frame.tif -o clean.tif --depth float --strength 0.7
   camera-tool | limpid denoise - -o - --format png > clean.png
   sensor-tool | limpid denoise - --stream --model pulse
@@ -59,6 +62,12 @@ pub struct Args {
     /// 8 averages over flips and turns of an image and takes 8 times as long.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = ensemble)]
     ensemble: usize,
+    /// Predict the PSNR of each result without a clean reference, by one more pass (printed with -v); images under white noise.
+    #[arg(long, conflicts_with = "stream")]
+    predict: bool,
+    /// Standard deviation of the white noise on the 0..255 scale, if it is known: the prediction is closer then.
+    #[arg(long, value_name = "S", requires = "predict", value_parser = sigma)]
+    sigma: Option<f32>,
     /// Number format of the result.
     #[arg(long, value_enum, value_name = "DEPTH", default_value = "same")]
     depth: Fineness,
@@ -143,8 +152,9 @@ impl Task<'_> {
         let traits = Traits::of(sample).with_page(sample, is_wanted);
         let (session, reason) = self.zoo.for_sample(sample.shape(), &traits, mode)?;
         let wishes = Wishes { strength_chroma, detail };
-        let (done, page) =
-            fit::denoise(&session, sample, &traits, &options, wishes).map_err(|e| e.to_string())?;
+        let predict = self.args.predict.then_some(PredictOptions { sigma: self.args.sigma });
+        let fitted = fit::denoise(&session, sample, &traits, &options, wishes, predict);
+        let Fitted { denoised: done, page, prediction } = fitted.map_err(|e| e.to_string())?;
         let sigmas = traits.sigmas(sample.shape().kind());
         let sigma = sigmas.iter().sum::<f32>() / sigmas.len().max(1) as f32;
         let familiarity = done.familiarity.map_or_else(|| "unknown".to_owned(), |f| format!("{f:.2}"));
@@ -156,6 +166,11 @@ impl Task<'_> {
         let resampled = resampled.map_or_else(String::new, |change| {
             format!(", resampled from {} Hz to {} Hz and back", change.from, change.to)
         });
+        let prediction = prediction.map_or_else(String::new, |prediction| {
+            let removed = residual_correlation(sample, &done.sample);
+            let removed = removed.map_or_else(String::new, |r| format!(", residual correlation {r:.3}"));
+            format!(", {prediction}{removed}")
+        });
         let missing = match sample.missing_count() {
             0 => String::new(),
             count => format!(", {count} of {} numbers missing", sample.shape().numbers()),
@@ -163,7 +178,7 @@ impl Task<'_> {
         Ok((
             done.sample,
             format!(
-                "{}{reason}{page}{resampled}{missing}, sigma {sigma:.3}, familiarity {familiarity}",
+                "{}{reason}{page}{resampled}{missing}, sigma {sigma:.3}, familiarity {familiarity}{prediction}",
                 session.id()
             ),
         ))
@@ -200,9 +215,15 @@ fn mode(text: &str) -> Result<Mode, String> {
     serde_json::from_value(text.into()).map_err(|_| format!("expected full or strict, got {text:?}"))
 }
 
-fn strength(text: &str) -> Result<f32, String> {
+pub(super) fn strength(text: &str) -> Result<f32, String> {
     let number = text.parse().ok().filter(|s| (0.0..=1.0).contains(s));
     number.ok_or_else(|| format!("expected 0 to 1, got {text:?}"))
+}
+
+/// Parses the standard deviation of noise in levels of 255.
+pub(super) fn sigma(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok().filter(|s| *s > 0.0 && *s <= 255.0);
+    number.ok_or_else(|| format!("expected more than 0, at most 255, got {text:?}"))
 }
 
 pub(super) fn ensemble(text: &str) -> Result<usize, String> {

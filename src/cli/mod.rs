@@ -4,6 +4,8 @@
 //! the configuration is invalid, 130 after Ctrl-C.
 
 mod backup;
+mod calibrate;
+mod compare;
 mod completions;
 pub mod config;
 mod content;
@@ -20,7 +22,9 @@ mod kept;
 mod keys;
 mod logging;
 mod man;
+mod map;
 mod models;
+mod nearest;
 mod noise;
 mod openapi;
 mod place;
@@ -102,7 +106,10 @@ enum Command {
     Encode(encode::Args),
     Decode(decode::Args),
     Evaluate(evaluate::Args),
+    Compare(compare::Args),
     Models(models::Args),
+    Map(map::Args),
+    Nearest(nearest::Args),
     Noise(noise::Args),
     Openapi(openapi::Args),
     Docs(docs::Args),
@@ -158,7 +165,10 @@ fn dispatch(cli: Cli) -> Result<(), Error> {
         Command::Encode(args) => encode::run(args, config),
         Command::Decode(args) => decode::run(args, config),
         Command::Evaluate(args) => evaluate::run(args, config),
+        Command::Compare(args) => compare::run(&args, config),
         Command::Models(args) => models::run(args, config),
+        Command::Map(args) => map::run(&args, config),
+        Command::Nearest(args) => nearest::run(&args, config),
         Command::Noise(args) => noise::run(args, config),
         Command::Openapi(args) => openapi::run(args, config),
         Command::Docs(args) => docs::run(args, config),

@@ -1,7 +1,7 @@
-//! `limpid models`: lists and shows models, sets the default version, removes versions.
+//! `limpid models`: lists and shows models, sets the default version, calibrates and removes versions.
 
 use super::place::{self, Place};
-use super::{Config, Error, out};
+use super::{Config, Error, calibrate, out};
 use crate::name::{ModelRef, Name};
 use crate::registry::{Error as Missing, Registry, Summary};
 
@@ -10,10 +10,12 @@ Examples:
   limpid models list
   limpid models show photo-gray                  the model card and the config
   limpid models default my-scans 2               back to version 2
+  limpid models calibrate my-scans --samples clean-scans/
+        intervals for limpid denoise --predict
   limpid models remove my-scans@3
   limpid models list --models DIR --json";
 
-/// List, show, promote and remove models.
+/// List, show, promote, calibrate and remove models.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -50,6 +52,8 @@ enum Action {
         #[command(flatten)]
         place: Place,
     },
+    /// Measure how far the predicted quality (denoise --predict) is from the truth, and keep it in the version's config.
+    Calibrate(calibrate::Args),
     /// Remove a trained version.
     Remove {
         /// NAME@VERSION.
@@ -72,6 +76,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
             registry.set_default(&name, version, None).map_err(|e| explain(&registry, e))?;
             out(&format!("{name} now means version {version}\n"))
         }
+        Action::Calibrate(args) => calibrate::run(&args, config),
         Action::Remove { model, place } => {
             let version = model.version.ok_or_else(|| {
                 Error::Usage(format!("say which version to remove: {model}@VERSION (limpid models list)"))

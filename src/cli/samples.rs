@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use crate::dataset::{Dataset, Wanted};
+use crate::dataset::{Dataset, Wanted, read_labels};
 use crate::limits::Limits;
 
 /// Number of skipped files that are named.
@@ -32,6 +32,20 @@ pub fn gather(paths: &[PathBuf], limits: &Limits, wanted: Wanted) -> Result<Data
     }
     all.items.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all)
+}
+
+/// Reads the labels of the samples of `dataset` from a file, if one is given; empty otherwise.
+///
+/// # Errors
+/// The file cannot be read, or does not have one label for each sample.
+pub fn labels(path: Option<&Path>, dataset: &Dataset, limits: &Limits) -> Result<Vec<String>, Error> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let labels = read_labels(path, limits)?;
+    let (seen, wanted) = (labels.len(), dataset.items.len());
+    if seen != wanted {
+        return Err(Error::Usage(format!("{}: {seen} labels for {wanted} samples", path.display())));
+    }
+    Ok(labels.iter().map(u32::to_string).collect())
 }
 
 /// Calls `tell` with each note on the data, and with the skipped files, one line each.

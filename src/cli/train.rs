@@ -38,6 +38,8 @@ Examples:
         colour images, with a noise of your own
   limpid train --name parts --samples parts.npy --family compact --latent-numbers 16 --steps 5000
         small images of one size in one array, each as 16 numbers
+  limpid train --name parts-map --samples parts.npy --latent-numbers 2 --map --loss psnr
+        a map of them: limpid map parts-map -o parts.svg
   limpid train --name my-scans --samples scans/ --resume
         go on after Ctrl-C, with the flags of the first time
 
@@ -105,6 +107,13 @@ pub struct Args {
     /// than leaving a shadow [default: 1].
     #[arg(long, value_name = "TIMES")]
     ink_weight: Option<f64>,
+    /// Keep a map of held-out samples beside the version (limpid map); with --latent-numbers 2 the model is also trained to keep
+    /// neighbours together.
+    #[arg(long)]
+    map: bool,
+    /// Labels of the samples, for the map: an idx file, or one number per line [default: the folders of the samples].
+    #[arg(long, value_name = "FILE", requires = "map")]
+    labels: Option<PathBuf>,
     /// Device that computes the steps: cpu, or cuda if the program was built with that feature [default: cpu].
     #[arg(long, value_parser = word::<DeviceName>, value_name = "DEVICE")]
     device: Option<DeviceName>,
@@ -190,6 +199,7 @@ fn train(args: &Args, config: &Config, training: &train::Config, registry: &Regi
         checkpoint: Some(Checkpoint::new(path.clone(), args.resume)),
         data,
         recipe: recipe(std::env::args_os().skip(1)),
+        labels: samples::labels(args.labels.as_deref(), &dataset, &config.limits)?,
     };
     if args.plan {
         let plan = Run { checkpoint: None, ..run }.plan(true)?;
@@ -249,6 +259,7 @@ impl Args {
         config.corruption = self.corruption.clone().or(config.corruption);
         config.batch = self.batch.or(config.batch);
         config.crop = self.crop.or(config.crop);
+        config.map |= self.map;
         config.ink_weight = self.ink_weight.or(config.ink_weight);
         config.learning_rate = self.learning_rate.or(config.learning_rate);
         config.loss = self.loss.unwrap_or(config.loss);

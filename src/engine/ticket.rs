@@ -13,9 +13,10 @@ use super::gate::Pass;
 use super::pool::Place;
 use super::wanted::Wanted;
 use super::{Done, Engine, Error};
-use crate::infer::{self, Denoised, Options, Pace, Session, Stages};
+use crate::infer::{self, Denoised, Options, Pace, Probe, Session, Stages};
 use crate::kernel::parallel;
 use crate::memory::pages;
+use crate::quality::Response;
 use crate::sample::{Depth, Latent, Sample};
 use crate::telemetry;
 
@@ -85,6 +86,27 @@ impl Ticket {
         let work =
             move |session: &Session, pace: &dyn Pace| session.denoise_at(&sample, &options, depth, pace);
         self.infer(session, "denoise", size, work).await
+    }
+
+    /// Queues [`Session::respond_at`].
+    ///
+    /// # Errors
+    /// Errors of the session, or no room.
+    pub async fn respond(
+        &self,
+        session: &Arc<Session>,
+        sample: Arc<Sample>,
+        result: Arc<Sample>,
+        options: Options,
+        probe: Probe,
+    ) -> Result<Done<Response>, Error> {
+        let shape = sample.shape();
+        let is_wide = shape.numbers() >= self.engine.config().wide_numbers;
+        let size = Size { bytes: session.bytes_to_probe(shape, &options), is_wide };
+        let work = move |session: &Session, pace: &dyn Pace| {
+            session.respond_at(&sample, &result, &options, probe, pace)
+        };
+        self.infer(session, "respond", size, work).await
     }
 
     /// Queues [`Session::encode_at`].

@@ -114,7 +114,7 @@ impl Session {
         let mut data = vec![0.0; samples.len() * channels * height * width];
         let inputs = samples.iter().zip(scales).zip(data.chunks_mut(channels * height * width));
         for ((sample, scale), data) in inputs {
-            let source = Source { sample, scale };
+            let source = Source { sample, scale, probe: None };
             for (i, row) in data.chunks_mut(width).enumerate() {
                 source.read(i / height, i % height, 0, row);
             }
@@ -181,7 +181,7 @@ impl Session {
         };
         let mut latent = self.empty_latent(sample, keep);
         let scale = self.scale_for(sample);
-        let source = Source { sample, scale: &scale };
+        let source = Source { sample, scale: &scale, probe: None };
         for strip in passing.strips(Parts::Encoder) {
             let ports = Encode { source, strip: &strip, shrink: passing.shrink(), latent: &mut latent };
             passing.run(Parts::Encoder, &strip, ports, pace)?;
@@ -227,7 +227,7 @@ impl Session {
         pace: &dyn Pace,
     ) -> Result<Passed<T>> {
         let scale = self.scale_for(sample);
-        let source = Source { sample, scale: &scale };
+        let source = Source { sample, scale: &scale, probe: None };
         let mut target = Target::new(sample.shape(), &scale, Some(sample), strength).passing();
         let dims = self.manifest.model.latent_dims(sample.shape(), keep);
         let mut energies: Vec<Vec<f64>> = dims.iter().map(|dims| vec![0.0; dims[0]]).collect();

@@ -1,5 +1,6 @@
 //! Source: a sample as input of the network, normalised and mirrored beyond its borders, row by row.
 
+use super::probe::Probe;
 use super::scale::{Scale, filled};
 use crate::sample::Sample;
 
@@ -8,6 +9,8 @@ use crate::sample::Sample;
 pub struct Source<'a> {
     pub sample: &'a Sample,
     pub scale: &'a Scale,
+    /// Small random change of each number, if any.
+    pub probe: Option<Probe>,
 }
 
 impl Source<'_> {
@@ -25,6 +28,10 @@ impl Source<'_> {
             for (x, v) in (first..).zip(row.iter_mut()).filter(|(_, v)| bounds.exclude(**v)) {
                 *v = filled(self.sample, self.scale, bounds, (channel, fold(y, height), fold(x, width)));
             }
+        }
+        if let Some(probe) = self.probe {
+            let mut move_at = |(x, v): (usize, &mut f32)| *v += probe.at(start + fold(x, width));
+            (first..).zip(row.iter_mut()).for_each(&mut move_at);
         }
         self.scale.normalize(channel, first, row);
     }
@@ -53,7 +60,7 @@ mod tests {
     fn rows_are_read_normalised_and_mirrored() {
         let sample = Sample::from_bytes(Shape::image(1, 2, 3), vec![0, 51, 102, 153, 204, 255]).unwrap();
         let scale = Scale::all(Stats { mean: 0.2, std: 0.2 });
-        let source = Source { sample: &sample, scale: &scale };
+        let source = Source { sample: &sample, scale: &scale, probe: None };
         for (y, expected) in [(1, [3.0, 4.0, 3.0, 2.0]), (2, [0.0, 1.0, 0.0, -1.0])] {
             let mut row = [9.0; 4];
             source.read(0, y, 1, &mut row);
@@ -69,7 +76,7 @@ mod tests {
         let bounds = Some(Bounds { low: 0.0, high: 10.0 });
         let scale = Scale::all(Stats { mean: 2.5, std: 1.0 }).within(bounds);
         let mut row = [0.0; 6];
-        Source { sample: &sample, scale: &scale }.read(0, 0, 0, &mut row);
+        Source { sample: &sample, scale: &scale, probe: None }.read(0, 0, 0, &mut row);
         // (1 + 3 + 5 + 2 + 4) / 5, (3 + 4) / 2, the mean, and mirrored.
         assert_eq!(row, [-1.5, 0.5, 0.5, 1.0, 0.0, 1.0]);
     }

@@ -85,7 +85,7 @@ impl Session {
         let dims = self.manifest.model.latent_dims(sample.shape(), keep);
         for strip in passing.strips(Parts::All) {
             let ports = ports::Stages {
-                source: Source { sample, scale: &scale },
+                source: Source { sample, scale: &scale, probe: None },
                 strip: &strip,
                 shrink: passing.shrink(),
                 dims: &dims,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::probe::Probe;
 use super::scale::Scale;
 use crate::kernel::parallel;
 use crate::sample::{Number, Sample, Shape, sum};
@@ -23,13 +24,38 @@ pub struct Target<'a, T> {
     /// Sum of squares of input minus result where the input is known, on the normalised scale; `None` after a number that is
     /// not finite.
     residual: Option<f64>,
+    /// Change of the input and the result without it, if results are compared with that one and not stored.
+    probe: Option<(Probe, &'a Sample)>,
+    /// Sum of the products of the change and of its effect.
+    product: f64,
+}
+
+impl<'a> Target<'a, f32> {
+    /// Creates a target that compares results for the input moved by `probe` with `result`, that of `input` itself.
+    pub fn probing(
+        scale: &'a Scale,
+        input: &'a Sample,
+        result: &'a Sample,
+        strength: f32,
+        probe: Probe,
+    ) -> Self {
+        let (shape, probe) = (input.shape(), Some((probe, result)));
+        let (data, residual, product) = (Vec::new(), Some(0.0), 0.0);
+        Self { shape, scale, input: Some(input), strength, passes: false, data, residual, probe, product }
+    }
+
+    /// Returns the sum of the products of each change and of its effect; `None` if a number is not finite.
+    pub fn product(self) -> Option<f64> {
+        self.residual.map(|_| self.product)
+    }
 }
 
 impl<'a, T: Number> Target<'a, T> {
     /// Creates an empty result of `shape`.
     pub fn new(shape: Shape, scale: &'a Scale, input: Option<&'a Sample>, strength: f32) -> Self {
         let data = vec![T::from_f32(0.0); shape.numbers()];
-        Self { shape, scale, input, strength, passes: false, data, residual: Some(0.0) }
+        let (residual, probe, product) = (Some(0.0), None, 0.0);
+        Self { shape, scale, input, strength, passes: false, data, residual, probe, product }
     }
 
     /// Enables copying of everything hidden from the network (outliers, constant channels) from the input.
@@ -43,7 +69,7 @@ impl<'a, T: Number> Target<'a, T> {
         self.shape
     }
 
-    /// Stores the output of the network for these rows of a channel, `row(y)` from column `first`, up to the border of
+    /// Stores, or compares, the output of the network for these rows of a channel, `row(y)` from column `first`, up to the border of
     /// the sample.
     pub fn put<'r>(
         &mut self,
@@ -52,17 +78,48 @@ impl<'a, T: Number> Target<'a, T> {
         first: usize,
         row: impl Fn(usize) -> &'r [f32] + Sync,
     ) {
+        if self.probe.is_some() {
+            return self.compare(channel, rows, first, row);
+        }
         let (_, height, width) = self.shape.extents();
         let rows = rows.start.min(height)..rows.end.min(height);
         let begin = channel * height + rows.start;
         let Self { scale, input, strength, passes, data, residual, .. } = self;
-        let work = Row { scale, channel, input: *input, strength: *strength, passes: *passes };
+        let work = Row { scale, channel, input: *input, strength: *strength, passes: *passes, probe: None };
         let done = parallel::map_rows(&mut data[begin * width..][..rows.len() * width], width, |i, to| {
             let to = &mut to[first.min(width)..];
             work.put(row(rows.start + i), (begin + i) * width + first, first, to)
         });
         let sum: Option<f64> = done.into_iter().sum();
         *residual = residual.zip(sum).map(|(before, sum)| before + sum);
+    }
+
+    /// Compares rows of a channel, see [`Target::put`].
+    fn compare<'r>(
+        &mut self,
+        channel: usize,
+        rows: Range<usize>,
+        first: usize,
+        row: impl Fn(usize) -> &'r [f32],
+    ) {
+        let Some((probe, result)) = self.probe else { return };
+        let (_, height, width) = self.shape.extents();
+        let work = Row {
+            scale: self.scale,
+            channel,
+            input: self.input,
+            strength: self.strength,
+            passes: self.passes,
+            probe: Some(probe),
+        };
+        let missing = self.input.and_then(Sample::missing);
+        let mut to = vec![0.0; width - first.min(width)];
+        for y in rows.start.min(height)..rows.end.min(height) {
+            let (at, row) = ((channel * height + y) * width + first, row(y));
+            let to = &mut to[..row.len().min(width - first.min(width))];
+            self.residual = self.residual.zip(work.put(row, at, first, to)).map(|(before, sum)| before + sum);
+            self.product += probe.product(at, result, to, missing);
+        }
     }
 
     /// Returns the numbers, and the residual: the sum of squares of input minus result, on the normalised scale. `None`
@@ -80,6 +137,8 @@ struct Row<'a> {
     input: Option<&'a Sample>,
     strength: f32,
     passes: bool,
+    /// Change of the input.
+    probe: Option<Probe>,
 }
 
 impl Row<'_> {
@@ -101,6 +160,9 @@ impl Row<'_> {
             if let Some(sample) = input {
                 let before = &mut before[..numbers.len()];
                 sample.read(at, before);
+                if let Some(probe) = self.probe {
+                    (at..).zip(before.iter_mut()).for_each(|(at, v)| *v += probe.at(at));
+                }
                 let apart = &mut apart[..numbers.len()];
                 apart.iter_mut().zip(&*before).zip(&*numbers).for_each(|((apart, x), r)| *apart = x - r);
                 self.pass_by(first, before, numbers, apart);

@@ -1,6 +1,7 @@
 //! Tests of sessions: strict mode uses the latent alone, any size works, streaming inference is exact.
 
 mod outliers;
+mod probing;
 mod signals;
 mod stages;
 mod streams;

@@ -86,9 +86,9 @@ impl Jobs {
         let read = |file: &File| Ok((file.name.clone(), std::fs::read(place.store.path(&file.sha256))?));
         let files = order.files.iter().map(read).collect::<Result<Vec<_>, std::io::Error>>()?;
         let dataset = Dataset::from_uploads_as(files, limits, wanted);
-        let (data, recipe) = (String::new(), String::new());
-        let run =
-            train::Run { config: &order.config, dataset: &dataset, registry, checkpoint: None, data, recipe };
+        let (data, recipe, labels) = Default::default();
+        let config = &order.config;
+        let run = train::Run { config, dataset: &dataset, registry, checkpoint: None, data, recipe, labels };
         Ok(run.plan(false)?)
     }
 

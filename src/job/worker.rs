@@ -202,6 +202,7 @@ impl<'a> Attempt<'a> {
             checkpoint: Some(Checkpoint { every, ..Checkpoint::new(path, true) }),
             data: format!("{} uploaded samples", dataset.items.len()),
             recipe: format!("POST /train with the config {recipe}"),
+            labels: Vec::new(),
         };
         let (mut psnr_db, mut shown) = (None, None::<Arc<train::Preview>>);
         let outcome = run.run(&mut |progress| {

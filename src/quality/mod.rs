@@ -5,6 +5,7 @@
 //! | distance from the clean sample | [`Reference::nearness`]: [`psnr`], [`ssim`], [`snr`], [`rmse`] |
 //! | fraction of the writing that remains | [`Strokes`], [`ink_recall`] |
 //! | agreement of the labels of neighbouring latents | [`knn_agrees`] |
+//! | agreement of neighbours in a map and in the space that it shows | [`trustworthiness`] |
 //! | summary over many samples | [`Summary`] |
 //! | strength of white noise | [`estimate_sigma`] |
 //! | strength and kind of any noise | [`Grain`] |
@@ -12,6 +13,8 @@
 //! | strength of noise by brightness | [`NoiseCurve`] |
 //! | examples of the noise | [`Patches`] |
 //! | evenness of noise: dark and bright places, outliers | [`noise_evenness`] |
+//! | error of a result without the clean sample | [`Response`] |
+//! | correlation of what was removed | [`residual_correlation`] |
 //! | result of a denoiser without learning | [`denoise_dct`]; of signals [`moving_average`], [`savitzky_golay`], [`denoise_wavelet`] |
 //! | result of JPEG in as many bytes | [`jpeg_at_bytes`] |
 //! | result of PCA in as many numbers | [`Pca`] |
@@ -34,9 +37,12 @@ mod patches;
 mod pca;
 mod psnr;
 mod report;
+mod residual;
+mod risk;
 mod smooth;
 mod ssim;
 mod stroke;
+mod trust;
 mod wavelet;
 
 pub use clipping::clipped_mean;
@@ -54,9 +60,12 @@ pub use patches::{Patches, neighbor_correlation};
 pub use pca::Pca;
 pub use psnr::{mse, psnr, rmse, snr};
 pub use report::Summary;
+pub use residual::residual_correlation;
+pub use risk::{Response, mean_response};
 pub use smooth::{moving_average, savitzky_golay};
 pub use ssim::ssim;
 pub use stroke::Strokes;
+pub use trust::{Points, trustworthiness};
 pub use wavelet::{Shrinkage, denoise_wavelet};
 
 /// Returns the median, the upper of two.

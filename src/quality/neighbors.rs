@@ -21,13 +21,13 @@ pub fn knn_agrees(points: &[f32], n: usize, labels: &[u32], k: usize, of: std::o
 }
 
 /// Returns the `k` points nearest to point `at`, excluding itself: squared distance and index, nearest first.
-fn nearest(points: &[f32], n: usize, at: usize, k: usize) -> Vec<(f32, usize)> {
+pub(super) fn nearest(points: &[f32], n: usize, at: usize, k: usize) -> Vec<(f32, usize)> {
     let own = &points[at * n..(at + 1) * n];
     let mut best: Vec<(f32, usize)> = Vec::with_capacity(k + 1);
     for (block, part) in points.chunks(n * BLOCK).enumerate() {
         for (i, other) in part.chunks_exact(n).enumerate() {
             let index = block * BLOCK + i;
-            let far: f32 = own.iter().zip(other).map(|(a, b)| (a - b) * (a - b)).sum();
+            let far = squared(own, other);
             if index != at && (best.len() < k || far < best[best.len() - 1].0) {
                 let place = best.partition_point(|&(d, _)| d <= far);
                 best.insert(place, (far, index));
@@ -36,6 +36,11 @@ fn nearest(points: &[f32], n: usize, at: usize, k: usize) -> Vec<(f32, usize)> {
         }
     }
     best
+}
+
+/// Returns the squared distance of two points.
+pub(super) fn squared(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum()
 }
 
 /// Returns the most frequent label; in a tie the one that comes first.

@@ -1,4 +1,4 @@
-//! Artifact on disk: `config.json`, `model.safetensors` and the model card `README.md`.
+//! Artifact on disk: `config.json`, `model.safetensors`, the model card `README.md`, and `map.json` if a map is kept.
 //!
 //! A version is either complete or absent: `publish` renames it into place.
 
@@ -12,14 +12,16 @@ use super::manifest::Manifest;
 use super::{Error, Result};
 use crate::file::sync_folder;
 use crate::hex::hex;
+use crate::map::Map;
 use crate::name::{ModelId, Name};
 use crate::nn::{self, Device, Weights, model};
 
 pub(super) const MANIFEST: &str = "config.json";
 pub(super) const WEIGHTS: &str = "model.safetensors";
 pub(super) const CARD: &str = "README.md";
+pub(super) const MAP: &str = "map.json";
 
-/// Largest size of a manifest or card in bytes; a longer file was not written by this program.
+/// Largest size of a manifest, card or map in bytes; a longer file was not written by this program.
 const MOST_TEXT: u64 = 16 << 20;
 
 /// One version, read completely and verified against its digest.
@@ -74,12 +76,30 @@ impl Artifact {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Writes the three files into `folder`, which must not exist yet, and syncs them. Deletes the folder on failure.
-    pub(super) fn write(folder: &Path, manifest: &Manifest, weights: &[u8], card: &str) -> Result<()> {
+    /// Reads the map of the version in `folder`, whose weights have this SHA-256; `None` if there is none.
+    pub(super) fn map(folder: &Path, sha256: &str) -> Result<Option<Map>, String> {
+        let path = folder.join(MAP);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let map = Map::parse(&read_bounded(&path, MOST_TEXT)?, sha256);
+        map.map(Some).map_err(|reason| format!("{MAP}: {reason}"))
+    }
+
+    /// Writes the files into `folder`, which must not exist yet, and syncs them. Deletes the folder on failure.
+    pub(super) fn write(
+        folder: &Path,
+        manifest: &Manifest,
+        weights: &[u8],
+        card: &str,
+        map: Option<&Map>,
+    ) -> Result<()> {
         let write = || {
             let json = serde_json::to_vec_pretty(manifest)?;
             fs::create_dir(folder)?;
-            for (file, bytes) in [(MANIFEST, json.as_slice()), (WEIGHTS, weights), (CARD, card.as_bytes())] {
+            let map = map.map(Map::write);
+            let three = [(MANIFEST, json.as_slice()), (WEIGHTS, weights), (CARD, card.as_bytes())];
+            for (file, bytes) in three.into_iter().chain(map.as_deref().map(|map| (MAP, map))) {
                 let mut file = File::create_new(folder.join(file))?;
                 file.write_all(bytes).and_then(|()| file.sync_all())?;
             }
@@ -109,8 +129,8 @@ pub(super) fn verify(model: &model::Config, weights: &[u8]) -> Result<(), String
     }
 }
 
-/// Returns the SHA-256 of weights, as [`Manifest`] stores it.
-pub(super) fn digest(weights: &[u8]) -> String {
+/// Returns the SHA-256 of weights, hexadecimal, as [`Manifest`] stores it.
+pub fn digest(weights: &[u8]) -> String {
     hex(Sha256::digest(weights))
 }
 

@@ -1,9 +1,10 @@
-//! Bundles: one version as a tar archive of `config.json`, `model.safetensors` and `README.md`.
+//! Bundles: one version as a tar archive of `config.json`, `model.safetensors`, `README.md` and, if it has a map, `map.json`.
 
 use std::io::Read as _;
 
-use super::artifact::{CARD, MANIFEST, WEIGHTS, digest};
+use super::artifact::{CARD, MANIFEST, MAP, WEIGHTS, digest};
 use super::{Artifact, Draft, Error, Manifest, Result};
+use crate::map::Map;
 use crate::name::Name;
 
 /// Maximum number of entries of an archive, headers of other entries included.
@@ -12,17 +13,18 @@ const MOST_BLOCKS: usize = 64;
 /// Maximum size of the long name or the attributes of an entry, in bytes.
 const HEADER_BYTES: u64 = 64 << 10;
 
-/// Packs a version as a tar archive.
+/// Packs a version, with its map if it has one, as a tar archive.
 ///
 /// # Errors
 /// The config cannot be written as JSON.
-pub fn write(artifact: &Artifact) -> Result<Vec<u8>> {
+pub fn write(artifact: &Artifact, map: Option<&Map>) -> Result<Vec<u8>> {
     let fail = |e: &dyn std::fmt::Display| Error::Invalid(e.to_string());
     let config = serde_json::to_vec_pretty(&artifact.manifest).map_err(|e| fail(&e))?;
     let mut tar = tar::Builder::new(Vec::new());
-    for (name, bytes) in
-        [(MANIFEST, config.as_slice()), (WEIGHTS, &artifact.weights), (CARD, artifact.card.as_bytes())]
-    {
+    let map = map.map(Map::write);
+    let three =
+        [(MANIFEST, config.as_slice()), (WEIGHTS, &artifact.weights), (CARD, artifact.card.as_bytes())];
+    for (name, bytes) in three.into_iter().chain(map.as_deref().map(|map| (MAP, map))) {
         let mut header = tar::Header::new_ustar();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
@@ -38,8 +40,8 @@ pub fn write(artifact: &Artifact) -> Result<Vec<u8>> {
 /// The archive is malformed, holds any other file, or its weights do not match its config.
 pub fn read(bytes: &[u8], name: Option<Name>) -> Result<Draft> {
     let invalid = |reason: String| Error::Invalid(reason);
-    let mut parts: [Option<Vec<u8>>; 3] = Default::default();
-    let names = [MANIFEST, WEIGHTS, CARD];
+    let mut parts: [Option<Vec<u8>>; 4] = Default::default();
+    let names = [MANIFEST, WEIGHTS, CARD, MAP];
     check_headers(bytes)?;
     let mut archive = tar::Archive::new(bytes);
     for entry in archive.entries().map_err(|e| invalid(format!("tar: {e}")))? {
@@ -60,7 +62,7 @@ pub fn read(bytes: &[u8], name: Option<Name>) -> Result<Draft> {
         entry.read_to_end(&mut content).map_err(|e| invalid(format!("tar: {path}: {e}")))?;
         parts[place] = Some(content);
     }
-    let [config, weights, card] = parts;
+    let [config, weights, card, map] = parts;
     let missing = |name: &str| invalid(format!("{name} is missing"));
     let manifest = parse(&config.ok_or_else(|| missing(MANIFEST))?)?;
     let weights = weights.ok_or_else(|| missing(WEIGHTS))?;
@@ -68,6 +70,8 @@ pub fn read(bytes: &[u8], name: Option<Name>) -> Result<Draft> {
     if seen != *said {
         return Err(invalid(format!("{WEIGHTS} has SHA-256 {seen}, {MANIFEST} says {said}")));
     }
+    let map = map.map(|map| Map::parse(&map, said)).transpose();
+    let map = map.map_err(|reason| invalid(format!("{MAP}: {reason}")))?;
     Ok(Draft {
         name: name.unwrap_or(manifest.name),
         model: manifest.model,
@@ -75,8 +79,10 @@ pub fn read(bytes: &[u8], name: Option<Name>) -> Result<Draft> {
         training: manifest.training,
         scores: manifest.scores,
         familiarity: manifest.familiarity,
+        prediction: manifest.prediction,
         kept_back: manifest.kept_back,
         compared_with: None,
+        map,
         card: String::from_utf8_lossy(&card.unwrap_or_default()).into_owned(),
     })
 }

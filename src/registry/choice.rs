@@ -32,7 +32,7 @@ impl Registry {
     pub fn usual(&self, shape: Shape) -> std::result::Result<ModelRef, Unsure> {
         let models = self.list();
         let fitting: Vec<&Summary> =
-            models.iter().filter(|model| model.default.is_some() && takes(&model.input, shape)).collect();
+            models.iter().filter(|model| model.default.is_some() && model.input.takes(shape)).collect();
         let bundled: Vec<&Summary> = fitting.iter().copied().filter(|model| model.is_bundled).collect();
         let general: Vec<&Summary> = bundled.iter().copied().filter(|model| model.rate.is_none()).collect();
         match (bundled.as_slice(), general.as_slice(), fitting.as_slice()) {
@@ -61,16 +61,6 @@ impl Registry {
     }
 }
 
-/// Returns `true` if a model accepts a sample of `shape` as it is. A model of vectors accepts one length only.
-fn takes(input: &Input, shape: Shape) -> bool {
-    match input.fixed {
-        Some(fixed) => fixed == shape,
-        None => {
-            input.kind == shape.kind() && input.channels == shape.channels() && shape.kind() != Kind::Vector
-        }
-    }
-}
-
 fn question(models: &[Summary], shape: Shape, fits: bool) -> Unsure {
     let of = |name: &Name, input: &Input| match input.fixed {
         Some(fixed) => format!("{name} ({fixed})"),
@@ -94,11 +84,11 @@ mod tests {
     #[test]
     fn a_model_takes_its_own_shape_alone() {
         let signal = Input { kind: Kind::Signal, channels: 1, fixed: None };
-        assert!(takes(&signal, Shape::Signal { channels: 1, length: 9 }));
-        assert!(!takes(&signal, Shape::Signal { channels: 2, length: 9 }));
+        assert!(signal.takes(Shape::Signal { channels: 1, length: 9 }));
+        assert!(!signal.takes(Shape::Signal { channels: 2, length: 9 }));
         let vector = Input { kind: Kind::Vector, channels: 1, fixed: Some(Shape::Vector { features: 12 }) };
         assert!(
-            takes(&vector, Shape::Vector { features: 12 }) && !takes(&vector, Shape::Vector { features: 11 })
+            vector.takes(Shape::Vector { features: 12 }) && !vector.takes(Shape::Vector { features: 11 })
         );
     }
 }

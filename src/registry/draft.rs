@@ -23,6 +23,7 @@ impl Draft {
             training: self.training.clone(),
             scores: self.scores.clone(),
             familiarity: self.familiarity.clone(),
+            prediction: self.prediction.clone(),
             kept_back: self.kept_back.clone(),
         }
     }

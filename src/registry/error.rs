@@ -68,8 +68,8 @@ pub enum Error {
     /// The registry has no folder to write to: it was opened without a data folder.
     #[error("this registry is read-only; start with --data-dir to keep trained models")]
     ReadOnly,
-    /// A bundled version cannot be removed.
-    #[error("{0} is bundled and cannot be removed")]
+    /// A bundled version cannot be changed or removed.
+    #[error("{0} is bundled and cannot be changed or removed")]
     Bundled(ModelRef),
     /// The model changed since the caller read it.
     #[error("model {0} was changed in the meantime; get it again")]

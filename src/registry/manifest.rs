@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Input;
+use super::{Calibration, Input};
 use crate::name::Name;
 use crate::nn::model;
 
@@ -32,6 +32,9 @@ pub struct Manifest {
     /// Feature statistics of the training data, for the familiarity of a sample.
     #[serde(default)]
     pub familiarity: Option<Familiarity>,
+    /// Calibration of the predicted quality of its results, if measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<Calibration>,
     /// Reason why this version serves only if named or made the default; none if it may serve by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_back: Option<String>,
@@ -78,6 +81,11 @@ impl Manifest {
                 manifest.name, manifest.version
             ));
         }
+        if manifest.prediction.as_ref().is_some_and(|prediction| !prediction.is_sound()) {
+            return Err(
+                "config.json: prediction: expected ascending strengths, each with ordered deviations".into(),
+            );
+        }
         manifest.model.validate().map_err(|e| format!("config.json: model: {e}"))?;
         Ok(manifest)
     }
@@ -86,8 +94,19 @@ impl Manifest {
     pub fn unpublished(name: Name, model: model::Config) -> Self {
         let weights = Weights { bytes: 0, sha256: String::new() };
         let (training, scores) = Default::default();
-        let (familiarity, kept_back) = (None, None);
-        Self { format: FORMAT, name, version: 0, model, weights, training, scores, familiarity, kept_back }
+        let (familiarity, prediction, kept_back) = (None, None, None);
+        Self {
+            format: FORMAT,
+            name,
+            version: 0,
+            model,
+            weights,
+            training,
+            scores,
+            familiarity,
+            prediction,
+            kept_back,
+        }
     }
 
     /// Stroke thickness in pixels of a model of document pages: the thickness that pages are scaled to, and the largest one that

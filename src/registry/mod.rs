@@ -6,12 +6,14 @@
 
 mod artifact;
 pub mod bundle;
+mod calibration;
 mod choice;
 mod commit;
 mod draft;
 mod entry;
 mod error;
 mod identity;
+mod indexes;
 mod manifest;
 mod open;
 mod profiles;
@@ -21,14 +23,17 @@ mod rows;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use artifact::Artifact;
+pub use artifact::{Artifact, digest};
+pub use calibration::{Calibration, Spread};
 pub use choice::Unsure;
 pub use error::Error;
+pub use indexes::{Error as IndexError, Indexes};
 pub use manifest::{FORMAT, Familiarity, Manifest};
 pub use profiles::{Error as ProfileError, Profiles};
 pub use publish::{Claim, Published};
@@ -36,6 +41,8 @@ pub use publish::{Claim, Published};
 use entry::{Models, Version};
 
 use crate::db::Db;
+use crate::file::{self, Flush};
+use crate::map::Map;
 use crate::name::{ModelRef, Name};
 use crate::nn::model;
 pub use crate::sample::Spec as Input;
@@ -83,10 +90,14 @@ pub struct Draft {
     pub scores: serde_json::Value,
     /// Feature statistics of the training data.
     pub familiarity: Option<Familiarity>,
+    /// Calibration of the predicted quality, if measured.
+    pub prediction: Option<Calibration>,
     /// Reason why the model must not become the default by itself; none if it may.
     pub kept_back: Option<String>,
     /// Default version that it was compared with; none if there was no default.
     pub compared_with: Option<u32>,
+    /// Map of its latents, if one is kept.
+    pub map: Option<Map>,
     /// Model card, Markdown; `{version}` in it is replaced by the version.
     pub card: String,
 }
@@ -248,6 +259,44 @@ impl Registry {
         Ok((manifest, Artifact::card(&version.folder)))
     }
 
+    /// Returns the map of one version; `None` if none was kept.
+    ///
+    /// # Errors
+    /// The version does not exist, or its map is damaged.
+    pub fn map(&self, reference: &ModelRef) -> Result<Option<Map>> {
+        let (number, version) = self.find(reference)?;
+        let damaged = |reason| Error::Damaged { id: format!("{}@{number}", reference.name), reason };
+        Artifact::map(&version.folder, &version.sha256).map_err(damaged)
+    }
+
+    /// Replaces the calibration in the config of a trained version; the weights stay as they are.
+    ///
+    /// # Errors
+    /// The version does not exist, is bundled or damaged, or the disk failed.
+    pub fn calibrate(&self, reference: &ModelRef, prediction: Calibration) -> Result<()> {
+        let (number, version) = self.find_own(reference)?;
+        let id = ModelRef { version: Some(number), ..reference.clone() };
+        let (mut manifest, _) = self.card(&id)?;
+        manifest.prediction = Some(prediction);
+        let path = version.folder.join(artifact::MANIFEST);
+        let json = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Invalid(e.to_string()))?;
+        let written = file::replace(&path, Flush::Now, |file| file.write_all(&json));
+        written.map_err(|source| Error::Io { path, source })
+    }
+
+    /// Keeps the map of a trained version, in place of an earlier one.
+    ///
+    /// # Errors
+    /// The version does not exist or is bundled, the map is of other weights, or the disk failed.
+    pub fn keep_map(&self, reference: &ModelRef, map: &Map) -> Result<()> {
+        let (_, version) = self.find_own(reference)?;
+        let bytes = map.write();
+        Map::parse(&bytes, &version.sha256).map_err(|reason| Error::Invalid(format!("the map {reason}")))?;
+        let path = version.folder.join(artifact::MAP);
+        let written = file::replace(&path, Flush::Now, |file| file.write_all(&bytes));
+        written.map_err(|source| Error::Io { path, source })
+    }
+
     /// Returns the version of `name` with weights of this SHA-256.
     pub fn find_content(&self, name: &Name, sha256: &str) -> Option<u32> {
         let view = self.view();
@@ -306,6 +355,24 @@ impl Registry {
             }
         }
         Ok(())
+    }
+
+    /// Checks that a map or a calibration of this version can be kept.
+    ///
+    /// # Errors
+    /// The version does not exist, or is bundled.
+    pub fn check_own(&self, reference: &ModelRef) -> Result<()> {
+        self.find_own(reference).map(|_| ())
+    }
+
+    /// Finds a version that is not bundled.
+    fn find_own(&self, reference: &ModelRef) -> Result<(u32, Version)> {
+        match self.find(reference)? {
+            (number, version) if version.is_bundled => {
+                Err(Error::Bundled(ModelRef { version: Some(number), ..reference.clone() }))
+            }
+            found => Ok(found),
+        }
     }
 
     fn find(&self, reference: &ModelRef) -> Result<(u32, Version)> {

@@ -105,7 +105,7 @@ impl Registry {
         // A unique name: another attempt at the same job may write the same weights at the same time.
         let staged = format!(".{number}-{}", uuid::Uuid::now_v7().simple());
         let beside = home.join(&staged);
-        Artifact::write(&beside, &manifest, &draft.weights, &card)?;
+        Artifact::write(&beside, &manifest, &draft.weights, &card, draft.map.as_ref())?;
 
         let (served, seen) = match self.view().models.get(&draft.name) {
             Some(entry) => (entry.serving(), entry.default),

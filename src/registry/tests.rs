@@ -29,8 +29,10 @@ fn draft(name: &str, seed: u64) -> Draft {
         training: serde_json::Value::Null,
         scores: serde_json::Value::Null,
         familiarity: None,
+        prediction: None,
         kept_back: None,
         compared_with: None,
+        map: None,
         card: "version {version}".into(),
     }
 }
@@ -280,7 +282,7 @@ fn a_bundle_can_be_brought_to_another_place() {
     let registry = Registry::open(None, Some(folder.path().join("models"))).unwrap();
     registry.publish(draft("a", 1), true).unwrap();
     let artifact = registry.read(&"a".parse().unwrap()).unwrap();
-    let tar = bundle::write(&artifact).unwrap();
+    let tar = bundle::write(&artifact, None).unwrap();
     let moved = bundle::read(&tar, Some(name("b"))).unwrap();
     let id = registry.publish(moved, true).unwrap();
     assert_eq!((id.name.as_str(), id.digest), ("b", artifact.id.digest));

@@ -12,3 +12,16 @@ pub struct Spec {
     /// Required shape, for models of fixed shape; it also decides between orders of axes.
     pub fixed: Option<Shape>,
 }
+
+impl Spec {
+    /// Returns `true` if the model takes samples of this shape as they are; vectors of one length only.
+    pub fn takes(&self, shape: Shape) -> bool {
+        match self.fixed {
+            Some(fixed) => fixed == shape,
+            None => {
+                let is_vector = shape.kind() == Kind::Vector;
+                shape.kind() == self.kind && shape.channels() == self.channels && !is_vector
+            }
+        }
+    }
+}

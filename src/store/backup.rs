@@ -18,7 +18,7 @@ pub const KEYS: &str = "keys.jsonl";
 pub const LOCK: &str = "keys.required";
 
 /// Folders of a data folder whose files are kept.
-const FOLDERS: [&str; 4] = ["models", "samples", "checkpoints", "noise-profiles"];
+const FOLDERS: [&str; 5] = ["models", "samples", "checkpoints", "noise-profiles", "indexes"];
 /// Name of the last entry.
 const SUMMARY: &str = "backup.json";
 /// Longest summary that is read, bytes.
@@ -58,7 +58,7 @@ pub struct Summary {
 }
 
 /// Writes the data folder `root` to `out` as a tar: `database` and `keys`, where they exist, and the files of `models`,
-/// `samples`, `checkpoints` and `noise-profiles`.
+/// `samples`, `checkpoints`, `noise-profiles` and `indexes`.
 ///
 /// # Errors
 /// A file cannot be read or the tar cannot be written; something in the folder is neither a file nor a folder.

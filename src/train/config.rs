@@ -80,6 +80,12 @@ pub struct Config {
     /// neighbours (parametric t-SNE). Needs batches of a few hundred samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_neighbors: Option<f64>,
+    /// `true` to keep a map of held-out samples beside the version: their latents, small pictures and labels (folders), for
+    /// `GET /models/{name}/{version}/map`. A latent of two numbers is also trained to keep neighbours: `keep_neighbors` is 4 and
+    /// `batch` 512 when absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schema(default = bool::default)]
+    pub map: bool,
     /// Weight of errors that make an image lighter than it is, relative to errors that make it darker; 1 when absent. A
     /// stroke of ink is narrow, and losing it is worse than leaving a shadow. Uncertain pixels come out darker than their mean
     /// (W. K. Newey and J. L. Powell, "Asymmetric least squares estimation and testing", Econometrica, 1987).
@@ -188,6 +194,7 @@ impl Config {
             learning_rate: None,
             loss: Loss::default(),
             keep_neighbors: None,
+            map: false,
             ink_weight: None,
             device: DeviceName::default(),
             layout: LayoutChoice::default(),
@@ -287,16 +294,18 @@ impl Config {
     pub fn choose_model(&self, items: &[&Sample]) -> Result<model::Config, Error> {
         let shape = items[0].shape();
         let same = items.iter().all(|s| s.shape() == shape);
+        let numbers = self.latent.as_ref().and_then(|l| l.numbers);
         let name = match &self.family {
             Some(FamilyChoice::Sizes(family)) => return self.finish(family.clone(), items),
             Some(FamilyChoice::Name(name)) => *name,
             None => match shape.kind() {
+                // A latent of some numbers is a vector.
+                Kind::Image if numbers.is_some() && same => FamilyName::Compact,
                 Kind::Image => FamilyName::Pyramid,
                 Kind::Signal => FamilyName::Signal,
                 Kind::Vector => FamilyName::Dense,
             },
         };
-        let numbers = self.latent.as_ref().and_then(|l| l.numbers);
         let family = match (name, shape) {
             (FamilyName::Pyramid, Shape::Image { channels, .. }) => {
                 let sizes = PyramidConfig::for_channels(channels);

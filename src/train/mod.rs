@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod error;
 mod family;
+mod map;
 mod plan;
 mod prepare;
 mod publish;
@@ -73,6 +74,8 @@ pub struct Run<'a> {
     pub data: String,
     /// Command or request that started this run, for the model card.
     pub recipe: String,
+    /// Label of each sample of the dataset, for the map; empty to take the folders of the samples.
+    pub labels: Vec<String>,
 }
 
 /// Progress of a run.

@@ -9,6 +9,7 @@ use super::setup::Setup;
 use super::verdict::Compared;
 use super::{Error, Outcome, Run, Scores, card};
 use crate::infer::{self, Session};
+use crate::map::Map;
 use crate::name::{ModelId, ModelRef};
 use crate::nn::model::{self, Model};
 use crate::nn::{Device, Tensor, Weights};
@@ -64,14 +65,22 @@ impl Run<'_> {
         let familiarity = setup.held_out.calibrate(&session)?;
         let base = setup.base.as_ref().map(|base| self.score_of_base(setup, base)).transpose()?;
         let weights = Weights::write(&result.weights)?;
+        let (map, note) = match self.config.map.then(|| self.map(setup, &session, registry::digest(&weights)))
+        {
+            // The model is worth more than its map.
+            Some(Err(reason)) => (None, Some(format!("no map is kept: {reason}"))),
+            map => (map.and_then(std::result::Result::ok), None),
+        };
+        let notes: Vec<String> = result.notes.iter().cloned().chain(note).collect();
+        let result = Result { notes: &notes, ..result };
         for _ in 1..COMPARISONS {
-            match self.compare_and_publish(setup, &result, (&scores, &base), &weights, &familiarity) {
+            match self.compare_and_publish(setup, &result, (&scores, &base), &weights, (&familiarity, &map)) {
                 // Another run of this name published in the meantime: compare with its version.
                 Err(Error::Registry(registry::Error::Changed(_))) => {}
                 other => return other,
             }
         }
-        self.compare_and_publish(setup, &result, (&scores, &base), &weights, &familiarity)
+        self.compare_and_publish(setup, &result, (&scores, &base), &weights, (&familiarity, &map))
     }
 
     /// Compares once with the current default version, and publishes accordingly.
@@ -81,7 +90,7 @@ impl Run<'_> {
         result: &Result<'_>,
         (scores, base): (&Scores, &Option<(String, Scores)>),
         weights: &[u8],
-        familiarity: &Option<registry::Familiarity>,
+        (familiarity, map): (&Option<registry::Familiarity>, &Option<Map>),
     ) -> std::result::Result<Outcome, Error> {
         self.registry.refresh()?;
         let serving = self.registry.get(&self.config.name).ok().and_then(|model| model.default);
@@ -115,8 +124,10 @@ impl Run<'_> {
             training,
             scores: told.clone(),
             familiarity: familiarity.clone(),
+            prediction: None,
             kept_back: verdict.kept_back.clone(),
             compared_with: serving,
+            map: map.clone(),
             card: card::write(&facts),
         };
         let id = self.registry.publish(draft, verdict.promotes)?;

@@ -11,6 +11,7 @@ use super::validate::{HeldOut, Scoring};
 use super::{Error, Run};
 use crate::dataset::{Dataset, Item, Learn, Loader, Plan, Split};
 use crate::hex::hex;
+use crate::map::Map;
 use crate::name::ModelRef;
 use crate::nn::loss::Loss;
 use crate::nn::model::{self, Normalize};
@@ -23,6 +24,12 @@ const HELD_OUT: f32 = 0.05;
 /// Default number of steps to adapt a base to one noisy sample: with many, the model memorises its noise.
 const STEPS_FOR_ONE: u64 = 300;
 
+/// Weight of the t-SNE loss of a model that is trained for a map and has a latent of two numbers.
+const KEEP_NEIGHBORS: f64 = 4.0;
+
+/// Default batch of such a model: each sample needs some near ones in it.
+const MAP_BATCH: usize = 512;
+
 /// Model, data and settings of a run.
 pub(super) struct Setup<'a> {
     pub(super) model: model::Config,
@@ -31,6 +38,8 @@ pub(super) struct Setup<'a> {
     /// Number of training samples.
     pub(super) samples: usize,
     pub(super) held_out: HeldOut,
+    /// Held-out samples of the map; empty if none is kept.
+    pub(super) held_out_items: Vec<&'a Item>,
     pub(super) loader: Loader<'a>,
     pub(super) scheme: (Scheme, String),
     pub(super) length: Length,
@@ -98,6 +107,8 @@ impl<'a> Setup<'a> {
             None => config.choose_model(&clean)?,
         };
         check_samples(&model, dataset)?;
+        let is_plane = model.scales().is_none() && model.latent_channels() == 2;
+        let keep_neighbors = config.keep_neighbors.or((config.map && is_plane).then_some(KEEP_NEIGHBORS));
         if config.keep_neighbors.is_some() && model.scales().is_some() {
             let reason = "only a latent that is a vector can be a map: families compact and dense";
             return Err(config::invalid("keep_neighbors", reason.into()));
@@ -135,6 +146,15 @@ impl<'a> Setup<'a> {
                 "the held-out samples are too small, or are no repeats, and nothing can be judged by";
             return Err(config::invalid("samples", reason.into()));
         }
+        let held_out_items = if config.map { split.held_out } else { Vec::new() };
+        if config.map && held_out_items.len() < Map::FEWEST {
+            let reason = format!(
+                "a map shows {} held-out samples or more, there are {} (one in twenty is held out): send more, or leave it out",
+                Map::FEWEST,
+                held_out_items.len()
+            );
+            return Err(config::invalid("map", reason));
+        }
         if !matches!(scheme, Scheme::Noisy) {
             held_out.fit_pca(&split.train, model.latent_channels());
         }
@@ -142,6 +162,7 @@ impl<'a> Setup<'a> {
         // Good initial weights need a lower rate, and the lowest if there is only one sample.
         let peak = if base.is_none() { 1e-3 } else { 3e-4 };
         let rate = config.learning_rate.unwrap_or(if alone { peak / 3.0 } else { peak });
+        let is_mapped = config.keep_neighbors.is_none() && keep_neighbors.is_some();
         let length = match config.length() {
             Some(length) => length,
             None if alone => Length::Steps(STEPS_FOR_ONE),
@@ -149,7 +170,11 @@ impl<'a> Setup<'a> {
         };
         let plan = Plan {
             crop,
-            batch: config.batch.unwrap_or(if crop.is_some() { 16 } else { 64 }),
+            batch: config.batch.unwrap_or(match crop {
+                Some(_) => 16,
+                None if is_mapped => MAP_BATCH.min(split.train.len()),
+                None => 64,
+            }),
             learn,
             normalize: model.normalize.clone(),
             // Only models of crops: small whole images of one kind (digits, parts) have an upright orientation.
@@ -164,12 +189,13 @@ impl<'a> Setup<'a> {
             device: config.device.open().map_err(|e| config::invalid("device", e))?,
             scheme: (scheme, reason),
             loss: config.loss,
-            keep_neighbors: config.keep_neighbors,
+            keep_neighbors,
             ink_weight: config.ink_weight,
             seed: config.seed,
             model,
             base,
             held_out,
+            held_out_items,
             length,
             rate,
             notes,

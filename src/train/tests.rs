@@ -72,7 +72,7 @@ fn run(
     listen: &mut dyn FnMut(&Progress) -> Control,
 ) -> Result<Outcome, Error> {
     let (data, recipe) = ("waves".to_owned(), "a test".to_owned());
-    Run { config, dataset, registry, checkpoint, data, recipe }.run(listen)
+    Run { config, dataset, registry, checkpoint, data, recipe, labels: Vec::new() }.run(listen)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 9] = [
     &["bounds", "code", "file", "hex", "limits", "memory", "name", "pointer", "rng", "sample"],
     &["codec", "corruption", "kernel", "page", "quality"],
-    &["db", "media", "nn", "store"],
+    &["db", "index", "map", "media", "nn", "store"],
     &["dataset", "registry"],
     &["infer", "telemetry"],
     &["engine", "train"],

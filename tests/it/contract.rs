@@ -48,6 +48,10 @@ fn every_route_of_the_contract_page_is_there() {
         "POST /encode",
         "POST /decode",
         "POST /evaluate",
+        "POST /compare",
+        "POST /models/{name}/nearest",
+        "PUT /models/{name}/indexes/{index}",
+        "DELETE /models/{name}/indexes/{index}",
         "POST /train",
         "GET /train",
         "GET /train/{id}",
@@ -64,6 +68,7 @@ fn every_route_of_the_contract_page_is_there() {
         "GET /models/{name}/{version}",
         "POST /models",
         "GET /models/{name}/{version}/artifact",
+        "GET /models/{name}/{version}/map",
         "PUT /models/{name}/default",
         "DELETE /models/{name}/{version}",
         "GET /livez",
@@ -116,7 +121,7 @@ fn operations_take_and_give_every_media_type() {
         "application/json",
         "multipart/form-data",
     ];
-    for path in ["/denoise", "/encode", "/evaluate"] {
+    for path in ["/denoise", "/encode", "/evaluate", "/compare"] {
         let taken = &contract["paths"][path]["post"]["requestBody"]["content"];
         samples.iter().for_each(|kind| assert!(taken.get(kind).is_some(), "{path} takes {kind}"));
     }
@@ -153,7 +158,9 @@ fn a_form_has_the_fields_of_the_query_and_files() {
         ("decode", &["file"]),
         ("noise-profiles", &["file"]),
     ];
-    for (name, files) in files.into_iter().chain([("evaluate", &["clean", "file", "noisy"][..])]) {
+    for (name, files) in
+        files.into_iter().chain(["evaluate", "compare"].map(|name| (name, &["clean", "file", "noisy"][..])))
+    {
         let operation = &contract["paths"][format!("/{name}")]["post"];
         let query = operation["parameters"].as_array().unwrap().iter();
         let query = query.filter(|parameter| parameter["in"] == "query");

@@ -8,8 +8,9 @@ mod submission;
 pub(super) use failure::{Failures, InferenceFailures};
 pub(super) use reply::{Decoded, Denoised, Encoded, HEADERS_OF_ALL};
 pub(super) use request::{
-    Binary, DecodeBody, DecodeForm, DenoiseBody, DenoiseForm, EncodeBody, EncodeForm, EvaluateBody,
-    EvaluateForm, NoiseProfileBody, NoiseProfileForm,
+    Binary, CompareBody, CompareForm, DecodeBody, DecodeForm, DenoiseBody, DenoiseForm, EncodeBody,
+    EncodeForm, EvaluateBody, EvaluateForm, IndexBody, IndexForm, NearestBody, NearestForm, NoiseProfileBody,
+    NoiseProfileForm,
 };
 pub(super) use submission::{TrainBody, TrainForm};
 

@@ -10,7 +10,7 @@ use utoipa::openapi::{Array, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::api::json::{JsonSample, Pair};
-use crate::api::params::{Decode, Denoise, Encode, Evaluate, Measure, Params};
+use crate::api::params::{Compare, Decode, Denoise, Encode, Evaluate, Measure, Nearest, Params, PutIndex};
 
 /// Bytes of a file.
 pub(in crate::api) struct Binary;
@@ -29,6 +29,12 @@ pub(in crate::api) type DecodeBody = Body<Decode>;
 pub(in crate::api) type DecodeForm = Form<Decode>;
 pub(in crate::api) type EvaluateBody = Body<Evaluate>;
 pub(in crate::api) type EvaluateForm = Form<Evaluate>;
+pub(in crate::api) type CompareBody = Body<Compare>;
+pub(in crate::api) type CompareForm = Form<Compare>;
+pub(in crate::api) type NearestBody = Body<Nearest>;
+pub(in crate::api) type NearestForm = Form<Nearest>;
+pub(in crate::api) type IndexBody = Body<PutIndex>;
+pub(in crate::api) type IndexForm = Form<PutIndex>;
 pub(in crate::api) type NoiseProfileBody = Body<Measure>;
 pub(in crate::api) type NoiseProfileForm = Form<Measure>;
 

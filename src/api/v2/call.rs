@@ -169,6 +169,7 @@ impl Call<'_> {
             named: Some(session),
             options: denoise.options(),
             wishes: denoise.wishes(),
+            predict: None,
             depth: Depth::F32,
         };
         // All at once: small ones go through the model together.

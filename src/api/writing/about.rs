@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::infer::fit::PageNote;
+use crate::infer::{Predicted, Prediction};
 
 /// Facts about one sample of a reply.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,10 @@ pub(in crate::api) struct About {
     pub(in crate::api) correlation: Option<f32>,
     /// Likeness to the training data, 0 to 1.
     pub(in crate::api) familiarity: Option<f32>,
+    /// Predicted PSNR of the result, where it was asked for.
+    pub(in crate::api) prediction: Option<Prediction>,
+    /// Correlation of adjacent pixels of what was removed, where it was asked for; images.
+    pub(in crate::api) residual_correlation: Option<f32>,
     /// Sampling rates of the signal and of the model, Hz, where they differ and the signal was resampled.
     pub(in crate::api) resampled: Option<(f32, f32)>,
     /// Number of its missing numbers.
@@ -27,6 +32,24 @@ pub(in crate::api) struct About {
     pub(in crate::api) reason: Option<String>,
     /// Report of the page cleaning; none for a sample that is no page.
     pub(in crate::api) page: Option<PageNote>,
+}
+
+impl About {
+    /// The predicted PSNR.
+    pub(in crate::api) fn known(&self) -> Option<Predicted> {
+        match &self.prediction {
+            Some(Prediction::Known(known)) => Some(*known),
+            _ => None,
+        }
+    }
+
+    /// The reason why there is no prediction.
+    fn unknown(&self) -> Option<&str> {
+        match &self.prediction {
+            Some(Prediction::Unknown(reason)) => Some(reason),
+            _ => None,
+        }
+    }
 }
 
 /// Header of a reply about its samples.
@@ -40,7 +63,7 @@ pub(in crate::api) struct Header {
 }
 
 /// Every header of a reply about its samples; those that are written are those that the contract describes.
-pub(in crate::api) const HEADERS: [Header; 11] = [
+pub(in crate::api) const HEADERS: [Header; 13] = [
     Header {
         name: "X-Model",
         meaning: "Version that answered, as name@version; a list where several did.",
@@ -98,6 +121,21 @@ pub(in crate::api) const HEADERS: [Header; 11] = [
         of: |about| list(about, |about| about.familiarity.map(digits)),
     },
     Header {
+        name: "X-Psnr-Predicted",
+        meaning: "With `predict=1`: predicted PSNR in dB, and the interval that holds the true one in four of five images, as `28.41 \
+                  (28.20 to 28.63)`; `unknown: ` with the reason where none can be told. A list with `; ` between several samples.",
+        of: |about| {
+            let all: Vec<String> =
+                about.iter().filter_map(|about| about.prediction.as_ref().map(predicted)).collect();
+            (!all.is_empty()).then(|| all.join("; "))
+        },
+    },
+    Header {
+        name: "X-Residual-Correlation",
+        meaning: "With `predict=1`: correlation of adjacent pixels of what was removed, -1 to 1; near 0 if it is white noise.",
+        of: |about| list(about, |about| about.residual_correlation.map(digits)),
+    },
+    Header {
         name: "X-Ink-Kept",
         meaning: "Share of a page's ink that is ink in the result, 0..1; pages.",
         of: |about| list(about, |about| about.page.as_ref().map(|page| digits(page.ink_kept))),
@@ -133,6 +171,17 @@ fn digits(value: f32) -> String {
     round(value).to_string()
 }
 
+/// A prediction as the header states it.
+fn predicted(prediction: &Prediction) -> String {
+    match prediction {
+        Prediction::Known(known) => match known.interval {
+            Some([low, high]) => format!("{:.2} ({low:.2} to {high:.2})", known.db),
+            None => format!("{:.2}", known.db),
+        },
+        Prediction::Unknown(reason) => format!("unknown: {reason}"),
+    }
+}
+
 /// From the signal's rate to the model's and back.
 fn rates((own, model): (f32, f32)) -> String {
     format!("{own} Hz to {model} Hz and back")
@@ -160,6 +209,18 @@ pub(in crate::api) struct Facts {
     /// Likeness to the training data, 0..1; null for models that do not measure it.
     #[serde(skip_serializing_if = "Option::is_none")]
     familiarity: Option<Numbers>,
+    /// With `predict`: predicted PSNR of the result, dB; null where none can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psnr_predicted: Option<Numbers>,
+    /// With `predict`: ends of the interval that holds the true PSNR in four of five images, dB; empty where it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psnr_interval: Option<Lists>,
+    /// With `predict`: the reason why there is no prediction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psnr_unknown: Option<Texts>,
+    /// With `predict`: correlation of adjacent pixels of what was removed, -1 to 1; null for signals and vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    residual_correlation: Option<Numbers>,
     /// Reason for the model; null where the request names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     model_reason: Option<Texts>,
@@ -229,7 +290,7 @@ impl Facts {
             several => Texts::Each(several.iter().map(of).collect()),
         };
         let each = |about: &About| about.sigmas.iter().map(|sigma| round(*sigma)).collect::<Vec<_>>();
-        let sigmas = || match about {
+        let lists = |each: &dyn Fn(&About) -> Vec<f64>| match about {
             [one] => Lists::One(each(one)),
             several => Lists::Each(several.iter().map(each).collect()),
         };
@@ -242,14 +303,24 @@ impl Facts {
         let is_measured = about.iter().any(|about| about.sigma.is_some());
         let is_page = is_measured && about.iter().any(|about| about.page.is_some());
         let is_resampled = is_measured && about.iter().any(|about| about.resampled.is_some());
+        let is_predicted = about.iter().any(|about| about.prediction.is_some());
+        let is_unknown = about.iter().any(|about| about.unknown().is_some());
+        let interval = |about: &About| {
+            let ends = about.known().and_then(|known| known.interval);
+            ends.into_iter().flatten().map(round).collect::<Vec<_>>()
+        };
         let page = |about: &About, of: fn(&PageNote) -> f32| about.page.as_ref().map(of);
         Self {
             model: about.first().map(|about| about.model.clone()),
             missing: has_gaps.then(missing),
             sigma: is_measured.then(|| numbers(&|about| about.sigma)),
-            sigmas: is_measured.then(sigmas),
+            sigmas: is_measured.then(|| lists(&each)),
             noise_correlation: is_measured.then(|| numbers(&|about| about.correlation)),
             familiarity: is_measured.then(|| numbers(&|about| about.familiarity)),
+            psnr_predicted: is_predicted.then(|| numbers(&|about| about.known().map(|known| known.db))),
+            psnr_interval: is_predicted.then(|| lists(&interval)),
+            psnr_unknown: is_unknown.then(|| texts(&|about| about.unknown().map(str::to_owned))),
+            residual_correlation: is_predicted.then(|| numbers(&|about| about.residual_correlation)),
             model_reason: is_measured.then(|| texts(&|about| about.reason.clone())),
             ink_kept: is_page.then(|| numbers(&|about| page(about, |page| page.ink_kept))),
             ink_put_back: is_page.then(|| numbers(&|about| page(about, |page| page.put_back))),

@@ -22,7 +22,9 @@ pub use finish::{Finish, Wishes};
 pub use pages::{PageNote, Paged, ask_of_page, bytes_of_page, page, refused_for_page, takes_pages};
 pub use traits::Traits;
 
-use super::{Denoised, Error, Mode, Options, Result, Session};
+use super::{
+    Denoised, Error, Mode, NoiseLevel, Options, PredictOptions, Prediction, Probe, Result, Session, Steady,
+};
 use crate::sample::{Depth, Kind, Number, Sample, Shape};
 
 /// Number of values processed at a time.
@@ -95,7 +97,18 @@ impl Fit {
     }
 }
 
-/// Denoises a sample with fit and finish, on the calling thread, and returns a note if it was processed as a page.
+/// Result of a sample with fit and finish.
+#[derive(Debug, Clone)]
+pub struct Fitted {
+    /// Denoised sample.
+    pub denoised: Denoised,
+    /// Report, if it was processed as a page.
+    pub page: Option<PageNote>,
+    /// Predicted PSNR, if requested.
+    pub prediction: Option<Prediction>,
+}
+
+/// Denoises a sample with fit and finish, on the calling thread, and predicts the quality of the result if requested.
 ///
 /// # Errors
 /// As [`Session::denoise`]; a wish that pages do not support.
@@ -105,37 +118,60 @@ pub fn denoise(
     traits: &Traits,
     options: &Options,
     wishes: Wishes,
-) -> Result<(Denoised, Option<PageNote>)> {
+    predict: Option<PredictOptions>,
+) -> Result<Fitted> {
+    let kind = sample.shape().kind();
+    let noise = |is_page| predict.map(|asked| NoiseLevel::for_result(traits, kind, (wishes, is_page), asked));
     if let Some(paged) = page(session, sample, traits, options.mode) {
         if let Some((name, reason)) = refused_for_page(wishes) {
             return Err(Error::Parameter { name, reason: reason.to_owned() });
         }
         return match paged {
             Paged::Stays(reason) => {
-                Ok((Denoised { sample: sample.clone(), familiarity: None }, Some(reason.into())))
+                let denoised = Denoised { sample: sample.clone(), familiarity: None };
+                let prediction = noise(true).and_then(std::result::Result::err).map(Prediction::from);
+                Ok(Fitted { denoised, page: Some(reason.into()), prediction })
             }
             Paged::Passes(passage) => {
                 let Denoised { sample: clean, familiarity } =
                     session.denoise(&passage.input(), &ask_of_page(options))?;
                 let (page, report) = passage.restore(sample, &clean, options.strength, Depth::F32);
-                Ok((Denoised { sample: page.with_gaps_of(sample), familiarity }, Some(report.into())))
+                let denoised = Denoised { sample: page.with_gaps_of(sample), familiarity };
+                let prediction = noise(true).and_then(std::result::Result::err).map(Prediction::from);
+                Ok(Fitted { denoised, page: Some(report.into()), prediction })
             }
         };
     }
     let fit = Fit::of(session, sample.shape(), traits, options.mode);
     let finish = Finish::of(session, sample, traits, options, wishes);
-    if fit == Fit::Whole && finish.is_none() {
-        return Ok((session.denoise(sample, options)?, None));
+    if fit == Fit::Whole && finish.is_none() && predict.is_none() {
+        let denoised = session.denoise(sample, options)?;
+        return Ok(Fitted { denoised, page: None, prediction: None });
     }
+    let strength = options.strength;
     let (options, _) =
         if finish.is_some() { Finish::ask(options, Depth::F32) } else { (*options, Depth::F32) };
+    let split = fit.split(sample);
     let parts: Vec<Denoised> =
-        fit.split(sample).iter().map(|part| session.denoise(part, &options)).collect::<Result<_>>()?;
+        split.iter().map(|part| session.denoise(part, &options)).collect::<Result<_>>()?;
+    let prediction = match noise(false) {
+        None => None,
+        Some(Err(reason)) => Some(reason.into()),
+        Some(Ok(level)) => {
+            let probe = Probe::of_noise(level.sigma());
+            let respond = |(part, done): (&Sample, &Denoised)| {
+                session.respond_at(part, &done.sample, &options, probe, &Steady)
+            };
+            let responses = split.iter().zip(&parts).map(respond).collect::<Result<Vec<_>>>()?;
+            Some(level.judge(session, &responses, strength, finish.is_some()))
+        }
+    };
     let known: Vec<f32> = parts.iter().filter_map(|part| part.familiarity).collect();
     let familiarity = (!known.is_empty()).then(|| known.iter().sum::<f32>() / known.len() as f32);
     let clean = fit.join(sample, parts.into_iter().map(|part| part.sample).collect());
     let done = finish.map_or(clean.clone(), |finish| finish.apply(sample, &clean, Depth::F32));
-    Ok((Denoised { sample: done.with_gaps_of(sample), familiarity }, None))
+    let denoised = Denoised { sample: done.with_gaps_of(sample), familiarity };
+    Ok(Fitted { denoised, page: None, prediction })
 }
 
 /// Returns the shape of one channel, and its number of values.

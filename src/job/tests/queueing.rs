@@ -171,7 +171,7 @@ fn who_lost_the_job_cannot_publish_and_who_has_it_can_once() {
         site.over(&site.submit(3));
         drop(worker);
         let artifact = site.registry.read(&"sines@1".parse().unwrap()).unwrap();
-        let tar = registry::bundle::write(&artifact).unwrap();
+        let tar = registry::bundle::write(&artifact, None).unwrap();
         let publish = |taken: &Taken| {
             let right = claim::Right { queue: site.queue(), taken: taken.clone(), last: Arc::default() };
             let draft = registry::bundle::read(&tar, None).unwrap();

@@ -1,8 +1,10 @@
 //! The commands, run as processes of their own on tiny data made on the fly.
 
+mod compare;
 mod denoise;
 mod evaluate;
 mod latents;
+mod map;
 mod models;
 mod signals;
 mod train;

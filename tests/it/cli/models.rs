@@ -49,7 +49,8 @@ fn what_is_not_there_cannot_be_shown_promoted_or_removed() {
 #[test]
 fn the_help_of_every_command_teaches_by_example() {
     let desk = Desk::new();
-    for command in ["train", "denoise", "encode", "decode", "evaluate", "models"] {
+    for command in ["train", "denoise", "encode", "decode", "evaluate", "models", "map", "compare", "nearest"]
+    {
         let help = desk.ok(&format!("{command} --help"));
         let examples = help.split("Examples:").nth(1).unwrap_or_default();
         assert!(examples.matches(&format!("limpid {command}")).count() >= 2, "{command}: {help}");

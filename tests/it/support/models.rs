@@ -39,8 +39,10 @@ fn publish(registry: &Registry, name: &str, model: Config, seed: u64) {
         training: serde_json::json!({"seed": seed}),
         scores: serde_json::json!({}),
         familiarity: None,
+        prediction: None,
         kept_back: None,
         compared_with: None,
+        map: None,
         card: format!("# {name} {{version}}\n\nUntrained, for tests."),
     };
     registry.publish(draft, false).expect("a version");

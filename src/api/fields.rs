@@ -199,7 +199,7 @@ mod tests {
         let faults: Vec<_> =
             problem.faults().iter().map(|f| (f.pointer.as_str(), f.detail.as_str())).collect();
         let unknown = "not a parameter here; there are model, mode, strength, strength_chroma, detail, ratio, \
-                       ensemble, depth, format, layout, missing, missing_value";
+                       ensemble, predict, sigma, depth, format, layout, missing, missing_value";
         assert_eq!(
             faults,
             [

@@ -50,20 +50,10 @@ fn the_identity_lets_everything_through() {
 }
 
 #[test]
-fn turns_and_depths_have_about_the_same_response() {
+fn turns_respond_as_their_average_does() {
     let session = pyramid(1);
     let sample = image(1, 64, 64);
     let turned = Options { ensemble: 8, ..Options::default() };
     let (seen, right) = (respond(&session, &sample, &turned), divergence(&session, &sample, &turned));
     assert!((seen.divergence - right).abs() < 1e-3, "{seen:?}, {right}");
-    // Results of 8 bits are rounded to 1/255, against steps of 1/100.
-    let options = Options::default();
-    for (height, width) in [(200, 200), (700, 500)] {
-        let sample = image(1, height, width);
-        let whole = session.denoise_at(&sample, &options, Depth::U8, &Steady).unwrap().sample;
-        let probe = Probe::of_noise(0.1);
-        let seen = session.respond_at(&sample, &whole, &options, probe, &Steady).unwrap();
-        let right = respond(&session, &sample, &options);
-        assert!((seen.divergence - right.divergence).abs() < 5e-3, "{seen:?}, {right:?}");
-    }
 }

@@ -316,7 +316,7 @@ impl Registry {
                 None => view
                     .awaited_of(&reference.name)
                     .next_back()
-                    .map_or_else(missing, |number| awaited(number)),
+                    .map_or_else(missing, awaited),
             })?,
         };
         if view.awaited_of(&reference.name).any(|other| other == number) {

@@ -36,14 +36,22 @@ impl Received {
     /// # Errors
     /// 413 over the limit, by the head where it states a length; 504 when the time for the body is over.
     pub(super) async fn read(app: &App, request: Request) -> Result<Self, Problem> {
-        let limit = app.limits().body_bytes;
-        let (head, body) = request.into_parts();
-        let encoding = head.headers.get(CONTENT_ENCODING).map(|value| value.as_bytes());
+        let encoding = request.headers().get(CONTENT_ENCODING).map(|value| value.as_bytes());
         if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
-            discard(&head.headers, body).await;
+            discard_request(request).await;
             let detail = "Content-Encoding is not read here; send the body as it is";
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
+        Self::read_packed(app, request).await
+    }
+
+    /// [`Received::read`] of a body as it was sent, whatever its `Content-Encoding`.
+    ///
+    /// # Errors
+    /// As [`Received::read`].
+    pub(super) async fn read_packed(app: &App, request: Request) -> Result<Self, Problem> {
+        let limit = app.limits().body_bytes;
+        let (head, body) = request.into_parts();
         let (body, held) = gather(app, body, &head.headers, limit, app.config().body_time(false)).await?;
         Ok(Self { head, body, held: Some(held) })
     }

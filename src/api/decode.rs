@@ -75,7 +75,7 @@ pub(super) async fn decode(
 ///
 /// # Errors
 /// 409 where `named` is another model or version or the weights have changed; 404 where it is not here.
-async fn maker(
+pub(super) async fn maker(
     app: &App,
     named: Option<&ModelRef>,
     made_by: &ModelId,

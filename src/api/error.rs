@@ -193,10 +193,16 @@ impl Problem {
 
     /// Writes itself into `reply`, which it came with, once the id of the request is known.
     pub(super) fn write(self, request_id: &str, reply: &mut Response) {
-        *reply.body_mut() = self.body(request_id).into();
+        let body = self.body(request_id);
+        self.write_as("application/problem+json", body, reply);
+    }
+
+    /// Writes `body`, which says it in another form, with its headers into `reply`.
+    pub(super) fn write_as(self, media_type: &'static str, body: Vec<u8>, reply: &mut Response) {
+        *reply.body_mut() = body.into();
         let headers = reply.headers_mut();
         headers.remove(CONTENT_LENGTH);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.extend(self.headers);
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;

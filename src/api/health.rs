@@ -12,7 +12,7 @@ use super::error::{Code, Problem, ProblemBody};
 use super::state::App;
 
 /// Routes of probes.
-pub(super) const PATHS: [&str; 3] = ["/livez", "/readyz", "/startupz"];
+pub(super) const PATHS: [&str; 5] = ["/livez", "/readyz", "/startupz", "/v2/health/live", "/v2/health/ready"];
 
 /// Alive.
 ///

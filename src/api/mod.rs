@@ -47,6 +47,7 @@ mod train;
 mod tree;
 mod unread;
 mod upload;
+mod v2;
 mod writing;
 
 pub mod keys;
@@ -81,7 +82,8 @@ use keys::Scope;
         title = "Limpid",
         description = "A self-hosted denoising service: trainable denoising autoencoders on a plain CPU.\n\n\
             `Content-Type` decides how a request is read, `Accept` how the reply is written; without `Accept` \
-            the reply has the kind of the request. Every failure is `application/problem+json` (RFC 9457).",
+            the reply has the kind of the request. Every failure is `application/problem+json` (RFC 9457), except on the \
+            routes of the Open Inference Protocol, which have a form of their own.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "http://127.0.0.1:8080", description = "a service on this machine")),
@@ -90,6 +92,7 @@ use keys::Scope;
         (name = "operations", description = "Operations of models on samples."),
         (name = "training", description = "New versions from your own samples."),
         (name = "models", description = "Models, their versions and their defaults."),
+        (name = "inference", description = "The Open Inference Protocol, version 2."),
         (name = "about", description = "Facts about the service."),
         (name = "health", description = "Probes and metrics, for operators."),
     )
@@ -104,6 +107,7 @@ fn open() -> OpenApiRouter<App> {
         .routes(routes!(health::startupz))
         .routes(routes!(about::index))
         .routes(routes!(about::docs))
+        .merge(v2::open())
 }
 
 /// The routes that need a key with the scope `infer` or `train`; with the latter alone, of models those are seen that the key
@@ -128,6 +132,7 @@ fn infer() -> OpenApiRouter<App> {
         .routes(routes!(evaluate::evaluate))
         .routes(routes!(artifact::export))
         .routes(routes!(metrics::metrics))
+        .merge(v2::infer())
 }
 
 /// The routes that need a key with the scope `train`.
@@ -149,6 +154,7 @@ fn admin() -> OpenApiRouter<App> {
         .routes(routes!(models::set_default))
         .routes(routes!(models::remove))
         .routes(routes!(artifact::import))
+        .merge(v2::admin())
 }
 
 /// All routes with the contract that was collected from them; `guard` is laid over each group.
@@ -262,12 +268,12 @@ fn cors(config: &Config) -> Option<CorsLayer> {
         |names: &[&'static str]| names.iter().map(|name| HeaderName::from_static(name)).collect::<Vec<_>>();
     let own = ["x-api-key", "x-request-timeout-ms", "x-request-id", "x-tensor-shape", "x-tensor-dtype"];
     let mut allowed = names(&own);
-    allowed.extend(names(&["idempotency-key", "last-event-id"]));
+    allowed.extend(names(&["idempotency-key", "last-event-id", v2::HEADER_LENGTH]));
     allowed.extend([header::AUTHORIZATION, header::CONTENT_TYPE, header::ACCEPT, header::IF_MATCH]);
     let of_samples = writing::HEADERS.iter().map(|header| header.name);
     let written = contract::HEADERS_OF_ALL.iter().map(|(name, _)| *name).chain(of_samples);
     let mut exposed: Vec<HeaderName> = written.filter_map(|name| name.parse().ok()).collect();
-    exposed.extend(names(&["x-tensor-shape", "x-tensor-dtype"]));
+    exposed.extend(names(&["x-tensor-shape", "x-tensor-dtype", v2::HEADER_LENGTH]));
     exposed.extend(names(&["ratelimit", "ratelimit-policy"]));
     exposed.extend([header::ETAG, header::LOCATION, header::RETRY_AFTER, header::CONTENT_DISPOSITION]);
     let layer = CorsLayer::new()

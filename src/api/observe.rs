@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use super::error::{Code, Problem};
+use super::v2;
 use crate::telemetry;
 
 /// The header that carries it both ways.
@@ -51,12 +52,13 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     );
     #[cfg(feature = "otel")]
     super::trace::begin(&span, request.headers(), &method, &route);
+    let is_inference = v2::has_path(request.uri().path());
     request.extensions_mut().insert(id.clone());
     let started = Instant::now();
     let _active = telemetry::Active::begin();
     let response = next.run(request).instrument(span.clone()).await;
     let code = response.extensions().get::<Problem>().map(Problem::code);
-    let response = dress(response, &id);
+    let response = dress(response, &id, is_inference);
 
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
     let status = response.status();
@@ -78,10 +80,13 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Writes the problem a reply carries, and adds what every reply has.
-fn dress(mut response: Response, id: &RequestId) -> Response {
+/// Writes the problem a reply carries, in the form of its routes, and adds what every reply has.
+fn dress(mut response: Response, id: &RequestId, is_inference: bool) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        problem.write(&id.0, &mut response);
+        match is_inference {
+            true => v2::write_error(problem, &id.0, &mut response),
+            false => problem.write(&id.0, &mut response),
+        }
         // The rest of a body that was refused is not worth reading.
         if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

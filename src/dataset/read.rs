@@ -137,15 +137,17 @@ fn is_table(name: &str) -> bool {
     matches!(ending.as_str(), "csv" | "tsv" | "txt" | "dat")
 }
 
-/// Reads a table as one vector per row, or as one signal with a channel per column. Columns of dates and labels are skipped.
+/// Reads a table as one vector per row, or as one signal with a channel per column, as required, or as it shows. Columns of dates and labels are skipped.
 fn from_table(bytes: &[u8], limits: &Limits, wanted: Wanted) -> Result<Vec<Sample>, String> {
-    let kind = wanted.kind.unwrap_or(Kind::Vector);
-    if kind == Kind::Image {
+    if wanted.kind == Some(Kind::Image) {
         return Err("is a table, images are asked for".to_owned());
     }
-    let spec = Spec { kind, channels: wanted.channels.unwrap_or(0), fixed: None };
     let read = || {
-        let mut table = codec::read_csv(bytes, limits)?.without_text();
+        let table = codec::read_csv(bytes, limits)?;
+        let usual = if table.is_course() { Kind::Signal } else { Kind::Vector };
+        let kind = wanted.kind.unwrap_or(usual);
+        let spec = Spec { kind, channels: wanted.channels.unwrap_or(0), fixed: None };
+        let mut table = table.without_text();
         Reading { gaps: wanted.gaps, ..Reading::default() }.table(&mut table)?;
         let (columns, _) = table.select(Some(&spec))?;
         media::samples_of(columns, Some(&spec), limits)

@@ -221,6 +221,11 @@ impl Engine {
         names.iter().for_each(|name| self.reload(name));
     }
 
+    /// Unloads all versions of `name`; the next request for one loads it again. Running requests finish with theirs.
+    pub fn unload(&self, name: &Name) {
+        self.0.models.forget(name, None);
+    }
+
     /// Admits one request, which is cancelled at `deadline`.
     ///
     /// # Errors

@@ -183,11 +183,14 @@ impl Reading<'_> {
     }
 }
 
-/// Converts a table: for signals, one sample, or one per channel if the model has one channel; else one vector per row.
+/// Converts a table: for signals, one sample, or one per channel if the model has one channel; else one vector per row. Without a
+/// model it is a signal if its rows are surely steps in time.
 fn of_table(mut table: Table, reading: &Reading, limits: &Limits) -> Result<Content> {
     reading.table(&mut table)?;
-    let (columns, form) = table.select(reading.spec)?;
-    let samples = samples_of(columns, reading.spec, limits)?;
+    let course = Spec { kind: Kind::Signal, channels: 0, fixed: None };
+    let spec = reading.spec.or_else(|| table.is_course().then_some(&course));
+    let (columns, form) = table.select(spec)?;
+    let samples = samples_of(columns, spec, limits)?;
     let samples = samples.into_iter().map(|sample| sample.ruled(reading.gaps)).collect();
     Ok(Content { samples, carrier: Carrier::Table(form) })
 }

@@ -205,6 +205,14 @@ impl Registry {
         Ok((reference.name.clone(), version))
     }
 
+    /// Returns the input of a version.
+    ///
+    /// # Errors
+    /// As [`Registry::resolve`].
+    pub fn input(&self, reference: &ModelRef) -> Result<Input> {
+        Ok(self.find(reference)?.1.input)
+    }
+
     /// Reads one version and verifies its digest. One that looks damaged is looked for again: another program may have just
     /// removed it, or its files may just be arriving.
     ///

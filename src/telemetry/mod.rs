@@ -77,10 +77,50 @@ impl Infer {
         metrics().batch.get_or_create(&self.labels()).observe(size as f64);
     }
 
+    /// Returns the totals since the start of the program; zeros for an operation that never ran.
+    pub fn totals(&self) -> Totals {
+        let labels = self.labels();
+        let of = |histograms: &table::Histograms<Operation>| {
+            let histogram = histograms.get(&labels);
+            histogram.map_or((0, 0.0), |histogram| (histogram.count(), histogram.sum()))
+        };
+        let Self { model, version, op } = self.clone();
+        let outcome = |outcome: &'static str| {
+            let counter = metrics().infer.get(&Outcome { model: model.clone(), version, op, outcome });
+            counter.map_or(0, |counter| counter.get())
+        };
+        let (batches, batched) = of(&metrics().batch);
+        Totals {
+            done: outcome("ok"),
+            failed: ["rejected", "cancelled", "deadline", "error"].map(outcome).iter().sum(),
+            queued: Duration::try_from_secs_f64(of(&metrics().queued).1).unwrap_or_default(),
+            computed: Duration::try_from_secs_f64(of(&metrics().computed).1).unwrap_or_default(),
+            batches,
+            batched: batched as u64,
+        }
+    }
+
     fn labels(&self) -> Operation {
         let Self { model, version, op } = self.clone();
         Operation { model, version, op }
     }
+}
+
+/// Totals of an operation of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Number of samples computed.
+    pub done: u64,
+    /// Number of samples with another outcome.
+    pub failed: u64,
+    /// Time that computed samples waited for a worker.
+    pub queued: Duration,
+    /// Time of their computing, that of a batch counted for each of its samples.
+    pub computed: Duration,
+    /// Number of batches.
+    pub batches: u64,
+    /// Number of samples in them.
+    pub batched: u64,
 }
 
 /// Guard of a request that is being answered.
@@ -255,6 +295,10 @@ mod tests {
         model_loaded("some-model", true);
         refused("queue_full");
         panicked("engine");
+        let totals = infer.totals();
+        assert_eq!((totals.done, totals.failed, totals.batches, totals.batched), (1, 1, 1, 5));
+        assert_eq!((totals.queued, totals.computed), (Duration::from_millis(1), Duration::from_millis(20)));
+        assert_eq!(Infer::new("other-model", 3, "denoise").totals(), Totals::default());
         let text = text();
         check_table(&text);
         for line in [

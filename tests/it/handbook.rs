@@ -68,6 +68,15 @@ fn desk() -> tempfile::TempDir {
     put("dark.tif", file(&image::GrayImage::from_fn(96, 96, grain).into(), ImageFormat::Tiff));
     let line = |t: u16| format!("{:.3}\n", (f32::from(t) * 0.05).sin() + f32::from(t * 37 % 11) * 0.01);
     let signal: String = (0..1500).map(line).collect();
+    let row = |t: u16| {
+        format!(
+            "{t},{:.2},{:.1}\n",
+            20.0 + (f32::from(t) * 0.02).sin(),
+            1013.0 + f32::from(t * 37 % 11) * 0.1
+        )
+    };
+    let rows: String = (0..600).map(row).collect();
+    put("sensors.csv", format!("time,temperature,pressure\n{rows}").into_bytes());
     put("ecg.csv", signal.clone().into_bytes());
     put("recordings/a.csv", signal.into_bytes());
     put("photo.jpg", file(&color(64, 48), ImageFormat::Jpeg));

@@ -4,7 +4,7 @@
 //! `openapi.yaml` and the Postman collection to the routes; `process` starts and stops the service as a
 //! process; `disk` keeps its files from growing; `backup` moves its data; `kills` and `swaps` end its processes and change its
 //! models at every moment; `workers` has it train elsewhere; `outages` takes its database away; `media` sends files of every kind through service and command;
-//! `traces` is sent its spans, with the feature `otel`; `fuzz` sends mutated files to each reader; `docs` compares reference pages with the program; `handbook` runs the commands of the documentation; `dashboards` checks the names of metrics; `architecture` holds the
+//! `traces` is sent its spans, with the feature `otel`; `v2` speaks the Open Inference Protocol; `fuzz` sends mutated files to each reader; `docs` compares reference pages with the program; `handbook` runs the commands of the documentation; `dashboards` checks the names of metrics; `architecture` holds the
 //! source to its layers.
 
 mod api;
@@ -26,4 +26,5 @@ mod support;
 mod swaps;
 #[cfg(feature = "otel")]
 mod traces;
+mod v2;
 mod workers;

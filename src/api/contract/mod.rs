@@ -5,7 +5,7 @@ mod reply;
 mod request;
 mod submission;
 
-pub(super) use failure::Failures;
+pub(super) use failure::{Failures, InferenceFailures};
 pub(super) use reply::{Decoded, Denoised, Encoded, HEADERS_OF_ALL};
 pub(super) use request::{
     Binary, DecodeBody, DecodeForm, DenoiseBody, DenoiseForm, EncodeBody, EncodeForm, EvaluateBody,

@@ -1,9 +1,12 @@
 //! Selection: chooses the measured columns of a table, and writes the results in their place.
 
 use super::text::{Dialect, Kept, is_date};
-use super::{Result, Table, axis, malformed};
+use super::{Column, Result, Table, axis, malformed};
 use crate::codec::Error;
 use crate::sample::{Kind, Spec};
+
+/// Smallest number of rows to take for steps in time.
+const COURSE: usize = 32;
 
 /// Form of a table without its measured numbers: dialect, header and other columns.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +24,21 @@ impl Table {
     /// Returns the number of rows.
     pub fn length(&self) -> usize {
         self.lines.len()
+    }
+
+    /// Returns `true` if the rows are surely steps in time: beside the measured columns there is one of times or dates, or one
+    /// that counts, or there is one column alone.
+    pub fn is_course(&self) -> bool {
+        let all = self.columns.iter().filter(|column| column.numbers.is_some()).count();
+        let tells = |(at, column): (usize, &Column)| {
+            let is_named = self.names.get(at).is_some_and(|name| axis::is_name_of_time(name));
+            let is_first = at == 0 && all > 1;
+            match &column.numbers {
+                None => is_named || at == 0 && is_date(column.kept.as_ref().map_or("", |kept| kept.get(0))),
+                Some(numbers) => all > 1 && is_named || is_first && axis::is_even(numbers),
+            }
+        };
+        self.length() >= COURSE && all > 0 && (all == 1 || self.columns.iter().enumerate().any(tells))
     }
 
     /// Splits the table into its measured columns, for a model with input `spec`, and the form of the table.

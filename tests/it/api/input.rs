@@ -48,7 +48,10 @@ fn a_wrong_content_type_is_no_obstacle_where_the_bytes_tell() {
 fn a_table_without_a_model_is_a_question() {
     let service = Service::start();
     let table: Vec<u8> = (0..300).flat_map(|t| format!("{}\n", t % 7).into_bytes()).collect();
-    let problem = post(&service, "text/csv", table, "invalid_input");
+    let problem = post(&service, "text/csv", table, "model_not_found");
+    assert!(problem["detail"].as_str().unwrap().contains("signal of length 300"), "{problem}");
+    let rows: Vec<u8> = (0..300).flat_map(|t| format!("{},{}\n", t % 7, t % 5).into_bytes()).collect();
+    let problem = post(&service, "text/csv", rows, "invalid_input");
     assert_eq!(pointers(&problem), ["/model"], "{problem}");
     // Its length is that of the one model for vectors.
     let row = b"1,2,3,4,5,6,7,8,9,10,11,12\n".to_vec();

@@ -321,10 +321,7 @@ impl Registry {
                     version,
                     reason: newest.kept_back.clone().unwrap_or_default(),
                 },
-                None => view
-                    .awaited_of(&reference.name)
-                    .next_back()
-                    .map_or_else(missing, awaited),
+                None => view.awaited_of(&reference.name).next_back().map_or_else(missing, awaited),
             })?,
         };
         if view.awaited_of(&reference.name).any(|other| other == number) {

@@ -40,10 +40,12 @@ def cpu(pid):
 
 def submit(service):
     """The id of a job that trains for long."""
-    rows = [[(i * 3 + j) % 7 / 7 for j in range(12)] for i in range(60)]
-    order = {"config": {"name": "heard", "family": "dense", "steps": 50_000_000}, "samples": [{"data": rows}]}
-    body, _ = service.post("/train", json.dumps(order).encode(), "application/json")
-    return json.loads(body)["id"]
+    rows = "\n".join(",".join(f"{(i * 3 + j) % 7 / 7:.3f}" for j in range(12)) for i in range(60))
+    part = '--B\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n{}\r\n'
+    config = json.dumps({"name": "heard", "family": "dense", "steps": 5_000_000})
+    body = part.format("config", "", config) + part.format("samples", '; filename="rows.csv"', rows) + "--B--\r\n"
+    reply, _ = service.post("/train", body.encode(), "multipart/form-data; boundary=B")
+    return json.loads(reply)["id"]
 
 
 def main():
@@ -85,7 +87,7 @@ def main():
         extra.request("GET", f"/train/{job}/events")
         refused = extra.getresponse()
         detail = json.loads(refused.read())["detail"] if refused.status != 200 else ""
-        ids = [[int(number) for number in re.findall(rb"\bid: (\d+)", text)] for text in heard.values()]
+        ids = [[int(number) for number in re.findall(rb"\nid: (\d+)", text)] for text in heard.values()]
         whole = sum(one == list(range(1, len(one) + 1)) and len(one) > 10 for one in ids)
         print(f"{ARGS.count} listeners for {ARGS.seconds:.0f} s: threads {before[0]} -> {most[0]}, memory {before[1]:.0f} -> {most[1]:.0f} MiB, "
               f"cores {idle:.2f} -> {cores:.2f} (service alone); events heard by each {min(map(len, ids))}..{max(map(len, ids))}, without a gap {whole}")

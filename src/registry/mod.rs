@@ -388,10 +388,7 @@ impl Registry {
                     version,
                     reason: newest.kept_back.clone().unwrap_or_default(),
                 },
-                None => view
-                    .awaited_of(&reference.name)
-                    .next_back()
-                    .map_or_else(missing, |number| awaited(number)),
+                None => view.awaited_of(&reference.name).next_back().map_or_else(missing, awaited),
             })?,
         };
         if view.awaited_of(&reference.name).any(|other| other == number) {

@@ -12,7 +12,7 @@ const MOST_IN_ALL: f32 = 1.1;
 /// the least content.
 const BINOMIALS: [f32; 5] = [1.0, -4.0, 6.0, -4.0, 1.0];
 /// Root of the sum of the squares of [`BINOMIALS`].
-const GAIN: f32 = 8.366_600_3;
+const GAIN: f32 = 8.366_6;
 /// Median of the absolute value of a standard normal.
 const MEDIAN: f32 = 0.674_489_8;
 

@@ -185,8 +185,11 @@ fn means(all: &[Vec<Candidate>]) -> (RankedBy, Vec<Mean>) {
     let of = |at: usize| {
         let first = &all[0][at];
         let own = all.iter().map(|candidates| &candidates[at]);
-        // Samples for which any candidate has no score would make means of different samples.
-        let is_scored = |candidates: &&Vec<Candidate>| candidates.iter().all(|one| one.score(by).is_some());
+        // Samples for which any candidate has no score would make means of different samples, but for those that never have one.
+        let is_ever_scored = |at: usize| all.iter().any(|candidates| candidates[at].score(by).is_some());
+        let is_scored = |candidates: &&Vec<Candidate>| {
+            candidates.iter().enumerate().all(|(at, one)| one.score(by).is_some() || !is_ever_scored(at))
+        };
         let scored = all.iter().filter(is_scored).filter_map(|candidates| candidates[at].score(by));
         let scores: Vec<f64> = scored.map(f64::from).collect();
         let is_it = |best: &Candidate| best.model == first.model && best.strength == first.strength;

@@ -187,7 +187,8 @@ impl Link {
             tracing::error!(%reason, "the database is not reached");
             Outage { since: now, reason: reason.to_owned(), is_required: self.is_required, rest_until: now }
         });
-        if waited >= REST {
+        // A file is asked at once: nothing is waited for there but a lock.
+        if waited >= REST && self.is_postgres() {
             outage.rest_until = now + REST;
         }
     }

@@ -183,7 +183,7 @@ fn choices_are_listed() {
         parameter["schema"]["enum"].clone()
     };
     assert_eq!(choices("mode"), serde_json::json!(["full", "strict"]));
-    assert_eq!(choices("depth"), serde_json::json!(["same", "8", "16", "float"]));
+    assert_eq!(choices("depth"), serde_json::json!(["same", "1", "8", "16", "float"]));
     assert_eq!(choices("ensemble"), serde_json::json!([1, 8]));
     assert_eq!(choices("format").as_array().unwrap().len(), 10);
     let sample = contract["components"]["schemas"]["Sample"]["oneOf"].as_array().unwrap();

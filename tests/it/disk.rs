@@ -61,7 +61,8 @@ fn writes_that_failed_work_again_once_the_disk_does() {
 
     limit_files(&service, "unlimited");
     for _ in 0..12 {
-        assert_eq!(promote(&client, &service).status(), 200);
+        let reply = promote(&client, &service);
+        assert_eq!(reply.status(), 200, "{}", reply.text().unwrap());
     }
     let begun = Instant::now();
     while get("/readyz").status() != 204 {

@@ -131,8 +131,8 @@ impl ModelStatistics {
             name: part.name(model),
             version: version.to_string(),
             inference_count: all.done,
-            // Samples outside of batches run alone.
-            execution_count: all.batches + all.done.saturating_sub(all.batched),
+            // Samples outside of batches run alone. The counts are read one by one while others may grow.
+            execution_count: (all.batches + all.done.saturating_sub(all.batched)).min(all.done),
             inference_stats: InferenceTimes {
                 success: spent(all.done, all.queued + all.computed),
                 fail: spent(all.failed, Duration::ZERO),

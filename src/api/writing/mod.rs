@@ -315,11 +315,12 @@ fn rows(outputs: &[Output]) -> Result<Vec<u8>, Problem> {
             Payload::Samples(..) => None,
         })
         .collect();
-    let numbers = latents.first().map_or(0, |latent| latent.numbers());
-    if let Some(other) = latents.iter().find(|latent| latent.numbers() != numbers) {
+    let length = |latent: &Latent| latent.planes.iter().map(|plane| plane.data.len()).sum::<usize>();
+    let numbers = latents.first().map_or(0, |latent| length(latent));
+    if let Some(other) = latents.iter().find(|latent| length(latent) != numbers) {
         let detail = format!(
             "latents of {numbers} and of {} numbers are no rows of one array; send samples of one size, or accept {ZIP}",
-            other.numbers()
+            length(other)
         );
         return Err(Problem::new(Code::NotAcceptable, detail));
     }

@@ -112,8 +112,8 @@ fn a_sample_that_needs_more_memory_than_there_is() {
 fn an_unknown_parameter() {
     let service = Service::start();
     let problem =
-        refused(service.post("/denoise?sigma=3&model=a@b", "image/png", png(8, 8)), "invalid_input");
-    assert_eq!(pointers(&problem), ["/sigma", "/model"]);
+        refused(service.post("/denoise?sgima=3&model=a@b", "image/png", png(8, 8)), "invalid_input");
+    assert_eq!(pointers(&problem), ["/sgima", "/model"]);
     refused(service.get("/models?x=1"), "invalid_input");
 }
 

@@ -143,7 +143,7 @@ fn files_that_are_no_sample_of_the_model_are_refused() {
         (gray[..40].to_vec(), 1, "invalid_input", "not whole"),
         (vec![0xff; 7], 1, "invalid_input", "not whole"),
         (vec![0; 2000], 300, "payload_too_large", "256"),
-        (element(b""), 1, "unsupported_media_type", ""),
+        (element(b""), 1, "invalid_input", ""),
         (element(b"GIF89a"), 1, "unsupported_media_type", "GIF"),
         (element(&png(8, 8)[..50]), 1, "invalid_input", ""),
         (colour, 1, "shape_mismatch", "[-1, 1, -1, -1]"),

@@ -349,7 +349,7 @@ fn finish_packed(page: Page, storage: &Storage, leaf: &Leaf, bytes: &[u8], rows:
     let layout = (storage.channels, storage.opacity.is_some());
     if bits <= 8 {
         let numbers = numbers.into_iter().map(|v| (upright(v) * 255 / most) as u8).collect();
-        let kept = if bits == 1 { Numbers::Bit } else { Numbers::Plain };
+        let kept = if bits == 1 && storage.channels == 1 { Numbers::Bit } else { Numbers::Plain };
         return Page { numbers: kept, ..page }.finish(Planes::split(numbers, layout, size));
     }
     let scaled = |v: u32| ((u64::from(upright(v)) * 65535 + u64::from(most) / 2) / u64::from(most)) as u16;

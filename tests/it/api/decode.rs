@@ -64,10 +64,10 @@ fn latents_are_rows_of_one_array_where_npy_is_accepted() {
     let latent = &samples["samples"][1]["latent"]["planes"];
     let of = |plane: &Value| to_floats(&from_base64(&plane["data"]));
     let planes: Vec<f32> = latent.as_array().unwrap().iter().flat_map(of).collect();
-    assert!(dims.contains(&format!("(2, {})", planes.len())), "{dims}");
+    assert!(dims.contains(&format!("(2, {},", planes.len())), "{dims}");
     assert_eq!(rows[planes.len()..], planes);
     let (dims, _) = read_npy(&ok(post(&two[..1], "application/x-npy")));
-    assert!(dims.contains(&format!("(1, {})", planes.len())), "{dims}");
+    assert!(dims.contains(&format!("(1, {},", planes.len())), "{dims}");
     let unequal = [two[0].clone(), ("c.png", png(32, 16))];
     refused(post(&unequal, "application/x-npy"), "not_acceptable");
 }

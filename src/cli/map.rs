@@ -1,7 +1,7 @@
 //! `limpid map`: draws the map of a version, kept at training or made of given samples.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::content::Forms;
 use super::place::{self, Place};
@@ -65,7 +65,7 @@ enum Drawing {
 /// # Errors
 /// There is no map, the samples do not fit the model, or a file cannot be written.
 pub fn run(args: &Args, config: &Config) -> Result<(), Error> {
-    let drawing = args.output.as_ref().map(drawing).transpose()?;
+    let drawing = args.output.as_deref().map(drawing).transpose()?;
     let registry = if args.keep { args.place.open_to_write(config)? } else { args.place.open(config)? };
     let missing = |e| match e {
         crate::registry::Error::ModelNotFound(name) => Error::Failed(place::missing(&registry, &name)),
@@ -132,7 +132,7 @@ impl Args {
 }
 
 /// Returns the drawing that a file holds, by its ending.
-fn drawing(path: &PathBuf) -> Result<Drawing, Error> {
+fn drawing(path: &Path) -> Result<Drawing, Error> {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("svg") => Ok(Drawing::Svg),
         Some("png") => Ok(Drawing::Png),

@@ -25,7 +25,7 @@ impl Session {
     /// sample.
     ///
     /// # Errors
-    /// Those of [`Session::denoise`]; a signal has another sample rate than the model.
+    /// Errors of [`Session::denoise`]; a signal has another sample rate than the model.
     pub fn stages(&self, sample: &Sample, options: &Options) -> Result<Stages> {
         self.stages_at(sample, options, &Steady)
     }

@@ -102,7 +102,7 @@ impl Asked {
         let sizes = tensor.shape.iter().filter(|extent| **extent != FREE);
         let sizes = sizes.map(|extent| usize::try_from(*extent).unwrap_or(usize::MAX));
         let each = sizes.fold(dtype.bytes(), usize::saturating_mul);
-        if bytes.len() % each != 0 {
+        if !bytes.len().is_multiple_of(each) {
             let detail =
                 format!("{} bytes are no whole samples of {} of {each} bytes", bytes.len(), tensor.name);
             return Err(Problem::invalid(detail));

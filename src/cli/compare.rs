@@ -185,7 +185,7 @@ fn means(all: &[Vec<Candidate>]) -> (RankedBy, Vec<Mean>) {
     let of = |at: usize| {
         let first = &all[0][at];
         let own = all.iter().map(|candidates| &candidates[at]);
-        // Samples for which any candidate has no score would make means of different samples, but for those that never have one.
+        // A mean counts the samples that all candidates have a score for; a candidate without any score is left out of this.
         let is_ever_scored = |at: usize| all.iter().any(|candidates| candidates[at].score(by).is_some());
         let is_scored = |candidates: &&Vec<Candidate>| {
             candidates.iter().enumerate().all(|(at, one)| one.score(by).is_some() || !is_ever_scored(at))

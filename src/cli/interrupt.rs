@@ -1,7 +1,9 @@
 //! Interrupts: the first Ctrl-C (or SIGTERM) requests a clean stop, the second ends the process at once.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
 
 /// Exit code after a second signal, as in shells: 128 + SIGINT.
 const EXIT_CODE: i32 = 130;
@@ -11,17 +13,21 @@ const EXIT_CODE: i32 = 130;
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Installs the signal handlers. If the system provides no thread or no signals, its default handling of signals remains.
+    /// Installs the signal handlers, and returns when they are. If the system provides no thread or no signals, its default handling of signals remains.
     pub fn listen() -> Self {
         let asked = Self::default();
         let flag = asked.clone();
+        let (pending, installed) = mpsc::channel();
         let listening = std::thread::Builder::new().name("limpid-signals".into()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
-                runtime.block_on(flag.wait());
+                runtime.block_on(flag.wait(pending));
             }
         });
         drop(listening);
+        // A signal before the handlers would end the process at once, without a checkpoint. The channel closes once they are
+        // installed, or cannot be.
+        let _ = installed.recv();
         asked
     }
 
@@ -30,8 +36,10 @@ impl Interrupt {
         self.0.load(Ordering::Relaxed)
     }
 
-    async fn wait(self) {
-        while signal().await.is_ok() {
+    async fn wait(self, pending: Sender<()>) {
+        let Ok(mut signals) = Signals::install() else { return };
+        drop(pending);
+        while signals.next().await.is_ok() {
             if self.0.swap(true, Ordering::Relaxed) {
                 std::process::exit(EXIT_CODE);
             }
@@ -39,17 +47,40 @@ impl Interrupt {
     }
 }
 
+/// Ctrl-C and SIGTERM.
 #[cfg(unix)]
-async fn signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        asked = tokio::signal::ctrl_c() => asked,
-        _ = terminate.recv() => Ok(()),
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn install() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> io::Result<()> {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        Ok(())
     }
 }
 
+/// Ctrl-C.
 #[cfg(not(unix))]
-async fn signal() -> std::io::Result<()> {
-    tokio::signal::ctrl_c().await
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> io::Result<()> {
+        tokio::signal::ctrl_c().await
+    }
 }

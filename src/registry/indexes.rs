@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(put(&["a"]).unwrap(), 0);
         let first = indexes.get(&model, &name).unwrap().unwrap();
         assert_eq!(put(&["a", "b"]).unwrap(), 1);
-        // A search that began goes on in what it had.
+        // A search that began before the change still finds the old vectors.
         assert_eq!((first.len(), indexes.get(&model, &name).unwrap().unwrap().len()), (1, 2));
         assert_eq!(indexes.list(&model).unwrap(), std::slice::from_ref(&name));
         // Another process replaces the file.

@@ -5,7 +5,8 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::config::{self, Length};
-use super::scheme::{self, NoiseSeen, Scheme};
+use super::noise::{self, NoiseSeen};
+use super::scheme::Scheme;
 use super::setup::Setup;
 use super::{Error, Run, step, window};
 use crate::nn::Weights;
@@ -97,7 +98,7 @@ impl Run<'_> {
             judged_by: setup.held_out.len(),
             scheme: setup.scheme.0.name().to_owned(),
             reason: setup.scheme.1.clone(),
-            noise: scheme::noise_seen(dataset),
+            noise: noise::noise_seen(dataset),
             network: network(&setup),
             crop: self.config.choose_crop(&setup.model)?.map(|(rows, columns)| [rows, columns]),
             batch: setup.loader.batch_size(),

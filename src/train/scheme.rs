@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::Error;
 use super::config::invalid;
+use super::noise::{described, image_noise, is_white, signal_noise, typical_noise};
 use crate::dataset::{Dataset, Item};
-use crate::quality::{self, Correlation, Evenness};
 use crate::sample::{Kind, Sample, Shape};
 
 /// Kind of the samples, which determines inputs and targets of the training.
@@ -43,9 +43,6 @@ impl Scheme {
     }
 }
 
-/// Number of samples examined to estimate noise and its correlation.
-const LOOKED_AT: usize = 32;
-
 /// Median noise estimate above which images count as noisy, in 1/255 of the range of their own values. Of 35 photographs of
 /// BSDS, which are clean, the median estimate is 0.9 and the largest 5.5.
 const NOISY_IMAGES: f32 = 5.0;
@@ -57,9 +54,6 @@ const NOISY_SIGNALS: f32 = 0.3;
 /// The same for signals in which it is white: fine structure of clean signals fades towards high frequencies. Of the clean
 /// leads of the MIT-BIH arrhythmia database, the columns of ETT and those of NAB, none is both white and above it.
 const WHITE_SIGNALS: f32 = 0.1;
-
-/// Shortest signal with a spectrum good enough to find that noise is white.
-const SPECTRUM: usize = 256;
 
 /// Smallest correlation between block means of two repeats of a scene.
 const ALIKE: f64 = 0.95;
@@ -97,7 +91,7 @@ pub(super) fn choose(asked: Scheme, dataset: &Dataset) -> Result<(Scheme, String
         Scheme::Repeats => {
             let scenes = scenes(items);
             match scenes.values().find(|repeats| repeats.len() < 2) {
-                None => Ok((Scheme::Repeats, format!("as asked; {}", told(&scenes)))),
+                None => Ok((Scheme::Repeats, format!("as asked; {}", counted(&scenes)))),
                 Some(lonely) => Err(invalid(
                     "samples",
                     format!(
@@ -108,7 +102,7 @@ pub(super) fn choose(asked: Scheme, dataset: &Dataset) -> Result<(Scheme, String
             }
         }
         Scheme::Noisy => {
-            check_noisy(dataset).map(|()| (Scheme::Noisy, format!("as asked; {}", spoken(items))))
+            check_noisy(dataset).map(|()| (Scheme::Noisy, format!("as asked; {}", described(items))))
         }
         Scheme::Auto => match dataset.unmatched_halves() {
             None => Ok(look(dataset)),
@@ -144,8 +138,10 @@ fn look(dataset: &Dataset) -> (Scheme, String) {
         repeats.len() >= 2 && repeats.windows(2).take(COMPARED).all(|two| alike(two[0], two[1]))
     };
     if scenes.values().all(are_repeats) {
-        let reason =
-            format!("the samples of each folder show one scene: {}; --scheme clean overrides", told(&scenes));
+        let reason = format!(
+            "the samples of each folder show one scene: {}; --scheme clean overrides",
+            counted(&scenes)
+        );
         return (Scheme::Repeats, reason);
     }
     let taken = format!("{} samples without a noisy twin are taken as", items.len());
@@ -160,7 +156,7 @@ fn look(dataset: &Dataset) -> (Scheme, String) {
     let numbers = format!("their noise is estimated at {sigma:.2} {unit} in the median");
     if sigma > mark {
         let reason =
-            format!("{taken} noisy: {numbers}, above {mark}; scheme clean overrides; {}", spoken(items));
+            format!("{taken} noisy: {numbers}, above {mark}; scheme clean overrides; {}", described(items));
         return (Scheme::Noisy, reason);
     }
     (Scheme::Clean, format!("{taken} clean: {numbers}, not above {mark}; scheme noisy overrides"))
@@ -175,7 +171,7 @@ fn scenes(items: &[Item]) -> BTreeMap<(&str, Vec<usize>), Vec<&Item>> {
     scenes
 }
 
-fn told(scenes: &BTreeMap<(&str, Vec<usize>), Vec<&Item>>) -> String {
+fn counted(scenes: &BTreeMap<(&str, Vec<usize>), Vec<&Item>>) -> String {
     let repeats: usize = scenes.values().map(Vec::len).sum();
     format!("{repeats} repeats of {} scene(s)", scenes.len())
 }
@@ -244,272 +240,5 @@ fn block_means(sample: &Sample) -> Vec<f64> {
     sums.into_iter().map(|(sum, count)| sum / count.max(1) as f64).collect()
 }
 
-/// Returns up to [`LOOKED_AT`] items, evenly spaced.
-fn some_items(items: &[Item]) -> impl Iterator<Item = &Item> {
-    items.iter().step_by(items.len().div_ceil(LOOKED_AT).max(1))
-}
-
-/// Returns the samples of up to [`LOOKED_AT`] items, evenly spaced.
-fn some(items: &[Item]) -> impl Iterator<Item = &Sample> {
-    some_items(items).map(|item| &item.clean)
-}
-
-/// Estimates the noise of an image in 1/255 of the range of its own values: a 12-bit camera uses a sixteenth of the range of
-/// a 16-bit file.
-fn image_noise(image: &Sample) -> f32 {
-    let range = image.span();
-    if range > 0.0 { 255.0 * quality::estimate_sigma(&image.known(), image.shape()) / range } else { 0.0 }
-}
-
-/// Estimates the noise of a signal in standard deviations of each channel; mean over the channels that vary.
-fn signal_noise(signal: &Sample) -> f32 {
-    let units = signal.channel_stats();
-    let share = |(sigma, unit): (f32, &crate::sample::Stats)| (unit.std > 0.0).then(|| sigma / unit.std);
-    let shares: Vec<f32> =
-        quality::estimate_noise(signal).into_iter().zip(&units).filter_map(share).collect();
-    shares.iter().sum::<f32>() / shares.len().max(1) as f32
-}
-
-/// Returns `true` if the fine structure of at least half of the signals is white in each channel that varies.
-fn is_white(items: &[Item]) -> bool {
-    let one = |signal: &Sample| {
-        let Shape::Signal { length, .. } = signal.shape() else { return false };
-        let shape = Shape::Signal { channels: 1, length };
-        let known = signal.known();
-        let varying =
-            known.chunks_exact(length).zip(signal.channel_stats()).filter(|(_, unit)| unit.std > 0.0);
-        let mut reaches = varying.map(|(channel, _)| quality::noise_correlation(channel, shape).reach());
-        length >= SPECTRUM && reaches.all(|reach| reach == (0, 0))
-    };
-    let all: Vec<bool> = some(items).map(one).collect();
-    2 * all.iter().filter(|white| **white).count() >= all.len()
-}
-
-/// Returns the median of the noise estimates.
-fn typical_noise(items: &[Item], estimate: impl Fn(&Sample) -> f32) -> f32 {
-    let mut all: Vec<f32> = some(items).map(estimate).collect();
-    all.sort_by(f32::total_cmp);
-    all.get(all.len() / 2).copied().unwrap_or(0.0)
-}
-
-/// Type of noise, which determines the training without clean samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Noise {
-    /// White and of uniform strength.
-    Even,
-    /// White, of varying or unknown strength.
-    White,
-    /// Correlated over this many steps down and to the right.
-    Correlated(usize, usize),
-}
-
-impl Noise {
-    /// Estimates the type of noise from some of the samples.
-    pub(super) fn of(items: &[Item]) -> Self {
-        Self::told(&correlation(items), evenness(items))
-    }
-
-    fn told(correlation: &Correlation, evenness: Option<Evenness>) -> Self {
-        match correlation.reach() {
-            (0, 0) if evenness.is_some_and(|evenness| evenness.is_even()) => Noise::Even,
-            (0, 0) => Noise::White,
-            (down, right) => Noise::Correlated(down, right),
-        }
-    }
-}
-
-fn correlation(items: &[Item]) -> Correlation {
-    let of = |sample: &Sample| quality::noise_correlation(&sample.known(), sample.shape());
-    Correlation::mean(&some(items).map(of).collect::<Vec<_>>())
-}
-
-fn evenness(items: &[Item]) -> Option<Evenness> {
-    let of = |sample: &Sample| quality::noise_evenness(&sample.known(), sample.shape());
-    Evenness::median(&some(items).filter_map(of).collect::<Vec<_>>())
-}
-
-/// Statistics of the noise in the samples.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct NoiseSeen {
-    /// Strength in the median sample, in `unit`.
-    pub level: f32,
-    /// `of 255 of their own range` or `deviations of the signal`.
-    pub unit: &'static str,
-    /// Standard deviation of the noise per channel, median over the samples, on the samples' own scale.
-    pub channels: Vec<f32>,
-    /// Correlation of adjacent noise values down and to the right, -1 to 1.
-    pub correlation: [f32; 2],
-    /// Ratio of the strength in bright and in dark areas; none if it cannot be estimated.
-    pub rise: Option<f32>,
-    /// Outliers relative to those of normal noise; none if they cannot be estimated.
-    pub tails: Option<f32>,
-}
-
-/// Estimates the noise of some of the samples (of the noisy halves of pairs); none for vectors.
-pub(super) fn noise_seen(dataset: &Dataset) -> Option<NoiseSeen> {
-    let noisy: Vec<Item> = some_items(&dataset.items)
-        .map(|item| Item {
-            name: String::new(),
-            clean: item.noisy.clone().unwrap_or_else(|| item.clean.clone()),
-            noisy: None,
-        })
-        .collect();
-    let (level, unit) = match dataset.kind()? {
-        Kind::Image => (typical_noise(&noisy, image_noise), "of 255 of their own range"),
-        Kind::Signal => (typical_noise(&noisy, signal_noise), "deviations of the signal"),
-        Kind::Vector => return None,
-    };
-    let each: Vec<Vec<f32>> = noisy.iter().map(|item| quality::estimate_noise(&item.clean)).collect();
-    let channel = |c: usize| {
-        let mut all: Vec<f32> = each.iter().filter_map(|sigmas| sigmas.get(c).copied()).collect();
-        all.sort_by(f32::total_cmp);
-        all[all.len() / 2]
-    };
-    let (seen, evenness) = (correlation(&noisy), evenness(&noisy));
-    Some(NoiseSeen {
-        level,
-        unit,
-        channels: (0..dataset.channels()).map(channel).collect(),
-        correlation: [seen.down[0], seen.right[0]],
-        rise: evenness.map(|e| e.rise),
-        tails: evenness.map(|e| e.tails),
-    })
-}
-
-/// Describes the noise and the training method that follows from it.
-fn spoken(items: &[Item]) -> String {
-    let (seen, evenness) = (correlation(items), evenness(items));
-    let spread = evenness.map_or_else(
-        || "too few places to tell how it is spread".to_owned(),
-        |e| {
-            format!(
-                "{:.2} times as strong in bright places as in dark ones, outliers {:.2} times those of normal noise",
-                e.rise, e.tails
-            )
-        },
-    );
-    let how = match Noise::told(&seen, evenness) {
-        Noise::Even => format!(
-            "white and even ({spread}), so noise of the same strength is added to one copy and taken off another \
-             (Recorrupted2Recorrupted)"
-        ),
-        Noise::White => format!(
-            "white ({spread}), so neighbours are compared (Neighbor2Neighbor), or places hidden (Noise2Void) where \
-             the model takes one size alone"
-        ),
-        Noise::Correlated(down, right) => format!(
-            "correlated over {down} step(s) down and {right} to the right, so places are hidden with their \
-             neighbours that far (structured Noise2Void)"
-        ),
-    };
-    format!(
-        "correlation of the noise at lag 1: {:.2} down, {:.2} to the right: {how}",
-        seen.down[0], seen.right[0]
-    )
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::corruption::Corruption;
-
-    /// Returns an image of waves with noise of `sigma`.
-    fn picture(name: &str, scene: usize, sigma: f32, draw: u64) -> Item {
-        let pixel = |i: usize| {
-            0.5 + 0.3
-                * (0.04 * (1 + scene % 3) as f32 * (i % 64) as f32 + (i / 64) as f32 * 0.07 + scene as f32)
-                    .sin()
-        };
-        let clean = Sample::new(Shape::image(1, 64, 64), (0..4096).map(pixel).collect()).unwrap();
-        let clean = Item { name: name.into(), clean, noisy: None };
-        Item { clean: clean.corrupted(&Corruption::white(sigma), 1, draw).0, ..clean }
-    }
-
-    fn chosen(items: Vec<Item>) -> (Scheme, String) {
-        choose(Scheme::Auto, &Dataset { items, skipped: vec![] }).unwrap()
-    }
-
-    #[test]
-    fn samples_are_clean_noisy_or_repeats_by_what_they_show() {
-        let (scheme, reason) = chosen((0..6).map(|i| picture(&format!("{i}"), i, 0.5, 0)).collect());
-        assert_eq!(scheme, Scheme::Clean, "{reason}");
-        assert!(reason.contains("scheme noisy overrides"), "{reason}");
-        let (scheme, reason) = chosen((0..6).map(|i| picture(&format!("{i}"), i, 25.0, i as u64)).collect());
-        assert_eq!(scheme, Scheme::Noisy, "{reason}");
-        assert!(reason.contains("white and even"), "{reason}");
-        let repeats =
-            (0..6).map(|i| picture(&format!("scene{}/{i}", i / 3), i / 3, 25.0, i as u64)).collect();
-        let (scheme, reason) = chosen(repeats);
-        assert_eq!(scheme, Scheme::Repeats, "{reason}");
-        assert!(reason.contains("6 repeats of 2 scene(s)"), "{reason}");
-    }
-
-    #[test]
-    fn days_of_sensors_are_no_repeats_and_recordings_of_one_beat_are() {
-        let signal = |i: usize, phase: f32| {
-            let clean = |c: usize, t: f32| {
-                if c == 0 { 20.0 + (0.01 * t + phase).sin() } else { 1013.0 + 4.0 * (0.02 * t).cos() }
-            };
-            let data = (0..2880).map(|j| clean(j / 1440, (j % 1440) as f32)).collect();
-            let shape = Shape::Signal { channels: 2, length: 1440 };
-            let clean = Sample::new(shape, data).unwrap();
-            let units = clean.channel_stats();
-            let item = Item { name: format!("set/{i}"), clean, noisy: None };
-            Item { clean: item.corrupted_in(&Corruption::white(0.5), &units, 1, i as u64).0, ..item }
-        };
-        let (scheme, reason) = chosen((0..5).map(|i| signal(i, 0.3 * i as f32)).collect());
-        assert_eq!(scheme, Scheme::Noisy, "{reason}");
-        let (scheme, reason) = chosen((0..5).map(|i| signal(i, 0.0)).collect());
-        assert_eq!(scheme, Scheme::Repeats, "{reason}");
-    }
-
-    #[test]
-    fn weak_white_noise_makes_a_signal_noisy_and_fine_structure_does_not() {
-        let shape = Shape::Signal { channels: 2, length: 2000 };
-        // A slow course in two units; with pulses of a few steps, as of a heart, when `sharp`.
-        let clean = |sharp: bool, item: u64| {
-            let value = |i: usize| {
-                let t = (i % 2000) as f32 + 170.0 * item as f32;
-                let pulse = if sharp { 3.0 * (-((t % 90.0) - 40.0).powi(2) / 8.0).exp() } else { 0.0 };
-                (if i < 2000 { 20.0 } else { 1013.0 }) + (t / 80.0).sin() + 0.5 * (t / 23.0).sin() + pulse
-            };
-            Sample::new(shape, (0..4000).map(value).collect()).unwrap()
-        };
-        let item = |sharp: bool, sigma: f32, i: u64| {
-            let clean = clean(sharp, i);
-            let units = clean.channel_stats();
-            let item = Item { name: format!("{i}"), clean, noisy: None };
-            Item { clean: item.corrupted_in(&Corruption::white(sigma), &units, 1, i).0, ..item }
-        };
-        let scheme = |sharp, sigma| chosen((0..3).map(|i| item(sharp, sigma, i)).collect());
-        let (seen, reason) = scheme(false, 0.2);
-        assert_eq!(seen, Scheme::Noisy, "{reason}");
-        for (sharp, sigma) in [(false, 0.0), (true, 0.0), (false, 0.03)] {
-            let (seen, reason) = scheme(sharp, sigma);
-            assert_eq!(seen, Scheme::Clean, "{sharp} {sigma}: {reason}");
-        }
-    }
-
-    #[test]
-    fn doubles_are_no_repeats() {
-        let items = (0..4).map(|i| picture(&format!("a/{i}"), 1, 0.5, 0)).collect();
-        assert_eq!(chosen(items).0, Scheme::Clean);
-    }
-
-    #[test]
-    fn what_does_not_fit_the_scheme_is_refused_by_name() {
-        let refused =
-            |scheme, items| choose(scheme, &Dataset { items, skipped: vec![] }).unwrap_err().to_string();
-        let lonely = vec![picture("a/1", 0, 9.0, 0), picture("b/1", 1, 9.0, 1)];
-        assert!(refused(Scheme::Repeats, lonely).contains("a/1 has no repeat"));
-        let mut pair = picture("a", 0, 9.0, 0);
-        pair.noisy = Some(pair.clean.clone());
-        assert!(refused(Scheme::Noisy, vec![pair]).starts_with("scheme: "));
-        let halves = vec![picture("gt/7", 0, 0.5, 0), picture("input/frame-7", 1, 9.0, 1)];
-        let asks = refused(Scheme::Auto, halves);
-        assert!(asks.contains("input/frame-7 and gt/7 look like halves of pairs"), "{asks}");
-        let vector = Sample::new(Shape::Vector { features: 2 }, vec![1.0, 2.0]).unwrap();
-        let vector = Item { name: "v".into(), clean: vector, noisy: None };
-        assert!(refused(Scheme::Noisy, vec![vector]).contains("no neighbours"));
-    }
-}
+mod tests;

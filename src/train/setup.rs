@@ -6,7 +6,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::checkpoint::{Base, Checkpoint};
 use super::config::{self, Config, Length};
-use super::scheme::{Noise, Scheme};
+use super::noise::Noise;
+use super::scheme::Scheme;
 use super::validate::{HeldOut, Scoring};
 use super::{Error, Run};
 use crate::dataset::{Dataset, Item, Learn, Loader, Plan, Split};

@@ -12,8 +12,9 @@ use candle_core::Device;
 
 use super::*;
 use crate::kernel::parallel;
-use crate::nn::model::{self, CompactConfig, Family, PyramidConfig, SignalConfig};
+use crate::nn::model::{self, CompactConfig, Family, Normalize, PyramidConfig, SignalConfig};
 use crate::rng::{Purpose, Rng};
+use crate::sample::Stats;
 
 fn session(model: model::Config) -> Session {
     let name: crate::name::Name = "test".parse().unwrap();

@@ -67,7 +67,7 @@ pub(super) struct Scored {
     /// With a clean sample: structural similarity of images, up to 1.
     #[schema(example = 0.81)]
     ssim: Option<f64>,
-    /// Predicted PSNR, dB; null where none can be told.
+    /// Predicted PSNR, dB; null where it cannot be predicted.
     #[schema(example = 28.7)]
     psnr_predicted: Option<f64>,
     /// Ends of the interval that holds the true PSNR in four of five images, dB; empty where it is unknown.

@@ -14,9 +14,8 @@ use crate::infer::fit::{self, Fitted, Traits, Wishes};
 use crate::infer::rank::{Candidate, MOST_CANDIDATES, RankedBy, Ranking, measure};
 use crate::infer::{NoiseLevel, Options, PredictOptions, Prediction, Session};
 use crate::name::ModelRef;
-use crate::quality::{psnr, residual_correlation, snr};
+use crate::quality::{Reference, residual_correlation};
 use crate::registry::Registry;
-use crate::sample::{Compared, Kind, Sample};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -116,6 +115,7 @@ impl Args {
             Some(noisy) => (noisy, Some(&item.clean)),
             None => (&item.clean, None),
         };
+        let reference = clean.map(|clean| Reference::new(clean, input, false));
         let (traits, kind) = (Traits::of(input), input.shape().kind());
         let traits = traits.with_page(input, true);
         let options = PredictOptions { sigma: self.sigma };
@@ -123,7 +123,7 @@ impl Args {
         let mut candidates = vec![Candidate {
             model: None,
             strength: 0.0,
-            true_db: clean.map(|clean| quality(clean, input)),
+            true_db: reference.as_ref().map(|reference| reference.decibels(input.data())),
             prediction: prediction.map_or_else(Prediction::from, |level| level.of_input()),
             residual_correlation: None,
             familiarity: None,
@@ -136,7 +136,7 @@ impl Args {
                 candidates.push(Candidate {
                     model: Some(session.id().to_string()),
                     strength: *strength,
-                    true_db: clean.map(|clean| quality(clean, &denoised.sample)),
+                    true_db: reference.as_ref().map(|reference| reference.decibels(denoised.sample.data())),
                     prediction: prediction.unwrap_or(Prediction::Unknown("it was not predicted".into())),
                     residual_correlation: residual_correlation(input, &denoised.sample),
                     familiarity: denoised.familiarity,
@@ -165,13 +165,6 @@ fn fitting(registry: &Registry, dataset: &Dataset) -> Result<Vec<Session>, Error
         }
         false => Ok(models),
     }
-}
-
-/// Returns the quality of a result: PSNR of images, SNR of other kinds, without missing numbers.
-fn quality(clean: &Sample, result: &Sample) -> f32 {
-    let compared = Compared::of(&[clean, result]);
-    let (a, b) = (compared.known(clean.data()), compared.known(result.data()));
-    if clean.shape().kind() == Kind::Image { psnr(&a, &b) } else { snr(&a, &b) }
 }
 
 /// Returns the measure that all samples can be ranked by, and the candidates in order of its mean.

@@ -41,7 +41,17 @@ impl<'a> Reference<'a> {
         Self { sample, compared: Compared::of(&[sample, input]), strokes }
     }
 
-    /// Compares `other`, the numbers of a sample of the same shape, with the reference.
+    /// Returns the PSNR of an image, the SNR of another kind, of `other`, the numbers of a sample of the same shape, dB; infinite
+    /// if both are equal.
+    pub fn decibels(&self, other: &[f32]) -> f32 {
+        let (known, seen) = (self.compared.known(self.sample.data()), self.compared.known(other));
+        match self.sample.shape().kind() {
+            Kind::Image => psnr(&known, &seen),
+            Kind::Signal | Kind::Vector => snr(&known, &seen),
+        }
+    }
+
+    /// Compares `other` with the reference in all measures.
     pub fn nearness(&self, other: &[f32]) -> Nearness {
         let (own, shape) = (self.sample.data(), self.sample.shape());
         let is_image = shape.kind() == Kind::Image;
@@ -49,7 +59,7 @@ impl<'a> Reference<'a> {
         let (known, seen) = (self.compared.known(own), self.compared.known(other));
         let whole = self.compared.over(other, own);
         Nearness {
-            db: if is_image { psnr(&known, &seen) } else { snr(&known, &seen) },
+            db: self.decibels(other),
             ssim: is_image.then(|| ssim(own, &whole, shape)),
             rmse: rmse(&known, &seen),
             ink_recall: is_page.then(|| ink_recall(own, &whole)).flatten(),

@@ -123,7 +123,7 @@ pub(in crate::api) const HEADERS: [Header; 13] = [
     Header {
         name: "X-Psnr-Predicted",
         meaning: "With `predict=1`: predicted PSNR in dB, and the interval that holds the true one in four of five images, as `28.41 \
-                  (28.20 to 28.63)`; `unknown: ` with the reason where none can be told. A list with `; ` between several samples.",
+                  (28.20 to 28.63)`; `unknown: ` with the reason where it cannot be predicted. A list with `; ` between several samples.",
         of: |about| {
             let all: Vec<String> =
                 about.iter().filter_map(|about| about.prediction.as_ref().map(predicted)).collect();
@@ -209,7 +209,7 @@ pub(in crate::api) struct Facts {
     /// Likeness to the training data, 0..1; null for models that do not measure it.
     #[serde(skip_serializing_if = "Option::is_none")]
     familiarity: Option<Numbers>,
-    /// With `predict`: predicted PSNR of the result, dB; null where none can be told.
+    /// With `predict`: predicted PSNR of the result, dB; null where it cannot be predicted.
     #[serde(skip_serializing_if = "Option::is_none")]
     psnr_predicted: Option<Numbers>,
     /// With `predict`: ends of the interval that holds the true PSNR in four of five images, dB; empty where it is unknown.

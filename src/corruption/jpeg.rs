@@ -205,6 +205,7 @@ impl Frame {
 mod tests {
     use super::*;
     use crate::rng::Purpose;
+    use crate::sample::LUMA;
 
     fn error(quality: f32, channels: usize) -> f32 {
         let shape = Shape::image(channels, 32, 40);
@@ -262,7 +263,7 @@ mod tests {
             let kind = Jpeg { sampling: vec![sampling], ..Jpeg::of(Span::at(97.0)) };
             kind.apply(&mut data, shape, &mut Rng::new(1, Purpose::Corrupt, 0));
             let plane = |c: usize, i: usize| data[c * 4096 + i] - 0.5;
-            let luma = |i: usize| 0.299 * plane(0, i) + 0.587 * plane(1, i) + 0.114 * plane(2, i);
+            let luma = |i: usize| (0..3).map(|c| LUMA[c] * plane(c, i)).sum::<f32>();
             let variance = |of: &dyn Fn(usize) -> f32| (0..4096).map(|i| of(i).powi(2)).sum::<f32>() / 4096.0;
             (variance(&luma), variance(&|i| plane(0, i) - luma(i)))
         };

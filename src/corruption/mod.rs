@@ -66,7 +66,7 @@ use parameter::{Parameter, Parameters};
 
 use crate::bounds::{Schemas, describe_choices};
 use crate::rng::Rng;
-use crate::sample::{Kind, Sample, Shape, Stats, gaps};
+use crate::sample::{Kind, LUMA, Sample, Shape, Stats, gaps};
 
 /// Maximum number of entries of a list; a longer one is a mistake, and each entry costs time on every crop.
 const LONGEST_LIST: usize = 32;
@@ -358,9 +358,6 @@ fn check_choices<T>(field: &'static str, list: &[T]) -> Result<(), Error> {
         seen => Err(Error::Count { field, seen, limit: LONGEST_LIST }),
     }
 }
-
-/// Weights of red, green and blue in luma (ITU-R BT.601).
-const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
 /// Calls `of` with each colour image among the planes of both. Planes that do not form a colour image are passed as
 /// one with equal channels each, and its luma is returned.

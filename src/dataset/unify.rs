@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Dataset, Skipped};
-use crate::sample::{Sample, Shape};
+use crate::sample::{LUMA, Sample, Shape};
 
 /// Retains the items of the most common make, and lists the others as skipped with the reason.
 pub(super) fn keep_most_common(mut dataset: Dataset) -> Dataset {
@@ -81,7 +81,7 @@ fn luma(sample: &Sample, height: usize, width: usize) -> Sample {
     let area = height * width;
     let (red, rest) = sample.data().split_at(area);
     let (green, blue) = rest.split_at(area);
-    let gray = red.iter().zip(green).zip(blue).map(|((r, g), b)| 0.299 * r + 0.587 * g + 0.114 * b);
+    let gray = red.iter().zip(green).zip(blue).map(|((r, g), b)| LUMA[0] * r + LUMA[1] * g + LUMA[2] * b);
     let luma = Sample::new(Shape::image(1, height, width), gray.collect());
     let luma = luma.expect("a mean of finite numbers is finite");
     match sample.missing() {

@@ -1,10 +1,7 @@
 //! Luma: a page as ink on paper, row by row: one brightness per pixel, paper brighter than ink.
 
 use super::paper::Paper;
-use crate::sample::Sample;
-
-/// Weights of red, green and blue (ITU-R BT.601).
-const WEIGHTS: [f32; 3] = [0.299, 0.587, 0.114];
+use crate::sample::{LUMA, Sample};
 
 /// Approximate number of pixels examined if not all are needed.
 const ENOUGH: usize = 2 << 20;
@@ -57,7 +54,7 @@ impl Luma<'_> {
         }
         let mut row = vec![0.0; out.len()];
         out.fill(0.0);
-        for (channel, weight) in WEIGHTS.into_iter().enumerate() {
+        for (channel, weight) in LUMA.into_iter().enumerate() {
             self.read(channel, y, &mut row);
             out.iter_mut().zip(&row).for_each(|(out, v)| *out += weight * v);
         }

@@ -20,6 +20,9 @@ pub use shape::{Kind, Shape};
 pub use spec::Spec;
 pub use stats::{Moments, Stats, sum};
 
+/// Weights of red, green and blue in luma (ITU-R BT.601).
+pub const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+
 /// One sample: its shape and its numbers, channels first, row by row.
 ///
 /// An image from a file of 8 or 16 bits stores its numbers at that depth, to save memory. [`Sample::read`] converts

@@ -5,14 +5,12 @@ use super::unclip::Unclip;
 use super::{Traits, plane_of};
 use crate::infer::{Mode, Options, Session};
 use crate::quality::GrainKind;
-use crate::sample::{Depth, Kind, Number, Sample};
+use crate::sample::{Depth, Kind, LUMA, Number, Sample};
 
 /// Minimum fraction of numbers at black or white for noise to count as clipped.
 const CLIPPED: f32 = 0.002;
 /// Noise below this standard deviation moves no mean by one level of 255.
 const FEELABLE: f32 = 2.5 / 255.0;
-/// Weights of red, green and blue in luma (ITU-R BT.601).
-const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
 /// Returns the share of the declipping curve that gives the best result. A network trained on clipped noise estimates
 /// some shadows correctly from their surroundings, but not if most of the picture is clipped.

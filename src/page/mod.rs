@@ -6,6 +6,7 @@
 //! | measure an image as a page, and decide if it is one | [`Look`] |
 //! | process a page with a model for one thickness of strokes, keeping all strokes | [`Passage`] |
 
+mod even;
 mod grid;
 mod ink;
 mod luma;
@@ -27,6 +28,10 @@ use paper::{Cells, quantile};
 
 use crate::sample::{Kind, Sample};
 
+/// Width in pixels of the edge of a stroke, beside half of its thickness, and the largest width.
+const REACH: f32 = 2.0;
+const MOST_REACH: f32 = 12.0;
+
 /// Measurements of an image as a page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
@@ -47,7 +52,7 @@ pub struct Look {
     /// Fraction of the runs longer than 4 times the thickness of the strokes.
     pub long: f32,
     /// Flags of the cells that have only even paper and ink, row by row, and the number of columns.
-    flat: (Vec<bool>, usize),
+    even: (Vec<bool>, usize),
 }
 
 impl Look {
@@ -68,11 +73,11 @@ impl Look {
         let is_colored = shape.channels() == 3;
         let channels =
             (0..if is_colored { 3 } else { 0 }).map(|c| Cells::of(luma.of_channel(c)).paper()).collect();
-        let flat = (cells.flat(&paper), cells.columns);
         // Ink is invisible on black paper.
         let tones = if paper.range().1 < 0.05 { None } else { Tones::of(luma, &paper) };
+        let even = (vec![false; cells.counts.len()], cells.columns);
         let mut look =
-            Self { is_inverted, paper, channels, tones, black: 1.0, stroke: 0.0, runs: 0.0, long: 0.0, flat };
+            Self { is_inverted, paper, channels, tones, black: 1.0, stroke: 0.0, runs: 0.0, long: 0.0, even };
         if let Some(tones) = tones.filter(Tones::may_be_page) {
             let runs = Runs::of(luma, &look.paper, tones.middle);
             let (height, width) = luma.extents();
@@ -81,25 +86,27 @@ impl Look {
             look.black = runs.black(look.stroke);
             look.runs = runs.count() as f32 / ink.max(1.0);
             look.long = runs.longer(4.0 * look.stroke);
+            let reach = (REACH + 0.5 * look.stroke).min(MOST_REACH) as usize;
+            look.even.0 = even::even(luma, &look.paper, &cells, tones.middle, reach);
         }
         Some(look)
     }
 
     /// Returns `true` if there is nothing to clean: the paper has one level almost everywhere.
     pub fn is_clean(&self) -> bool {
-        let flat = self.flat.0.iter().filter(|flat| **flat).count();
-        flat * 10 >= 9 * self.flat.0.len()
+        let even = self.even.0.iter().filter(|even| **even).count();
+        even * 10 >= 9 * self.even.0.len()
     }
 
     /// Returns `true` if a tile, one of `rows` by `columns`, has nothing to clean and the paper is white.
     fn is_white_at(&self, row: usize, rows: usize, column: usize, columns: usize) -> bool {
-        let (flat, across) = &self.flat;
-        let down = flat.len() / across;
+        let (even, across) = &self.even;
+        let down = even.len() / across;
         // Range of all cells that the tile overlaps.
         let of =
             |at: usize, n: usize, cells: usize| at * cells / n..((at + 1) * cells).div_ceil(n).min(cells);
         self.paper.range().0 > 0.97
-            && of(row, rows, down).all(|y| of(column, columns, *across).all(|x| flat[y * across + x]))
+            && of(row, rows, down).all(|y| of(column, columns, *across).all(|x| even[y * across + x]))
     }
 
     /// Returns `true` for a page: mostly paper, with ink clearly separated from it, in strokes.

@@ -50,22 +50,6 @@ impl Cells {
         sum
     }
 
-    /// Returns the flags of cells with paper of one level, as drawn by a program or clipped to white by a scanner, and
-    /// nothing else except ink and its edges; all `false` if `paper` itself varies.
-    pub fn flat(&self, paper: &Paper) -> Vec<bool> {
-        let (low, high) = paper.range();
-        if high - low > 2.5 / 255.0 {
-            return vec![false; self.counts.len()];
-        }
-        let at = level(high);
-        let of = |cell: &[u32; LEVELS]| {
-            let count = |from: usize| cell[from..].iter().map(|n| u64::from(*n)).sum::<u64>();
-            let [light, paper] = [count(at * 3 / 4), count(at.saturating_sub(2))];
-            light > 0 && paper as f32 >= 0.82 * light as f32
-        };
-        self.counts.iter().map(of).collect()
-    }
-
     /// Computes the map of the paper.
     pub fn paper(&self) -> Paper {
         let Self { rows, columns, height, width, .. } = *self;

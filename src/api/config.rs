@@ -37,6 +37,9 @@ pub struct Config {
     pub camera_gray_model: Name,
     /// The model for colour images that name none, likewise.
     pub camera_color_model: Name,
+    /// The model for images that name none, gray or colour, that were JPEG files and have no other noise. `gray_model` and
+    /// `color_model` where it is not installed.
+    pub jpeg_model: Name,
     /// The model for pages that name none: scans and photographs of ink on paper. `gray_model` and `color_model` where it is not
     /// installed.
     pub page_model: Name,
@@ -80,6 +83,7 @@ impl Default for Config {
             color_model: "photo-color".parse().expect("the name is well formed"),
             camera_gray_model: "camera-gray".parse().expect("the name is well formed"),
             camera_color_model: "camera-color".parse().expect("the name is well formed"),
+            jpeg_model: "jpeg-gray".parse().expect("the name is well formed"),
             page_model: "document".parse().expect("the name is well formed"),
             max_connections: 1024,
             connections_per_address: 512,
@@ -105,6 +109,7 @@ impl Config {
             color: self.color_model.clone(),
             camera_gray: self.camera_gray_model.clone(),
             camera_color: self.camera_color_model.clone(),
+            jpeg: self.jpeg_model.clone(),
             page: self.page_model.clone(),
         }
     }

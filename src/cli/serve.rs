@@ -179,6 +179,7 @@ fn defaults(config: &Config, registry: &Registry) -> Vec<ModelRef> {
         &server.color_model,
         &server.camera_gray_model,
         &server.camera_color_model,
+        &server.jpeg_model,
         &server.page_model,
     ];
     let there = names.into_iter().filter(|name| registry.get(name).is_ok());

@@ -1,8 +1,9 @@
 //! Grain: noise of a sample, white or not, estimated from the sample alone.
 
 use super::flat::{Flat, flattest};
+use super::history::jpeg_step;
 use super::noise::sigma_of_plane;
-use crate::sample::{Kind, Sample};
+use crate::sample::{Kind, LUMA, Sample};
 
 /// Lag-1 correlation from which noise counts as correlated, and from which the estimate for white noise is not used at
 /// all.
@@ -36,6 +37,9 @@ pub struct Grain {
     pub between_channels: f32,
     /// Ratio of steps across the borders of JPEG blocks to steps elsewhere; about 1 without blocks.
     pub blocking: f32,
+    /// Quantisation step of a picture that was a JPEG file, with or without noise before, in levels of 255; `None` if it shows
+    /// none.
+    pub jpeg_step: Option<f32>,
     /// Fraction of isolated black or white pixels, 0 to 1.
     pub impulses: f32,
 }
@@ -67,7 +71,14 @@ impl Grain {
         let white = |c: usize| sigma_of_plane(|at, out| sample.read_known(c * area + at, out), height, width);
         if shape.kind() != Kind::Image {
             let sigmas = (0..channels).map(white).collect();
-            return Self { sigmas, correlation: 0.0, between_channels: 0.0, blocking: 1.0, impulses: 0.0 };
+            return Self {
+                sigmas,
+                correlation: 0.0,
+                between_channels: 0.0,
+                blocking: 1.0,
+                jpeg_step: None,
+                impulses: 0.0,
+            };
         }
         let flats: Vec<Option<Flat>> = (0..channels)
             .map(|c| flattest(|at, out| sample.read_known(c * area + at, out), height, width))
@@ -88,8 +99,10 @@ impl Grain {
         }
         let window = Window::of(sample);
         let sigma = sigmas[channels / 2];
-        let (blocking, impulses) = (window.blocking(), window.impulses(sigma));
-        Self { sigmas, correlation, between_channels, blocking, impulses }
+        let (blocking, grid) = window.blocking();
+        let impulses = window.impulses(sigma);
+        let jpeg_step = window.jpeg_step(sample, grid);
+        Self { sigmas, correlation, between_channels, blocking, jpeg_step, impulses }
     }
 
     /// Returns the mean standard deviation of all channels.
@@ -153,6 +166,8 @@ fn difference(sample: &Sample, channel: usize, area: usize, height: usize, width
 /// Window at the middle of the green or only channel.
 struct Window {
     numbers: Vec<f32>,
+    top: usize,
+    left: usize,
     rows: usize,
     columns: usize,
 }
@@ -161,25 +176,53 @@ impl Window {
     fn of(sample: &Sample) -> Self {
         let (channels, height, width) = sample.shape().extents();
         let (rows, columns) = (height.min(SIDE), width.min(SIDE));
-        let (top, left) = ((height - rows) / 2, (width - columns) / 2);
+        // Blocks of a JPEG file begin at multiples of 8.
+        let (top, left) = ((height - rows) / 2 & !7, (width - columns) / 2 & !7);
         let plane = if channels == 3 { height * width } else { 0 };
         let mut numbers = vec![0.0; rows * columns];
         for (y, row) in numbers.chunks_exact_mut(columns).enumerate() {
             sample.read(plane + (top + y) * width + left, row);
         }
-        Self { numbers, rows, columns }
+        Self { numbers, top, left, rows, columns }
     }
 
-    /// Returns the smaller blocking of both directions: a pattern of vertical lines has no steps between rows.
-    fn blocking(&self) -> f32 {
-        let Self { numbers, rows, columns } = self;
+    /// Returns the smaller blocking of both directions, because a pattern of vertical lines has no steps between rows, and
+    /// the row and the column at which the blocks begin.
+    fn blocking(&self) -> (f32, (usize, usize)) {
+        let Self { numbers, rows, columns, .. } = self;
         let turned: Vec<f32> = (0..numbers.len()).map(|i| numbers[i % rows * columns + i / rows]).collect();
-        blocking(numbers, *columns).min(blocking(&turned, *rows))
+        let (across, column) = blocking(numbers, *columns);
+        let (down, row) = blocking(&turned, *rows);
+        (across.min(down), (row, column))
+    }
+
+    /// Returns the step of the JPEG file that the picture was, whole or with its borders cut so that blocks begin at `grid`.
+    fn jpeg_step(&self, sample: &Sample, grid: (usize, usize)) -> Option<f32> {
+        let luma = self.luma(sample);
+        let plane = luma.as_ref().unwrap_or(&self.numbers);
+        jpeg_step(plane, self.columns, (0, 0)).or_else(|| jpeg_step(plane, self.columns, grid))
+    }
+
+    /// Returns the luma of the window (ITU-R BT.601), which a JPEG file stores; `None` for a single channel.
+    fn luma(&self, sample: &Sample) -> Option<Vec<f32>> {
+        let (channels, height, width) = sample.shape().extents();
+        if channels != 3 {
+            return None;
+        }
+        let mut luma = self.numbers.iter().map(|green| LUMA[1] * green).collect::<Vec<_>>();
+        let mut row = vec![0.0; self.columns];
+        for (y, luma) in luma.chunks_exact_mut(self.columns).enumerate() {
+            for c in [0, 2] {
+                sample.read((c * height + self.top + y) * width + self.left, &mut row);
+                luma.iter_mut().zip(&row).for_each(|(luma, v)| *luma += LUMA[c] * v);
+            }
+        }
+        Some(luma)
     }
 
     /// Returns the fraction of the pixels that are black or white and far from the median of their eight neighbours.
     fn impulses(&self, sigma: f32) -> f32 {
-        let Self { numbers, rows, columns } = self;
+        let Self { numbers, rows, columns, .. } = self;
         if *rows < 3 || *columns < 3 {
             return 0.0;
         }
@@ -204,8 +247,8 @@ impl Window {
 }
 
 /// Returns the ratio of the mean step at the most prominent of the eight phases of a grid of 8 columns to the median
-/// phase; only steps larger than the mean of their neighbours count.
-fn blocking(window: &[f32], columns: usize) -> f32 {
+/// phase, and the first column of a block at that phase; only steps larger than the mean of their neighbours count.
+fn blocking(window: &[f32], columns: usize) -> (f32, usize) {
     let mut steps = [0.0f32; 8];
     for row in window.chunks_exact(columns) {
         for (x, v) in row.windows(4).enumerate() {
@@ -214,9 +257,11 @@ fn blocking(window: &[f32], columns: usize) -> f32 {
             steps[x % 8] += if step > 0.0 { all } else { 0.0 };
         }
     }
-    let highest = steps.iter().copied().fold(0.0, f32::max);
-    let middle = super::median(&mut steps);
-    if middle > 0.0 { highest / middle } else { 1.0 }
+    let highest = (0..8).max_by(|a, b| steps[*a].total_cmp(&steps[*b])).unwrap_or(0);
+    let (most, middle) = (steps[highest], super::median(&mut steps));
+    // The step lies before the third value of its four.
+    let column = (highest + 2) % 8;
+    (if middle > 0.0 { most / middle } else { 1.0 }, column)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod dct;
 mod evenness;
 mod flat;
 mod grain;
+mod history;
 mod ink;
 mod jpeg;
 mod nearness;

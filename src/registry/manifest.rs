@@ -40,6 +40,16 @@ pub struct Manifest {
     pub kept_back: Option<String>,
 }
 
+/// One thing that a model removes from samples of any source, stated as `removes` in [`Manifest::training`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Removes {
+    /// White noise.
+    White,
+    /// Artefacts of a JPEG file, in gray pictures and in the luma of colour ones.
+    Jpeg,
+}
+
 /// Size and digest of `model.safetensors`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,9 +127,9 @@ impl Manifest {
         (usual >= 1.0 && most >= usual && most <= 64.0).then_some(strokes)
     }
 
-    /// Returns `true` for a model that removes white noise from signals of any source, and nothing else.
-    pub fn removes_white_noise(&self) -> bool {
-        self.training.get("removes").and_then(serde_json::Value::as_str) == Some("white")
+    /// Returns what the model removes from samples of any source, if that is one thing.
+    pub fn removes(&self) -> Option<Removes> {
+        serde_json::from_value(self.training.get("removes")?.clone()).ok()
     }
 
     /// Returns the kind, channels and fixed shape of the model's input.

@@ -34,7 +34,7 @@ pub use calibration::{Calibration, Spread};
 pub use choice::Unsure;
 pub use error::Error;
 pub use indexes::{Error as IndexError, Indexes};
-pub use manifest::{FORMAT, Familiarity, Manifest};
+pub use manifest::{FORMAT, Familiarity, Manifest, Removes};
 pub use profiles::{Error as ProfileError, Profiles};
 pub use publish::{Claim, Published};
 

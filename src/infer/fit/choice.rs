@@ -3,7 +3,7 @@
 use super::Traits;
 use crate::infer::Mode;
 use crate::name::{ModelRef, Name};
-use crate::quality::GrainKind;
+use crate::quality::{Grain, GrainKind};
 use crate::registry::Registry;
 use crate::sample::{Kind, Shape};
 
@@ -11,6 +11,17 @@ use crate::sample::{Kind, Shape};
 /// made pages with strokes of 2 to 5 pixels both models are equal at about 22 levels of 255; at 35 the paper keeps a deviation
 /// of 18 under the model of pages, and 9 under that of pictures.
 const DROWNED: f32 = 28.0 / 255.0;
+
+/// Quantisation step, in levels of 255, from which a JPEG file has artefacts to remove: that of quality 90 is 2 to 3, and its
+/// artefacts are below the noise of most photographs.
+const COARSE: f32 = 2.5;
+/// Noise, on [0, 1], up to which an image that was a JPEG file goes to the model of those, which was trained with noise of up to 8
+/// levels: texture is often taken for noise of this strength, and that model distinguishes them. In colour images noise has
+/// colours too, which it does not remove.
+const QUIET: [f32; 2] = [5.0 / 255.0, 2.0 / 255.0];
+
+/// Fraction of dead and hot pixels from which they are not the artefacts of a JPEG file, which clips some beside edges.
+const HOT: f32 = 0.01;
 
 /// Default models by content of the sample.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +34,8 @@ pub struct Usual {
     pub camera_gray: Name,
     /// Colour images with noise of cameras and JPEG files.
     pub camera_color: Name,
+    /// Images, gray or colour, with the artefacts of a JPEG file and no other noise.
+    pub jpeg: Name,
     /// Pages: ink on paper, gray or colour.
     pub page: Name,
 }
@@ -78,12 +91,21 @@ pub fn choose(
         let model = ModelRef { name: usual.page.clone(), version: None };
         return Ok(Choice { model, reason: format!("page, strokes of {:.1} pixels", look.stroke) });
     }
+    let was_jpeg = is_coarse_jpeg(&traits.grain, is_gray) && mode == Mode::Full;
     let content = match (is_gray, shape.channels()) {
         _ if page.is_some() && is_drowned => "page under strong noise",
         (true, 3) => "gray picture in colour channels",
         (true, _) => "gray picture",
         (false, _) => "colour picture",
     };
+    if was_jpeg && is_installed(&usual.jpeg) {
+        let step = traits.grain.jpeg_step.unwrap_or_default();
+        let model = ModelRef { name: usual.jpeg.clone(), version: None };
+        return Ok(Choice {
+            model,
+            reason: format!("{content} of a JPEG file quantised in steps of {step:.0}"),
+        });
+    }
     let kind = if is_gray { traits.grain.kind_of_gray() } else { traits.grain.kind() };
     // Blocks alone go to the default model, which removes less and is harmless: camera-gray@1 loses up to 1.6 dB there,
     // also if a texture reduced by the blocks looks like correlated noise.
@@ -96,6 +118,14 @@ pub fn choose(
     }
     let reason = format!("{content}, {}", noise(kind, traits));
     Ok(Choice { model: ModelRef { name: name.clone(), version: None }, reason })
+}
+
+/// Returns `true` if an image was a JPEG file with artefacts to remove, and has little other noise.
+fn is_coarse_jpeg(grain: &Grain, is_gray: bool) -> bool {
+    let [of_gray, of_color] = QUIET;
+    grain.jpeg_step.is_some_and(|step| step >= COARSE)
+        && grain.sigma() < if is_gray { of_gray } else { of_color }
+        && grain.impulses < HOT
 }
 
 fn noise(kind: GrainKind, traits: &Traits) -> String {

@@ -25,7 +25,8 @@ pub use traits::Traits;
 use super::{
     Denoised, Error, Mode, NoiseLevel, Options, PredictOptions, Prediction, Probe, Result, Session, Steady,
 };
-use crate::sample::{Depth, Kind, Number, Sample, Shape};
+use crate::registry::Removes;
+use crate::sample::{Depth, Kind, LUMA, Number, Sample, Shape};
 
 /// Number of values processed at a time.
 const PIECE: usize = 4096;
@@ -37,6 +38,8 @@ pub enum Fit {
     Whole,
     /// A gray picture in three channels: their mean is given to a gray model, and its change is applied to all three.
     Gray,
+    /// A colour picture of a JPEG file: its luma is given to a model of those, likewise.
+    Luma,
     /// A colour picture through a gray model, or a signal through a model of one channel, channel by channel.
     Channels,
 }
@@ -52,10 +55,11 @@ impl Fit {
             Kind::Signal => shape.channels() > 1,
             Kind::Vector => false,
         };
-        match (mode, is_single && has_several, traits.is_gray) {
-            (Mode::Strict, ..) | (_, false, _) => Self::Whole,
-            (Mode::Full, true, true) => Self::Gray,
-            (Mode::Full, true, false) => Self::Channels,
+        match (mode, is_single && has_several) {
+            (Mode::Strict, _) | (_, false) => Self::Whole,
+            (Mode::Full, true) if traits.is_gray => Self::Gray,
+            (Mode::Full, true) if session.manifest().removes() == Some(Removes::Jpeg) => Self::Luma,
+            (Mode::Full, true) => Self::Channels,
         }
     }
 
@@ -63,7 +67,7 @@ impl Fit {
     pub fn split(self, sample: &Sample) -> Vec<Sample> {
         match self {
             Self::Whole => vec![sample.clone()],
-            Self::Gray => vec![mean(sample)],
+            Self::Gray | Self::Luma => vec![self.weighted(sample)],
             Self::Channels => (0..sample.shape().channels()).map(|c| channel(sample, c)).collect(),
         }
     }
@@ -72,8 +76,8 @@ impl Fit {
     pub fn bytes(self, shape: Shape, depth: Depth) -> usize {
         let each = match self {
             Self::Whole => 0,
-            // The mean has fractions, so it is `f32`.
-            Self::Gray => size_of::<f32>() / 3 + 2 * depth.bytes(),
+            // A weighted mean has fractions, so it is `f32`.
+            Self::Gray | Self::Luma => size_of::<f32>() / 3 + 2 * depth.bytes(),
             Self::Channels => 2 * depth.bytes(),
         };
         shape.numbers().saturating_mul(each)
@@ -82,10 +86,10 @@ impl Fit {
     /// Joins the results for the samples of [`Fit::split`] to the result for `sample`, at their depth.
     pub fn join(self, sample: &Sample, mut results: Vec<Sample>) -> Sample {
         match (self, results.len()) {
-            (Self::Gray, 1) => match results[0].depth() {
-                Depth::U8 => moved::<u8>(sample, &results[0]),
-                Depth::U16 => moved::<u16>(sample, &results[0]),
-                Depth::F32 => moved::<f32>(sample, &results[0]),
+            (Self::Gray | Self::Luma, 1) => match results[0].depth() {
+                Depth::U8 => self.moved::<u8>(sample, &results[0]),
+                Depth::U16 => self.moved::<u16>(sample, &results[0]),
+                Depth::F32 => self.moved::<f32>(sample, &results[0]),
             },
             (Self::Channels, count) if count == sample.shape().channels() => match results[0].depth() {
                 Depth::U8 => stacked::<u8>(sample, &results),
@@ -93,6 +97,56 @@ impl Fit {
                 Depth::F32 => stacked::<f32>(sample, &results),
             },
             _ => results.pop().unwrap_or_else(|| sample.clone()),
+        }
+    }
+
+    /// Returns the weighted mean of three channels; if all are equal, the first one at its depth.
+    fn weighted(self, sample: &Sample) -> Sample {
+        let (shape, area) = plane_of(sample.shape());
+        let mut is_equal = true;
+        let mut numbers = Vec::with_capacity(area);
+        each_piece(area, |start, [red, green, blue]| {
+            for (plane, out) in [&mut *red, green, blue].into_iter().enumerate() {
+                sample.read(plane * area + start, out);
+            }
+            is_equal &= red == green && green == blue;
+            numbers.extend((0..red.len()).map(|i| self.mean([red[i], green[i], blue[i]])));
+        });
+        if is_equal {
+            return channel(sample, 0);
+        }
+        let mean = Sample::new(shape, numbers).expect("a mean of finite numbers is finite");
+        match sample.missing() {
+            Some(missing) => {
+                mean.masked((0..area).map(|at| (0..3).any(|c| missing[c * area + at])).collect())
+            }
+            None => mean,
+        }
+    }
+
+    /// Adds to each channel of `sample` the change of their weighted mean, so that a tint is kept.
+    fn moved<T: Number>(self, sample: &Sample, result: &Sample) -> Sample {
+        let (_, area) = plane_of(sample.shape());
+        let mut numbers = vec![T::from_f32(0.0); 3 * area];
+        let mut after = [0.0; PIECE];
+        each_piece(area, |start, mut channels| {
+            let after = &mut after[..channels[0].len()];
+            result.read(start, after);
+            channels.iter_mut().enumerate().for_each(|(c, out)| sample.read(c * area + start, out));
+            for (i, after) in after.iter().enumerate() {
+                let before = self.mean([channels[0][i], channels[1][i], channels[2][i]]);
+                for (c, channel) in channels.iter().enumerate() {
+                    numbers[c * area + start + i] = T::from_f32(channel[i] - before + after);
+                }
+            }
+        });
+        T::sample(sample.shape(), numbers).unwrap_or_else(|_| sample.clone())
+    }
+
+    fn mean(self, [red, green, blue]: [f32; 3]) -> f32 {
+        match self {
+            Self::Luma => LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue,
+            _ => (red + green + blue) / 3.0,
         }
     }
 }
@@ -203,47 +257,6 @@ fn channel(sample: &Sample, index: usize) -> Sample {
     }
 }
 
-/// Returns the mean of three channels; if all are equal, the first one at its depth.
-fn mean(sample: &Sample) -> Sample {
-    let (shape, area) = plane_of(sample.shape());
-    let mut is_equal = true;
-    let mut numbers = Vec::with_capacity(area);
-    each_piece(area, |start, [red, green, blue]| {
-        for (plane, out) in [&mut *red, green, blue].into_iter().enumerate() {
-            sample.read(plane * area + start, out);
-        }
-        is_equal &= red == green && green == blue;
-        numbers.extend((0..red.len()).map(|i| (red[i] + green[i] + blue[i]) / 3.0));
-    });
-    if is_equal {
-        return channel(sample, 0);
-    }
-    let mean = Sample::new(shape, numbers).expect("a mean of finite numbers is finite");
-    match sample.missing() {
-        Some(missing) => mean.masked((0..area).map(|at| (0..3).any(|c| missing[c * area + at])).collect()),
-        None => mean,
-    }
-}
-
-/// Adds to each channel of `sample` the change of their mean, so that a tint is kept.
-fn moved<T: Number>(sample: &Sample, result: &Sample) -> Sample {
-    let (_, area) = plane_of(sample.shape());
-    let mut numbers = vec![T::from_f32(0.0); 3 * area];
-    let mut after = [0.0; PIECE];
-    each_piece(area, |start, mut channels| {
-        let after = &mut after[..channels[0].len()];
-        result.read(start, after);
-        channels.iter_mut().enumerate().for_each(|(c, out)| sample.read(c * area + start, out));
-        for (i, after) in after.iter().enumerate() {
-            let before = (channels[0][i] + channels[1][i] + channels[2][i]) / 3.0;
-            for (c, channel) in channels.iter().enumerate() {
-                numbers[c * area + start + i] = T::from_f32(channel[i] - before + after);
-            }
-        }
-    });
-    T::sample(sample.shape(), numbers).unwrap_or_else(|_| sample.clone())
-}
-
 fn stacked<T: Number>(sample: &Sample, results: &[Sample]) -> Sample {
     let numbers = results.iter().filter_map(T::of).flatten().copied().collect();
     T::sample(sample.shape(), numbers).unwrap_or_else(|_| sample.clone())
@@ -288,6 +301,20 @@ mod tests {
         let parts = Fit::Gray.split(&sample);
         let joined = Fit::Gray.join(&sample, parts);
         let apart = joined.data().iter().zip(sample.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 1e-6, "{apart}");
+    }
+
+    #[test]
+    fn the_luma_of_a_colour_picture_goes_alone_and_its_colours_stay() {
+        let sample = colored(|c, i| (60 + i % 50 + 40 * c) as u8);
+        let parts = Fit::Luma.split(&sample);
+        assert_eq!((parts.len(), parts[0].shape()), (1, Shape::image(1, 70, 90)));
+        let luma = |at: usize| (0..3).map(|c| LUMA[c] * sample.data()[c * 6300 + at]).sum::<f32>();
+        assert!((0..6300).all(|at| (parts[0].data()[at] - luma(at)).abs() < 1e-6));
+        let brighter = parts[0].data().iter().map(|v| v + 0.1).collect();
+        let joined = Fit::Luma.join(&sample, vec![Sample::new(parts[0].shape(), brighter).unwrap()]);
+        let apart =
+            joined.data().iter().zip(sample.data()).map(|(a, b)| (a - b - 0.1).abs()).fold(0.0, f32::max);
         assert!(apart < 1e-6, "{apart}");
     }
 

@@ -2,6 +2,7 @@
 //! sensor from noise.
 
 use crate::infer::Session;
+use crate::registry::Removes;
 use crate::sample::{Kind, Sample};
 
 /// Largest change of one number, in standard deviations of the noise: one of 370 numbers of normal noise is beyond it.
@@ -28,7 +29,7 @@ impl Restraint {
     /// The noise is the median of absolute fourth differences, as in D. L. Donoho and I. M. Johnstone, "Ideal spatial adaptation
     /// by wavelet shrinkage" (1994), section 4.2, with the finest wavelet coefficients.
     pub fn of(session: &Session, sample: &Sample) -> Option<Self> {
-        if sample.shape().kind() != Kind::Signal || !session.manifest().removes_white_noise() {
+        if sample.shape().kind() != Kind::Signal || session.manifest().removes() != Some(Removes::White) {
             return None;
         }
         let (_, _, length) = sample.shape().extents();

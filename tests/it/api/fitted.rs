@@ -93,3 +93,46 @@ fn noise_is_told_with_its_correlation() {
     let correlation: f32 = header(&response, "x-noise-correlation").parse().unwrap();
     assert!((0.0..=1.0).contains(&correlation));
 }
+
+/// A colour picture with slopes and an edge.
+fn scene() -> DynamicImage {
+    image::RgbImage::from_fn(200, 160, |x, y| {
+        let edge = if (x / 37 + y / 29) % 2 == 0 { 45.0 } else { 0.0 };
+        let wave = 30.0 * (x as f32 / 9.0).sin() * (y as f32 / 7.0).cos() + edge;
+        image::Rgb([0, 1, 2].map(|c| (70.0 + 25.0 * c as f32 + wave) as u8))
+    })
+    .into()
+}
+
+fn jpeg(picture: &DynamicImage, quality: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality);
+    picture.write_with_encoder(encoder).unwrap();
+    bytes
+}
+
+#[test]
+fn pictures_that_were_jpeg_files_go_to_the_model_of_those_whatever_their_container() {
+    let mut setup = Setup::default();
+    setup.config.jpeg_model = "photo-gray".parse().unwrap();
+    let service = Service::with(setup);
+    let file = jpeg(&scene(), 50);
+    let decoded = read(&file, ImageFormat::Jpeg);
+    let gray = jpeg(&scene().to_luma8().into(), 50);
+    for (picture, media_type, content) in [
+        (file.clone(), "image/jpeg", "colour picture of a JPEG file"),
+        (self::file(&decoded, ImageFormat::Png), "image/png", "colour picture of a JPEG file"),
+        (gray, "image/jpeg", "gray picture of a JPEG file"),
+    ] {
+        let response = service.post("/denoise?format=png", media_type, picture);
+        let reason = header(&response, "x-model-reason");
+        assert!(reason.contains(content), "{reason}");
+        assert_eq!(header(&response, "x-model"), "photo-gray@1");
+        ok(response);
+    }
+    // Never stored so, and stored without loss worth a model.
+    for picture in [scene(), read(&jpeg(&scene(), 98), ImageFormat::Jpeg)] {
+        let response = post(&service, "", &picture);
+        assert_eq!(header(&response, "x-model"), "photo-color@1");
+    }
+}

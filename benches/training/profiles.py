@@ -4,7 +4,8 @@
 profiles.py LIMPID PHOTOS BSD68 [--models DIR] [--steps N] [--images N]
 
 PHOTOS are clean training photographs, BSD68 the test images. The noise is drawn by numpy, not by Limpid: blurred noise (sigma 25,
-blur 0.8), and stripes (white noise of sigma 10, offsets of rows of sigma 20), on the 0..255 scale. For each, a profile is measured
+blur 0.8), demosaiced noise (sigma 35 on a Bayer pattern, bilinear, of which the brightness is taken), and stripes (white noise of
+sigma 10, offsets of rows of sigma 20), on the 0..255 scale. For each, a profile is measured
 on one even frame, on six ordinary noisy photographs and on repeats of one; photo-gray is then trained for N steps from clean
 photographs with that profile, and, with as many steps, from true pairs and from the noisy photographs alone. Prints PSNR on test
 images that training never saw, with fresh noise. Needs numpy and Pillow."""
@@ -38,6 +39,20 @@ def blurred(shape, rng):
     for axis in (0, 1):
         noise = np.apply_along_axis(lambda line: np.convolve(line, kernel, "valid"), axis, noise)
     return 25 / 255 * noise
+
+
+def demosaiced(shape, rng):
+    """Brightness of white noise on a Bayer pattern, with the missing colours as means of their neighbours."""
+    height, width = shape[0] + 4, shape[1] + 4
+    mosaic, y, x = rng.standard_normal((height, width)), *np.mgrid[:height, :width]
+    colors = [(y + x) % 2 == 1, (y % 2 == 0) & (x % 2 == 0), (y % 2 == 1) & (x % 2 == 1)]
+    shift = lambda plane, dy, dx: np.roll(plane, (dy, dx), (0, 1))
+    weights = [(dy, dx, (2 - abs(dy)) * (2 - abs(dx))) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    around = lambda plane: sum(weight * shift(plane, dy, dx) for dy, dx, weight in weights)
+    brightness = np.zeros((height, width))
+    for share, own in zip((0.587, 0.299, 0.114), colors):
+        brightness += share * np.where(own, mosaic, around(mosaic * own) / around(own.astype(float)))
+    return 35 / 255 * brightness[2:-2, 2:-2]
 
 
 def striped(shape, rng):
@@ -104,6 +119,7 @@ def main():
     parser.add_argument("--images", type=int, default=16)
     a = parser.parse_args()
     case(a, "blurred", blurred)
+    case(a, "demosaiced", demosaiced)
     case(a, "stripes", striped)
 
 

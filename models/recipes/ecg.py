@@ -100,14 +100,21 @@ def test(records, noises, out):
     print(f"test: {len(scores)} windows, noisy {noisy:.2f} dB SNR, band-pass 0.5 to 40 Hz {filtered:.2f} dB")
 
 
-def main():
-    signals, out = map(pathlib.Path, sys.argv[1:3])
+def load(signals):
+    """Records in millivolt by name, and the three kinds of noise."""
     files = (signals / "mitdb").glob("*.npy")
     records = {file.stem: (np.load(file).astype(float) - 1024) / 200 for file in files}
     noises = [np.load(signals / "nstdb" / f"{kind}_first_half.npy").astype(float) for kind in ("bw", "em", "ma")]
+    return records, noises
+
+
+def main():
+    signals, out = map(pathlib.Path, sys.argv[1:3])
+    records, noises = load(signals)
     cuts = [int(0.7 * len(noise)) for noise in noises]
     train(records, [noise[:cut] for noise, cut in zip(noises, cuts)], out / "train")
     test(records, [noise[cut:] for noise, cut in zip(noises, cuts)], out / "test")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -12,4 +12,12 @@ cat >"$WORK/ecg.json" <<'JSON'
 JSON
 train ecg --training-config "$WORK/ecg.json" --samples "$WORK/ecg/train" \
   --data 'MIT-BIH arrhythmia database, 10 records, with noise of the MIT-BIH noise stress test database (ODC-By 1.0)'
+# Tells the service which changes are no larger than those of clean signals, as a share of their power: 7 in 10 clean windows of the
+# training patients are changed by less.
+python3 - "$(ls -d "$MODELS"/ecg/*/config.json | sort -V | tail -1)" <<'PY'
+import json, sys
+config = json.load(open(sys.argv[1]))
+config["training"]["floor"] = 0.2
+json.dump(config, open(sys.argv[1], "w"), indent=2)
+PY
 "$LIMPID" evaluate "$WORK/ecg/test" --model ecg --models "$MODELS"

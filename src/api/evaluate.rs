@@ -1,7 +1,5 @@
 //! `POST /evaluate`: scores of a model on samples, compared with JPEG and PCA.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Extension, Request, State};
 use serde::Serialize;
@@ -10,17 +8,16 @@ use utoipa::ToSchema;
 use super::contract::{Binary, EvaluateBody, EvaluateForm, Failures};
 use super::error::{Code, Problem};
 use super::extract::TensorHeaders;
+use super::fitted::Fitted;
 use super::observe::RequestId;
-use super::operation::{Call, model_for};
+use super::operation::Call;
 use super::params::{Evaluate, Timeout};
 use super::state::App;
 use super::writing::round;
 use crate::codec::write_latent;
-use crate::engine::Ticket;
-use crate::infer::fit::Traits;
-use crate::infer::{Options, Session, Stages};
+use crate::infer::fit::{Strict, Wishes};
 use crate::quality::{self, Reference};
-use crate::sample::{Kind, Latent, Sample};
+use crate::sample::{Depth, Kind, Latent, Sample};
 
 /// Report on a model.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,6 +43,8 @@ pub(super) struct Entry {
     /// Likeness to the training data, 0..1.
     #[schema(example = 0.83)]
     familiarity: Option<f64>,
+    /// Report of the page cleaning; null for a sample that is no page.
+    page: Option<String>,
     /// Likeness of input and output, which is no measure of quality.
     output_to_input: Likeness,
     /// Likeness of the input and the output from the latent alone.
@@ -111,8 +110,9 @@ pub(super) struct Pca {
 
 /// Scores of a model on samples.
 ///
-/// With clean twins the report has the gain of the output over the input. Without, it has the change of each sample, and the
-/// quality of the latent compared with JPEG and PCA at the same size.
+/// The output is that of `/denoise` with the same parameters: pages keep their strokes, and channels, rates and clipped values are
+/// fitted to the model. With clean twins the report has the gain of the output over the input. Without, it has the change of each
+/// sample, and the quality of the latent compared with JPEG and PCA at the same size.
 #[utoipa::path(
     post,
     path = "/evaluate",
@@ -159,53 +159,51 @@ pub(super) async fn evaluate(
             let detail = format!("a pair of different shapes: {} and {}", input.shape(), clean.shape());
             return Err(Problem::new(Code::ShapeMismatch, detail));
         }
-        let session = model_for(&app, named.as_ref(), input.shape()).await?;
-        samples.push(measure(&call.ticket, &session, input, clean, call.params.options()).await?);
+        let fitted = Fitted {
+            app: &app,
+            ticket: &call.ticket,
+            named: named.as_ref(),
+            options: call.params.options(),
+            wishes: Wishes::default(),
+            depth: Depth::F32,
+            predict: None,
+        };
+        samples.push(measure(&fitted, input, clean).await?);
     }
     Ok(Json(Report { samples, request_id: id.0 }))
 }
 
-/// Runs the model over one sample and compares the results with it.
-async fn measure(
-    ticket: &Ticket,
-    session: &Arc<Session>,
-    input: Sample,
-    clean: Option<Sample>,
-    options: Options,
-) -> Result<Entry, Problem> {
-    let Stages { latent, strict, full } = ticket.stages(session, input.clone(), options).await?.value;
+/// Denoises one sample as `/denoise` does, and scores what it returns.
+async fn measure(fitted: &Fitted<'_>, input: Sample, clean: Option<Sample>) -> Result<Entry, Problem> {
+    let Fitted { app, ticket, options, .. } = *fitted;
+    let (full, about) = fitted.denoise(input.clone()).await?.value;
+    let session = app.session(&about.model.parse().map_err(Problem::internal)?).await?;
+    let Strict { latents, sample: strict } =
+        ticket.strict(&session, input.clone(), options.ratio).await?.value;
     let (model, bytes) = (session.id().clone(), session.working_bytes(input.shape()));
     let work = move || {
-        let file = write_latent(&model, &latent).len();
+        let file = latents.iter().map(|latent| write_latent(&model, latent).len()).sum();
+        let numbers = latents.iter().map(Latent::numbers).sum();
         let to_clean = |sample: &Sample| clean.as_ref().map(|clean| Likeness::of(clean, sample));
-        let (noisy_to_clean, output_to_clean) = (to_clean(&input), to_clean(&full.sample));
+        let (noisy_to_clean, output_to_clean) = (to_clean(&input), to_clean(&full));
         let db = |likeness: &Option<Likeness>| likeness.as_ref().and_then(|likeness| likeness.db);
         Entry {
             model: model.to_string(),
             shape: input.shape().dims(),
-            sigma: round(sigma(&input)),
-            familiarity: full.familiarity.map(round),
-            output_to_input: Likeness::of(&input, &full.sample),
+            sigma: round(about.sigma.unwrap_or_default()),
+            familiarity: about.familiarity.map(round),
+            page: about.page.map(|page| page.note),
+            output_to_input: Likeness::of(&input, &full),
             strict_to_input: Likeness::of(&input, &strict),
             jpeg: jpeg(&input, file),
-            pca: pca(&input, &latent),
-            latent: LatentSize {
-                numbers: latent.numbers(),
-                sample_numbers: input.shape().numbers(),
-                bytes: file,
-            },
+            pca: pca(&input, numbers),
+            latent: LatentSize { numbers, sample_numbers: input.shape().numbers(), bytes: file },
             gain_db: db(&output_to_clean).zip(db(&noisy_to_clean)).map(|(after, before)| after - before),
             noisy_to_clean,
             output_to_clean,
         }
     };
     Ok(ticket.run(bytes, work).await?.value)
-}
-
-/// Mean noise of all channels.
-fn sigma(input: &Sample) -> f32 {
-    let sigmas = Traits::of(input).sigmas(input.shape().kind());
-    sigmas.iter().sum::<f32>() / sigmas.len().max(1) as f32
 }
 
 impl Likeness {
@@ -237,7 +235,7 @@ fn jpeg(input: &Sample, most_bytes: usize) -> Option<Jpeg> {
 }
 
 /// PCA of the patches of the sample itself, as many numbers a patch as the latent has.
-fn pca(input: &Sample, latent: &Latent) -> Option<Pca> {
+fn pca(input: &Sample, latent_numbers: usize) -> Option<Pca> {
     let shape = input.shape();
     // One sample gives too few points to fit to where it is one patch.
     let patch = match shape.kind() {
@@ -245,7 +243,7 @@ fn pca(input: &Sample, latent: &Latent) -> Option<Pca> {
         Kind::Signal => 64 * shape.channels(),
         Kind::Vector => return None,
     };
-    let per_patch = (latent.numbers() as f64 / shape.numbers() as f64 * patch as f64) as usize;
+    let per_patch = (latent_numbers as f64 / shape.numbers() as f64 * patch as f64) as usize;
     if per_patch == 0 || shape.numbers() < 64 * patch {
         return None;
     }

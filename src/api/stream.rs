@@ -21,11 +21,10 @@ use super::fields;
 use super::observe::RequestId;
 use super::params::Stream;
 use super::state::App;
-use crate::codec::{self, Array, DType};
+use crate::codec::{self, Chunk};
 use crate::engine::Ticket;
 use crate::infer::{Piece, SignalStream, WINDOW};
 use crate::limits::Limits;
-use crate::pointer::escape;
 use crate::sample::{Missing, Shape, Stats};
 
 /// Media type of a stream: a JSON value a line.
@@ -63,7 +62,7 @@ pub(super) async fn denoise(
     let mut lines = Lines::new(body, app.config().body_time(false));
     let first =
         lines.next().await?.ok_or_else(|| Problem::invalid("the body is empty; send a line of JSON"))?;
-    let mut first = parse(&first, 1)?;
+    let mut first = codec::object(&first).map_err(in_line(lines.count))?;
     let data = first.remove("data");
     let (stats, window) = head_of(&mut first)?;
     let mut given = query_of(&head.uri)?;
@@ -74,10 +73,10 @@ pub(super) async fn denoise(
     params.check()?;
     // Without a model, the first chunk says how many channels there are.
     let chunk = match (data, &params.model) {
-        (Some(data), _) => Some(chunk_of(&data, app.limits(), lines.count)?),
+        (Some(data), _) => Some(Chunk::from_json(&data, app.limits()).map_err(in_line(lines.count))?),
         (None, Some(_)) => None,
         (None, None) => match lines.next().await? {
-            Some(line) => Some(next_chunk(&line, app.limits(), lines.count)?),
+            Some(line) => Some(Chunk::from_line(&line, app.limits()).map_err(in_line(lines.count))?),
             None => return Err(Problem::invalid("there is no chunk; send lines of {\"data\": [...]}")),
         },
     };
@@ -140,50 +139,12 @@ fn head_of(first: &mut Map<String, Value>) -> Result<(Option<Vec<Stats>>, usize)
     Ok((stats, window))
 }
 
-/// Steps of all channels.
-struct Chunk {
-    channels: Vec<Vec<f32>>,
-    /// `true` if the numbers of one channel came without a list around them.
-    is_flat: bool,
-}
-
-fn parse(line: &[u8], number: usize) -> Result<Map<String, Value>, Problem> {
-    match serde_json::from_slice(line) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Problem::invalid(format!("line {number}: expected a JSON object"))),
-        Err(e) => Err(Problem::invalid(format!("line {number}: malformed JSON: {e}"))),
-    }
-}
-
-fn next_chunk(line: &[u8], limits: &Limits, number: usize) -> Result<Chunk, Problem> {
-    let mut object = parse(line, number)?;
-    let data = object.remove("data");
-    let data =
-        data.ok_or_else(|| Problem::invalid(format!("line {number}: expected {{\"data\": [...]}}")))?;
-    match object.keys().next() {
-        None => chunk_of(&data, limits, number),
-        Some(other) => {
-            let shown = escape(other);
-            Err(Problem::invalid(format!(
-                "line {number}: {shown:?} is no member of a chunk; parameters go into the first line"
-            )))
-        }
-    }
-}
-
-/// Reads `(L)` or `(C, L)` numbers.
-fn chunk_of(data: &Value, limits: &Limits, number: usize) -> Result<Chunk, Problem> {
-    let array = codec::array_from_json(data, limits).map_err(|e| {
-        let problem = Problem::from(e);
+/// Places an error of a line in the stream.
+fn in_line(number: usize) -> impl Fn(codec::Error) -> Problem {
+    move |error| {
+        let problem = Problem::from(error);
         Problem::new(problem.code(), format!("line {number}: {}", problem.detail()))
-    })?;
-    let (count, is_flat) = match array.dims[..] {
-        [_] => (1, true),
-        [channels, _] => (channels, false),
-        _ => return Err(Problem::invalid(format!("line {number}: expected numbers (L) or (C, L)"))),
-    };
-    let length = array.data.len() / count;
-    Ok(Chunk { channels: array.data.chunks_exact(length).map(<[f32]>::to_vec).collect(), is_flat })
+    }
 }
 
 /// A stream under way.
@@ -233,7 +194,8 @@ impl Streaming {
                 Some(line) => {
                     let (limits, number) = (self.limits.clone(), self.lines.count);
                     let bytes = line.len().saturating_mul(16);
-                    Some(self.ticket.convert(bytes, move || next_chunk(&line, &limits, number)).await??)
+                    let read = move || Chunk::from_line(&line, &limits).map_err(in_line(number));
+                    Some(self.ticket.convert(bytes, read).await??)
                 }
                 None => None,
             },
@@ -246,11 +208,11 @@ impl Streaming {
             let end = json!({
                 "steps": self.arrived, "missing": self.missing, "stats": own.or(stats), "is_end": true,
             });
-            let mut text = piece?.map_or_else(Vec::new, |piece| self.text(&piece));
+            let mut text = piece?.map_or_else(Vec::new, |piece| self.text(piece));
             text.extend(line(&end));
             return Ok(Some(text.into()));
         };
-        self.is_flat = is_flat && channels.len() == 1;
+        self.is_flat = is_flat;
         self.arrived += channels[0].len();
         self.caller.charge_numbers(channels.iter().map(Vec::len).sum());
         self.missing += channels.iter().flatten().filter(|v| !v.is_finite()).count();
@@ -264,14 +226,11 @@ impl Streaming {
         self.ticket.rest().await;
         let piece = piece?;
         self.stream = Some(stream);
-        Ok(piece.map(|piece| self.text(&piece).into()))
+        Ok(piece.map(|piece| self.text(piece).into()))
     }
 
-    fn text(&self, piece: &Piece) -> Vec<u8> {
-        let (count, length) = (piece.channels.len(), piece.channels[0].len());
-        let dims = if self.is_flat { vec![length] } else { vec![count, length] };
-        let data = codec::array_to_json(&Array { dims, data: piece.channels.concat(), dtype: DType::F32 });
-        line(&json!({ "start": piece.start, "data": data })).to_vec()
+    fn text(&self, piece: Piece) -> Vec<u8> {
+        Chunk { channels: piece.channels, is_flat: self.is_flat }.to_line(piece.start)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::limits::Limits;
 use crate::media;
 use crate::name::ModelRef;
 use crate::quality::residual_correlation;
-use crate::sample::{GapRule, Missing, Sample};
+use crate::sample::{GapRule, Missing, Sample, Stats};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +30,7 @@ Examples:
   limpid denoise frame.tif -o clean.tif --depth float --strength 0.7
   camera-tool | limpid denoise - -o - --format png > clean.png
   sensor-tool | limpid denoise - --stream --model pulse
-        lines of CSV without an end, each back as soon as it is certain
+        lines of CSV or JSON without an end, each back as soon as it is certain
 
 Without --model gray images take photo-gray and colour images photo-color, or camera-gray and camera-color where their noise
 is not white, as that of cameras and JPEG files; -v tells which and why.";
@@ -74,9 +74,13 @@ pub struct Args {
     /// png, jpg, tif, webp, pnm, npy, wav or csv [default: by the extension of the output, else as the input].
     #[arg(long, value_name = "FORMAT", value_parser = content::format)]
     format: Option<Format>,
-    /// Denoise an endless pipe of CSV lines, from standard input to standard output, as they arrive; needs --model.
+    /// Denoise an endless pipe of lines, CSV or JSON ({"data": [...]}), from standard input to standard output, as they
+    /// arrive; needs --model.
     #[arg(long, requires = "model")]
     stream: bool,
+    /// Mean and standard deviation of a stream, or of each of its channels, one after the other.
+    #[arg(long, value_name = "MEAN,STD", requires = "stream", conflicts_with = "window", allow_hyphen_values = true, value_parser = stats)]
+    stats: Vec<Stats>,
     /// Number of lines that the statistics of a stream are taken from.
     #[arg(long, value_name = "STEPS", default_value_t = WINDOW, requires = "stream")]
     window: usize,
@@ -101,7 +105,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
     // Loaded now, so that an error is reported once and not for every file.
     let model = zoo.stated().map_err(Error::Failed)?;
     if args.stream {
-        return args.stream(model);
+        return args.stream(model, &config.limits);
     }
     let format = match (args.format, args.files.stated_extension()) {
         (Some(format), _) => Some(format),
@@ -114,7 +118,7 @@ pub fn run(args: Args, config: &Config) -> Result<(), Error> {
 
 impl Args {
     /// Denoises standard input as it arrives.
-    fn stream(&self, model: Option<Arc<Session>>) -> Result<(), Error> {
+    fn stream(&self, model: Option<Arc<Session>>, limits: &Limits) -> Result<(), Error> {
         let session = model.ok_or_else(|| Error::Usage("--stream needs --model".into()))?;
         if !self.files.is_pipe() {
             return Err(Error::Usage(
@@ -130,7 +134,8 @@ impl Args {
         let Args { mode, strength, ratio, ensemble, .. } = *self;
         let options = Options { mode, strength, ratio, ensemble };
         let keeps_gaps = missing == Missing::Keep;
-        stream::run(SignalStream::new(session, options, None, self.window, keeps_gaps)?, keeps_gaps)
+        let stats = (!self.stats.is_empty()).then(|| self.stats.clone());
+        stream::run(SignalStream::new(session, options, stats, self.window, keeps_gaps)?, keeps_gaps, limits)
     }
 }
 
@@ -211,6 +216,15 @@ impl Work for Task<'_> {
     }
 }
 
+fn stats(text: &str) -> Result<Stats, String> {
+    let numbers = text.split_once(',').and_then(|(mean, std)| Some((mean.parse().ok()?, std.parse().ok()?)));
+    let stats = numbers.map(|(mean, std)| Stats { mean, std });
+    let is_sound = |stats: &Stats| stats.mean.is_finite() && stats.std.is_finite() && stats.std > 0.0;
+    stats
+        .filter(is_sound)
+        .ok_or_else(|| format!("expected a mean and a deviation above 0, as 0.5,2, got {text:?}"))
+}
+
 fn mode(text: &str) -> Result<Mode, String> {
     serde_json::from_value(text.into()).map_err(|_| format!("expected full or strict, got {text:?}"))
 }
@@ -242,6 +256,8 @@ mod tests {
     fn options_out_of_range_are_refused_before_any_file_is_read() {
         assert_eq!((strength("0.7"), ensemble("8")), (Ok(0.7), Ok(8)));
         assert!(["1.5", "-0.1", "nan", "x"].iter().all(|text| strength(text).is_err()));
+        assert_eq!(stats("-0.5,2"), Ok(Stats { mean: -0.5, std: 2.0 }));
+        assert!(["1", "1,0", "1,nan", "1,2,3", ","].iter().all(|text| stats(text).is_err()));
         assert!(["0", "2", "x"].iter().all(|text| ensemble(text).is_err()));
     }
 }

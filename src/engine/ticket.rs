@@ -13,7 +13,8 @@ use super::gate::Pass;
 use super::pool::Place;
 use super::wanted::Wanted;
 use super::{Done, Engine, Error};
-use crate::infer::{self, Denoised, Options, Pace, Probe, Session, Stages};
+use crate::infer::fit::{self, Strict, Traits};
+use crate::infer::{self, Denoised, Options, Pace, Probe, Session};
 use crate::kernel::parallel;
 use crate::memory::pages;
 use crate::quality::Response;
@@ -142,20 +143,22 @@ impl Ticket {
         self.infer(session, "decode", size, work).await
     }
 
-    /// Queues [`Session::stages_at`].
+    /// Queues [`fit::strict`].
     ///
     /// # Errors
     /// Errors of the session, or no room.
-    pub async fn stages(
+    pub async fn strict(
         &self,
         session: &Arc<Session>,
         sample: Sample,
-        options: Options,
-    ) -> Result<Done<Stages>, Error> {
+        ratio: Option<f32>,
+    ) -> Result<Done<Strict>, Error> {
         let shape = sample.shape();
-        let is_wide = shape.numbers() >= self.engine.config().wide_numbers;
-        let size = Size { bytes: session.working_bytes(shape), is_wide };
-        let work = move |session: &Session, pace: &dyn Pace| session.stages_at(&sample, &options, pace);
+        let bytes = session.working_bytes(shape).saturating_add(2 * shape.numbers() * size_of::<f32>());
+        let size = Size { bytes, is_wide: shape.numbers() >= self.engine.config().wide_numbers };
+        let work = move |session: &Session, pace: &dyn Pace| {
+            fit::strict(session, &sample, &Traits::of(&sample), ratio, pace)
+        };
         self.infer(session, "evaluate", size, work).await
     }
 

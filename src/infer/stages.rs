@@ -1,5 +1,5 @@
-//! Stages: the latent, the decoded and the denoised sample, from one pass through the network. For evaluation, which
-//! scores all of them.
+//! Stages: the latent, the decoded and the denoised sample, from one pass through the network. For validation in
+//! training, which scores all of them.
 
 use super::passing::{Passing, piece};
 use super::ports;

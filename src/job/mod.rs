@@ -34,7 +34,7 @@ use supervisor::Supervisor;
 
 pub use config::Config;
 pub use error::Error;
-pub use model::{Failure, Job, Outcome, Progress, Samples, Scheme, Skipped};
+pub use model::{CurvePoint, Failure, Job, Outcome, Progress, Samples, Scheme, Skipped};
 pub use state::Status;
 pub use submit::{File, Order};
 pub use supervisor::Program;
@@ -177,7 +177,10 @@ impl Jobs {
     /// There is no job of this id.
     pub fn get(&self, id: &str) -> Result<Job, Error> {
         let Ok(place) = self.0.place() else { return Err(Error::NotFound(id.chars().take(64).collect())) };
-        let job = place.queue.db.read(async |conn| rows::get(conn, id).await)?.job;
+        let job = place.queue.db.read(async |conn| {
+            let job = rows::get(conn, id).await?.job;
+            rows::with_curve(conn, job).await
+        })?;
         if job.status == Status::Succeeded {
             // A client that sees the success must be able to use the new version at once.
             self.0.refresh();

@@ -37,6 +37,9 @@ pub struct Job {
     pub samples: Option<Samples>,
     /// Progress of the training; none before its first step.
     pub progress: Option<Progress>,
+    /// Learning curve: a point for each validation so far, by step. Empty in lists of jobs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<CurvePoint>,
     /// Result of the training.
     pub result: Option<Outcome>,
     /// Reason of a failure or of a pause by the service.
@@ -101,6 +104,17 @@ impl Progress {
         self.checkpoint_seconds = None;
         self
     }
+}
+
+/// Point of a learning curve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CurvePoint {
+    /// Number of steps done.
+    pub step: u64,
+    /// Training loss, averaged over the last steps; none before the first one.
+    pub loss: Option<f32>,
+    /// Score on the held-out samples, dB: PSNR for images, SNR otherwise.
+    pub psnr_db: f32,
 }
 
 /// Result of a finished training.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 
-use super::{Error, Event, Failure, File, Job, Status};
+use super::{CurvePoint, Error, Event, Failure, File, Job, Status};
 use crate::db::{Conn, Row};
 
 type Result<T> = std::result::Result<T, Error>;
@@ -60,6 +60,7 @@ pub(super) fn held(row: &Row) -> Result<Held> {
         scheme: part(row, "scheme")?,
         samples: part(row, "samples")?,
         progress: part(row, "progress")?,
+        curve: Vec::new(),
         result: part(row, "result")?,
         error: part(row, "error")?,
     };
@@ -151,6 +152,7 @@ pub(super) async fn finish(
 /// Adds the final events of a job, and schedules its webhook.
 pub(super) async fn over(conn: &mut Conn, id: &str, now: i64, keep_events: usize) -> Result<()> {
     let job = get(conn, id).await?.job;
+    let job = with_curve(conn, job).await?;
     add_event(conn, id, "status", &json(&serde_json::json!({ "status": job.status })), now, keep_events)
         .await?;
     add_event(conn, id, "done", &json(&job), now, keep_events).await?;
@@ -172,7 +174,18 @@ pub(super) async fn say_status(
     add_event(conn, id, "status", &json(&serde_json::json!({ "status": status })), now, keep).await
 }
 
-/// Adds an event, and deletes the oldest beyond `keep`; previews, which are large, beyond 20.
+/// Adds the learning curve to a job. Steps that were repeated after a resume have the scores of their last time.
+pub(super) async fn with_curve(conn: &mut Conn, mut job: Job) -> Result<Job> {
+    let sql = "SELECT data FROM events WHERE job = $1 AND kind = 'metrics' ORDER BY id";
+    let points: Vec<String> = sqlx::query_scalar(sql).bind(&job.id).fetch_all(conn).await?;
+    for point in points.iter().filter_map(|data| serde_json::from_str::<CurvePoint>(data).ok()) {
+        job.curve.retain(|earlier| earlier.step < point.step);
+        job.curve.push(point);
+    }
+    Ok(job)
+}
+
+/// Adds an event, and deletes the oldest beyond `keep`, except the points of the curve; previews, which are large, beyond 20.
 pub(super) async fn add_event(
     conn: &mut Conn,
     job: &str,
@@ -186,7 +199,7 @@ pub(super) async fn add_event(
     let sql = "INSERT INTO events (job, id, at, kind, data) VALUES ($1, $2, $3, $4, $5)";
     sqlx::query(sql).bind(job).bind(id).bind(now).bind(kind).bind(data).execute(&mut *conn).await?;
     let oldest = id.saturating_sub_unsigned(keep as u64);
-    sqlx::query("DELETE FROM events WHERE job = $1 AND id <= $2")
+    sqlx::query("DELETE FROM events WHERE job = $1 AND id <= $2 AND kind <> 'metrics'")
         .bind(job)
         .bind(oldest)
         .execute(&mut *conn)

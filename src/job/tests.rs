@@ -137,6 +137,9 @@ fn a_job_ends_in_a_version_that_serves_at_once() {
         assert_eq!((job.samples.unwrap().used, job.scheme.unwrap().name.as_str()), (20, "clean"));
         let progress = job.progress.unwrap();
         assert_eq!((progress.step, progress.total_steps), (30, Some(30)));
+        let [point] = job.curve[..] else { panic!("{:?}", job.curve) };
+        assert_eq!((point.step, Some(point.psnr_db)), (30, progress.psnr_db));
+        assert!(point.loss.is_some_and(|loss| loss > 0.0));
         assert_eq!((job.result.map(|r| r.version), job.attempt), (Some(1), 1));
         assert!(job.created_at <= job.started_at.unwrap() && job.started_at <= job.finished_at);
         assert_eq!(site.registry.get(&"sines".parse().unwrap()).unwrap().versions, [1]);

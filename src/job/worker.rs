@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use super::claim::Right;
 use super::preview;
 use super::queue::{End, News, Queue, Taken, Wanted};
-use super::{Config, Error, Failure, Progress, Scheme, lock};
+use super::rows;
+use super::{Config, CurvePoint, Error, Failure, Progress, Scheme, lock};
 use crate::code::Code;
 use crate::dataset::Dataset;
 use crate::db::Db;
@@ -206,12 +207,11 @@ impl<'a> Attempt<'a> {
         };
         let (mut psnr_db, mut shown) = (None, None::<Arc<train::Preview>>);
         let outcome = run.run(&mut |progress| {
-            if progress.psnr_db.is_some() && progress.psnr_db != psnr_db {
-                psnr_db = progress.psnr_db;
-                let data = serde_json::json!({
-                    "step": progress.step, "psnr_db": progress.psnr_db, "loss": progress.loss,
-                });
-                lock(&self.events).push(("metrics", data.to_string()));
+            if let Some(score) = progress.psnr_db.filter(|score| Some(*score) != psnr_db) {
+                psnr_db = Some(score);
+                let loss = Some(progress.loss).filter(|loss| loss.is_finite());
+                let point = CurvePoint { step: progress.step, loss, psnr_db: score };
+                lock(&self.events).push(("metrics", rows::json(&point)));
             }
             if let Some(preview) = &progress.preview
                 && !shown.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, preview))

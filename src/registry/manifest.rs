@@ -132,6 +132,16 @@ impl Manifest {
         serde_json::from_value(self.training.get("removes")?.clone()).ok()
     }
 
+    /// Largest change of clean signals by the model that is common, as a share of the power of the result; `None` if it is not
+    /// stated.
+    pub fn floor(&self) -> Option<f32> {
+        self.training
+            .get("floor")?
+            .as_f64()
+            .map(|floor| floor as f32)
+            .filter(|floor| (0.0..=10.0).contains(floor))
+    }
+
     /// Returns the kind, channels and fixed shape of the model's input.
     pub fn input(&self) -> Input {
         let (kind, channels, fixed) = self.model.input();

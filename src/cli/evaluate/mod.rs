@@ -21,7 +21,7 @@ use crate::infer::{Mode, Options, Session};
 use crate::name::ModelRef;
 use crate::sample::Kind;
 use report::Report;
-use score::{Noise, Score};
+use score::{Noise, Score, Task};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -121,7 +121,7 @@ pub fn run(mut args: Args, config: &Config) -> Result<(), Error> {
         report.add(noise, scores, beside, map.transpose()?);
     }
     if let Some(path) = &args.sheet {
-        let sheet = sheet::sheet(&session, &dataset, &noises, &args.options(Mode::Full), args.seed)?;
+        let sheet = sheet::sheet(&args.task(&session), &dataset, &noises, args.seed)?;
         fs::write(path, sheet).map_err(Error::io(path))?;
     }
     if let Some(path) = &args.csv {
@@ -160,6 +160,10 @@ impl Args {
         Options { mode, strength: 1.0, ratio: self.ratio, ensemble: self.ensemble }
     }
 
+    fn task<'a>(&self, session: &'a Session) -> Task<'a> {
+        Task { session, options: self.options(Mode::Full), baseline: self.baseline, ink: self.ink }
+    }
+
     /// Returns the kinds of noise, in the order of the rows.
     fn noises(&self, dataset: &Dataset) -> Result<Vec<Noise>, Error> {
         let is_stated = !self.sigma.is_empty() || self.corruption.is_some() || self.clipped;
@@ -190,14 +194,8 @@ impl Args {
     fn score(&self, session: &Session, dataset: &Dataset, noise: &Noise) -> Result<Vec<Score>, Error> {
         let bar = progress::files(dataset.items.len());
         bar.set_message(noise.label());
-        let cores = Cores::for_count(dataset.items.len());
+        let (cores, task) = (Cores::for_count(dataset.items.len()), self.task(session));
         let one = |_: usize, item: &crate::dataset::Item| {
-            let task = score::Task {
-                session,
-                options: self.options(Mode::Full),
-                baseline: self.baseline,
-                ink: self.ink,
-            };
             cores.run(item.clean.shape().numbers(), || task.score(item, noise, self.seed))
         };
         let scores = workers::each(&dataset.items, one, |_, _| bar.inc(1));

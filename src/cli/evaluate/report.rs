@@ -67,7 +67,7 @@ impl Report {
     /// Formats the report for people.
     pub(super) fn table(&self) -> String {
         let mut text = format!(
-            "{}, {} {}(s), ensemble {}, seed {}\n",
+            "{}, {} {}(s), ensemble {}, seed {}; full is what limpid denoise returns\n",
             self.model,
             self.names.len(),
             self.kind,
@@ -121,6 +121,7 @@ impl Report {
         let parts: Vec<Value> = self.parts.iter().map(|part| part.json(&self.names)).collect();
         let mut report = json!({
             "model": self.model,
+            "full": "as served",
             "samples": self.names.len(),
             "unit": if self.kind == Kind::Image { "psnr_db" } else { "snr_db" },
             "ratio": self.options.ratio,

@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use crate::corruption::{self, Corruption};
 use crate::dataset::{self, Item};
-use crate::infer::{self, Options, Session, Stages};
+use crate::infer::fit::{self, Fitted, Strict, Traits, Wishes, takes_pages};
+use crate::infer::{self, Options, Session, Steady};
 use crate::quality::{self, Nearness, Reference, Shrinkage};
 use crate::rng::{Purpose, Rng};
-use crate::sample::{Kind, Sample, Shape};
+use crate::sample::{Kind, Latent, Sample, Shape};
 
 /// Source of the noise.
 #[derive(Debug, Clone)]
@@ -33,7 +34,7 @@ pub(super) struct Score {
     /// Number of pixels of an image, or of time steps of a signal.
     pub places: usize,
     pub familiarity: Option<f32>,
-    /// Duration of encoding, decoding and denoising, in one pass, in seconds; not compared between runs.
+    /// Duration of denoising in seconds; not compared between runs.
     pub seconds: f64,
 }
 
@@ -100,7 +101,30 @@ impl Noise {
     }
 }
 
+/// Results of one sample as `limpid denoise` gives them, and from the latents alone.
+pub(super) struct Served {
+    pub full: Fitted,
+    pub strict: Strict,
+    /// Duration of denoising in seconds.
+    pub seconds: f64,
+}
+
 impl Task<'_> {
+    /// Denoises one sample as `limpid denoise` does, and decodes its latents.
+    ///
+    /// # Errors
+    /// The sample does not fit the model.
+    pub(super) fn serve(&self, noisy: &Sample) -> infer::Result<Served> {
+        let Self { session, options, .. } = self;
+        let start = Instant::now();
+        let is_page = takes_pages(session, noisy.shape(), options.mode);
+        let traits = Traits::of(noisy).with_page(noisy, is_page);
+        let full = fit::denoise(session, noisy, &traits, options, Wishes::default(), None)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let strict = fit::strict(session, noisy, &traits, options.ratio, &Steady)?;
+        Ok(Served { full, strict, seconds })
+    }
+
     /// Scores one sample.
     ///
     /// # Errors
@@ -109,9 +133,7 @@ impl Task<'_> {
         let (noisy, clean) = noise.pair(item, seed);
         let clean = &clean;
         let truth = Reference::new(clean, &noisy, self.ink);
-        let start = Instant::now();
-        let Stages { latent, strict, full } = self.session.stages(&noisy, &self.options)?;
-        let seconds = start.elapsed().as_secs_f64();
+        let Served { full, strict, seconds } = self.serve(&noisy)?;
         let dct = self.baseline.then(|| {
             let strength = noise.strength(clean, &noisy);
             truth.nearness(&quality::denoise_dct(noisy.data(), noisy.shape(), strength))
@@ -121,12 +143,12 @@ impl Task<'_> {
             noisy: truth.nearness(noisy.data()),
             dct,
             classical: classical.iter().map(|result| truth.nearness(result)).collect(),
-            strict: truth.nearness(strict.data()),
-            full: truth.nearness(full.sample.data()),
+            strict: truth.nearness(strict.sample.data()),
+            full: truth.nearness(full.denoised.sample.data()),
             numbers: clean.shape().numbers(),
-            latent: latent.numbers(),
+            latent: strict.latents.iter().map(Latent::numbers).sum(),
             places: clean.shape().numbers() / clean.shape().channels(),
-            familiarity: full.familiarity,
+            familiarity: full.denoised.familiarity,
             seconds,
         })
     }

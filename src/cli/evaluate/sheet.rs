@@ -1,10 +1,9 @@
 //! Contact sheet: visual comparison of results.
 
 use super::super::Error;
-use super::score::Noise;
+use super::score::{Noise, Served, Task};
 use crate::codec::{Carrier, Depth, Format, write_image};
 use crate::dataset::Dataset;
-use crate::infer::{Options, Session, Stages};
 use crate::sample::{Kind, Sample, Shape};
 
 /// Number of rows on a sheet; the samples are spread evenly.
@@ -20,10 +19,9 @@ const GAP: usize = 4;
 /// # Errors
 /// The samples are not images, or do not fit the model.
 pub(super) fn sheet(
-    session: &Session,
+    task: &Task<'_>,
     dataset: &Dataset,
     noises: &[Noise],
-    options: &Options,
     seed: u64,
 ) -> Result<Vec<u8>, Error> {
     if dataset.kind() != Some(Kind::Image) {
@@ -35,11 +33,11 @@ pub(super) fn sheet(
         for i in 0..count {
             let item = &dataset.items[i * dataset.items.len() / count];
             let (noisy, clean) = noise.pair(item, seed);
-            let Stages { strict, full, .. } = session.stages(&noisy, options)?;
-            rows.push([&noisy, &strict, &full.sample, &clean].map(picture));
+            let Served { full, strict, .. } = task.serve(&noisy)?;
+            rows.push([&noisy, &strict.sample, &full.denoised.sample, &clean].map(picture));
         }
     }
-    let channels = session.input().channels;
+    let channels = task.session.input().channels;
     let sheet = arrange(&rows, channels);
     Ok(write_image(&sheet, &Carrier::plain(Format::Png, Depth::U8), Format::Png, None)?)
 }

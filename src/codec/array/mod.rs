@@ -1,6 +1,7 @@
 //! Arrays: numbers with extents and a dtype, and their conversion to samples.
 
 mod axes;
+mod chunk;
 mod dtype;
 mod json;
 mod layout;
@@ -8,6 +9,7 @@ mod npy;
 mod raw;
 
 pub use axes::{Axes, Known, LayoutChoice, Order};
+pub use chunk::{Chunk, object};
 pub use dtype::DType;
 pub use json::{JsonTensor, array_from_json, array_to_json};
 pub use layout::Layout;

@@ -7,6 +7,7 @@
 //! | convert to the form of the model | [`Fit`] |
 //! | process a page, keeping its strokes | [`page`] |
 //! | blend, declip or bound the result | [`Finish`] |
+//! | encode and decode in the same form, for evaluation | [`strict`] |
 //!
 //! All of this applies to [`Mode::Full`] only: strict mode is `decode(encode(x))` and nothing else.
 
@@ -14,12 +15,14 @@ mod choice;
 mod finish;
 mod pages;
 mod restraint;
+mod strict;
 mod traits;
 mod unclip;
 
 pub use choice::{Choice, Unsure, Usual, choose};
 pub use finish::{Finish, Wishes};
 pub use pages::{PageNote, Paged, ask_of_page, bytes_of_page, page, refused_for_page, takes_pages};
+pub use strict::{Strict, strict};
 pub use traits::Traits;
 
 use super::{

@@ -54,3 +54,32 @@ fn pairs_come_as_form_files_too() {
     let form = Form::new().part("noisy", part(png(16, 16))).part("clean", part(png(16, 17)));
     refused(service.request("POST", "/evaluate").multipart(form).send().unwrap(), "shape_mismatch");
 }
+
+#[test]
+fn the_output_that_is_scored_is_that_of_denoise() {
+    let service = Service::start();
+    let value =
+        |c: usize, y: usize, x: usize| 0.3 + 0.1 * c as f64 + ((x * 7 + y * 5 + c) % 11) as f64 / 40.0;
+    let picture = |of: &dyn Fn(usize, usize, usize) -> f64| -> Vec<Vec<Vec<f64>>> {
+        let row = |c, y| (0..48).map(|x| of(c, y, x)).collect();
+        (0..3).map(|c| (0..40).map(|y| row(c, y)).collect()).collect()
+    };
+    let (noisy, clean) = (picture(&value), picture(&|_, _, _| 0.5));
+    // A gray model takes a colour picture channel by channel.
+    let body = json!({"model": "photo-gray", "layout": "CHW", "data": noisy});
+    let output = ok_json(service.post_json("/denoise", &body));
+    let output: Vec<Vec<Vec<f64>>> = serde_json::from_value(output["data"].clone()).unwrap();
+    let squares: f64 = output.iter().flatten().flatten().map(|v| (v - 0.5).powi(2)).sum();
+    let db = -10.0 * (squares / (3.0 * 40.0 * 48.0)).log10();
+    let pair = json!({"noisy": {"data": noisy}, "clean": {"data": clean}});
+    let body = json!({"pairs": [pair], "model": "photo-gray", "layout": "CHW"});
+    let report = ok_json(service.post_json("/evaluate", &body));
+    let entry = &report["samples"][0];
+    let scored = entry["output_to_clean"]["db"].as_f64().unwrap();
+    assert!((scored - db).abs() < 1e-3, "{scored} {db}");
+    // Three latents, one for each channel.
+    let body = json!({"data": noisy[0], "model": "photo-gray"});
+    let one = ok_json(service.post_json("/evaluate", &body));
+    let numbers = |entry: &serde_json::Value| entry["latent"]["numbers"].as_u64().unwrap();
+    assert_eq!(numbers(entry), 3 * numbers(&one["samples"][0]));
+}

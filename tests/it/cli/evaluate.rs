@@ -14,6 +14,7 @@ fn scores_are_the_same_in_every_run_and_follow_the_protocol() {
     assert_eq!(desk.read("a.csv"), desk.read("b.csv"));
 
     assert_eq!((&first["model"], &first["samples"]), (&"tiny@1".into(), &12.into()));
+    assert_eq!(first["full"], "as served");
     let noise = &first["noises"][0];
     // sigma 25.5 on the 0..255 scale, neither clipped nor rounded, is 20 dB.
     let noisy = noise["summary"]["noisy"]["db"]["mean"].as_f64().unwrap();

@@ -1,5 +1,6 @@
 //! The commands, run as processes of their own on tiny data made on the fly.
 
+mod bad_data;
 mod compare;
 mod denoise;
 mod evaluate;

@@ -168,3 +168,87 @@ fn a_pipe_of_lines_is_denoised_as_it_arrives() {
     let said = desk.run("denoise a.csv -o b.csv --stream --model pulse --models models");
     assert!(said.code == 2 && said.err.contains("standard input"), "{}", said.err);
 }
+
+#[test]
+fn evaluation_scores_what_denoise_returns() {
+    let desk = Desk::new();
+    for i in 0..4 {
+        desk.write(&format!("clean/{i}.npy"), npy(&[2, 300], wave(i, 300).into_data(), DType::F32));
+    }
+    desk.write("pulse.json", config().replace("\"steps\":8", "\"steps\":150"));
+    desk.ok("train --training-config pulse.json --samples clean --models models --corruption {\"gaussian\":{\"sigma\":0.5}}");
+    let clean = wave(9, 400).into_data();
+    let noisy = clean.iter().enumerate().map(|(i, v)| v + if i % 3 == 0 { 0.2 } else { -0.1 }).collect();
+    desk.write("pairs/noisy/a.npy", npy(&[2, 400], noisy, DType::F32));
+    desk.write("pairs/clean/a.npy", npy(&[2, 400], clean.clone(), DType::F32));
+    desk.write("served/noisy/.keep", "");
+    desk.write("served/clean/a.npy", npy(&[2, 400], clean, DType::F32));
+    let with = "--model pulse --models models";
+    let mut results = Vec::new();
+    for floor in ["", "\"floor\": 0.05,"] {
+        let path = "models/pulse/1/config.json";
+        let text = String::from_utf8(desk.read(path)).unwrap();
+        desk.write(path, text.replacen("\"training\": {", &format!("\"training\": {{{floor}"), 1));
+        desk.ok(&format!("denoise pairs/noisy/a.npy -o served/noisy/a.npy {with}"));
+        let score = |folder: &str, row: &str| {
+            let said = desk.ok(&format!("evaluate {folder} --json --no-baseline {with}"));
+            let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+            report["noises"][0]["summary"][row]["db"]["mean"].as_f64().unwrap()
+        };
+        assert_eq!(score("pairs", "full"), score("served", "noisy"), "floor {floor:?}");
+        results.push(desk.read("served/noisy/a.npy"));
+    }
+    assert_ne!(results[0], results[1], "the floor bounds the change");
+}
+
+#[test]
+fn a_pipe_of_json_lines_gives_the_numbers_of_a_pipe_of_csv() {
+    use std::io::Write as _;
+    let desk = desk();
+    let sample = wave(9, 3000);
+    let stats = "--stats 0.1,0.3 --stats -0.1,0.3";
+    let through = |flags: &str, text: String| {
+        let mut command = desk.command(&format!("denoise - --stream --model pulse --models models {flags}"));
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        // A program that refuses a line reads no more of them.
+        let writer = std::thread::spawn(move || drop(input.write_all(text.as_bytes())));
+        let out = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (out.status.code(), text(out.stdout), text(out.stderr))
+    };
+    let table: String =
+        (0..3000).map(|t| format!("{},{}\n", sample.data()[t], sample.data()[3000 + t])).collect();
+    let (code, csv, said) = through(stats, table);
+    assert_eq!(code, Some(0), "{said}");
+    let expected: Vec<Vec<f32>> =
+        csv.lines().map(|line| line.split(',').map(|v| v.parse().unwrap()).collect()).collect();
+    let chunk = |range: std::ops::Range<usize>| {
+        let channels = [0, 3000].map(|at| &sample.data()[at + range.start..at + range.end]);
+        format!("{}\n", serde_json::json!({ "data": channels }))
+    };
+    let chunks = chunk(0..7) + &chunk(7..1000) + "\n" + &chunk(1000..3000);
+    let (code, lines, said) = through(stats, chunks);
+    assert_eq!(code, Some(0), "{said}");
+    let mut seen: Vec<Vec<f32>> = Vec::new();
+    for line in lines.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["start"], seen.len());
+        let channels: [Vec<f32>; 2] = serde_json::from_value(line["data"].clone()).unwrap();
+        seen.extend(channels[0].iter().zip(&channels[1]).map(|(a, b)| vec![*a, *b]));
+    }
+    assert_eq!(seen, expected);
+
+    for (text, reason) in [
+        (chunk(0..9) + "{\"data\": [1, 2]}\n", "line 2"),
+        (chunk(0..9) + &chunk(9..12) + "{\"data\": [[1], [true]]}\n", "line 3"),
+        ("{\"model\": \"pulse\"}\n".to_owned(), "line 1: chunk: expected {\"data\": [...]}"),
+        ("1,2\n3\n".to_owned(), "line 2 has 1 field(s)"),
+    ] {
+        let (code, _, said) = through("", text);
+        assert!(code == Some(1) && said.contains(reason), "{reason}: {said}");
+    }
+    let (code, _, said) = through("--stats 1,0", String::new());
+    assert!(code == Some(2) && said.contains("deviation above 0"), "{said}");
+}

@@ -1,85 +1,19 @@
-//! `limpid denoise - --stream`: an endless pipe of CSV lines, denoised as its steps become certain.
+//! Table: a pipe of CSV lines.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, Read as _, Write};
-use std::sync::Arc;
+use std::io::Write;
 
-use super::Error;
+use super::{Line, closed};
+use crate::cli::Error;
 use crate::codec::is_missing_field;
-use crate::infer::{Piece, SignalStream};
+use crate::infer::Piece;
 
-/// Most bytes of a line.
-const LINE_BYTES: u64 = 1 << 16;
-
-/// Lines that are computed together if they arrive together.
-const LINES: usize = 256;
-
-/// Denoises the lines of `input` and writes them to `output`.
+/// Form of CSV lines, and those whose results are not there yet.
 ///
 /// The last columns, as many as the model has channels, are measured; those before them, such as times, stay as they are.
 /// Lines without numbers before the first one are the header. An empty field, `NA` and the like are missing numbers: they
 /// stay as they are, or are filled if `keeps_gaps` is not set.
-///
-/// # Errors
-/// A line is too long or has another number of fields, a field is no number, the model does not take the signal, or the output is closed.
-pub(super) fn denoise(
-    input: impl Arriving,
-    output: impl Write,
-    mut stream: SignalStream,
-    keeps_gaps: bool,
-) -> Result<(), Error> {
-    let mut table = Table::new(stream.session().input().channels, keeps_gaps);
-    let (mut input, mut output, mut number) = (input, output, 0usize);
-    loop {
-        let mut lines = Vec::new();
-        while lines.len() < LINES {
-            let mut line = String::new();
-            let read = input.by_ref().take(LINE_BYTES).read_line(&mut line);
-            let count = read.map_err(|source| Error::Io { path: "standard input".into(), source })?;
-            if count == 0 {
-                break;
-            }
-            number += 1;
-            if count as u64 == LINE_BYTES && !line.ends_with('\n') {
-                return Err(Error::Failed(format!("line {number} has more than {LINE_BYTES} bytes")));
-            }
-            lines.push((number, line));
-            // Data that has arrived is passed on at once, without waiting for more.
-            if !input.has_line() {
-                break;
-            }
-        }
-        if lines.is_empty() {
-            break;
-        }
-        let chunk = table.read(lines, &mut output)?;
-        if let Some(piece) = stream.push(&chunk)? {
-            table.write(&piece, &mut output)?;
-        }
-    }
-    if table.is_empty() {
-        return Err(Error::Failed("no line of numbers came".into()));
-    }
-    if let Some(piece) = stream.finish()? {
-        table.write(&piece, &mut output)?;
-    }
-    Ok(())
-}
-
-/// Lines that arrive in time.
-pub(super) trait Arriving: BufRead {
-    /// Returns `true` if a whole line has arrived already, without waiting for one.
-    fn has_line(&mut self) -> bool;
-}
-
-impl<R: io::Read> Arriving for io::BufReader<R> {
-    fn has_line(&mut self) -> bool {
-        self.buffer().contains(&b'\n')
-    }
-}
-
-/// Form of the lines, and those that wait for their results.
-struct Table {
+pub(super) struct Table {
     channels: usize,
     keeps_gaps: bool,
     separator: Option<char>,
@@ -90,7 +24,7 @@ struct Table {
 }
 
 impl Table {
-    fn new(channels: usize, keeps_gaps: bool) -> Self {
+    pub(super) fn new(channels: usize, keeps_gaps: bool) -> Self {
         Self {
             channels,
             keeps_gaps,
@@ -101,12 +35,15 @@ impl Table {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// Reads lines as a chunk, and passes the header on.
-    fn read(&mut self, lines: Vec<(usize, String)>, output: &mut impl Write) -> Result<Vec<Vec<f32>>, Error> {
+    ///
+    /// # Errors
+    /// A line has another number of fields, or a field is no number.
+    pub(super) fn read(&mut self, lines: Vec<Line>, output: &mut impl Write) -> Result<Vec<Vec<f32>>, Error> {
         let mut chunk = vec![Vec::new(); self.channels];
         for (number, line) in lines {
             let line = line.trim_end_matches(['\n', '\r']);
@@ -154,7 +91,7 @@ impl Table {
     }
 
     /// Writes lines whose results are there, and sends them on.
-    fn write(&mut self, piece: &Piece, output: &mut impl Write) -> Result<(), Error> {
+    pub(super) fn write(&mut self, piece: &Piece, output: &mut impl Write) -> Result<(), Error> {
         let separator = self.separator.map_or_else(String::new, String::from);
         for step in 0..piece.channels[0].len() {
             let Some(mut fields) = self.waiting.pop_front() else { break };
@@ -189,26 +126,4 @@ fn number_of(field: &str, separator: Option<char>, line: usize) -> Result<f32, E
 /// Returns `true` if a field has a decimal comma.
 fn has_comma(field: &str, separator: Option<char>) -> bool {
     separator != Some(',') && field.contains(',') && !field.contains('.')
-}
-
-fn closed(error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => Error::ClosedPipe,
-        _ => Error::Io { path: "standard output".into(), source: error },
-    }
-}
-
-/// Runs [`denoise`] between standard input and standard output.
-///
-/// # Errors
-/// As [`denoise`].
-pub(super) fn run(stream: SignalStream, keeps_gaps: bool) -> Result<(), Error> {
-    let session = Arc::clone(stream.session());
-    eprintln!(
-        "{}: a line comes back at most {} lines after it, once there are statistics; the network sees {} on either side",
-        session.id(),
-        stream.latency(),
-        stream.reach()
-    );
-    denoise(io::BufReader::new(io::stdin()), io::stdout().lock(), stream, keeps_gaps)
 }

@@ -102,7 +102,7 @@ pub(super) async fn import(State(app): State<App>, request: Request) -> Result<R
         .block(move |app| {
             let draft = bundle::read(&received.body, name)?;
             let name = draft.name.clone();
-            let known = app.registry().find_content(&name, &draft.sha256());
+            let known = app.registry().find_same(&draft);
             let (status, version) = match known {
                 Some(version) => (StatusCode::OK, version),
                 None => {

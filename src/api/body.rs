@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
+use super::buffer::Buffer;
 use super::error::{Code, Problem};
 use super::state::App;
 use crate::engine::Held;
@@ -64,13 +65,6 @@ impl Received {
     /// The media type without parameters, in lower case; empty where none is stated.
     pub(super) fn media_type(&self) -> String {
         media_type(&self.head.headers)
-    }
-
-    /// The body as parts of a form.
-    pub(super) async fn form(self) -> Result<Multipart, Problem> {
-        let length = self.body.len();
-        let request = Request::from_parts(self.head, Body::from(self.body));
-        form(request, length).await
     }
 }
 
@@ -185,39 +179,25 @@ async fn read_all(
     stated: Option<usize>,
     limit: usize,
 ) -> Result<(Bytes, Held), Problem> {
-    let mut held = app.engine().hold(0)?;
     let mut chunks = body.into_data_stream();
     let mut next = async || match chunks.next().await {
         Some(Ok(chunk)) => Ok(Some(chunk)),
         Some(Err(error)) => Err(Problem::invalid(format!("the body broke off: {error}"))),
         None => Ok(None),
     };
-    let Some(first) = next().await? else { return Ok((Bytes::new(), held)) };
-    held.grow(first.len())?;
+    let Some(first) = next().await? else { return Ok((Bytes::new(), app.engine().hold(0)?)) };
     // A small body is one chunk, and needs no copy.
     if stated == Some(first.len()) {
+        let held = app.engine().hold(first.len())?;
         return Ok((first, held));
     }
-    let mut whole = Vec::new();
-    let mut chunk = first;
-    loop {
-        if whole.len() + chunk.len() > limit {
-            return Err(too_large(limit, whole.len() + chunk.len()));
-        }
-        if whole.capacity() - whole.len() < chunk.len() {
-            // Of what is stated, never more than what came already: the rest may never come.
-            let more = stated.map_or(0, |all| all.saturating_sub(whole.len()));
-            whole.reserve_exact(more.min(whole.len().max(1 << 20)).max(chunk.len()));
-        }
-        whole.extend_from_slice(&chunk);
-        match next().await? {
-            Some(more) => {
-                held.grow(more.len())?;
-                chunk = more;
-            }
-            None => return Ok((whole.into(), held)),
-        }
+    let mut whole = Buffer::new(app.engine().hold(0)?, limit, stated);
+    whole.push(&first)?;
+    drop(first);
+    while let Some(chunk) = next().await? {
+        whole.push(&chunk)?;
     }
+    Ok(whole.done())
 }
 
 /// Refuses a query on a route that takes none.

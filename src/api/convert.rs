@@ -129,7 +129,7 @@ impl From<engine::Error> for Problem {
             engine::Error::QueueFull { retry_after } => {
                 Problem::new(Code::QueueFull, detail).retry_after(retry_after)
             }
-            engine::Error::TooLarge { limit, actual } => {
+            engine::Error::TooLarge { limit, actual } | engine::Error::BodyTooLarge { limit, actual } => {
                 Problem::new(Code::PayloadTooLarge, detail).over(limit as u64, actual as u64)
             }
             engine::Error::Panicked(cause) => Problem::internal(cause),

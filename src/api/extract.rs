@@ -2,15 +2,15 @@
 
 use axum::body::Bytes;
 use axum::http::HeaderMap;
-use futures_util::FutureExt as _;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
 
-use super::body::{Received, form_problem};
+use super::body::{Received, media_type};
 use super::choice::Extents;
 use super::error::{Code, Problem};
 use super::fields;
+use super::form;
 use super::json::{JsonSample, JsonSamples, Pair, take_samples};
 use super::params::Params;
 use super::reading::explained;
@@ -116,11 +116,7 @@ impl Content {
                 let roles: Vec<&str> = P::FILES.iter().map(|(name, _)| *name).collect();
                 let limits = app.limits().clone();
                 let length = received.body.len();
-                let read = move || from_form(&limits, received, &roles).now_or_never();
-                ticket
-                    .examine(length, read)
-                    .await?
-                    .unwrap_or_else(|| Err(Problem::internal("a form that waits")))?
+                ticket.examine(length, move || from_form(&limits, received, &roles)).await??
             }
             "application/json" | "text/json" if !is_binary(&received.body) => {
                 let body = received.body;
@@ -223,16 +219,11 @@ fn raw(headers: &HeaderMap, bytes: Bytes) -> Result<Source, Problem> {
     Ok(Source::Raw(shape.unwrap_or_default().0, dtype, bytes))
 }
 
-/// A form in memory, which keeps nobody waiting: files under the names in `roles`, parameters under all others.
-async fn from_form(limits: &Limits, received: Received, roles: &[&str]) -> Result<Content, Problem> {
-    let mut form = received.form().await?;
+/// A form: files under the names in `roles`, parameters under all others.
+fn from_form(limits: &Limits, received: Received, roles: &[&str]) -> Result<Content, Problem> {
+    let mut form = form::Form::new(&received.head.headers, received.body)?;
     let mut content = Content { form: Form::Multipart, fields: Vec::new(), parts: Vec::new(), bytes: 0 };
-    while let Some(field) = form.next_field().await.map_err(|e| form_problem(&e))? {
-        let role = field.name().unwrap_or_default().to_owned();
-        let name = field.file_name().map(str::to_owned);
-        let media_type = field.content_type().map(str::to_owned).unwrap_or_default();
-        let headers = field.headers().clone();
-        let bytes = field.bytes().await.map_err(|e| form_problem(&e))?;
+    while let Some(form::Field { name: role, file_name: name, headers, bytes }) = form.next()? {
         let index = content.parts.len();
         if !roles.contains(&role.as_str()) {
             if content.fields.len() == MOST_FIELDS || bytes.len() > FIELD_BYTES {
@@ -260,7 +251,7 @@ async fn from_form(limits: &Limits, received: Received, roles: &[&str]) -> Resul
         if bytes.is_empty() {
             return Err(Problem::invalid_at(pointer, "the file is empty"));
         }
-        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = media_type(&headers);
         let source = match Format::from_media_type(&essence) {
             Some(Format::Raw) if headers.contains_key("x-tensor-shape") => raw(&headers, bytes),
             _ => file(&essence, name.as_deref(), bytes),

@@ -122,6 +122,7 @@ impl<P: Params> Call<P> {
         };
         let (to_read, parts) = self.ticket.examine(length, measure).await??;
         let to_read = to_read.saturating_add(self.part_bytes);
+        self.held.extend(self.ticket.hold_samples(to_read)?);
         let read = move || parts.into_iter().map(|part| one(part, &limits)).collect::<Result<Vec<_>, _>>();
         let all = self.ticket.convert(to_read, read).await??;
         self.held = vec![self.ticket.count(all.iter().map(bytes).sum())];

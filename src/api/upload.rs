@@ -50,8 +50,12 @@ pub(super) struct SubmitHeaders {
 /// Chunks that may wait for the disk.
 const CHUNKS: usize = 8;
 
-/// Bytes of a form that may be read ahead of its files: they stay in memory until it is known to which file they belong.
-const AHEAD: usize = 128 << 20;
+/// Bytes of a form that may come before the part is known that they belong to: the headers of one part and a read of the
+/// connection, which stay in memory until then.
+const AHEAD: usize = 4 << 20;
+
+/// Bytes of the headers of all parts of a form, beside its files.
+const HEADS: usize = 128 << 20;
 
 /// Training config, and the address that is sent the job when it is over.
 type Ask = (Config, Option<String>);
@@ -98,8 +102,7 @@ async fn from_form(
     let limit = app.limits().upload_bytes;
     let counter = Counter { limit, seen: 0, ahead: Arc::default() };
     let request = request.map(|body| counter.watch(body));
-    // The heads of its files beside them.
-    let mut form = body::form(request, limit.saturating_add(AHEAD)).await?;
+    let mut form = body::form(request, limit.saturating_add(HEADS)).await?;
     let read = from_parts(app, &mut form, counter, caller).await;
     if read.is_err() {
         body::discard_form(&mut form).await;
@@ -115,6 +118,7 @@ async fn from_parts(
 ) -> Result<(Option<Ask>, Vec<File>), Problem> {
     let (mut ask, mut files) = (None, Vec::new());
     while let Some(mut field) = form.next_field().await.map_err(|e| form_problem(&e))? {
+        counter.ahead.store(0, Ordering::Relaxed);
         let role = field.name().unwrap_or_default().to_owned();
         match role.as_str() {
             CONFIG if ask.is_some() => return Err(Problem::invalid_at("/config", "given twice")),
@@ -153,7 +157,7 @@ async fn from_parts(
 struct Counter {
     limit: usize,
     seen: usize,
-    /// Bytes that came and were handed to no file: they are in memory.
+    /// Bytes that came since the headers of the part and were not taken from it: they are in memory.
     ahead: Arc<AtomicUsize>,
 }
 
@@ -161,20 +165,28 @@ impl Counter {
     /// The body, which breaks off where too much of it is handed to no file.
     fn watch(&self, body: Body) -> Body {
         let ahead = Arc::clone(&self.ahead);
-        Body::from_stream(body.into_data_stream().map(move |chunk| {
-            let chunk = chunk?;
-            match ahead.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() {
-                0..=AHEAD => Ok(chunk),
-                lost => {
-                    Err(axum::Error::new(format!("{lost} bytes belong to no file, the limit is {AHEAD}")))
+        let watched = move |chunk: Result<Bytes, axum::Error>| {
+            let ahead = Arc::clone(&ahead);
+            async move {
+                // One chunk at a time: a form takes all that is ready into its memory.
+                tokio::task::yield_now().await;
+                let chunk = chunk?;
+                match ahead.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() {
+                    0..=AHEAD => Ok(chunk),
+                    lost => {
+                        Err(axum::Error::new(format!("{lost} bytes belong to no file, the limit is {AHEAD}")))
+                    }
                 }
             }
-        }))
+        };
+        Body::from_stream(body.into_data_stream().then(watched))
     }
 
     fn count(&mut self, chunk: &Bytes) -> Result<(), Problem> {
         self.seen += chunk.len();
-        self.ahead.fetch_sub(chunk.len(), Ordering::Relaxed);
+        // Bytes of the part that came with its headers do not count.
+        let taken = |ahead: usize| Some(ahead.saturating_sub(chunk.len()));
+        let _ = self.ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken);
         if self.seen > self.limit { Err(too_large(self.limit, self.seen)) } else { Ok(()) }
     }
 }

@@ -8,10 +8,11 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use flate2::{Compression, Decompress, FlushDecompress, Status};
 
-use crate::api::body::{Received, too_large};
+use crate::api::body::Received;
+use crate::api::buffer::Buffer;
 use crate::api::error::{Code, Problem};
 use crate::api::state::App;
-use crate::engine::{Held, Ticket};
+use crate::engine::Ticket;
 
 /// Bytes that are unpacked at a time.
 const PIECE: usize = 1 << 16;
@@ -86,7 +87,7 @@ impl Coding {
         }
     }
 
-    fn unpack(self, packed: &[u8], unpacked: &mut Unpacked) -> Result<(), Problem> {
+    fn unpack(self, packed: &[u8], unpacked: &mut Buffer) -> Result<(), Problem> {
         match self {
             Self::Gzip => unpack_gzip(packed, unpacked),
             Self::Deflate => unpack_zlib(packed, unpacked),
@@ -102,33 +103,14 @@ impl Coding {
 pub(super) async fn unpacked(app: &App, ticket: &Ticket, received: Received) -> Result<Received, Problem> {
     let Some(coding) = Coding::of_request(&received.head.headers)? else { return Ok(received) };
     let (packed, limit) = (received.body, app.limits().body_bytes);
-    let mut unpacked = Unpacked { bytes: Vec::new(), held: ticket.hold(0)?, limit };
+    let mut unpacked = Buffer::new(ticket.hold(0)?, limit, None);
     let work = move || coding.unpack(&packed, &mut unpacked).map(|()| unpacked);
     // Always in the pool: a few bytes may unpack to a thousand times as many.
-    let Unpacked { bytes, held, .. } = ticket.run(PIECE, work).await?.value?;
-    Ok(Received { head: received.head, body: bytes.into(), held: Some(held) })
+    let (body, held) = ticket.run(PIECE, work).await?.value?.done();
+    Ok(Received { head: received.head, body, held: Some(held) })
 }
 
-/// Unpacked bytes, counted as they come.
-struct Unpacked {
-    bytes: Vec<u8>,
-    held: Held,
-    limit: usize,
-}
-
-impl Unpacked {
-    fn push(&mut self, piece: &[u8]) -> Result<(), Problem> {
-        let length = self.bytes.len() + piece.len();
-        if length > self.limit {
-            return Err(too_large(self.limit, length));
-        }
-        self.held.grow(piece.len())?;
-        self.bytes.extend_from_slice(piece);
-        Ok(())
-    }
-}
-
-fn unpack_gzip(packed: &[u8], unpacked: &mut Unpacked) -> Result<(), Problem> {
+fn unpack_gzip(packed: &[u8], unpacked: &mut Buffer) -> Result<(), Problem> {
     let (mut reader, mut piece) = (MultiGzDecoder::new(packed), vec![0; PIECE]);
     loop {
         match reader.read(&mut piece).map_err(|e| damaged(Coding::Gzip, &e))? {
@@ -139,7 +121,7 @@ fn unpack_gzip(packed: &[u8], unpacked: &mut Unpacked) -> Result<(), Problem> {
 }
 
 /// By the raw decoder, which says if the stream has ended: a reader takes one that is cut short for a whole one.
-fn unpack_zlib(packed: &[u8], unpacked: &mut Unpacked) -> Result<(), Problem> {
+fn unpack_zlib(packed: &[u8], unpacked: &mut Buffer) -> Result<(), Problem> {
     let (mut decoder, mut piece, mut rest) = (Decompress::new(true), vec![0; PIECE], packed);
     loop {
         let (read, written) = (decoder.total_in(), decoder.total_out());

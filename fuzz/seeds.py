@@ -169,3 +169,11 @@ for name, shown in {"bare": None, "pictured": thumbnails}.items():
     chart = {"format": 1, "digest": "ab", "data": "three", "reference": "samples", "neighbors": 1, "projections": [plane, plane],
              "points": points, "thumbnails": shown}
     put("map", f"{name}.json", json.dumps(chart).encode())
+
+# Decisions for `requests.rs` and `jobs.rs`: random ones, and a life of a job.
+draw = __import__("random").Random(1)
+for i in range(8):
+    put("request", f"{i}", bytes([i, i % 2]) + draw.randbytes(250))
+put("jobs", "life", bytes([0, 1, 0, 5, 0, 2, 0, 3, 0, 5, 0, 4, 0, 2, 0, 6, 7, 3, 1, 2, 3]))
+for i in range(4):
+    put("jobs", f"{i}", draw.randbytes(64))

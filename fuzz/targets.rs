@@ -1,4 +1,4 @@
-//! Fuzz targets: each reader of untrusted bytes, and what must hold for all bytes.
+//! Fuzz targets: each reader of untrusted bytes, the routes over them, and what must hold for all bytes.
 //!
 //! A reader returns samples or an error, and never panics. What it returns can be written in the format it came in, and read
 //! again with the same shape. `fuzz_targets/` runs these under libFuzzer; `tests/it/fuzz.rs` runs them over `corpus/` and
@@ -12,23 +12,33 @@ use limpid::map::Map;
 use limpid::media::{self, Reading};
 use limpid::sample::{Kind, Sample, Spec};
 
-/// A target: its name, which is that of its folder in `corpus/`, and its function.
-pub type Target = (&'static str, fn(&[u8]));
+mod choices;
+pub mod house;
+mod jobs;
+mod requests;
+
+pub use jobs::jobs;
+pub use requests::request;
+
+/// A target: its name, which is that of its folder in `corpus/`, its function, and the runs of a reader that one of its runs costs.
+pub type Target = (&'static str, fn(&[u8]), usize);
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
-    ("picture", picture),
-    ("tiff", tiff),
-    ("npy", npy),
-    ("wav", wav),
-    ("csv", csv),
-    ("json", json),
-    ("latent", latent),
-    ("index", index),
-    ("map", map),
-    ("zip", zip),
-    ("tar", tar),
-    ("upload", upload),
+pub const TARGETS: [Target; 14] = [
+    ("picture", picture, 1),
+    ("tiff", tiff, 1),
+    ("npy", npy, 1),
+    ("wav", wav, 1),
+    ("csv", csv, 1),
+    ("json", json, 1),
+    ("latent", latent, 1),
+    ("index", index, 1),
+    ("map", map, 1),
+    ("zip", zip, 1),
+    ("tar", tar, 1),
+    ("upload", upload, 1),
+    ("request", request, 10),
+    ("jobs", jobs, 100),
 ];
 
 /// Limits that keep a single run short.

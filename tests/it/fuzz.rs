@@ -59,7 +59,7 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], rng: &mut Rng) {
 fn no_reader_panics_on_the_corpus_or_its_mutations() {
     let runs = std::env::var("FUZZ_RUNS").ok().map_or(RUNS, |runs| runs.parse().unwrap());
     let only = std::env::var("FUZZ_TARGET").ok();
-    for (name, target) in targets::TARGETS {
+    for (name, target, cost) in targets::TARGETS {
         if only.as_ref().is_some_and(|only| only != name) {
             continue;
         }
@@ -68,7 +68,7 @@ fn no_reader_panics_on_the_corpus_or_its_mutations() {
         for (index, file) in files.iter().enumerate() {
             target(file);
             let mut rng = Rng::new(0, Purpose::Corrupt, index as u64);
-            for run in 0..runs {
+            for run in 0..runs.div_ceil(cost) {
                 let mut bytes = file.clone();
                 mutate(&mut bytes, &files[rng.below(files.len())], &mut rng);
                 let outcome = std::panic::catch_unwind(|| target(&bytes));
@@ -80,4 +80,5 @@ fn no_reader_panics_on_the_corpus_or_its_mutations() {
             }
         }
     }
+    targets::house::House::get().remove();
 }

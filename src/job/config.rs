@@ -74,6 +74,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Longest lease that another program may give, whose `lease_seconds` is another, in milliseconds.
+    pub(super) fn longest_lease_ms(&self) -> i64 {
+        (4 * self.lease_ms()).max(60_000)
+    }
+
     /// Duration of a lease in milliseconds; each heartbeat renews it.
     pub(super) fn lease_ms(&self) -> i64 {
         (self.lease_seconds.clamp(0.1, 3600.0) * 1000.0) as i64

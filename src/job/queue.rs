@@ -81,8 +81,9 @@ impl Queue {
         let is_there = self.db.read(async |conn| {
             let now = self.db.now(conn).await?;
             let sql = "SELECT COUNT(*) FROM jobs WHERE status = 'queued'
-                       OR (status IN ('validating', 'running') AND lease_until < $1)";
-            Ok::<i64, Error>(sqlx::query_scalar(sql).bind(now).fetch_one(conn).await?)
+                       OR (status IN ('validating', 'running') AND (lease_until < $1 OR lease_until > $2))";
+            let query = sqlx::query_scalar(sql).bind(now).bind(now + self.config.longest_lease_ms());
+            Ok::<i64, Error>(query.fetch_one(conn).await?)
         })?;
         if is_there == 0 {
             return Ok(None);
@@ -109,10 +110,12 @@ impl Queue {
         })
     }
 
-    /// Requeues the jobs with an expired lease, or applies the cancellation or pause requested of them.
+    /// Requeues the jobs with an expired lease, or applies the cancellation or pause requested of them. A lease that ends later than
+    /// any does was given by a clock that was ahead: its worker renews it if it lives, and would be waited for in vain if not.
     async fn reclaim(&self, conn: &mut Conn, now: i64) -> Result<()> {
-        let sql = "SELECT * FROM jobs WHERE status IN ('validating', 'running') AND lease_until < $1";
-        for row in sqlx::query(sql).bind(now).fetch_all(&mut *conn).await? {
+        let sql = "SELECT * FROM jobs WHERE status IN ('validating', 'running') AND (lease_until < $1 OR lease_until > $2)";
+        let query = sqlx::query(sql).bind(now).bind(now + self.config.longest_lease_ms());
+        for row in query.fetch_all(&mut *conn).await? {
             let Ok(held) = rows::held(&row) else { continue };
             let fault = "its worker was not heard of any more";
             let fault = if held.fault.is_empty() { fault } else { &held.fault };

@@ -164,6 +164,21 @@ fn a_worker_whose_lease_is_long_over_is_overdue() {
 }
 
 #[test]
+fn a_lease_of_a_clock_that_was_an_hour_ahead_blocks_nothing() {
+    on_sites(Config::default(), |site| {
+        let id = site.submit(1);
+        site.take("gone").unwrap();
+        assert!(site.take("b").is_none(), "its lease is not over");
+        let put_ahead = async |conn: &mut Conn| {
+            sqlx::query("UPDATE jobs SET lease_until = lease_until + 3600000").execute(conn).await?;
+            Ok::<_, Error>(())
+        };
+        site.db.transact(put_ahead).unwrap();
+        assert_eq!(site.take("b").map(|taken| taken.id), Some(id));
+    });
+}
+
+#[test]
 fn who_lost_the_job_cannot_publish_and_who_has_it_can_once() {
     on_sites(hasty(), |site| {
         // Trains version 1; the attempts below publish its artifact again instead of training.

@@ -27,9 +27,10 @@ def newest(model):
 
 
 class Service:
-    """A running service; settings as LIMPID_SECTION__KEY. Usable as a context. PROGRAM names a limpid that is built already."""
+    """A running service; settings as LIMPID_SECTION__KEY. Usable as a context. PROGRAM names a limpid that is built already;
+    `prefix` is a command that starts it."""
 
-    def __init__(self, **settings):
+    def __init__(self, prefix=(), **settings):
         self.program = os.environ.get("PROGRAM") or build("build", "--release")["limpid"]
         self.folder = tempfile.TemporaryDirectory()
         env = {**os.environ, "LIMPID_LOG__LEVEL": "warn,limpid::api::serve=info,limpid::cli=info",
@@ -37,7 +38,7 @@ class Service:
         self.log = pathlib.Path(self.folder.name, "log")
         self.begun = time.perf_counter()
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen([self.program, "serve", "--bind", "127.0.0.1:0"], cwd=ROOT, env=env, stderr=log)
+            self.process = subprocess.Popen([*prefix, self.program, "serve", "--bind", "127.0.0.1:0"], cwd=ROOT, env=env, stderr=log)
         while True:
             found = re.search(r"address=(127\.0\.0\.1:\d+)", self.log.read_text())
             if found:

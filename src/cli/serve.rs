@@ -9,7 +9,7 @@ use super::kept::Kept;
 use super::{Error, open_registry};
 use crate::api::keys::Keys;
 use crate::api::{self, App, ServeError};
-use crate::db::Db;
+use crate::db::{self, Db};
 use crate::engine::Engine;
 use crate::job::{Jobs, Program};
 use crate::kernel;
@@ -134,7 +134,7 @@ async fn serve(
 type Place = (Db, Arc<Store>);
 
 /// Opens the models, and the state of the jobs; without the latter if the default data folder cannot be created, for example
-/// on a read-only disk.
+/// on a read-only disk, or if the database is damaged.
 fn open_models(config: &Config) -> Result<(Arc<Registry>, Option<Place>), Error> {
     let none = || Ok((Arc::new(open_registry(config)?), None));
     match Kept::open_to_serve(config) {
@@ -143,6 +143,10 @@ fn open_models(config: &Config) -> Result<(Arc<Registry>, Option<Place>), Error>
         Err(Error::Io { path, source }) if config.models.data_dir == Models::default().data_dir => {
             let path = path.display();
             tracing::warn!(%path, error = %source, "trained models cannot be kept; give --data-dir DIR to train");
+            none()
+        }
+        Err(Error::Db(error @ db::Error::Damaged(_))) if !config.database.required => {
+            tracing::error!(%error, "models are served; training is off");
             none()
         }
         Err(other) => Err(other),
@@ -206,11 +210,17 @@ fn announce(engine: &Engine) {
         instruction_set = kernel::isa(),
         threads = kernel::threads(),
         workers = health.workers,
-        memory_bytes = health.memory_bytes,
         allocator = "mimalloc",
         models = %models.join(","),
         "limpid starts"
     );
+    let shares = engine.shares();
+    tracing::info!(memory = %shares, "shares of the memory that this process may use");
+    if shares.is_over() {
+        tracing::warn!(
+            "engine.memory_bytes, queue_bytes and models_bytes are more than there is: the system may end the process"
+        );
+    }
 }
 
 /// Returns a future that completes at SIGTERM or Ctrl-C; a second signal then ends the process at once.

@@ -6,6 +6,12 @@ pub enum Error {
     /// The database cannot be opened.
     #[error("the database cannot be opened: {0}")]
     Open(String),
+    /// The file of the database is damaged.
+    #[error(
+        "the database is damaged: {0}. Stop Limpid, and put back a backup with `limpid restore`, or move limpid.db, limpid.db-wal \
+         and limpid.db-shm elsewhere: a new one finds the trained models again, jobs are lost"
+    )]
+    Damaged(String),
     /// A newer program created the database.
     #[error(
         "the database has tables of version {found}, this program knows up to {known}: start a newer one"
@@ -56,6 +62,7 @@ impl From<sqlx::Error> for Error {
                 ("13" | "53100" | "4874", _) => Error::Full,
                 // Also too many connections, and an end by a time limit: of a statement, a lock or an idle transaction.
                 ("57P01" | "57P02" | "57P03" | "53300" | "57014" | "55P03" | "25P03", _) => Error::Gone(text),
+                (_, Some(11 | 26)) => Error::Damaged(text),
                 // A read or write failed, the disk is read-only, or a file cannot be opened any more.
                 ("58030", _) | (_, Some(8 | 10 | 14)) => Error::Io(text),
                 _ => Error::Query(error),

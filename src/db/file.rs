@@ -134,5 +134,10 @@ mod tests {
         assert!(Db::check(&file).is_err());
         std::fs::write(&file, "no database at all, but text of some length").unwrap();
         assert!(Db::check(&file).is_err());
+        let error = Db::open(&Config::default(), &file, || false).unwrap_err();
+        assert!(
+            matches!(&error, Error::Damaged(_)) && error.to_string().contains("limpid restore"),
+            "{error}"
+        );
     }
 }

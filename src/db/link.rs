@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyPool, AssertSqlSafe, Executor as _};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Connection as _, Executor as _};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
@@ -67,8 +67,17 @@ impl Link {
     /// # Errors
     /// The file cannot be opened.
     pub fn to_file(url: &str, runtime: &Runtime) -> Result<Self> {
-        let connected = runtime.block_on(options(None).connect(url));
-        let pool = connected.map_err(|e| Error::Open(e.to_string()))?;
+        let pool = runtime.block_on(async {
+            // A pool tries again and again to open a damaged file, until its time is over.
+            let mut conn = AnyConnection::connect(url).await?;
+            conn.execute("SELECT COUNT(*) FROM sqlite_schema").await?;
+            conn.close().await?;
+            options(None).connect(url).await
+        });
+        let pool = pool.map_err(|error| match error.into() {
+            damaged @ Error::Damaged(_) => damaged,
+            other => Error::Open(other.to_string()),
+        })?;
         Ok(Self::new(url, None, true, pool))
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Bounds {
     pub queue: usize,
     /// Maximum bytes of running work.
     pub memory_bytes: usize,
-    /// Maximum bytes of all admitted work, queued or running, beyond `memory_bytes`.
+    /// Maximum bytes that requests hold: bodies, samples and replies.
     pub queue_bytes: usize,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Admission {
 pub(super) struct Load {
     /// Number of requests, queued or running.
     pub requests: usize,
-    /// Bytes that they hold or need.
+    /// Bytes that they hold.
     pub bytes: usize,
     /// Running mean of the work of one request, in seconds; `None` until the first is done.
     pub mean_seconds: Option<f64>,
@@ -133,12 +133,12 @@ impl Admission {
     /// # Errors
     /// This exceeds the limit, or there is no room now.
     pub(super) fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, Error> {
-        let Bounds { memory_bytes, queue_bytes, .. } = self.bounds;
-        if bytes > memory_bytes {
-            return Err(Error::TooLarge { limit: memory_bytes, actual: bytes });
+        let limit = self.bounds.queue_bytes;
+        if bytes > limit {
+            return Err(Error::BodyTooLarge { limit, actual: bytes });
         }
         let mut load = self.lock();
-        if load.bytes.saturating_add(bytes) > memory_bytes.saturating_add(queue_bytes) {
+        if load.bytes.saturating_add(bytes) > limit {
             return Err(self.full(&load));
         }
         load.bytes += bytes;
@@ -152,6 +152,20 @@ impl Admission {
         // Counted bytes are in memory, so the sum cannot overflow.
         load.bytes += bytes;
         Held { admission: Arc::clone(self), bytes }
+    }
+
+    /// Checks if work of `bytes` can ever run.
+    ///
+    /// # Errors
+    /// It needs more than all the memory for work.
+    pub(super) fn check_work(&self, bytes: usize) -> Result<(), Error> {
+        let limit = self.bounds.memory_bytes;
+        if bytes > limit { Err(Error::TooLarge { limit, actual: bytes }) } else { Ok(()) }
+    }
+
+    /// Bytes of running work.
+    pub(super) fn running_bytes(&self) -> usize {
+        (kib(self.bounds.memory_bytes) as usize).saturating_sub(self.memory.available_permits()) << 10
     }
 
     /// Waits until memory for work is free; first come, first served.
@@ -283,8 +297,8 @@ mod tests {
     }
 
     #[test]
-    fn bytes_inside_are_bounded_too() {
-        let door = door(100, 4096, 4096);
+    fn held_bytes_are_bounded_too() {
+        let door = door(100, 0, 8192);
         let mut held = door.hold(4096).unwrap();
         let _more = door.hold(4000).unwrap();
         assert!(matches!(door.hold(97), Err(Error::QueueFull { .. })) && held.grow(97).is_err());
@@ -296,8 +310,12 @@ mod tests {
 
     #[test]
     fn what_never_fits_is_refused_with_both_sizes() {
-        let error = door(1, 4096, 0).hold(4097).unwrap_err();
+        let door = door(1, 4096, 100);
+        let error = door.check_work(4097).unwrap_err();
         assert!(matches!(error, Error::TooLarge { limit: 4096, actual: 4097 }), "{error}");
+        let error = door.hold(101).unwrap_err();
+        assert!(matches!(error, Error::BodyTooLarge { limit: 100, actual: 101 }), "{error}");
+        assert!(door.check_work(4096).is_ok() && door.hold(100).is_ok());
     }
 
     #[test]
@@ -330,6 +348,7 @@ mod tests {
     async fn memory_is_given_in_order_and_when_free() {
         let door = door(9, 4096, 9999);
         let held = door.memory(4096).await.unwrap();
+        assert_eq!(door.running_bytes(), 4096);
         let waiting = tokio::time::timeout(Duration::from_millis(20), door.memory(1024)).await;
         assert!(waiting.is_err());
         drop(held);

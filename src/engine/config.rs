@@ -11,10 +11,11 @@ pub struct Config {
     pub workers: Option<usize>,
     /// Maximum number of queued requests, in addition to running ones; further requests are rejected with 429.
     pub queue: usize,
-    /// Bytes of working memory that running samples may use together; half of the memory this process may use when
+    /// Bytes of working memory that running samples may use together; 5/16 of the memory this process may use when
     /// absent. A sample that needs more than all of it is rejected with 413.
     pub memory_bytes: Option<usize>,
-    /// Bytes of working memory that queued work may need together; four times `memory_bytes` when absent.
+    /// Bytes of bodies, samples and replies that requests may hold together; a quarter of the memory this process may use
+    /// when absent. Further bodies are rejected with 429.
     pub queue_bytes: Option<usize>,
     /// Samples of this many numbers or more count as large: at most half of the workers process them.
     pub wide_numbers: usize,

@@ -22,6 +22,17 @@ pub enum Error {
         /// Number of bytes that it needs.
         actual: usize,
     },
+    /// One request holds more than all requests may (`payload_too_large`).
+    #[error(
+        "the request takes {actual} bytes of memory before its work, all requests together may hold {limit}; send a smaller \
+         one, or raise engine.queue_bytes"
+    )]
+    BodyTooLarge {
+        /// Maximum number of bytes.
+        limit: usize,
+        /// Number of bytes that it holds.
+        actual: usize,
+    },
     /// The computation panicked; other requests are unaffected (`internal`).
     #[error("the computation failed: {0}")]
     Panicked(String),
@@ -52,7 +63,10 @@ impl Error {
     /// Label of this error in the metrics.
     pub(super) fn outcome(&self) -> &'static str {
         match self {
-            Error::QueueFull { .. } | Error::TooLarge { .. } | Error::Draining => "rejected",
+            Error::QueueFull { .. }
+            | Error::TooLarge { .. }
+            | Error::BodyTooLarge { .. }
+            | Error::Draining => "rejected",
             Error::Deadline => "deadline",
             Error::Infer(crate::infer::Error::Abandoned) => "cancelled",
             Error::Panicked(_) | Error::Registry(_) | Error::Infer(_) => "error",

@@ -2,6 +2,8 @@
 //!
 //! A request keeps its permit until its reply is made, so that one that was begun ends before newer ones begin. Otherwise
 //! all of many large images would be read first, then computed, then written, and the first answer would come with the last.
+//!
+//! The samples of requests with a permit are in memory: their bytes are bounded, unless there is only one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,36 +16,64 @@ pub(super) struct Gate(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
+    /// Permits that nobody has.
     free: usize,
+    permits: usize,
+    /// Bytes of the requests with a permit.
+    bytes: usize,
+    most_bytes: usize,
     /// Waiting requests, by number and then in order of arrival.
-    waiting: BTreeMap<(u64, u64), oneshot::Sender<Pass>>,
+    waiting: BTreeMap<(u64, u64), (usize, oneshot::Sender<Pass>)>,
     arrived: u64,
 }
 
 /// Permit of one large request, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Pass(Arc<Gate>);
+pub(super) struct Pass {
+    gate: Arc<Gate>,
+    bytes: usize,
+}
 
 impl Gate {
-    pub(super) fn new(permits: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { free: permits, waiting: BTreeMap::new(), arrived: 0 })))
+    /// A gate for `permits` requests of `most_bytes` together; a single one may have more.
+    pub(super) fn new(permits: usize, most_bytes: usize) -> Arc<Self> {
+        let (waiting, free) = (BTreeMap::new(), permits);
+        Arc::new(Self(Mutex::new(State { free, permits, bytes: 0, most_bytes, waiting, arrived: 0 })))
     }
 
-    /// Waits for a permit; of those that wait, the request with the lowest `number` gets the next one.
-    pub(super) async fn enter(self: &Arc<Self>, number: u64) -> Pass {
+    /// Waits for a permit for `bytes`; of those that wait, the request with the lowest `number` gets the next one.
+    pub(super) async fn enter(self: &Arc<Self>, number: u64, bytes: usize) -> Pass {
         let pass = {
             let mut state = self.lock();
-            if state.free > 0 {
-                state.free -= 1;
-                return Pass(Arc::clone(self));
-            }
             state.arrived += 1;
             let (give, pass) = oneshot::channel();
             let place = (number, state.arrived);
-            state.waiting.insert(place, give);
+            state.waiting.insert(place, (bytes, give));
             pass
         };
+        self.admit();
         pass.await.expect("a sender is removed only to send")
+    }
+
+    /// Gives permits to those that wait, in their order, as long as there is room for the next one.
+    fn admit(self: &Arc<Self>) {
+        // If a request has left, its permit comes back and is dropped, which hands it on.
+        while let Some((give, pass)) = self.next() {
+            drop(give.send(pass));
+        }
+    }
+
+    fn next(self: &Arc<Self>) -> Option<(oneshot::Sender<Pass>, Pass)> {
+        let mut state = self.lock();
+        let bytes = state.waiting.first_key_value()?.1.0;
+        let is_alone = state.free == state.permits;
+        if state.free == 0 || !(is_alone || state.bytes.saturating_add(bytes) <= state.most_bytes) {
+            return None;
+        }
+        state.free -= 1;
+        state.bytes = state.bytes.saturating_add(bytes);
+        let (_, (_, give)) = state.waiting.pop_first()?;
+        Some((give, Pass { gate: Arc::clone(self), bytes }))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -54,16 +84,11 @@ impl Gate {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let next = {
-            let mut state = self.0.lock();
-            let next = state.waiting.pop_first();
-            state.free += usize::from(next.is_none());
-            next
-        };
-        if let Some((_, waiting)) = next {
-            // If that request has left, its permit comes back and is dropped, which hands it on.
-            drop(waiting.send(Self(Arc::clone(&self.0))));
-        }
+        let mut state = self.gate.lock();
+        state.free += 1;
+        state.bytes -= self.bytes;
+        drop(state);
+        self.gate.admit();
     }
 }
 
@@ -88,15 +113,15 @@ mod tests {
 
     #[tokio::test]
     async fn the_request_that_came_first_is_next_whoever_asked_first() {
-        let gate = Gate::new(1);
-        let held = gate.enter(9).await;
+        let gate = Gate::new(1, 0);
+        let held = gate.enter(9, 5).await;
         let (tx, mut order) = tokio::sync::mpsc::unbounded_channel();
         for (asked, number) in [5, 3, 8, 4].into_iter().enumerate() {
             let (gate, tx) = (Arc::clone(&gate), tx.clone());
             tokio::spawn({
                 let gate = Arc::clone(&gate);
                 async move {
-                    let _pass = gate.enter(number).await;
+                    let _pass = gate.enter(number, 5).await;
                     tx.send(number).unwrap();
                 }
             });
@@ -112,14 +137,30 @@ mod tests {
 
     #[tokio::test]
     async fn permits_of_requests_that_left_are_not_lost() {
-        let gate = Gate::new(2);
-        let held = [gate.enter(0).await, gate.enter(1).await];
+        let gate = Gate::new(2, 10);
+        let held = [gate.enter(0, 5).await, gate.enter(1, 5).await];
         for number in 2..5 {
-            let left = tokio::time::timeout(Duration::from_millis(1), gate.enter(number));
+            let left = tokio::time::timeout(Duration::from_millis(1), gate.enter(number, 5));
             assert!(left.await.is_err());
         }
         drop(held);
-        let _both = [gate.enter(6).await, gate.enter(7).await];
-        assert_eq!(gate.lock().free, 0);
+        let both = [gate.enter(6, 5).await, gate.enter(7, 5).await];
+        assert_eq!((gate.lock().free, gate.lock().bytes), (0, 10));
+        drop(both);
+        assert_eq!((gate.lock().free, gate.lock().bytes), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn requests_with_permits_have_so_many_bytes_together() {
+        let gate = Gate::new(3, 10);
+        let first = gate.enter(0, 99).await;
+        let mut second = Box::pin(gate.enter(1, 6));
+        let mut third = Box::pin(gate.enter(2, 4));
+        let pause = Duration::from_millis(1);
+        assert!(tokio::time::timeout(pause, &mut second).await.is_err());
+        assert!(tokio::time::timeout(pause, &mut third).await.is_err(), "in order, also where it would fit");
+        drop(first);
+        let _both = (second.await, third.await);
+        assert!(tokio::time::timeout(pause, gate.enter(3, 1)).await.is_err());
     }
 }

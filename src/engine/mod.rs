@@ -13,6 +13,7 @@ mod error;
 mod gate;
 mod models;
 mod pool;
+mod shares;
 mod ticket;
 mod wanted;
 
@@ -31,6 +32,7 @@ use pool::Pool;
 pub use admission::Held;
 pub use config::Config;
 pub use error::Error;
+pub use shares::Shares;
 pub use ticket::{BRIEF, Ticket};
 
 use crate::infer::Session;
@@ -46,6 +48,7 @@ pub struct Engine(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: Config,
+    shares: Shares,
     registry: Arc<Registry>,
     models: Models<Session>,
     admission: Arc<Admission>,
@@ -84,9 +87,9 @@ pub struct Health {
     pub models: Vec<String>,
     /// Number of admitted requests, queued or running.
     pub requests: usize,
-    /// Bytes of working memory that they need.
+    /// Bytes that they hold, and that running work uses.
     pub bytes: usize,
-    /// Total bytes of working memory.
+    /// Total bytes of running work.
     pub memory_bytes: usize,
 }
 
@@ -107,20 +110,26 @@ impl Engine {
         let cores = cores::start();
         // At least 2, also on a single core: a small request must not wait until a large one is done.
         let workers = config.workers.unwrap_or(cores.max(2)).max(1);
-        let memory_bytes = config.memory_bytes.unwrap_or_else(|| memory::limit() / 2);
-        let queue_bytes = config.queue_bytes.unwrap_or(memory_bytes.saturating_mul(4));
-        let bounds = Bounds { workers, queue: config.queue, memory_bytes, queue_bytes };
+        let shares = Shares::new(&config, memory::limit());
+        let bounds =
+            Bounds { workers, queue: config.queue, memory_bytes: shares.work, queue_bytes: shares.held };
         Self(Arc::new(Inner {
             registry,
-            models: Models::new(config.models_bytes.unwrap_or_else(|| memory::limit() / 8)),
+            models: Models::new(shares.models),
             admission: Arc::new(Admission::new(bounds)),
             pool: Pool::start(workers, cores).expect("the system gives threads to a process that starts"),
             batches: Batches::default(),
-            wide: Gate::new((workers / 2).max(1)),
+            wide: Gate::new((workers / 2).max(1), shares.large),
             pieces: AtomicUsize::new(0),
             is_started: AtomicBool::new(false),
+            shares,
             config,
         }))
+    }
+
+    /// Memory for each purpose.
+    pub fn shares(&self) -> Shares {
+        self.0.shares
     }
 
     /// Registry of the available models.
@@ -278,7 +287,7 @@ impl Engine {
             stuck: self.0.pool.stuck(limit),
             models: self.models().into_iter().map(|(model, _)| model).collect(),
             requests: load.requests,
-            bytes: load.bytes,
+            bytes: load.bytes + self.0.admission.running_bytes(),
             memory_bytes: self.0.admission.memory_bytes(),
         }
     }

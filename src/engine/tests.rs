@@ -134,7 +134,7 @@ async fn a_large_request_ends_before_the_next_one_begins() {
     let large = 5 << 10;
     let config = Config { workers: Some(2), wide_numbers: large / 4, ..Config::default() };
     let engine = engine(config);
-    let held = engine.0.wide.enter(0).await;
+    let held = engine.0.wide.enter(0, 0).await;
     let (tx, order) = mpsc::channel();
     let mut all = tokio::task::JoinSet::new();
     for request in 0..4 {

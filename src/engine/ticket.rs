@@ -45,7 +45,6 @@ struct Size {
 
 /// Resources that a piece of work holds until it is done.
 pub(super) struct Room {
-    _held: Held,
     _memory: OwnedSemaphorePermit,
     _wide: Option<OwnedMutexGuard<Option<Pass>>>,
 }
@@ -57,6 +56,15 @@ impl Ticket {
     /// No room.
     pub fn hold(&self, bytes: usize) -> Result<Held, Error> {
         self.engine.hold(bytes)
+    }
+
+    /// [`Ticket::hold`] for samples that reading is expected to give; none for large ones, which have a share of their own while
+    /// the request has its permit.
+    ///
+    /// # Errors
+    /// No room.
+    pub fn hold_samples(&self, bytes: usize) -> Result<Option<Held>, Error> {
+        if self.is_large(bytes) { Ok(None) } else { self.hold(bytes).map(Some) }
     }
 
     /// Accounts for bytes that are already in memory, until the result is dropped: never rejected, but later requests may be.
@@ -159,6 +167,11 @@ impl Ticket {
         self.infer(session, "evaluate", size, work).await
     }
 
+    /// Returns `true` for work on so many `bytes` that the request needs a permit for it.
+    pub fn is_large(&self, bytes: usize) -> bool {
+        bytes >= self.engine.config().wide_numbers * size_of::<f32>()
+    }
+
     /// Runs `work`, which needs `bytes` of memory in addition to its captures, on one of the engine's threads.
     ///
     /// # Errors
@@ -168,7 +181,7 @@ impl Ticket {
         bytes: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Done<T>, Error> {
-        let is_wide = bytes >= self.engine.config().wide_numbers * size_of::<f32>();
+        let is_wide = self.is_large(bytes);
         // Files, model loading and scores need only one thread.
         self.work("other", Size { bytes, is_wide }, move |_| parallel::with_threads(1, work)).await
     }
@@ -187,7 +200,6 @@ impl Ticket {
             pages::make_room(bytes);
             return Ok(self.run(bytes, work).await?.value);
         }
-        let _held = self.hold(bytes)?;
         let begun = Instant::now();
         let value = catch_unwind(AssertUnwindSafe(work));
         self.entry.record(begun.elapsed());
@@ -295,21 +307,21 @@ impl Ticket {
     /// Acquires the permits of a piece of work: first the one for large work, then memory, which must not stay
     /// reserved while its owner waits.
     async fn room(&self, size: Size) -> Result<Room, Error> {
-        let held = self.engine.hold(size.bytes)?;
         let inner = &self.engine.0;
+        inner.admission.check_work(size.bytes)?;
         let wide = match size.is_wide {
             // Locked while it works: one large piece of a request at a time.
             true => {
                 let mut pass = self.entry.pass().await;
                 if pass.is_none() {
-                    *pass = Some(inner.wide.enter(self.entry.number()).await);
+                    *pass = Some(inner.wide.enter(self.entry.number(), size.bytes).await);
                 }
                 Some(pass)
             }
             false => None,
         };
         let memory = inner.admission.memory(size.bytes).await?;
-        Ok(Room { _held: held, _memory: memory, _wide: wide })
+        Ok(Room { _memory: memory, _wide: wide })
     }
 
     /// Reason why work ended without a result.

@@ -12,6 +12,9 @@ use candle_nn::{Init, VarBuilder};
 
 use crate::rng::{self, Rng};
 
+/// Maximum bytes of the header that names the tensors: a network has some hundreds of them, of about 100 bytes each.
+const HEADER_BYTES: u64 = 1 << 20;
+
 /// Named weights, recorded while a model is built over [`Weights::builder`].
 #[derive(Debug, Clone)]
 pub struct Weights(Arc<Inner>);
@@ -59,8 +62,12 @@ impl Weights {
     /// Reads tensors from the bytes of a safetensors file.
     ///
     /// # Errors
-    /// The bytes are not a safetensors file, or a number is not finite.
+    /// The bytes are not a safetensors file, its header is over 1 MiB, or a number is not finite.
     pub fn read(bytes: &[u8], device: &Device) -> Result<HashMap<String, Tensor>> {
+        let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+        if header > HEADER_BYTES {
+            bail!("the header of the tensors has {header} bytes, the limit is {HEADER_BYTES}");
+        }
         let mut tensors = candle_core::safetensors::load_buffer(bytes, device)?;
         for (name, tensor) in &mut tensors {
             *tensor = tensor.to_dtype(DType::F32)?;
@@ -183,5 +190,12 @@ mod tests {
         let bad = Tensor::new(&[1.0f32, f32::NAN], &Device::Cpu).unwrap();
         let bytes = Weights::write(&BTreeMap::from([("w".to_owned(), bad)])).unwrap();
         assert!(Weights::read(&bytes, &Device::Cpu).is_err());
+    }
+    #[test]
+    fn a_header_of_very_many_tensors_is_refused_before_it_is_parsed() {
+        let empty = |i: usize| format!(r#""{i}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#);
+        let header = format!("{{{}}}", (0..20_000).map(empty).collect::<Vec<_>>().join(","));
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+        assert!(Weights::read(&bytes, &Device::Cpu).unwrap_err().to_string().contains("limit"));
     }
 }

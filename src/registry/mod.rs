@@ -297,11 +297,18 @@ impl Registry {
         written.map_err(|source| Error::Io { path, source })
     }
 
-    /// Returns the version of `name` with weights of this SHA-256.
-    pub fn find_content(&self, name: &Name, sha256: &str) -> Option<u32> {
-        let view = self.view();
-        let versions = &view.models.get(name)?.versions;
-        versions.iter().find(|(_, version)| version.sha256 == sha256).map(|(number, _)| *number)
+    /// Returns the version that `draft` is already: with its weights and its config, apart from a later calibration.
+    pub fn find_same(&self, draft: &Draft) -> Option<u32> {
+        let sha256 = draft.sha256();
+        let known = self.view().models.get(&draft.name)?.versions.clone();
+        let alike = known.into_iter().filter(|(_, version)| version.sha256 == sha256);
+        let mut same = alike.filter(|(number, version)| {
+            Artifact::manifest(&version.folder, &draft.name, *number).is_ok_and(|known| {
+                let known = Manifest { format: FORMAT, prediction: draft.prediction.clone(), ..known };
+                known == draft.manifest(*number)
+            })
+        });
+        same.next().map(|(number, _)| number)
     }
 
     /// Quarantines a version found damaged: the newest usable version before it serves instead. One with missing files is

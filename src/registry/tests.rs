@@ -286,7 +286,12 @@ fn a_bundle_can_be_brought_to_another_place() {
     let moved = bundle::read(&tar, Some(name("b"))).unwrap();
     let id = registry.publish(moved, true).unwrap();
     assert_eq!((id.name.as_str(), id.digest), ("b", artifact.id.digest));
-    assert_eq!(registry.find_content(&name("b"), &artifact.manifest.weights.sha256), Some(1));
+    let mut again = bundle::read(&tar, Some(name("b"))).unwrap();
+    assert_eq!(registry.find_same(&again), Some(1));
+    again.training = serde_json::json!({"steps": 7});
+    assert_eq!(registry.find_same(&again), None, "another config makes another version of the same weights");
+    again.name = name("c");
+    assert_eq!(registry.find_same(&again), None);
 }
 
 #[test]

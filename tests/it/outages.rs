@@ -43,3 +43,14 @@ fn a_service_that_requires_its_database_does_not_start_without_it() {
     assert_eq!(ended.status.code(), Some(1), "{message}");
     assert!(message.contains("the database cannot be reached"), "{message}");
 }
+
+#[test]
+fn models_are_served_beside_a_damaged_database() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("limpid.db"), "no database at all, but text of some length").unwrap();
+    let mut command = limpid(folder.path());
+    let service = Process::serve(command.env("LIMPID_JOBS__WORKERS", "0"));
+    let client = reqwest::blocking::Client::new();
+    let request = client.post(service.url("/denoise?model=digits")).header("content-type", "image/png");
+    ok(request.body(png(28, 28)).send().unwrap());
+}

@@ -28,7 +28,7 @@ const LONG: &str = "/denoise?ensemble=8";
 
 /// A service with memory for little.
 fn cramped() -> Service {
-    let engine = engine::Config { memory_bytes: Some(16 << 20), queue_bytes: Some(0), ..default() };
+    let engine = engine::Config { memory_bytes: Some(16 << 20), queue_bytes: Some(16 << 20), ..default() };
     Service::with(Setup { engine, is_preloaded: false, ..Setup::default() })
 }
 

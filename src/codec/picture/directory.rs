@@ -164,6 +164,10 @@ impl Directory {
 
     /// Returns the integers of a tag.
     pub(super) fn numbers(&self, bytes: &[u8], tag: u16) -> Option<Vec<u64>> {
+        self.integers(bytes, tag).map(Iterator::collect)
+    }
+
+    fn integers<'a>(&self, bytes: &'a [u8], tag: u16) -> Option<impl Iterator<Item = u64> + use<'a>> {
         let (kind, value) = self.value(bytes, tag)?;
         let width = match kind {
             1 | 7 => 1,
@@ -172,12 +176,13 @@ impl Directory {
             16 | 18 => 8,
             _ => return None,
         };
-        value.chunks_exact(width).map(|word| self.order.number(word, 0, width)).collect()
+        let order = self.order;
+        Some(value.chunks_exact(width).filter_map(move |word| order.number(word, 0, width)))
     }
 
     /// Returns the first integer of a tag.
     pub(super) fn number(&self, bytes: &[u8], tag: u16) -> Option<u64> {
-        self.numbers(bytes, tag)?.first().copied()
+        self.integers(bytes, tag)?.next()
     }
 
     /// Returns the first rational of a tag.

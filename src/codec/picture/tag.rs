@@ -59,7 +59,7 @@ impl Tag {
     }
 
     fn below(directory: &Directory, bytes: &[u8], id: u16) -> Option<Directory> {
-        let position = directory.number(bytes, id).filter(|_| BELOW.contains(&id))?;
+        let position = BELOW.contains(&id).then(|| directory.number(bytes, id))??;
         Directory::read(bytes, directory.order(), position)
     }
 

@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn the_shares_are_what_there_is() {
         let shares = Shares::new(&Config::default(), 1 << 30);
-        let text = "1024 MiB: 192 program + 128 models + 256 bodies and replies + 127 samples of large requests + 320 work";
+        let text = "1024 MiB: 192 program + 128 models + 256 bodies and replies + 128 samples of large requests + 320 work";
         assert_eq!(shares.to_string(), text);
         for total in [0, 1, 1 << 20, 300 << 20, 1 << 40, usize::MAX] {
             assert!(!Shares::new(&Config::default(), total).is_over(), "{total}");

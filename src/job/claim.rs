@@ -1,10 +1,10 @@
 //! Claim: the right of one attempt to publish, used up by the success of its job in the same transaction.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use super::queue::{Queue, Taken};
-use super::{Error, Outcome, Progress, rows};
+use super::queue::{Note, Queue, Taken};
+use super::{Error, Outcome, Progress, lock, rows};
 use crate::db::Conn;
 use crate::registry::{self, Claim, Published};
 
@@ -15,6 +15,8 @@ pub(super) struct Right {
     pub taken: Taken,
     /// Last progress, stored with the result.
     pub last: Arc<Mutex<Option<Progress>>>,
+    /// Events that are not known to be written yet; one that is written twice does no harm.
+    pub events: Arc<Mutex<Vec<Note>>>,
 }
 
 impl Claim for Right {
@@ -32,7 +34,7 @@ impl Claim for Right {
                 kept_back: published.kept_back.clone(),
                 scores: published.scores.clone(),
             };
-            let progress = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let (progress, events) = (lock(&self.last).clone(), lock(&self.events).clone());
             let now = self.queue.db.now(conn).await?;
             let sql = "UPDATE jobs SET status = 'succeeded', result = $1, progress = $2, finished_at = $3,
                        wanted = '', worker = '', lease_until = 0, error = '', fault = ''
@@ -45,7 +47,12 @@ impl Claim for Right {
                 let reason = format!("job {id} is not this worker's any more: nothing is published");
                 return Err(registry::Error::Lost(reason));
             }
-            rows::over(conn, id, now, self.queue.config.keep_events).await.map_err(|error| match error {
+            let keep = self.queue.config.keep_events;
+            let written = async {
+                rows::add_events(conn, id, &events, now, keep).await?;
+                rows::over(conn, id, now, keep).await
+            };
+            written.await.map_err(|error| match error {
                 Error::Db(error) => registry::Error::Db(error),
                 other => registry::Error::Lost(other.to_string()),
             })

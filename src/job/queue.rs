@@ -208,9 +208,7 @@ impl Queue {
             if !progress.is_empty() {
                 rows::add_event(conn, &taken.id, "progress", &progress, now, keep).await?;
             }
-            for (kind, data) in &news.events {
-                rows::add_event(conn, &taken.id, kind, data, now, keep).await?;
-            }
+            rows::add_events(conn, &taken.id, &news.events, now, keep).await?;
             wanted(conn, taken).await
         })
     }
@@ -238,8 +236,8 @@ impl Queue {
         })
     }
 
-    /// Ends an attempt. Does nothing if this worker no longer holds the job.
-    pub fn end(&self, taken: &Taken, end: &End) -> Result<()> {
+    /// Ends an attempt, and writes its last events. Does nothing if this worker no longer holds the job.
+    pub fn end(&self, taken: &Taken, end: &End, events: &[Note]) -> Result<()> {
         self.db.transact(async |conn| {
             let now = self.db.now(conn).await?;
             let held = rows::get(conn, &taken.id).await?;
@@ -247,6 +245,7 @@ impl Queue {
                 return Ok(());
             }
             let keep = self.config.keep_events;
+            rows::add_events(conn, &taken.id, events, now, keep).await?;
             match end {
                 End::Cancelled => {
                     rows::finish(conn, &held, Status::Cancelled, None, now, keep).await.map(drop)
@@ -346,6 +345,9 @@ pub(super) struct News {
     pub progress: Option<Progress>,
     /// Step of the last checkpoint.
     pub saved_step: u64,
-    /// Events, each as kind and JSON.
-    pub events: Vec<(&'static str, String)>,
+    /// Events that were not written before.
+    pub events: Vec<Note>,
 }
+
+/// Event that is not written yet: its kind, and its data as JSON.
+pub(super) type Note = (&'static str, String);

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 
+use super::queue::Note;
 use super::{CurvePoint, Error, Event, Failure, File, Job, Status};
 use crate::db::{Conn, Row};
 
@@ -183,6 +184,20 @@ pub(super) async fn with_curve(conn: &mut Conn, mut job: Job) -> Result<Job> {
         job.curve.push(point);
     }
     Ok(job)
+}
+
+/// Adds events in their order, as [`add_event`] does.
+pub(super) async fn add_events(
+    conn: &mut Conn,
+    job: &str,
+    events: &[Note],
+    now: i64,
+    keep: usize,
+) -> Result<()> {
+    for (kind, data) in events {
+        add_event(conn, job, kind, data, now, keep).await?;
+    }
+    Ok(())
 }
 
 /// Adds an event, and deletes the oldest beyond `keep`, except the points of the curve; previews, which are large, beyond 20.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::claim::Right;
 use super::preview;
-use super::queue::{End, News, Queue, Taken, Wanted};
+use super::queue::{End, News, Note, Queue, Taken, Wanted};
 use super::rows;
 use super::{Config, CurvePoint, Error, Failure, Progress, Scheme, lock};
 use crate::code::Code;
@@ -131,7 +131,7 @@ impl Worker {
         match end {
             Some(end) => {
                 tracing::info!(job = %id, %model, ?end, "training ends");
-                self.queue.end(&taken, &end)?;
+                self.queue.end(&taken, &end, &lock(&attempt.events))?;
             }
             None => tracing::info!(job = %id, "the job was cancelled, or is another worker's by now"),
         }
@@ -150,8 +150,8 @@ struct Attempt<'a> {
     is_over: AtomicBool,
     /// Last progress, for the row and for the result.
     last: Arc<Mutex<Option<Progress>>>,
-    /// Events that are not written yet.
-    events: Mutex<Vec<(&'static str, String)>>,
+    /// Events that are not known to be written yet.
+    events: Arc<Mutex<Vec<Note>>>,
 }
 
 impl<'a> Attempt<'a> {
@@ -164,7 +164,7 @@ impl<'a> Attempt<'a> {
             is_full: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             last: Arc::default(),
-            events: Mutex::default(),
+            events: Arc::default(),
         }
     }
 
@@ -191,7 +191,8 @@ impl<'a> Attempt<'a> {
             return Err(train::Error::Cancelled.into());
         }
         let (queue, last) = (worker.queue.clone(), Arc::clone(&self.last));
-        let right = Right { queue, taken: Taken::clone(taken), last };
+        let events = Arc::clone(&self.events);
+        let right = Right { queue, taken: Taken::clone(taken), last, events };
         let registry = worker.registry.with_claim(Arc::new(right));
         let recipe = serde_json::to_string(config).unwrap_or_default();
         let path = worker.store.checkpoint(&taken.id);
@@ -264,10 +265,14 @@ impl<'a> Attempt<'a> {
             let is_due = beaten.elapsed() >= if has_news { BEAT.min(lease) } else { lease };
             let wanted = if is_due {
                 beaten = Instant::now();
-                let events = std::mem::take(&mut *lock(&self.events));
-                let step = progress.as_ref().map(|progress| progress.step);
+                let events = lock(&self.events).clone();
+                let (step, count) = (progress.as_ref().map(|progress| progress.step), events.len());
                 let saved_step = saved_step(&self.worker.store, &self.taken.id);
                 let wanted = queue.beat(self.taken, &News { progress, saved_step, events });
+                // Events of a heartbeat that was lost are written by the next one, or at the end of the attempt.
+                if wanted.as_ref().is_ok_and(|wanted| *wanted != Wanted::Nothing) {
+                    lock(&self.events).drain(..count);
+                }
                 shown = step.unwrap_or(shown);
                 wanted
             } else {

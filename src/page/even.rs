@@ -15,7 +15,7 @@ const NEAR: u8 = 2;
 /// Returns the flags of the cells with paper of one level and nothing else except ink, darker than `ink` of the paper's
 /// brightness, and its edges, up to `reach` pixels wide; all `false` if `paper` itself varies.
 ///
-/// A cell full of strokes has no pixel beyond them, and counts as even.
+/// A cell full of strokes has no pixel beyond them, and is as the rest of the page.
 pub(super) fn even(luma: Luma<'_>, paper: &Paper, cells: &Cells, ink: f32, reach: usize) -> Vec<bool> {
     let (low, high) = paper.range();
     if high - low > LEVEL {
@@ -43,7 +43,9 @@ pub(super) fn even(luma: Luma<'_>, paper: &Paper, cells: &Cells, ink: f32, reach
             *level += u32::from((v - high).abs() <= LEVEL);
         }
     }
-    seen.into_iter().map(|(all, level)| level as f32 >= MOST * all as f32).collect()
+    let is_even = |(all, level): (u32, u32)| level as f32 >= MOST * all as f32;
+    let page = is_even(seen.iter().fold((0, 0), |(all, level), cell| (all + cell.0, level + cell.1)));
+    seen.into_iter().map(|cell| if cell.0 == 0 { page } else { is_even(cell) }).collect()
 }
 
 /// Marks the pixels of a row with ink within reach in it.

@@ -177,7 +177,7 @@ impl Window {
         let (channels, height, width) = sample.shape().extents();
         let (rows, columns) = (height.min(SIDE), width.min(SIDE));
         // Blocks of a JPEG file begin at multiples of 8.
-        let (top, left) = ((height - rows) / 2 & !7, (width - columns) / 2 & !7);
+        let (top, left) = ((height - rows) / 16 * 8, (width - columns) / 16 * 8);
         let plane = if channels == 3 { height * width } else { 0 };
         let mut numbers = vec![0.0; rows * columns];
         for (y, row) in numbers.chunks_exact_mut(columns).enumerate() {

@@ -78,15 +78,22 @@ fn transform(basis: &Basis, plane: &[f32], start: usize, columns: usize) -> Opti
 /// Returns the coarsest step whose multiples the values are.
 fn step_of(values: &mut [f32]) -> Option<f32> {
     values.sort_unstable_by(f32::total_cmp);
-    (2..=COARSEST).rev().map(|step| step as f32).find(|step| {
-        let above = &values[values.partition_point(|v| *v <= 0.5 * step)..];
-        let count = above.len() as f32;
-        let mean = || above.iter().map(|v| (TAU * v / step).cos()).sum::<f32>() / count;
-        above.len() >= FEWEST && {
-            let mean = mean();
-            mean > ALIKE && mean * (2.0 * count).sqrt() > CERTAIN
-        }
-    })
+    // Mean cosine of the values above half of a step, and their count.
+    let alike = |step: usize| {
+        let above = &values[values.partition_point(|v| *v <= 0.5 * step as f32)..];
+        let sum: f32 = above.iter().map(|v| (TAU * v / step as f32).cos()).sum();
+        (sum / above.len().max(1) as f32, above.len())
+    };
+    let is_certain = |step: &usize| {
+        let (mean, count) = alike(*step);
+        count >= FEWEST && mean > ALIKE && mean * (2.0 * count as f32).sqrt() > CERTAIN
+    };
+    let mut step = (2..=COARSEST).rev().find(is_certain)?;
+    // Few multiples are nearly those of coarser steps too: the right one is at the top of the slope.
+    while step > 2 && alike(step - 1).0 > alike(step).0 {
+        step -= 1;
+    }
+    Some(step as f32)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ fn a_worker_that_lost_its_lease_changes_nothing() {
         assert_eq!((now.id.as_str(), now.fence > lost.fence), (id.as_str(), true));
         assert_eq!(site.queue().beat(&lost, &News::default()).unwrap(), Wanted::Nothing);
         assert!(!site.queue().begin(&lost, &Samples::default(), None).unwrap());
-        site.queue().end(&lost, &End::Cancelled).unwrap();
+        site.queue().end(&lost, &End::Cancelled, &[]).unwrap();
         assert_eq!(site.status(&id), Status::Validating);
         assert!(site.queue().begin(&now, &Samples::default(), None).unwrap());
         assert_eq!(site.queue().beat(&now, &News::default()).unwrap(), Wanted::Work);
@@ -76,7 +76,7 @@ fn a_running_job_is_cancelled_at_once_and_can_no_longer_be_paused() {
         assert_eq!(site.jobs.cancel(&id).unwrap().status, Status::Cancelled);
         assert!(matches!(site.jobs.pause(&id), Err(Error::State { wanted: "paused", .. })));
         assert_eq!(site.queue().beat(&taken, &News::default()).unwrap(), Wanted::Nothing);
-        site.queue().end(&taken, &End::Paused).unwrap();
+        site.queue().end(&taken, &End::Paused, &[]).unwrap();
         assert_eq!(site.status(&id), Status::Cancelled);
         assert_eq!(site.kinds(&id).iter().filter(|kind| *kind == "done").count(), 1);
     });
@@ -90,7 +90,7 @@ fn a_pause_and_a_cancel_at_once_end_as_one_of_them() {
             let taken = site.take("a").unwrap();
             let (paused, cancelled) = std::thread::scope(|scope| {
                 let pause = scope.spawn(|| site.jobs.pause(&id));
-                let rest = scope.spawn(|| site.queue().end(&taken, &End::Paused));
+                let rest = scope.spawn(|| site.queue().end(&taken, &End::Paused, &[]));
                 let cancel = scope.spawn(|| site.jobs.cancel(&id));
                 rest.join().unwrap().unwrap();
                 (pause.join().unwrap(), cancel.join().unwrap())
@@ -115,7 +115,7 @@ fn keys_take_turns_where_that_is_set() {
             while let Some(taken) = site.take("w") {
                 owners += &owner_of(&site, &taken.id);
                 let failure = Failure { code: "internal".into(), detail: String::new() };
-                site.queue().end(&taken, &End::Failed(failure)).unwrap();
+                site.queue().end(&taken, &End::Failed(failure), &[]).unwrap();
                 // The start of a job is noted in milliseconds.
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -188,7 +188,8 @@ fn who_lost_the_job_cannot_publish_and_who_has_it_can_once() {
         let artifact = site.registry.read(&"sines@1".parse().unwrap()).unwrap();
         let tar = registry::bundle::write(&artifact, None).unwrap();
         let publish = |taken: &Taken| {
-            let right = claim::Right { queue: site.queue(), taken: taken.clone(), last: Arc::default() };
+            let (last, events) = (Arc::default(), Arc::default());
+            let right = claim::Right { queue: site.queue(), taken: taken.clone(), last, events };
             let draft = registry::bundle::read(&tar, None).unwrap();
             site.registry.with_claim(Arc::new(right)).publish(draft, true)
         };
@@ -303,7 +304,7 @@ fn a_job_that_found_the_disk_full_rests_until_there_is_room() {
     on_sites(Config::default(), |site| {
         let id = site.submit(1);
         let taken = site.take("a").unwrap();
-        site.queue().end(&taken, &End::DiskFull("no room".into())).unwrap();
+        site.queue().end(&taken, &End::DiskFull("no room".into()), &[]).unwrap();
         let job = site.jobs.get(&id).unwrap();
         assert_eq!((job.status, job.error.unwrap().code.as_str()), (Status::Paused, "disk_full"));
         site.queue().wake().unwrap();

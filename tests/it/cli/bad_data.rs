@@ -78,7 +78,7 @@ fn tables_that_are_not_what_they_seem_are_refused_or_said() {
     let holed = |t: usize| if (50..60).contains(&t) { String::new() } else { wave(t).to_string() };
     desk.write("gaps/a.csv", "t;x\n".to_owned() + &lines(|t| format!("{t};{}", holed(t))));
     assert_said(&desk, &config, "gaps", "10 numbers are missing, in 1 sample(s)");
-    let label = |t: usize| (t * t * 40503 >> 7) % 10;
+    let label = |t: usize| ((t * t * 40503) >> 7) % 10;
     desk.write("labels/y.csv", "label\n".to_owned() + &lines(|t| label(t).to_string()));
     assert_said(
         &desk,

@@ -12,13 +12,13 @@ use crate::sample::{Kind, Shape};
 /// of 18 under the model of pages, and 9 under that of pictures.
 const DROWNED: f32 = 28.0 / 255.0;
 
-/// Quantisation step, in levels of 255, from which a JPEG file has artefacts to remove: that of quality 90 is 2 to 3, and its
-/// artefacts are below the noise of most photographs.
-const COARSE: f32 = 2.5;
+/// Quantisation step, in levels of 255, from which a JPEG file has artefacts to remove: that of quality 90 is 2 to 3, and
+/// there the model of JPEG files adds nothing that the default model does not.
+const COARSE: f32 = 3.5;
 /// Noise, on [0, 1], up to which an image that was a JPEG file goes to the model of those, which was trained with noise of up to 8
 /// levels: texture is often taken for noise of this strength, and that model distinguishes them. In colour images noise has
 /// colours too, which it does not remove.
-const QUIET: [f32; 2] = [5.0 / 255.0, 2.0 / 255.0];
+const QUIET: [f32; 2] = [8.0 / 255.0, 2.0 / 255.0];
 
 /// Fraction of dead and hot pixels from which they are not the artefacts of a JPEG file, which clips some beside edges.
 const HOT: f32 = 0.01;

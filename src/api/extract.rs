@@ -120,7 +120,7 @@ impl Content {
             }
             "application/json" | "text/json" if !is_binary(&received.body) => {
                 let body = received.body;
-                let bytes = tree::measure(ticket, &body).await?;
+                let bytes = tree::measure_samples(ticket, &body, app.limits()).await?;
                 let content = ticket.convert(bytes, move || from_json(&body, P::TAKES_PAIRS)).await??;
                 Self { bytes, ..content }
             }

@@ -145,9 +145,13 @@ mod tests {
         }
         drop(held);
         let both = [gate.enter(6, 5).await, gate.enter(7, 5).await];
-        assert_eq!((gate.lock().free, gate.lock().bytes), (0, 10));
+        let free_and_bytes = || {
+            let state = gate.lock();
+            (state.free, state.bytes)
+        };
+        assert_eq!(free_and_bytes(), (0, 10));
         drop(both);
-        assert_eq!((gate.lock().free, gate.lock().bytes), (2, 0));
+        assert_eq!(free_and_bytes(), (2, 0));
     }
 
     #[tokio::test]

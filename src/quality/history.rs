@@ -106,18 +106,19 @@ mod tests {
     use super::*;
     use crate::rng::{Purpose, Rng};
 
-    const COLUMNS: usize = 264;
+    const COLUMNS: usize = 256;
+    const ROWS: usize = 192;
 
     /// A picture of slopes, an edge and fine texture in 8 bits.
     fn picture() -> Vec<u8> {
-        let mut texture = vec![0.0; 200 * COLUMNS];
+        let mut texture = vec![0.0; ROWS * COLUMNS];
         Rng::new(5, Purpose::Evaluate, 0).fill_normal(&mut texture);
         let level = |i: usize| {
             let (y, x) = ((i / COLUMNS) as f32, (i % COLUMNS) as f32);
             let edge = if (x - 90.0).hypot(y - 70.0) < 50.0 { 60.0 } else { 0.0 };
             90.0 + 25.0 * (x / 17.0).sin() * (y / 13.0).cos() + edge + 5.0 * texture[i]
         };
-        (0..200 * COLUMNS).map(|i| level(i).round() as u8).collect()
+        (0..ROWS * COLUMNS).map(|i| level(i).round() as u8).collect()
     }
 
     fn plane(pixels: &[u8]) -> Vec<f32> {
@@ -128,8 +129,8 @@ mod tests {
     fn file(quality: u8) -> Vec<f32> {
         let mut file = Vec::new();
         let encoder = jpeg_encoder::Encoder::new(&mut file, quality);
-        encoder.encode(&picture(), COLUMNS as u16, 200, jpeg_encoder::ColorType::Luma).unwrap();
-        let mut pixels = vec![0; 200 * COLUMNS];
+        encoder.encode(&picture(), COLUMNS as u16, ROWS as u16, jpeg_encoder::ColorType::Luma).unwrap();
+        let mut pixels = vec![0; ROWS * COLUMNS];
         JpegDecoder::new(Cursor::new(file)).unwrap().read_image(&mut pixels).unwrap();
         plane(&pixels)
     }

@@ -25,3 +25,10 @@ train jpeg-gray --training-config "$WORK/jpeg-gray.json" --channels 1 --samples 
 free software distributions; 14 CC0, 12 published as public domain, 6 GPL-2+, 4 CC-BY-4.0, 4 CC-BY-SA; and 430 of the Berkeley
 segmentation data (BSDS500 without the 68 of the test set), for research and education; and crops of the former with stripes
 and weaves drawn into them'
+# Tells the service what it removes: of colour images it denoises the brightness alone.
+python3 - "$(ls -d "$MODELS"/jpeg-gray/*/config.json | sort -V | tail -1)" <<'PY'
+import json, sys
+config = json.load(open(sys.argv[1]))
+config["training"]["removes"] = "jpeg"
+json.dump(config, open(sys.argv[1], "w"), indent=2)
+PY

@@ -8,7 +8,7 @@
 use std::fmt;
 
 use super::Session;
-use super::fit::{Traits, Wishes};
+use super::fit::{CLIPPED, Traits, Wishes};
 use crate::quality::{GrainKind, Response, mean_response};
 use crate::registry::{Calibration, Spread};
 use crate::sample::Kind;
@@ -82,6 +82,9 @@ pub enum Unpredictable {
     /// Dead and hot pixels.
     #[error("the image has isolated black or white pixels")]
     Impulses,
+    /// Noise with a known deviation, but clipped at black or white, where it is weaker.
+    #[error("{:.1} % of the values are black or white, where noise is weaker than stated; leave sigma out", 100.0 * .0)]
+    Clipped(f32),
     /// Pages.
     #[error("the image is a page, whose strokes are put back after the model")]
     Page,
@@ -145,6 +148,10 @@ impl NoiseLevel {
             GrainKind::Shared => return Err(Unpredictable::Shared(grain.between_channels)),
             GrainKind::Blocked => return Err(Unpredictable::Blocked),
             GrainKind::Impulses => return Err(Unpredictable::Impulses),
+        }
+        // Stein's estimate takes the missing noise for an error many times as large as the true one.
+        if told.is_some() && traits.clipped > CLIPPED {
+            return Err(Unpredictable::Clipped(traits.clipped));
         }
         let sigmas = traits.sigmas(kind);
         let seen = sigmas.iter().sum::<f32>() / sigmas.len().max(1) as f32;

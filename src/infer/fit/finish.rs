@@ -8,7 +8,7 @@ use crate::quality::GrainKind;
 use crate::sample::{Depth, Kind, LUMA, Number, Sample};
 
 /// Minimum fraction of numbers at black or white for noise to count as clipped.
-const CLIPPED: f32 = 0.002;
+pub(in super::super) const CLIPPED: f32 = 0.002;
 /// Noise below this standard deviation moves no mean by one level of 255.
 const FEELABLE: f32 = 2.5 / 255.0;
 

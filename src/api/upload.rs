@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::multipart::Field;
 use axum::extract::{Multipart, Request};
 use axum::http::header::CONTENT_LENGTH;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -165,21 +165,26 @@ impl Counter {
     /// The body, which breaks off where too much of it is handed to no file.
     fn watch(&self, body: Body) -> Body {
         let ahead = Arc::clone(&self.ahead);
-        let watched = move |chunk: Result<Bytes, axum::Error>| {
+        let next = move |(mut chunks, is_first): (BodyDataStream, bool)| {
             let ahead = Arc::clone(&ahead);
             async move {
-                // One chunk at a time: a form takes all that is ready into its memory.
-                tokio::task::yield_now().await;
-                let chunk = chunk?;
-                match ahead.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() {
-                    0..=AHEAD => Ok(chunk),
-                    lost => {
-                        Err(axum::Error::new(format!("{lost} bytes belong to no file, the limit is {AHEAD}")))
-                    }
+                // One chunk at a time: a form takes all that is ready into its memory. The pause is before the end too, since a
+                // form that gets its last chunk and the end at once may take itself for cut short.
+                if !is_first {
+                    tokio::task::yield_now().await;
                 }
+                let chunk = chunks.next().await?.and_then(|chunk: Bytes| {
+                    match ahead.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() {
+                        0..=AHEAD => Ok(chunk),
+                        lost => Err(axum::Error::new(format!(
+                            "{lost} bytes belong to no file, the limit is {AHEAD}"
+                        ))),
+                    }
+                });
+                Some((chunk, (chunks, false)))
             }
         };
-        Body::from_stream(body.into_data_stream().then(watched))
+        Body::from_stream(stream::unfold((body.into_data_stream(), true), next))
     }
 
     fn count(&mut self, chunk: &Bytes) -> Result<(), Problem> {

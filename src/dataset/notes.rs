@@ -99,7 +99,8 @@ fn labels(dataset: &Dataset) -> Option<String> {
     let mut found = lists.iter().filter_map(|(name, list)| Some((name, classes(list)?)));
     let (name, count) = found.next()?;
     Some(format!(
-        "{} of {} samples look like labels, as {name}: whole numbers of {count} values in no order; labels are no samples, and          only a map takes them (--labels)",
+        "{} of {} samples look like labels, as {name}: whole numbers of {count} values in no order; labels are no samples, and \
+         only a map takes them (--labels)",
         1 + found.count(),
         lists.len()
     ))

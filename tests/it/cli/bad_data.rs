@@ -64,7 +64,7 @@ fn tables_that_are_not_what_they_seem_are_refused_or_said() {
     let desk = Desk::new();
     let family = serde_json::json!({ "signal": {
         "channels": 1, "widths": [8, 8, 8], "encoder_blocks": [0, 0, 0], "decoder_blocks": [0, 0, 0],
-        "refiner_blocks": 0, "latent": [2, 2, 4],
+        "refiner_blocks": 0, "latent": [1, 1, 4],
     }});
     let config = serde_json::json!({"name": "t", "batch": 2, "crop": 64, "family": family}).to_string();
     let wave = |t: usize| 20.0 + (t as f32 / 7.0).sin();

@@ -127,11 +127,11 @@ fn what_cannot_be_predicted_is_said_with_the_reason() {
     assert!(known.starts_with("unknown: the noise of adjacent pixels is correlated"), "{known}");
     let (body, _) = noisy(96, 25.0);
     let (_, values) = read_npy(&body);
-    let dark: Vec<u8> = values.iter().map(|v| (255.0 * (v - 0.2)).round() as u8).collect();
-    let dark = npy("|u1", &[96, 96], &dark);
-    let known = said("/denoise?model=photo-gray&predict=1&sigma=25", "application/x-npy", dark.clone());
+    let dark: String = values.iter().map(|v| format!("{} ", (255.0 * (v - 0.2)).round() as u8)).collect();
+    let dark = format!("P2 96 96 255 {dark}").into_bytes();
+    let known = said("/denoise?model=photo-gray&predict=1&sigma=25", "image/x-portable-anymap", dark.clone());
     assert!(known.starts_with("unknown: ") && known.ends_with("leave sigma out"), "{known}");
-    let known = said("/denoise?model=photo-gray&predict=1", "application/x-npy", dark);
+    let known = said("/denoise?model=photo-gray&predict=1", "image/x-portable-anymap", dark);
     assert!(!known.starts_with("unknown"), "{known}");
     let known = said("/denoise?model=photo-gray&predict=1&detail=0.5", "application/x-npy", body.clone());
     assert!(known.starts_with("unknown: strength_chroma and detail"), "{known}");

@@ -1,6 +1,6 @@
 //! A bounded fuzzing run on the stable toolchain: the targets of `fuzz/`, over its corpus and mutations of it.
 //!
-//! `cargo +nightly fuzz run TARGET` looks for new inputs, guided by coverage; those that failed join the corpus.
+//! `benches/drills/fuzz.py` looks for new inputs, guided by coverage; those that failed join the corpus.
 
 use std::fs;
 use std::path::{Path, PathBuf};

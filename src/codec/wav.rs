@@ -39,6 +39,9 @@ pub fn read_wav(bytes: &[u8], limits: &Limits) -> Result<(Sample, Wave)> {
     let whole = settle(bytes);
     let mut reader = WavReader::new(&*whole).map_err(fault)?;
     let (spec, length) = (reader.spec(), reader.duration() as usize);
+    if !is_rate(spec) {
+        return Err(Error::malformed("wav", format!("a sampling rate of {} Hz", spec.sample_rate)));
+    }
     let shape = Shape::Signal { channels: spec.channels.into(), length };
     within("array numbers", shape.numbers(), limits.array_numbers)?;
     let wave = Wave {
@@ -63,11 +66,17 @@ pub fn read_wav(bytes: &[u8], limits: &Limits) -> Result<(Sample, Wave)> {
     Ok((Sample::with_gaps(shape, data)?.with_rate(Some(wave.rate as f32)), wave))
 }
 
+/// Returns `true` if a header can state the sampling rate: it states the bytes per second too, in 32 bits.
+fn is_rate(spec: WavSpec) -> bool {
+    let frame = u64::from(spec.bits_per_sample).div_ceil(8) * u64::from(spec.channels);
+    (1..=u64::from(u32::MAX)).contains(&(u64::from(spec.sample_rate) * frame))
+}
+
 /// Encodes a signal as a WAV file. Numbers outside [-1, 1) are clipped if the file holds integers.
 ///
 /// # Errors
-/// [`Error::Shape`] if the sample is not a signal; [`Error::Unsupported`] for a depth or a number of channels that WAV
-/// does not support.
+/// [`Error::Shape`] if the sample is not a signal; [`Error::Unsupported`] for a depth, a number of channels or a sampling rate that
+/// WAV does not support.
 pub fn write_wav(sample: &Sample, wave: Wave) -> Result<Vec<u8>> {
     let Shape::Signal { channels, length } = sample.shape() else {
         return Err(Error::shape("a signal for a WAV file", sample.shape()));
@@ -77,6 +86,9 @@ pub fn write_wav(sample: &Sample, wave: Wave) -> Result<Vec<u8>> {
         count.map_err(|_| Error::unsupported(format!("WAV holds no {channels} channels; use npy")))?;
     let sample_format = if wave.float { SampleFormat::Float } else { SampleFormat::Int };
     let spec = WavSpec { channels: count, sample_rate: wave.rate, bits_per_sample: wave.bits, sample_format };
+    if !is_rate(spec) {
+        return Err(Error::unsupported(format!("WAV holds no sampling rate of {} Hz; use npy", wave.rate)));
+    }
     let fault = |e: hound::Error| Error::unsupported(format!("wav: {e}"));
     let mut bytes = Cursor::new(Vec::new());
     let mut writer = WavWriter::new(&mut bytes, spec).map_err(fault)?;
@@ -206,6 +218,21 @@ mod tests {
         let (sample, wave) = read_wav(&file, &Limits::default()).unwrap();
         assert_eq!((sample.data(), wave), (&[0.5, -0.25][..], Wave::float(8000)));
         (0..file.len()).for_each(|end| assert!(read_wav(&file[..end], &Limits::default()).is_err(), "{end}"));
+    }
+
+    #[test]
+    fn rates_that_no_header_holds_are_refused() {
+        let sample = signal(2, &[0.0, 0.5, -1.0, 0.25]);
+        for rate in [0, u32::MAX / 8 + 1, u32::MAX] {
+            let error = write_wav(&sample, Wave::float(rate)).unwrap_err();
+            assert!(error.to_string().contains(&format!("{rate} Hz")), "{error}");
+        }
+        // Of the rate and the bytes per second, which must agree.
+        let mut file = write_wav(&sample, Wave::float(8000)).unwrap();
+        file[24..32].fill(0);
+        let error = read_wav(&file, &Limits::default()).unwrap_err();
+        assert!(error.to_string().contains("a sampling rate of 0 Hz"), "{error}");
+        assert!(write_wav(&sample, Wave::float(u32::MAX / 8)).is_ok());
     }
 
     #[test]

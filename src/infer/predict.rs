@@ -8,7 +8,7 @@
 use std::fmt;
 
 use super::Session;
-use super::fit::{CLIPPED, Traits, Wishes};
+use super::fit::{Traits, Wishes};
 use crate::quality::{GrainKind, Response, mean_response};
 use crate::registry::{Calibration, Spread};
 use crate::sample::Kind;
@@ -85,6 +85,9 @@ pub enum Unpredictable {
     /// Noise with a known deviation, but clipped at black or white, where it is weaker.
     #[error("{:.1} % of the values are black or white, where noise is weaker than stated; leave sigma out", 100.0 * .0)]
     Clipped(f32),
+    /// Known noise that the image does not have.
+    #[error("the noise is weaker than the stated sigma; leave it out")]
+    Weaker,
     /// Pages.
     #[error("the image is a page, whose strokes are put back after the model")]
     Page,
@@ -150,7 +153,7 @@ impl NoiseLevel {
             GrainKind::Impulses => return Err(Unpredictable::Impulses),
         }
         // Stein's estimate takes the missing noise for an error many times as large as the true one.
-        if told.is_some() && traits.clipped > CLIPPED {
+        if told.is_some() && traits.is_clipped() {
             return Err(Unpredictable::Clipped(traits.clipped));
         }
         let sigmas = traits.sigmas(kind);
@@ -211,6 +214,11 @@ impl NoiseLevel {
     ) -> Prediction {
         let mean = mean_response(parts);
         let response = if is_finished { mean.blended(strength.into()) } else { mean };
+        // Sampling alone does not make an error of the size of the noise vanish.
+        let variance = f64::from(self.sigma()).powi(2);
+        if self.is_told && response.stein(variance) <= LEAST * variance {
+            return Unpredictable::Weaker.into();
+        }
         let calibration = session.manifest().prediction.as_ref();
         Prediction::Known(self.predict(&response, strength, calibration))
     }

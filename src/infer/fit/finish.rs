@@ -7,8 +7,6 @@ use crate::infer::{Mode, Options, Session};
 use crate::quality::GrainKind;
 use crate::sample::{Depth, Kind, LUMA, Number, Sample};
 
-/// Minimum fraction of numbers at black or white for noise to count as clipped.
-pub(in super::super) const CLIPPED: f32 = 0.002;
 /// Noise below this standard deviation moves no mean by one level of 255.
 const FEELABLE: f32 = 2.5 / 255.0;
 
@@ -71,7 +69,7 @@ impl Finish {
     fn of_image(sample: &Sample, traits: &Traits, options: &Options, wishes: Wishes) -> Option<Self> {
         let kind = if traits.is_gray { traits.grain.kind_of_gray() } else { traits.grain.kind() };
         let is_even = matches!(kind, GrainKind::White | GrainKind::Shared);
-        let is_clipped = is_even && traits.clipped > CLIPPED && traits.grain.sigma() > FEELABLE;
+        let is_clipped = is_even && traits.is_clipped() && traits.grain.sigma() > FEELABLE;
         let chroma = wishes.strength_chroma.unwrap_or(options.strength);
         let is_plain = chroma == options.strength && wishes.detail == 0.0;
         if is_plain && !is_clipped || options.strength == 0.0 && chroma == 0.0 {

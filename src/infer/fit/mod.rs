@@ -20,7 +20,6 @@ mod traits;
 mod unclip;
 
 pub use choice::{Choice, Unsure, Usual, choose};
-pub(super) use finish::CLIPPED;
 pub use finish::{Finish, Wishes};
 pub use pages::{PageNote, Paged, ask_of_page, bytes_of_page, page, refused_for_page, takes_pages};
 pub use strict::{Strict, strict};

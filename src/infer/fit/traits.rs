@@ -7,6 +7,8 @@ use crate::sample::{Depth, Kind, Sample};
 /// Maximum difference between channels (root mean square, on [0, 1]) of a gray picture: JPEG causes about half a level
 /// of 255.
 const GRAY: f32 = 1.5 / 255.0;
+/// Minimum fraction of numbers at black or white for noise to count as clipped.
+const CLIPPED: f32 = 0.002;
 /// Approximate number of values examined per channel.
 const ENOUGH: usize = 1 << 18;
 
@@ -37,6 +39,11 @@ impl Traits {
         let is_whole = sample.depth() != Depth::F32;
         let clipped = if is_whole { rows.clipped as f32 / rows.count.max(1) as f32 } else { 0.0 };
         Self { grain: Grain::of(sample), is_gray, clipped, full_scale: rows.full_scale(), page: None }
+    }
+
+    /// Returns `true` if noise is clipped at black or white.
+    pub fn is_clipped(&self) -> bool {
+        self.clipped > CLIPPED
     }
 
     /// Adds the properties as a page, if `is_wanted`.

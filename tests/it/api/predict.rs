@@ -133,6 +133,9 @@ fn what_cannot_be_predicted_is_said_with_the_reason() {
     assert!(known.starts_with("unknown: ") && known.ends_with("leave sigma out"), "{known}");
     let known = said("/denoise?model=photo-gray&predict=1", "image/x-portable-anymap", dark);
     assert!(!known.starts_with("unknown"), "{known}");
+    let (faint, _) = noisy(96, 10.0);
+    let known = said("/denoise?model=photo-gray&predict=1&sigma=40", "application/x-npy", faint);
+    assert_eq!(known, "unknown: the noise is weaker than the stated sigma; leave it out");
     let known = said("/denoise?model=photo-gray&predict=1&detail=0.5", "application/x-npy", body.clone());
     assert!(known.starts_with("unknown: strength_chroma and detail"), "{known}");
 

@@ -138,7 +138,8 @@ impl<'a> Setup<'a> {
             (None, Scheme::Repeats) => dataset.split_by_scene(HELD_OUT),
             (None, _) => dataset.split(HELD_OUT),
         };
-        let mut notes = dataset.notes();
+        // On the samples as they were sent: prepared ones have one rate and no outliers.
+        let mut notes = run.dataset.notes();
         notes.extend(split.note.clone());
         let scores = Scoring { learn: &learn, normalize: &model.normalize, ink_weight: config.ink_weight };
         let mut held_out = HeldOut::new(&split.held_out, &scores, config.seed);

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use super::queue::{Note, Queue, Taken};
+use super::queue::{Queue, Taken, Unwritten};
 use super::{Error, Outcome, Progress, lock, rows};
 use crate::db::Conn;
 use crate::registry::{self, Claim, Published};
@@ -16,7 +16,7 @@ pub(super) struct Right {
     /// Last progress, stored with the result.
     pub last: Arc<Mutex<Option<Progress>>>,
     /// Events that are not known to be written yet; one that is written twice does no harm.
-    pub events: Arc<Mutex<Vec<Note>>>,
+    pub events: Arc<Mutex<Vec<Unwritten>>>,
 }
 
 impl Claim for Right {

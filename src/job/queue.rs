@@ -237,7 +237,7 @@ impl Queue {
     }
 
     /// Ends an attempt, and writes its last events. Does nothing if this worker no longer holds the job.
-    pub fn end(&self, taken: &Taken, end: &End, events: &[Note]) -> Result<()> {
+    pub fn end(&self, taken: &Taken, end: &End, events: &[Unwritten]) -> Result<()> {
         self.db.transact(async |conn| {
             let now = self.db.now(conn).await?;
             let held = rows::get(conn, &taken.id).await?;
@@ -346,8 +346,8 @@ pub(super) struct News {
     /// Step of the last checkpoint.
     pub saved_step: u64,
     /// Events that were not written before.
-    pub events: Vec<Note>,
+    pub events: Vec<Unwritten>,
 }
 
 /// Event that is not written yet: its kind, and its data as JSON.
-pub(super) type Note = (&'static str, String);
+pub(super) type Unwritten = (&'static str, String);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 
-use super::queue::Note;
+use super::queue::Unwritten;
 use super::{CurvePoint, Error, Event, Failure, File, Job, Status};
 use crate::db::{Conn, Row};
 
@@ -190,7 +190,7 @@ pub(super) async fn with_curve(conn: &mut Conn, mut job: Job) -> Result<Job> {
 pub(super) async fn add_events(
     conn: &mut Conn,
     job: &str,
-    events: &[Note],
+    events: &[Unwritten],
     now: i64,
     keep: usize,
 ) -> Result<()> {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::claim::Right;
 use super::preview;
-use super::queue::{End, News, Note, Queue, Taken, Wanted};
+use super::queue::{End, News, Queue, Taken, Unwritten, Wanted};
 use super::rows;
 use super::{Config, CurvePoint, Error, Failure, Progress, Scheme, lock};
 use crate::code::Code;
@@ -151,7 +151,7 @@ struct Attempt<'a> {
     /// Last progress, for the row and for the result.
     last: Arc<Mutex<Option<Progress>>>,
     /// Events that are not known to be written yet.
-    events: Arc<Mutex<Vec<Note>>>,
+    events: Arc<Mutex<Vec<Unwritten>>>,
 }
 
 impl<'a> Attempt<'a> {

@@ -53,7 +53,8 @@ def fuzz(program):
     artifacts.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         found, kept = pathlib.Path(folder, "found"), pathlib.Path(folder, "kept")
-        found.mkdir(), kept.mkdir()
+        found.mkdir()
+        kept.mkdir()
         limits = ["-timeout=20", "-rss_limit_mb=2048", f"-artifact_prefix={artifacts}/"]
         run = subprocess.run([program, f"-max_total_time={ARGS.seconds}", "-seed=1", "-print_final_stats=1", *limits, found, seeds],
                              capture_output=True, text=True, errors="replace", cwd=folder)
@@ -63,7 +64,8 @@ def fuzz(program):
         if ARGS.keep and run.returncode == 0:
             subprocess.run([program, "-merge=1", f"-max_len={LARGEST}", *limits, kept, seeds, found], capture_output=True, check=True, cwd=folder)
             for path in kept.iterdir():
-                shutil.copy(path, seeds / path.name) if not is_there(path, seeds) else None
+                if not is_there(path, seeds):
+                    shutil.copy(path, seeds / path.name)
         line = (f"{program.name:8} {runs and runs[1]:>8} runs, edges {covered[0] if covered else '?':>6} -> {covered[-1] if covered else '?':>6}, "
                 f"{len(list(found.iterdir())):5} new inputs, at most {most and most[1]} MiB")
     if run.returncode:

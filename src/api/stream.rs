@@ -62,7 +62,7 @@ pub(super) async fn denoise(
     let mut lines = Lines::new(body, app.config().body_time(false));
     let first =
         lines.next().await?.ok_or_else(|| Problem::invalid("the body is empty; send a line of JSON"))?;
-    let mut first = codec::object(&first).map_err(in_line(lines.count))?;
+    let mut first = codec::json_object(&first).map_err(in_line(lines.count))?;
     let data = first.remove("data");
     let (stats, window) = head_of(&mut first)?;
     let mut given = query_of(&head.uri)?;

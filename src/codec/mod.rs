@@ -21,7 +21,7 @@ mod zip;
 pub use crate::sample::Depth;
 pub use array::{
     Array, Axes, Chunk, DType, JsonTensor, Known, Layout, LayoutChoice, Order, array_from_json,
-    array_to_json, npy_dims, object, read_npy, read_raw, write_npy, write_raw,
+    array_to_json, json_object, npy_dims, read_npy, read_raw, write_npy, write_raw,
 };
 pub use base64::decode_base64;
 pub use csv::{Columns, Table, is_missing_field, read_csv, write_csv};

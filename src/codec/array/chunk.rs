@@ -21,7 +21,7 @@ impl Chunk {
     /// # Errors
     /// The line is no JSON object or has other members; as [`Chunk::from_json`].
     pub fn from_line(line: &[u8], limits: &Limits) -> Result<Self> {
-        let mut object = object(line)?;
+        let mut object = json_object(line)?;
         let data = object.remove("data").ok_or_else(|| malformed("expected {\"data\": [...]}".into()))?;
         if let Some(other) = object.keys().next() {
             let reason = format!("{other:?} is no member of a chunk; parameters go into the first line");
@@ -58,7 +58,7 @@ impl Chunk {
 ///
 /// # Errors
 /// It is no JSON, or no object.
-pub fn object(line: &[u8]) -> Result<Map<String, Value>> {
+pub fn json_object(line: &[u8]) -> Result<Map<String, Value>> {
     match serde_json::from_slice(line) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(malformed("expected a JSON object".into())),

@@ -9,7 +9,7 @@ mod npy;
 mod raw;
 
 pub use axes::{Axes, Known, LayoutChoice, Order};
-pub use chunk::{Chunk, object};
+pub use chunk::{Chunk, json_object};
 pub use dtype::DType;
 pub use json::{JsonTensor, array_from_json, array_to_json};
 pub use layout::Layout;
